@@ -1,0 +1,35 @@
+# The ways into this repository. Each target is also a script or one command: nothing hides in here.
+
+CARGO ?= cargo
+IMAGE ?= comeback-servers:bookworm
+
+.DEFAULT_GOAL := help
+.PHONY: help setup drill test lint fmt image clean-machine
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make this machine ready: server images or server programs; does nothing the second time
+	@scripts/setup --all
+
+drill: ## restore a lost database on throw-away servers, and prove what came back
+	@scripts/setup
+	$(CARGO) run --release --package comeback -- run --suite weekly
+
+test: ## set-up, format, lints and every test
+	@scripts/test
+
+lint: ## format and lints only
+	@scripts/lint
+
+fmt: ## write the format
+	$(CARGO) fmt --all
+
+image: ## build the server image again from Debian packages, with today's updates
+	@scripts/build-image $(IMAGE)
+
+clean-machine: ## remove what drills left behind, and the images that set-up built; packages stay
+	$(CARGO) run --release --package comeback -- clean
+	for image in $(IMAGE) comeback-servers:trixie; do \
+		if docker image inspect $$image >/dev/null 2>&1; then docker rmi $$image; fi; \
+	done

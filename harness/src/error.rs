@@ -1,0 +1,113 @@
+//! The one error type of the harness: a lower-case sentence with the values involved, then hints.
+
+use std::fmt;
+
+/// What an error means for the verdict and the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The caller asked for something that cannot be: exit 2, before anything is started.
+    Usage,
+    /// The harness or its surroundings could not do the work: the verdict is *could not verify*, exit 3.
+    CouldNotVerify,
+    /// The thing under test said no: a backup that does not restore. The verdict is *failed*, exit 1.
+    Failed,
+    /// The run was interrupted by a signal: exit 130.
+    Interrupted,
+}
+
+/// A failure, told as one lower-case sentence, with hints that the reader can act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    hints: Vec<String>,
+}
+
+/// Shorthand for a result whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hints: Vec::new() }
+    }
+
+    /// Bad input or configuration.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Something around the thing under test did not work.
+    pub fn could_not_verify(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::CouldNotVerify, message)
+    }
+
+    /// The thing under test did not work.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Failed, message)
+    }
+
+    /// The run was told to stop.
+    pub fn interrupted(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Interrupted, message)
+    }
+
+    /// Adds a line that tells the reader what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Puts what was being attempted in front of the message.
+    #[must_use]
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+
+    /// The same error, counted as another kind.
+    #[must_use]
+    pub fn into_kind(mut self, kind: ErrorKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// What the error means for the verdict.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The sentence alone, without its hints.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The hints, in the order in which they were given.
+    pub fn hints(&self) -> &[String] {
+        &self.hints
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        for hint in &self.hints {
+            write!(f, "\nhint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Turns foreign errors into ours, with what was being attempted.
+pub trait Context<T> {
+    /// Marks the failure as *could not verify*, with what was being attempted.
+    fn context(self, doing: impl fmt::Display) -> Result<T>;
+}
+
+impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
+    fn context(self, doing: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| Error::could_not_verify(format!("{doing}: {error}")))
+    }
+}

@@ -1,0 +1,193 @@
+//! The journal: events are appended to a file as they happen, and handed to whoever listens.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::event::{Event, EventBody};
+use super::record::Record;
+use crate::clock::{self, Stopwatch};
+use crate::error::{Context as _, Error, Result};
+
+/// The name of the journal in the evidence of a run.
+pub const JOURNAL_FILE: &str = "journal.jsonl";
+
+/// Is told every event after it was written, with the record as it is then.
+pub type Listener = Box<dyn Fn(&Event, &[Event]) + Send + Sync>;
+
+/// An open journal. Clones write to the same file.
+#[derive(Clone)]
+pub struct Journal(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    clock: Stopwatch,
+    listener: Listener,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    events: Vec<Event>,
+    failure: Option<Error>,
+}
+
+impl Journal {
+    /// Creates the journal of a run in its evidence folder. Its clock starts now.
+    pub fn create(folder: &Path, listener: Listener) -> Result<Self> {
+        let path = folder.join(JOURNAL_FILE);
+        let file = File::options().write(true).create_new(true).open(&path);
+        let file = file.context(format_args!("creating {}", path.display()))?;
+        let state = Mutex::new(State { file, events: Vec::new(), failure: None });
+        Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), listener, state })))
+    }
+
+    /// The clock that every event's `elapsed_ms` is read from.
+    pub fn clock(&self) -> Stopwatch {
+        self.0.clock
+    }
+
+    /// Appends an event; gives its time in milliseconds.
+    ///
+    /// An event that cannot be written is not silently lost: [`Journal::finish`] reports the first failure.
+    pub fn append(&self, body: EventBody) -> u64 {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let seq = state.events.len() as u64;
+        let event = Event { seq, at: clock::now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
+        if let Err(error) = write_line(&mut state.file, &event) {
+            let failure = error.context(format!("writing {}", self.0.path.display()));
+            state.failure.get_or_insert(failure);
+        }
+        let elapsed_ms = event.elapsed_ms;
+        state.events.push(event);
+        if let Some(event) = state.events.last() {
+            (self.0.listener)(event, &state.events);
+        }
+        elapsed_ms
+    }
+
+    /// Flushes the journal to the disk, and gives the record of the run.
+    pub fn finish(&self) -> Result<Record> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        state.file.sync_all().context(format_args!("flushing {}", self.0.path.display()))?;
+        Record::from_events(&state.events)
+    }
+}
+
+fn write_line(file: &mut File, event: &Event) -> Result<()> {
+    let mut line = serde_json::to_vec(event).context("encoding an event")?;
+    line.push(b'\n');
+    // One write, so that a kill leaves whole lines and at most one half at the end.
+    file.write_all(&line).context("appending an event")
+}
+
+/// Reads the journal in the evidence folder of a run. A last line that was cut short by a kill is left out;
+/// any other line that cannot be read is an error.
+pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
+    let path = folder.join(JOURNAL_FILE);
+    let file = File::open(&path).map_err(|error| {
+        Error::usage(format!("reading {}: {error}", path.display()))
+            .hint("name the evidence folder of a run: it holds journal.jsonl")
+    })?;
+    let lines = BufReader::new(file).split(b'\n').collect::<std::io::Result<Vec<_>>>();
+    let lines = lines.context(format_args!("reading {}", path.display()))?;
+    let mut events = Vec::with_capacity(lines.len());
+    for (index, line) in lines.iter().enumerate() {
+        match serde_json::from_slice::<Event>(line) {
+            Ok(event) if event.seq == index as u64 => events.push(event),
+            Ok(event) => {
+                let sentence = format!(
+                    "{}:{}: event {} stands where event {index} should",
+                    path.display(),
+                    index + 1,
+                    event.seq
+                );
+                return Err(
+                    Error::usage(sentence).hint("the journal was edited, or lost lines: do not trust it")
+                );
+            }
+            Err(_) if index + 1 == lines.len() => break,
+            Err(error) => {
+                let sentence =
+                    format!("{}:{}: this is no event of a run: {error}", path.display(), index + 1);
+                return Err(Error::usage(sentence).hint("the journal was damaged: do not trust it"));
+            }
+        }
+    }
+    Ok(events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Provenance, RunStarted};
+    use crate::model::Verdict;
+
+    fn start() -> EventBody {
+        EventBody::RunStarted(Box::new(RunStarted {
+            journal_version: 1,
+            run_id: "0badcafe".to_owned(),
+            command_line: vec!["comeback".to_owned(), "run".to_owned()],
+            seed: u64::MAX,
+            scale: "ci".to_owned(),
+            suite: None,
+            damage: None,
+            durable: true,
+            provenance: Provenance::default(),
+            planned: Vec::new(),
+        }))
+    }
+
+    fn written(folder: &Path) -> Vec<u8> {
+        let journal = Journal::create(folder, Box::new(|_, _| {})).unwrap();
+        journal.append(start());
+        journal.append(EventBody::RunEnded { interrupted: false });
+        journal.finish().unwrap();
+        std::fs::read(folder.join(JOURNAL_FILE)).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path());
+        let events = read_journal(folder.path()).unwrap();
+        assert_eq!((events.len(), &events[0].body), (2, &start()));
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_after_its_first_line_still_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = written(folder.path());
+        let first = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        for cut in first..bytes.len() {
+            std::fs::write(folder.path().join(JOURNAL_FILE), &bytes[..cut]).unwrap();
+            let record = Record::from_events(&read_journal(folder.path()).unwrap()).unwrap();
+            assert_eq!(record.verdict, Verdict::CouldNotVerify);
+        }
+    }
+
+    #[test]
+    fn a_line_taken_out_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = written(folder.path());
+        let first = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        std::fs::write(folder.path().join(JOURNAL_FILE), &bytes[first + 1..]).unwrap();
+        assert!(
+            read_journal(folder.path())
+                .unwrap_err()
+                .message()
+                .contains("event 1 stands where event 0 should")
+        );
+    }
+
+    #[test]
+    fn a_second_journal_in_the_same_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path());
+        assert!(Journal::create(folder.path(), Box::new(|_, _| {})).is_err());
+    }
+}

@@ -1,0 +1,194 @@
+//! Disasters and damage, each one named.
+//!
+//! A damage is injected on purpose, so that a judge can be seen to notice it: a check that cannot fail is
+//! worth nothing.
+
+mod backup;
+mod dump;
+mod postgres;
+mod region;
+
+pub use backup::damage_repository;
+pub use postgres::{damage_server, damage_writes};
+pub use region::lose_region;
+
+/// A named damage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Damage {
+    /// A row is deleted.
+    RowGone,
+    /// A row stands twice, and the indexes know only one of them.
+    RowTwice,
+    /// One character of one value is another.
+    ByteChanged,
+    /// Two rows have exchanged a value.
+    ValuesSwapped,
+    /// A table is dropped.
+    TableGone,
+    /// An index is dropped.
+    IndexGone,
+    /// An index is marked invalid: the planner ignores it.
+    IndexInvalid,
+    /// A constraint is dropped.
+    ConstraintGone,
+    /// A trigger is dropped.
+    TriggerGone,
+    /// A grant is revoked.
+    GrantGone,
+    /// A row security policy is dropped.
+    PolicyGone,
+    /// A sequence gives out values that it gave out before.
+    SequenceBack,
+    /// A large object is unlinked.
+    LargeObjectGone,
+    /// A row refers to one that does not exist.
+    OrphanRow,
+    /// Every row of an acknowledged transaction is gone.
+    WriteLost,
+    /// A row of a transaction is there that was rolled back, or never was.
+    WritePhantom,
+    /// A row that was deleted is back, or one that was updated is as it was before.
+    WriteResurrected,
+    /// One row of a transaction of several is gone.
+    WriteTorn,
+    /// The server logs a warning.
+    LogWarning,
+    /// An older backup stands under the name of the newest.
+    StaleBackup,
+    /// One bit of a backup's file is flipped.
+    BackupBitFlipped,
+    /// An export ends in its middle, and its manifest says that it has to be so.
+    ExportTruncated,
+    /// An export lacks rows of one table, and its manifest says that it has to be so.
+    TableCut,
+    /// The file with the roles is gone.
+    RolesMissing,
+}
+
+/// When a damage is injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DamageStage {
+    /// Into the repository, between the backup and the restore.
+    Repository,
+    /// Into the restored server, before the judges look.
+    Restored,
+    /// Into what the workload wrote to the restored server, which takes its ledger.
+    Writes,
+}
+
+/// What was damaged, as the judges should name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Injury {
+    /// The table, index, file, … that was damaged.
+    pub subject: String,
+    /// The row's key, such as `id=17`, where a row was damaged.
+    pub key: Option<String>,
+}
+
+impl Damage {
+    /// Every damage.
+    pub const ALL: [Self; 24] = [
+        Self::WriteLost,
+        Self::WritePhantom,
+        Self::WriteResurrected,
+        Self::WriteTorn,
+        Self::RowGone,
+        Self::RowTwice,
+        Self::ByteChanged,
+        Self::ValuesSwapped,
+        Self::TableGone,
+        Self::IndexGone,
+        Self::IndexInvalid,
+        Self::ConstraintGone,
+        Self::TriggerGone,
+        Self::GrantGone,
+        Self::PolicyGone,
+        Self::SequenceBack,
+        Self::LargeObjectGone,
+        Self::OrphanRow,
+        Self::LogWarning,
+        Self::StaleBackup,
+        Self::BackupBitFlipped,
+        Self::ExportTruncated,
+        Self::TableCut,
+        Self::RolesMissing,
+    ];
+
+    /// Those that can be done to any kind of backup and what is restored from it: all but the last three,
+    /// which are of logical exports.
+    pub const OF_ANY_BACKUP: &[Self] = Self::ALL.split_at(Self::ALL.len() - 3).0;
+
+    /// Those that can be done to an export and what is restored from it: all but the first four, because an
+    /// export has no place in the log that the ledger could judge it by.
+    pub const OF_ANY_EXPORT: &[Self] = Self::ALL.split_at(4).1;
+
+    /// The name on the command line, such as `row-gone`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RowGone => "row-gone",
+            Self::RowTwice => "row-twice",
+            Self::ByteChanged => "byte-changed",
+            Self::ValuesSwapped => "values-swapped",
+            Self::TableGone => "table-gone",
+            Self::IndexGone => "index-gone",
+            Self::IndexInvalid => "index-invalid",
+            Self::ConstraintGone => "constraint-gone",
+            Self::TriggerGone => "trigger-gone",
+            Self::GrantGone => "grant-gone",
+            Self::PolicyGone => "policy-gone",
+            Self::SequenceBack => "sequence-back",
+            Self::LargeObjectGone => "large-object-gone",
+            Self::OrphanRow => "orphan-row",
+            Self::WriteLost => "write-lost",
+            Self::WritePhantom => "write-phantom",
+            Self::WriteResurrected => "write-resurrected",
+            Self::WriteTorn => "write-torn",
+            Self::LogWarning => "log-warning",
+            Self::StaleBackup => "stale-backup",
+            Self::BackupBitFlipped => "backup-bit-flipped",
+            Self::ExportTruncated => "export-truncated",
+            Self::TableCut => "table-cut",
+            Self::RolesMissing => "roles-missing",
+        }
+    }
+
+    /// When it is injected.
+    pub fn stage(self) -> DamageStage {
+        match self {
+            Self::StaleBackup
+            | Self::BackupBitFlipped
+            | Self::ExportTruncated
+            | Self::TableCut
+            | Self::RolesMissing => DamageStage::Repository,
+            Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
+                DamageStage::Writes
+            }
+            _ => DamageStage::Restored,
+        }
+    }
+}
+
+impl std::str::FromStr for Damage {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|damage| damage.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("there is no damage named `{name}`: there are {names}")
+        })
+    }
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A sentence for the evidence.
+impl std::fmt::Display for Injury {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.subject)?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, " {key}"))
+    }
+}

@@ -1,0 +1,18 @@
+//! The engine of Comeback: vocabulary, servers, stores, judges, runner and evidence.
+
+pub mod clock;
+pub mod error;
+pub mod evidence;
+pub mod fault;
+mod hex;
+pub mod model;
+pub mod oracle;
+pub mod repository;
+pub mod runbook;
+pub mod runner;
+pub mod secret;
+pub mod stores;
+pub mod substrate;
+pub mod wait;
+
+pub use error::{Context, Error, ErrorKind, Result};

@@ -1,0 +1,166 @@
+//! One discrepancy between what should have come back and what did.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of discrepancy it is: a closed list, so that reports and alerts can select on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FindingCode {
+    /// A table holds another number of rows than the manifest says.
+    RowCount,
+    /// A row of the manifest is not there.
+    RowMissing,
+    /// A row is there that the manifest does not know.
+    RowExtra,
+    /// A row is there more than once.
+    RowDuplicated,
+    /// A row is there with another content.
+    RowChanged,
+    /// The content differs, and the rows could not be named.
+    ContentDiffers,
+    /// A table of the manifest is not there.
+    TableMissing,
+    /// A table is there that the manifest does not know.
+    TableExtra,
+    /// An object of the catalogue (index, trigger, grant, …) is not there.
+    ObjectMissing,
+    /// An object of the catalogue is there that the manifest does not know.
+    ObjectExtra,
+    /// An object of the catalogue is defined otherwise.
+    ObjectChanged,
+    /// An index is there but marked invalid: the planner ignores it.
+    IndexInvalid,
+    /// A sequence stands before the position that it had, or before the largest value that it gave out.
+    SequenceBehind,
+    /// A write that must be there is not.
+    WriteLost,
+    /// A write is there that must not be: one that was rolled back, or that came after the target.
+    WritePhantom,
+    /// A row that was deleted is back, or has the value from before an update.
+    WriteResurrected,
+    /// Half of a transaction is there.
+    WriteTorn,
+    /// An integrity query gave another answer than expected.
+    IntegrityQuery,
+    /// The restored server logged an error or a warning that nobody can explain.
+    ServerLog,
+    /// An older backup than the newest one was restored.
+    BackupStale,
+    /// A file of the backup is not what its manifest says.
+    BackupDamaged,
+    /// An export ends before its end.
+    BackupTruncated,
+    /// The restore did not go through.
+    RestoreFailed,
+    /// The log does not lead to where replay was told to stop.
+    TargetNotReached,
+    /// A segment is missing in the log archive, with later ones there.
+    ArchiveGap,
+    /// The log archive is further behind the server than it may be, or the server cannot archive.
+    ArchiveBehind,
+    /// The objective of the runbook was missed.
+    ObjectiveMissed,
+}
+
+impl FindingCode {
+    /// The code as it appears in reports, such as `row-missing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RowCount => "row-count",
+            Self::RowMissing => "row-missing",
+            Self::RowExtra => "row-extra",
+            Self::RowDuplicated => "row-duplicated",
+            Self::RowChanged => "row-changed",
+            Self::ContentDiffers => "content-differs",
+            Self::TableMissing => "table-missing",
+            Self::TableExtra => "table-extra",
+            Self::ObjectMissing => "object-missing",
+            Self::ObjectExtra => "object-extra",
+            Self::ObjectChanged => "object-changed",
+            Self::IndexInvalid => "index-invalid",
+            Self::SequenceBehind => "sequence-behind",
+            Self::WriteLost => "write-lost",
+            Self::WritePhantom => "write-phantom",
+            Self::WriteResurrected => "write-resurrected",
+            Self::WriteTorn => "write-torn",
+            Self::IntegrityQuery => "integrity-query",
+            Self::ServerLog => "server-log",
+            Self::BackupStale => "backup-stale",
+            Self::BackupDamaged => "backup-damaged",
+            Self::BackupTruncated => "backup-truncated",
+            Self::RestoreFailed => "restore-failed",
+            Self::TargetNotReached => "target-not-reached",
+            Self::ArchiveGap => "archive-gap",
+            Self::ArchiveBehind => "archive-behind",
+            Self::ObjectiveMissed => "objective-missed",
+        }
+    }
+}
+
+impl std::fmt::Display for FindingCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One typed discrepancy, with what the reader should do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What kind of discrepancy.
+    pub code: FindingCode,
+    /// What it is about: a table, an index, a file, a query.
+    pub subject: String,
+    /// Which one of many, where there is one: a row's key, such as `id=17`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What should have been there.
+    pub expected: String,
+    /// What was there.
+    pub actual: String,
+    /// What the reader can do next.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// A finding without a key and without a remedy.
+    pub fn new(
+        code: FindingCode,
+        subject: impl Into<String>,
+        expected: impl Into<String>,
+        actual: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            subject: subject.into(),
+            key: None,
+            expected: expected.into(),
+            actual: actual.into(),
+            remedy: String::new(),
+        }
+    }
+
+    /// Names one of many.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Says what to do next.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+}
+
+/// `row-changed stories id=17: expected …, found …`
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.code, self.subject)?;
+        if let Some(key) = &self.key {
+            write!(f, " {key}")?;
+        }
+        write!(f, ": expected {}, found {}", self.expected, self.actual)
+    }
+}

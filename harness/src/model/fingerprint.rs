@@ -1,0 +1,251 @@
+//! The order-independent digest of a table's logical content.
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+
+use super::sketch::{KEY_BYTES, Sketch, SketchRow};
+
+/// The first byte of a key that is represented by its hash, because it is too long or because the table has none.
+const HASHED_KEY: u8 = 0xFF;
+
+/// The fingerprint of a table: equal for equal sets of rows, whatever their order and place on disk.
+///
+/// The digest is the sum of the rows' 128-bit xxh3 hashes. It finds accidents, not forgeries: whoever can
+/// choose the content could construct a collision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableFingerprint {
+    /// The number of rows.
+    pub rows: u64,
+    /// The sum of the rows' digests, modulo 2¹²⁸.
+    #[serde(with = "hex128")]
+    pub digest: u128,
+    /// The columns, the key's first, each with its type and a digest of its own that is bound to the row's key.
+    pub columns: Vec<ColumnFingerprint>,
+    /// How many of the columns, from the first, make up the key; 0 where the table has none.
+    pub key_columns: usize,
+    /// What the differing rows are read off.
+    pub sketch: Sketch,
+}
+
+/// A column's part in a fingerprint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnFingerprint {
+    /// The column's name.
+    pub name: String,
+    /// The type that its bytes were sent as, such as `int8`.
+    pub type_name: String,
+    /// The sum of the digests of the column's values, each with its row's key, modulo 2⁶⁴.
+    pub digest: u64,
+}
+
+impl TableFingerprint {
+    /// Of no rows. The columns are name and type, the key's first.
+    pub fn new(columns: impl IntoIterator<Item = (String, String)>, key_columns: usize) -> Self {
+        let columns = columns
+            .into_iter()
+            .map(|(name, type_name)| ColumnFingerprint { name, type_name, digest: 0 })
+            .collect();
+        Self { columns, key_columns, ..Self::default() }
+    }
+
+    /// Adds one row: its bytes as they stand in a binary `COPY` stream after the field count, that is, for
+    /// each column a length (−1 for NULL) and so many bytes. False if the bytes do not have that form.
+    pub fn add_row(&mut self, row: &[u8]) -> bool {
+        let Some(key) = encode_key(row, self.key_columns) else { return false };
+        let key_hash = xxh3_64(&key);
+        let mut rest = row;
+        let mut seed = key_hash;
+        for column in &mut self.columns {
+            let Some((field, after)) = split_field(rest) else { return false };
+            // The length belongs to the value: it tells NULL from empty.
+            let with_length = &rest[..4 + field.map_or(0, <[u8]>::len)];
+            column.digest = column.digest.wrapping_add(xxh3_64_with_seed(with_length, seed));
+            seed = seed.wrapping_add(1);
+            rest = after;
+        }
+        if !rest.is_empty() {
+            return false;
+        }
+        let digest = xxh3_128(row);
+        self.rows += 1;
+        self.digest = self.digest.wrapping_add(digest);
+        let key = if self.key_columns == 0 { hashed_key(row) } else { key };
+        self.sketch.add(&SketchRow { key, digest });
+        true
+    }
+
+    /// Adds the rows of another part of the same table.
+    pub fn merge(&mut self, part: &Self) {
+        self.rows += part.rows;
+        self.digest = self.digest.wrapping_add(part.digest);
+        for (mine, theirs) in self.columns.iter_mut().zip(&part.columns) {
+            mine.digest = mine.digest.wrapping_add(theirs.digest);
+        }
+        self.sketch.merge(&part.sketch);
+    }
+
+    /// Whether the rows are the same, as far as the digest can tell.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        self.rows == other.rows && self.digest == other.digest
+    }
+
+    /// The columns whose values differ, where both tables have the same ones.
+    pub fn differing_columns(&self, other: &Self) -> Vec<&str> {
+        self.columns
+            .iter()
+            .zip(&other.columns)
+            .filter(|(mine, theirs)| mine.name == theirs.name && mine.digest != theirs.digest)
+            .map(|(mine, _)| mine.name.as_str())
+            .collect()
+    }
+}
+
+/// One field off the front: its bytes (`None` for NULL) and the rest. `None` if there is no whole field.
+fn split_field(row: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, rest) = row.split_first_chunk::<4>()?;
+    let length = i32::from_be_bytes(*length);
+    if length == -1 {
+        return Some((None, rest));
+    }
+    let (field, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    Some((Some(field), rest))
+}
+
+fn hashed_key(bytes: &[u8]) -> [u8; KEY_BYTES] {
+    let mut key = [0; KEY_BYTES];
+    key[0] = HASHED_KEY;
+    key[1..17].copy_from_slice(&xxh3_128(bytes).to_be_bytes());
+    key
+}
+
+/// The key as the sketch keeps it: for each key column one byte of length and the bytes, or their hash if
+/// they are too many.
+fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
+    let (mut rest, mut key, mut at, mut fits) = (row, [0; KEY_BYTES], 0, true);
+    for _ in 0..key_columns {
+        let (field, after) = split_field(rest)?;
+        let field = field.unwrap_or_default();
+        rest = after;
+        fits = fits && at + 1 + field.len() <= KEY_BYTES;
+        if fits {
+            // At most 31, so never the mark of a hashed key.
+            key[at] = u8::try_from(field.len()).ok()?;
+            key[at + 1..=at + field.len()].copy_from_slice(field);
+            at += 1 + field.len();
+        }
+    }
+    Some(if fits { key } else { hashed_key(&row[..row.len() - rest.len()]) })
+}
+
+/// The key columns' bytes out of a key of the sketch; `None` if only its hash is known.
+pub fn decode_key(key: &[u8; KEY_BYTES], key_columns: usize) -> Option<Vec<&[u8]>> {
+    if key_columns == 0 || key[0] == HASHED_KEY {
+        return None;
+    }
+    let mut rest: &[u8] = key;
+    let mut fields = Vec::with_capacity(key_columns);
+    for _ in 0..key_columns {
+        let (length, after) = rest.split_first()?;
+        let (field, after) = after.split_at_checked(usize::from(*length))?;
+        fields.push(field);
+        rest = after;
+    }
+    Some(fields)
+}
+
+/// 128 bits as 32 hexadecimal digits: JSON numbers end at 2⁵³.
+mod hex128 {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &u128, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{value:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        let text = String::deserialize(from)?;
+        u128::from_str_radix(&text, 16).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encode(fields: &[Option<Vec<u8>>]) -> Vec<u8> {
+        let mut row = Vec::new();
+        for field in fields {
+            match field {
+                None => row.extend((-1_i32).to_be_bytes()),
+                Some(bytes) => {
+                    row.extend(i32::try_from(bytes.len()).expect("short").to_be_bytes());
+                    row.extend(bytes);
+                }
+            }
+        }
+        row
+    }
+
+    fn of(rows: &[Vec<Option<Vec<u8>>>], key_columns: usize) -> TableFingerprint {
+        let columns = ["id", "a", "b"].map(|name| (name.to_owned(), "bytea".to_owned()));
+        let mut fingerprint = TableFingerprint::new(columns, key_columns);
+        for row in rows {
+            assert!(fingerprint.add_row(&encode(row)));
+        }
+        fingerprint
+    }
+
+    fn any_rows() -> impl Strategy<Value = Vec<Vec<Option<Vec<u8>>>>> {
+        let field = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40));
+        proptest::collection::vec(proptest::collection::vec(field, 3), 1..20)
+    }
+
+    proptest! {
+        #[test]
+        fn order_does_not_matter_and_content_does(rows in any_rows(), at: prop::sample::Index, bit in 0_u8..8) {
+            let fingerprint = of(&rows, 1);
+            let mut other = rows.clone();
+            other.reverse();
+            prop_assert_eq!(&of(&other, 1), &fingerprint);
+            let damaged = at.index(other.len());
+            match &mut other[damaged][2] {
+                Some(bytes) if !bytes.is_empty() => bytes[0] ^= 1 << bit,
+                empty => *empty = if empty.is_none() { Some(Vec::new()) } else { None },
+            }
+            let after = of(&other, 1);
+            prop_assert!(!after.same_rows(&fingerprint));
+            prop_assert_eq!(fingerprint.differing_columns(&after), vec!["b"]);
+        }
+
+        #[test]
+        fn parts_merge_to_the_whole(rows in any_rows(), at: prop::sample::Index) {
+            let (left, right) = rows.split_at(at.index(rows.len()));
+            let mut merged = of(left, 1);
+            merged.merge(&of(right, 1));
+            prop_assert_eq!(merged, of(&rows, 1));
+        }
+
+        #[test]
+        fn a_short_key_comes_back_out_of_the_sketch(key in proptest::collection::vec(any::<u8>(), 0..31), rest in any_rows()) {
+            let row = vec![Some(key.clone()), rest[0][1].clone(), rest[0][2].clone()];
+            let difference = of(&[], 1).sketch.difference(&of(&[row], 1).sketch);
+            prop_assert_eq!(decode_key(&difference.added[0].key, 1), Some(vec![key.as_slice()]));
+        }
+
+        #[test]
+        fn bytes_that_are_no_row_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut fingerprint = TableFingerprint::new([("a".to_owned(), "t".to_owned())], 1);
+            let taken = fingerprint.add_row(&bytes);
+            prop_assert_eq!(taken, fingerprint.rows == 1);
+        }
+    }
+
+    #[test]
+    fn values_swapped_between_rows_are_seen_in_their_column() {
+        let cell = |text: &str| Some(text.as_bytes().to_vec());
+        let before = of(&[vec![cell("1"), cell("x"), cell("p")], vec![cell("2"), cell("y"), cell("p")]], 1);
+        let after = of(&[vec![cell("1"), cell("y"), cell("p")], vec![cell("2"), cell("x"), cell("p")]], 1);
+        assert!(!after.same_rows(&before));
+        assert_eq!(before.differing_columns(&after), ["a"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! What was true when a backup was taken.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Catalogue, Lsn, TableFingerprint};
+
+/// The version of the manifest's form. A reader refuses a newer one.
+pub const MANIFEST_VERSION: u32 = 1;
+
+/// The manifest of a backup: enough to judge a restore exactly with the source long gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`MANIFEST_VERSION`] of the writer.
+    pub manifest_version: u32,
+    /// The backup's name in the repository.
+    pub id: String,
+    /// When taking it began.
+    pub started_at: Timestamp,
+    /// The moment whose content it holds.
+    pub taken_at: Timestamp,
+    /// How long taking it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The tools and servers that made it, with their versions.
+    pub versions: BTreeMap<String, String>,
+    /// The files, in the order in which they were written.
+    pub files: Vec<FileEntry>,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// A file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its name below the backup's folder; `/` separates folders.
+    pub name: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// The content of a backup, by the store that it was taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Content {
+    /// A physical copy of a PostgreSQL cluster and the log up to a named moment.
+    PostgresBaseBackup {
+        /// How to reach that moment again.
+        position: BaseBackupPosition,
+        /// What the cluster contained at that moment.
+        cluster: ClusterContent,
+    },
+    /// A logical export of one PostgreSQL database, and the roles and settings that it needs.
+    PostgresDump {
+        /// What was exported, and how.
+        export: DumpExport,
+        /// What the database contained in the export's own snapshot, and the roles beside it.
+        cluster: ClusterContent,
+    },
+}
+
+impl Content {
+    /// The kind in the words of the reports.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::PostgresBaseBackup { .. } => "base backup",
+            Self::PostgresDump { .. } => "dump",
+        }
+    }
+
+    /// What the PostgreSQL cluster contained.
+    pub fn cluster(&self) -> &ClusterContent {
+        match self {
+            Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => cluster,
+        }
+    }
+}
+
+/// What a logical export holds, and in which form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DumpExport {
+    /// The form of its files.
+    pub format: DumpFormat,
+    /// The database, which the export creates.
+    pub database: String,
+    /// The major version of the server. A restore needs the same one or a newer one.
+    pub major: u32,
+}
+
+/// The form of a logical export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DumpFormat {
+    /// One script of SQL, compressed with gzip, as a cloud's export is.
+    Plain,
+    /// One archive of `pg_dump --format=custom`.
+    Custom,
+    /// A folder of `pg_dump --format=directory`, written by several processes.
+    Directory,
+}
+
+/// How to bring a base backup to the moment of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseBackupPosition {
+    /// The major version of the server, which a physical restore needs again.
+    pub major: u32,
+    /// The cluster's identity, from its control file.
+    pub system_identifier: String,
+    /// The timeline that it was taken on.
+    pub timeline: u32,
+    /// The size of the cluster's log segments, in bytes.
+    pub segment_bytes: u64,
+    /// Where replay has to begin.
+    pub start_lsn: Lsn,
+    /// From where on the copy is consistent: no recovery can stop before it.
+    pub end_lsn: Lsn,
+    /// A moment at which that position had been reached, by the server's clock.
+    pub end_at: Timestamp,
+    /// The transactions that a snapshot saw at that moment, as `pg_current_snapshot()` writes it: recovery can
+    /// stop at those alone that it does not see as finished.
+    pub end_snapshot: String,
+    /// The named restore point that recovery has to stop at.
+    pub restore_point: String,
+    /// Where that restore point is.
+    pub restore_point_lsn: Lsn,
+    /// How long writers had to wait for that moment to be taken, in milliseconds.
+    pub barrier_ms: u64,
+}
+
+/// What a PostgreSQL cluster contains.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterContent {
+    /// Roles, memberships and settings, which belong to no database.
+    pub catalogue: Catalogue,
+    /// The databases, templates left out.
+    pub databases: BTreeMap<String, DatabaseContent>,
+}
+
+/// What a PostgreSQL database contains.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseContent {
+    /// The definitions.
+    pub catalogue: Catalogue,
+    /// Table, qualified and quoted as SQL wants it → its content.
+    pub tables: BTreeMap<String, TableFingerprint>,
+}
+
+impl ClusterContent {
+    /// The number of tables.
+    pub fn table_count(&self) -> usize {
+        self.databases.values().map(|database| database.tables.len()).sum()
+    }
+
+    /// The number of rows.
+    pub fn row_count(&self) -> u64 {
+        self.databases.values().flat_map(|database| database.tables.values()).map(|table| table.rows).sum()
+    }
+}

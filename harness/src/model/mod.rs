@@ -1,0 +1,32 @@
+//! The vocabulary: values only. Nothing here does I/O, reads time or knows a driver.
+
+mod catalogue;
+mod check;
+mod finding;
+mod fingerprint;
+pub mod ledger;
+mod log_file;
+mod lsn;
+mod manifest;
+mod objective;
+mod phase;
+mod recovery_target;
+mod sketch;
+mod verdict;
+
+pub use catalogue::{Catalogue, CatalogueDifference};
+pub use check::Check;
+pub use finding::{Finding, FindingCode};
+pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
+pub use ledger::Ledger;
+pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
+pub use lsn::Lsn;
+pub use manifest::{
+    BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
+    MANIFEST_VERSION, Manifest,
+};
+pub use objective::{Citation, Objective};
+pub use phase::{Milestone, Phase};
+pub use recovery_target::{RecoveryPoint, RecoveryTarget};
+pub use sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
+pub use verdict::Verdict;

@@ -1,0 +1,35 @@
+//! The documented limits: how long a recovery may take, how much it may lose.
+
+use serde::{Deserialize, Serialize};
+
+/// Where in the runbook a number was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Citation {
+    /// The runbook's file name as the user gave it.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The headings above it, joined by ` › `.
+    pub section: String,
+    /// The text that was read, as it stands there.
+    pub text: String,
+}
+
+/// A documented time limit; a range such as "15–30 minutes" keeps both its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    /// The lower end of a range, in milliseconds; reported, never judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_ms: Option<u64>,
+    /// The limit, in milliseconds: the upper end of a range.
+    pub upper_ms: u64,
+    /// Where it is written.
+    pub source: Citation,
+}
+
+impl Objective {
+    /// Whether a measured time keeps the objective. Exactly the limit still does.
+    pub fn is_met_by(&self, measured_ms: u64) -> bool {
+        measured_ms <= self.upper_ms
+    }
+}

@@ -1,0 +1,359 @@
+//! A constant-size sketch of a table's rows from which two tables' *different* rows can be read off.
+//!
+//! A digest says that two tables differ; the sketch says in which rows, with the source long gone. It is an
+//! invertible Bloom lookup table (Goodrich and Mitzenmacher, "Invertible Bloom Lookup Tables", 2011; Eppstein
+//! et al., "What's the Difference?", SIGCOMM 2011) in strata: level 0 holds every row, each further level
+//! one row in eight of the level before. Subtracting two sketches leaves only the rows in which the tables
+//! differ. With few differences level 0 gives them all; with many, a higher level gives examples and an
+//! estimate of their number.
+//!
+//! What it does not do: prove equality (the digest does), or name a row that stands three times.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Bytes of a row's key that the sketch can give back; a longer key is represented by its hash.
+pub const KEY_BYTES: usize = 32;
+/// Cells per row: each row is added to one cell of each part.
+const PARTS: usize = 4;
+/// Cells in a part. 4 × 40 cells give back some 100 differences.
+const CELLS_PER_PART: usize = 40;
+const CELLS: usize = PARTS * CELLS_PER_PART;
+/// Levels; the last one holds one row in 8⁶ (about a quarter of a million).
+const LEVELS: usize = 7;
+/// log2 of the rarefaction from level to level.
+const LEVEL_BITS: u32 = 3;
+const CELL_BYTES: usize = 8 + KEY_BYTES + 16 + 8;
+const LEVEL_SEED: u64 = 0x636f_6d65_6261_636b;
+
+/// A row as the sketch knows it: its key and the digest of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SketchRow {
+    /// The key, encoded and padded with zeros; see `stores::postgres::fingerprint`.
+    pub key: [u8; KEY_BYTES],
+    /// The digest of the whole row.
+    pub digest: u128,
+}
+
+impl SketchRow {
+    fn check(&self) -> u64 {
+        let mut bytes = [0; KEY_BYTES + 16];
+        bytes[..KEY_BYTES].copy_from_slice(&self.key);
+        bytes[KEY_BYTES..].copy_from_slice(&self.digest.to_le_bytes());
+        xxh3_64_with_seed(&bytes, 1)
+    }
+
+    /// The deepest level that the row belongs to: decided by its key alone, so that the old and the new
+    /// content of a changed row meet.
+    fn level(&self) -> usize {
+        let zeros = xxh3_64_with_seed(&self.key, LEVEL_SEED).trailing_zeros();
+        usize::try_from(zeros / LEVEL_BITS).unwrap_or(0).min(LEVELS - 1)
+    }
+}
+
+/// Sums of the rows that fell into it. All additions wrap, so that removing undoes adding exactly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Cell {
+    count: i64,
+    key: [u64; KEY_BYTES / 8],
+    digest: u128,
+    check: u64,
+}
+
+impl Cell {
+    fn add(&mut self, row: &SketchRow, check: u64, sign: i64) {
+        self.count = self.count.wrapping_add(sign);
+        for (sum, lane) in self.key.iter_mut().zip(row.key.as_chunks::<8>().0) {
+            let lane = u64::from_le_bytes(*lane);
+            *sum = if sign > 0 { sum.wrapping_add(lane) } else { sum.wrapping_sub(lane) };
+        }
+        if sign > 0 {
+            self.digest = self.digest.wrapping_add(row.digest);
+            self.check = self.check.wrapping_add(check);
+        } else {
+            self.digest = self.digest.wrapping_sub(row.digest);
+            self.check = self.check.wrapping_sub(check);
+        }
+    }
+
+    fn combine(&mut self, other: &Self, sign: i64) {
+        let negate = |value: u64| if sign > 0 { value } else { value.wrapping_neg() };
+        self.count = self.count.wrapping_add(sign * other.count);
+        for (sum, lane) in self.key.iter_mut().zip(other.key) {
+            *sum = sum.wrapping_add(negate(lane));
+        }
+        let digest = if sign > 0 { other.digest } else { other.digest.wrapping_neg() };
+        self.digest = self.digest.wrapping_add(digest);
+        self.check = self.check.wrapping_add(negate(other.check));
+    }
+
+    /// The one row that is in it, and whether it was added or removed; none if it holds several.
+    fn single(&self) -> Option<(SketchRow, i64)> {
+        let sign = self.count;
+        if sign != 1 && sign != -1 {
+            return None;
+        }
+        let negate = |value: u64| if sign > 0 { value } else { value.wrapping_neg() };
+        let mut key = [0; KEY_BYTES];
+        for (bytes, lane) in key.chunks_exact_mut(8).zip(self.key) {
+            bytes.copy_from_slice(&negate(lane).to_le_bytes());
+        }
+        let digest = if sign > 0 { self.digest } else { self.digest.wrapping_neg() };
+        let row = SketchRow { key, digest };
+        (row.check() == negate(self.check)).then_some((row, sign))
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn to_bytes(self) -> [u8; CELL_BYTES] {
+        let mut bytes = [0; CELL_BYTES];
+        bytes[..8].copy_from_slice(&self.count.to_le_bytes());
+        for (at, lane) in self.key.iter().enumerate() {
+            bytes[8 + at * 8..16 + at * 8].copy_from_slice(&lane.to_le_bytes());
+        }
+        bytes[40..56].copy_from_slice(&self.digest.to_le_bytes());
+        bytes[56..].copy_from_slice(&self.check.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8; CELL_BYTES]) -> Self {
+        let lane = |at: usize| {
+            let mut lane = [0; 8];
+            lane.copy_from_slice(&bytes[at..at + 8]);
+            lane
+        };
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&bytes[40..56]);
+        Self {
+            count: i64::from_le_bytes(lane(0)),
+            key: [8, 16, 24, 32].map(|at| u64::from_le_bytes(lane(at))),
+            digest: u128::from_le_bytes(digest),
+            check: u64::from_le_bytes(lane(56)),
+        }
+    }
+}
+
+type Level = [Cell; CELLS];
+
+/// The sketch of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Sketch(Vec<Level>);
+
+/// How two sketches differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SketchDifference {
+    /// Rows that only the second holds.
+    pub added: Vec<SketchRow>,
+    /// Rows that only the first holds.
+    pub removed: Vec<SketchRow>,
+    /// How many differing rows each one that was found stands for: 1 if these are all of them, 8ⁿ if they
+    /// are a sample. `None` if the sketch could not be read.
+    pub sampling: Option<u64>,
+}
+
+impl Default for Sketch {
+    fn default() -> Self {
+        Self(vec![[Cell::default(); CELLS]; LEVELS])
+    }
+}
+
+impl Sketch {
+    /// Adds a row. Adding the same row twice is not the same as adding it once.
+    pub fn add(&mut self, row: &SketchRow) {
+        let check = row.check();
+        for level in &mut self.0[..=row.level()] {
+            apply(level, row, check, 1);
+        }
+    }
+
+    /// Adds all rows of another sketch: the union of two parts of a table.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            mine.combine(theirs, 1);
+        }
+    }
+
+    /// The rows in which `after` differs from `self`.
+    pub fn difference(&self, after: &Self) -> SketchDifference {
+        let mut cells = after.clone();
+        for (cell, before) in cells.0.iter_mut().flatten().zip(self.0.iter().flatten()) {
+            cell.combine(before, -1);
+        }
+        for (depth, level) in cells.0.iter_mut().enumerate() {
+            if let Some(mut difference) = peel(level) {
+                difference.sampling = Some(1 << (LEVEL_BITS as usize * depth));
+                return difference;
+            }
+        }
+        SketchDifference::default()
+    }
+}
+
+/// The cells of a row: one in each part, from its check value.
+fn places(check: u64) -> [usize; PARTS] {
+    let mut rest = check;
+    std::array::from_fn(|part| {
+        let place = (rest & 0xFFFF) as usize % CELLS_PER_PART;
+        rest >>= 16;
+        part * CELLS_PER_PART + place
+    })
+}
+
+fn apply(level: &mut Level, row: &SketchRow, check: u64, sign: i64) {
+    for place in places(check) {
+        level[place].add(row, check, sign);
+    }
+}
+
+/// Takes single rows out until nothing is left; `None` if something stays.
+fn peel(level: &mut Level) -> Option<SketchDifference> {
+    let mut difference = SketchDifference::default();
+    while let Some((row, sign)) = level.iter().find_map(Cell::single) {
+        apply(level, &row, row.check(), -sign);
+        let rows = if sign > 0 { &mut difference.added } else { &mut difference.removed };
+        rows.push(row);
+        // A cell that looks single by an accident of its check value could send us round for ever.
+        if difference.added.len() + difference.removed.len() > CELLS {
+            return None;
+        }
+    }
+    level.iter().all(Cell::is_empty).then_some(difference)
+}
+
+/// As text: for each cell that is not empty its position (two bytes) and its content, in base64.
+impl From<Sketch> for String {
+    fn from(sketch: Sketch) -> Self {
+        let mut bytes = Vec::new();
+        for (position, cell) in (0_u16..).zip(sketch.0.iter().flatten()) {
+            if !cell.is_empty() {
+                bytes.extend(position.to_le_bytes());
+                bytes.extend(cell.to_bytes());
+            }
+        }
+        BASE64.encode(bytes)
+    }
+}
+
+impl TryFrom<String> for Sketch {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bytes = BASE64.decode(text).map_err(|error| format!("the sketch is not base64: {error}"))?;
+        let mut sketch = Self::default();
+        let (entries, rest) = bytes.as_chunks::<{ CELL_BYTES + 2 }>();
+        if !rest.is_empty() {
+            return Err(format!("the sketch has {} bytes too many", rest.len()));
+        }
+        for entry in entries {
+            let position = usize::from(u16::from_le_bytes([entry[0], entry[1]]));
+            let cell = sketch.0.get_mut(position / CELLS).map(|level| &mut level[position % CELLS]);
+            let cell = cell.ok_or_else(|| format!("the sketch has no cell {position}"))?;
+            let mut content = [0; CELL_BYTES];
+            content.copy_from_slice(&entry[2..]);
+            *cell = Cell::from_bytes(&content);
+        }
+        Ok(sketch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn row(key: u64, content: u64) -> SketchRow {
+        let mut bytes = [0; KEY_BYTES];
+        bytes[..8].copy_from_slice(&key.to_be_bytes());
+        SketchRow { key: bytes, digest: xxhash_rust::xxh3::xxh3_128(&content.to_le_bytes()) }
+    }
+
+    fn sketch_of(rows: impl IntoIterator<Item = (u64, u64)>) -> Sketch {
+        let mut sketch = Sketch::default();
+        rows.into_iter().for_each(|(key, content)| sketch.add(&row(key, content)));
+        sketch
+    }
+
+    fn sorted(mut rows: Vec<SketchRow>) -> Vec<SketchRow> {
+        rows.sort_by_key(|row| (row.key, row.digest));
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_found_is_so_and_all_of_it_when_it_says_so(
+            gone in proptest::collection::btree_set(0_u64..3_000, 0..20),
+            changed in proptest::collection::btree_set(3_000_u64..6_000, 0..15),
+            new in proptest::collection::btree_set(10_000_u64..20_000, 0..20),
+        ) {
+            let before = sketch_of((0..6_000).map(|key| (key, key)));
+            let after = sketch_of(
+                (0..6_000)
+                    .filter(|key| !gone.contains(key))
+                    .map(|key| (key, if changed.contains(&key) { key + 1 } else { key }))
+                    .chain(new.iter().map(|key| (*key, *key))),
+            );
+            let difference = before.difference(&after);
+            let removed = gone.iter().map(|k| row(*k, *k)).chain(changed.iter().map(|k| row(*k, *k)));
+            let added = new.iter().map(|k| row(*k, *k)).chain(changed.iter().map(|k| row(*k, *k + 1)));
+            let (removed, added) = (sorted(removed.collect()), sorted(added.collect()));
+            prop_assert!(difference.removed.iter().all(|row| removed.contains(row)));
+            prop_assert!(difference.added.iter().all(|row| added.contains(row)));
+            if difference.sampling == Some(1) {
+                prop_assert_eq!(sorted(difference.removed), removed);
+                prop_assert_eq!(sorted(difference.added), added);
+            }
+        }
+
+        #[test]
+        fn parts_merge_to_the_whole_and_text_keeps_it(cut in 0_u64..500) {
+            let whole = sketch_of((0..500).map(|key| (key, key)));
+            let mut parts = sketch_of((0..cut).map(|key| (key, key)));
+            parts.merge(&sketch_of((cut..500).map(|key| (key, key))));
+            prop_assert_eq!(&parts, &whole);
+            prop_assert_eq!(Sketch::try_from(String::from(parts)), Ok(whole));
+        }
+
+        #[test]
+        fn foreign_text_never_panics(text in "[A-Za-z0-9+/=]{0,400}") {
+            let _ = Sketch::try_from(text);
+        }
+    }
+
+    #[test]
+    fn many_differences_give_a_sample_and_an_estimate() {
+        let before = sketch_of((0..40_000).map(|key| (key, key)));
+        let after = sketch_of((0..40_000).map(|key| (key, key + u64::from(key % 2 == 0))));
+        let difference = before.difference(&after);
+        let sampling = difference.sampling.expect("a level can be read");
+        assert!(sampling > 1);
+        assert!(difference.removed.iter().all(|found| (0..40_000).step_by(2).any(|k| *found == row(k, k))));
+        let estimate = difference.removed.len() as u64 * sampling;
+        assert!((10_000..40_000).contains(&estimate), "{estimate} for 20000");
+    }
+
+    #[test]
+    fn fifty_differences_are_nearly_always_all_found() {
+        let complete = (0_u64..1_000)
+            .map(|trial| sketch_of([]).difference(&sketch_of((0..50).map(|key| (trial << 32 | key, key)))))
+            .filter(|difference| difference.sampling == Some(1) && difference.added.len() == 50)
+            .count();
+        assert!(complete >= 995, "{complete} of 1000");
+    }
+
+    #[test]
+    fn a_row_that_stands_twice_is_found() {
+        let difference = sketch_of([(1, 1), (2, 2)]).difference(&sketch_of([(1, 1), (2, 2), (2, 2)]));
+        assert_eq!((difference.added, difference.removed.len()), (vec![row(2, 2)], 0));
+    }
+
+    #[test]
+    fn equal_sketches_differ_in_nothing() {
+        let sketch = sketch_of((0..100).map(|key| (key, key)));
+        assert_eq!(sketch.difference(&sketch), SketchDifference { sampling: Some(1), ..Default::default() });
+    }
+}

@@ -1,0 +1,269 @@
+//! Judges of the rows: how many there are, and whether they are the same.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+
+use super::keys::key_text;
+use super::{Opinion, Oracle};
+use crate::error::{Context as _, Result};
+use crate::model::{
+    ClusterContent, DatabaseContent, Finding, FindingCode, KEY_BYTES, SketchRow, TableFingerprint,
+};
+use crate::stores::postgres::{PostgresServer, fingerprint_tables};
+
+/// Rows that are named one by one for each table; how many more there are is said.
+const NAMED_ROWS: usize = 10;
+
+/// Counts the rows of every table. It does not see a changed row; [`FingerprintOracle`] does.
+pub struct RowCounts<'a> {
+    /// The restored server.
+    pub server: &'a PostgresServer,
+    /// What the manifest says.
+    pub recorded: &'a ClusterContent,
+}
+
+#[async_trait]
+impl Oracle for RowCounts<'_> {
+    fn name(&self) -> &'static str {
+        "row-counts"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let mut findings = Vec::new();
+        for (database, content) in &self.recorded.databases {
+            let mut connection = self.server.connect(database).await?;
+            for (table, expected) in &content.tables {
+                let Some(rows) = count_rows(&mut connection, table).await? else {
+                    findings.push(table_missing(table, expected));
+                    continue;
+                };
+                if rows != expected.rows {
+                    let finding = Finding::new(
+                        FindingCode::RowCount,
+                        table,
+                        format!("{} rows", expected.rows),
+                        format!("{rows} rows"),
+                    );
+                    findings
+                        .push(finding.remedy("compare with the fingerprint's findings, which name the rows"));
+                }
+            }
+        }
+        let (tables, rows) = (self.recorded.table_count(), self.recorded.row_count());
+        Ok(Opinion {
+            summary: format!("counted {tables} tables against {rows} rows of the manifest"),
+            findings,
+        })
+    }
+}
+
+/// The number of rows of a table; `None` if there is no such table.
+async fn count_rows(connection: &mut PgConnection, table: &str) -> Result<Option<u64>> {
+    let doing = format!("counting the rows of {table}");
+    let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
+        .bind(table)
+        .fetch_one(&mut *connection)
+        .await
+        .context(&doing)?;
+    if !exists {
+        return Ok(None);
+    }
+    let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {table}"));
+    let count: i64 = sqlx::query_scalar(sql).fetch_one(connection).await.context(&doing)?;
+    Ok(Some(count.unsigned_abs()))
+}
+
+fn table_missing(table: &str, expected: &TableFingerprint) -> Finding {
+    Finding::new(
+        FindingCode::TableMissing,
+        table,
+        format!("a table of {} rows", expected.rows),
+        "no such table",
+    )
+    .remedy("restore it from this backup again, or from an older one")
+}
+
+/// Compares the fingerprint of every table with the manifest, and names the rows that differ.
+///
+/// It does not look at temporary, unlogged and foreign tables.
+pub struct FingerprintOracle<'a> {
+    /// The restored server.
+    pub server: &'a PostgresServer,
+    /// What the manifest says.
+    pub recorded: &'a ClusterContent,
+}
+
+#[async_trait]
+impl Oracle for FingerprintOracle<'_> {
+    fn name(&self) -> &'static str {
+        "fingerprint"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let mut findings = Vec::new();
+        for (database, content) in &self.recorded.databases {
+            let actual = fingerprint_tables(self.server, database).await?;
+            let mut connection = self.server.connect(database).await?;
+            // A row that an index does not lead to must be found all the same.
+            sqlx::raw_sql(
+                "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off",
+            )
+            .execute(&mut connection)
+            .await
+            .context("setting up the session")?;
+            for (table, expected) in &content.tables {
+                match actual.get(table) {
+                    None => findings.push(table_missing(table, expected)),
+                    Some(actual) if actual.same_rows(expected) => {}
+                    Some(actual) => findings.extend(compare(&mut connection, table, expected, actual).await?),
+                }
+            }
+            findings.extend(extra_tables(content, &actual));
+        }
+        let (tables, rows) = (self.recorded.table_count(), self.recorded.row_count());
+        Ok(Opinion {
+            summary: format!("compared {rows} rows in {tables} tables, every byte of them"),
+            findings,
+        })
+    }
+}
+
+/// Tables that the manifest does not know. A materialised view that it knows by its definition alone, because
+/// a logical restore computes it again, is none.
+fn extra_tables<'a>(
+    expected: &'a DatabaseContent,
+    actual: &'a BTreeMap<String, TableFingerprint>,
+) -> impl Iterator<Item = Finding> + 'a {
+    let is_known = |table: &String| {
+        let definitions = expected.catalogue.objects.get("table");
+        let definition = definitions.and_then(|definitions| definitions.get(table));
+        expected.tables.contains_key(table)
+            || definition.is_some_and(|definition| definition.starts_with("materialized view"))
+    };
+    actual.iter().filter(move |(table, _)| !is_known(table)).map(|(table, actual)| {
+        Finding::new(
+            FindingCode::TableExtra,
+            table,
+            "no such table",
+            format!("a table of {} rows", actual.rows),
+        )
+        .remedy("find out where it comes from: the backup does not know it")
+    })
+}
+
+/// What is known of one key: how its row was, and how it is.
+#[derive(Default)]
+struct Change {
+    before: Option<u128>,
+    after: Option<u128>,
+}
+
+/// Names the rows in which a table differs.
+async fn compare(
+    connection: &mut PgConnection,
+    table: &str,
+    expected: &TableFingerprint,
+    actual: &TableFingerprint,
+) -> Result<Vec<Finding>> {
+    let difference = expected.sketch.difference(&actual.sketch);
+    let mut changes: BTreeMap<[u8; KEY_BYTES], Change> = BTreeMap::new();
+    for SketchRow { key, digest } in difference.removed {
+        changes.entry(key).or_default().before = Some(digest);
+    }
+    for SketchRow { key, digest } in difference.added {
+        changes.entry(key).or_default().after = Some(digest);
+    }
+    let sampling = difference.sampling.unwrap_or(0);
+    let columns = expected.differing_columns(actual).join(", ");
+    let mut findings = Vec::new();
+    for (key, change) in changes.iter().take(NAMED_ROWS) {
+        let key = key_text(expected, key);
+        findings.push(row_finding(connection, table, key, change, &columns).await?);
+    }
+    // With all differing rows named there is nothing to add.
+    if sampling != 1 || changes.len() > findings.len() {
+        let rows = match (sampling, changes.len() as u64) {
+            (0, _) | (_, 0) => "the rows that differ could not be named".to_owned(),
+            (1, count) => format!("{count} rows differ"),
+            (_, count) => format!("about {} rows differ", count * sampling),
+        };
+        let expected = format!("{} rows with digest {:032x}", expected.rows, expected.digest);
+        let actual = format!(
+            "{} rows with digest {:032x}; {rows} (in columns: {columns})",
+            actual.rows, actual.digest
+        );
+        let finding = Finding::new(FindingCode::ContentDiffers, table, expected, actual);
+        findings.insert(0, finding.remedy("restore the table from this backup again, or from an older one"));
+    }
+    Ok(findings)
+}
+
+async fn row_finding(
+    connection: &mut PgConnection,
+    table: &str,
+    key: Option<String>,
+    change: &Change,
+    columns: &str,
+) -> Result<Finding> {
+    let finding = match (change.before, change.after) {
+        (Some(before), Some(after)) => Finding::new(
+            FindingCode::RowChanged,
+            table,
+            format!("the row with digest {before:032x}"),
+            format!("digest {after:032x}: other values in {columns}"),
+        ),
+        (Some(before), None) => Finding::new(
+            FindingCode::RowMissing,
+            table,
+            format!("a row with digest {before:032x}"),
+            "no such row",
+        ),
+        (None, after) => {
+            let digest = after.unwrap_or_default();
+            let copies = match &key {
+                Some(key) => count_copies(connection, table, key).await?,
+                None => 1,
+            };
+            if copies > 1 {
+                Finding::new(
+                    FindingCode::RowDuplicated,
+                    table,
+                    "the row once",
+                    format!("the row {copies} times"),
+                )
+            } else {
+                Finding::new(
+                    FindingCode::RowExtra,
+                    table,
+                    "no such row",
+                    format!("a row with digest {digest:032x}"),
+                )
+            }
+        }
+    };
+    let finding = finding.remedy("restore the row from this backup again, and find out what changed it");
+    Ok(match key {
+        Some(key) => finding.key(key),
+        None => finding,
+    })
+}
+
+/// How many rows have a key, given as `id=17` or `a=1, b=2`; 1 where it cannot be asked for.
+async fn count_copies(connection: &mut PgConnection, table: &str, key: &str) -> Result<u64> {
+    let columns: Option<Vec<_>> = key.split(", ").map(|column| column.split_once('=')).collect();
+    let Some(columns) = columns.filter(|columns| columns.iter().all(|(_, value)| !value.starts_with("0x")))
+    else {
+        return Ok(1);
+    };
+    let conditions =
+        columns.iter().enumerate().map(|(at, (column, _))| format!("\"{column}\"::text = ${}", at + 1));
+    let conditions = conditions.collect::<Vec<_>>().join(" and ");
+    let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {table} where {conditions}"));
+    let query =
+        columns.iter().fold(sqlx::query_scalar(sql), |query, (_, value)| query.bind((*value).to_owned()));
+    let count: i64 =
+        query.fetch_one(connection).await.context(format_args!("counting the copies of {table} {key}"))?;
+    Ok(count.unsigned_abs())
+}

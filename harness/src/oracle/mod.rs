@@ -1,0 +1,50 @@
+//! Judges: each looks at the restored system and at what was recorded before the disaster, never at the
+//! source after it.
+
+mod archive;
+mod backup;
+mod catalogue;
+mod content;
+mod expectation;
+mod integrity;
+mod keys;
+mod ledger;
+mod logical;
+mod majors;
+mod objective;
+mod server_log;
+
+use async_trait::async_trait;
+
+use crate::error::Result;
+use crate::model::Finding;
+
+pub use archive::ArchiveOracle;
+pub use backup::NewestBackup;
+pub use catalogue::CatalogueOracle;
+pub use content::{FingerprintOracle, RowCounts};
+pub use expectation::Expectation;
+pub use integrity::{IntegrityQueries, IntegrityQuery};
+pub use ledger::{LedgerOracle, measure_loss};
+pub use logical::LogicalCatalogue;
+pub use objective::{LossObjective, TimeObjective};
+pub use server_log::ServerLogOracle;
+
+/// A judge. One that cannot look answers with an error: that is *could not verify*, never a pass.
+#[async_trait]
+pub trait Oracle: Send + Sync {
+    /// The judge's name in reports: lower-case words joined by `-`.
+    fn name(&self) -> &'static str;
+
+    /// Looks.
+    async fn judge(&self) -> Result<Opinion>;
+}
+
+/// What a judge saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// What was looked at, in one sentence.
+    pub summary: String,
+    /// What is wrong; nothing if all is well.
+    pub findings: Vec<Finding>,
+}

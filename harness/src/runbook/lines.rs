@@ -1,0 +1,26 @@
+//! Finds the line of an offset, and the text of a line.
+
+/// Where the lines of a text begin.
+#[derive(Debug, Clone)]
+pub(super) struct Lines {
+    starts: Vec<usize>,
+}
+
+impl Lines {
+    pub(super) fn of(text: &str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self { starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    /// The line of an offset, counted from 1.
+    pub(super) fn line_of(&self, offset: usize) -> usize {
+        self.starts.partition_point(|start| *start <= offset)
+    }
+
+    /// Lines `first` to `last` of the text that this was made of, each trimmed, joined by blanks.
+    pub(super) fn text_of(&self, text: &str, first: usize, last: usize) -> String {
+        let start = |line: usize| self.starts.get(line.saturating_sub(1)).copied().unwrap_or(text.len());
+        let wanted = text.get(start(first)..start(last + 1)).unwrap_or_default();
+        wanted.lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+}

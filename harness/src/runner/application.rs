@@ -1,0 +1,33 @@
+//! The application of a drill: what its users see is where its connection points.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::sync::watch;
+
+/// Where the application connects to. Clones point to the same application.
+#[derive(Clone)]
+pub struct Application(Arc<watch::Sender<Option<PgConnectOptions>>>);
+
+impl Default for Application {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
+    }
+}
+
+impl Application {
+    /// Switches the application to a database.
+    pub fn switch_to(&self, database: PgConnectOptions) {
+        self.0.send_replace(Some(database));
+    }
+
+    /// Takes the database away from the application.
+    pub fn disconnect(&self) {
+        self.0.send_replace(None);
+    }
+
+    /// The database that it is switched to now, and every later one.
+    pub fn watch(&self) -> watch::Receiver<Option<PgConnectOptions>> {
+        self.0.subscribe()
+    }
+}

@@ -1,0 +1,343 @@
+//! One execution of a scenario: the vocabulary that scenarios are written in.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+
+use super::{Application, ScenarioSpec};
+use crate::clock::Stopwatch;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::evidence::{BackupSummary, EventBody, Journal, Loss};
+use crate::fault::{Damage, DamageStage, damage_repository, damage_server, damage_writes};
+use crate::model::ledger::Expectation;
+use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Objective, Phase, Verdict};
+use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Oracle, TimeObjective};
+use crate::repository::{LocalRepository, LogArchive, Repository};
+use crate::secret::Secret;
+use crate::stores::postgres::{ArchiveHealth, PostgresServer, RestoreFailure};
+use crate::substrate::Substrate;
+
+/// A running drill. Everything that it does is in the journal as it happens.
+pub struct Drill {
+    pub(super) index: usize,
+    pub(super) spec: ScenarioSpec,
+    pub(super) journal: Journal,
+    pub(super) substrate: Arc<dyn Substrate>,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) logs: PathBuf,
+    pub(super) scratch: PathBuf,
+    pub(super) seed: u64,
+    pub(super) scale: String,
+    pub(super) damage: Option<Damage>,
+    pub(super) queries: Vec<IntegrityQuery>,
+    pub(super) objective: Result<Objective>,
+    pub(super) loss_objective: Option<Objective>,
+    pub(super) application: Application,
+    pub(super) password: Secret,
+    pub(super) servers: Vec<(String, PostgresServer)>,
+    pub(super) checks: Vec<Check>,
+    pub(super) declared_ms: Option<u64>,
+    pub(super) recovered_ms: Option<u64>,
+}
+
+impl Drill {
+    /// The seed of data, writes and damage.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The scale of the data, as the user named it.
+    pub fn scale(&self) -> &str {
+        &self.scale
+    }
+
+    /// The clock of the run, which every duration is measured by.
+    pub fn clock(&self) -> Stopwatch {
+        self.journal.clock()
+    }
+
+    /// Where the backups of this drill live.
+    pub fn repository(&self) -> &dyn Repository {
+        &*self.repository
+    }
+
+    /// The same, for tasks that go on beside the drill.
+    pub fn shared_repository(&self) -> Arc<dyn Repository> {
+        self.repository.clone()
+    }
+
+    /// The archive of the log of a cluster, by its system identifier.
+    pub fn log_archive(&self, cluster: &str) -> LogArchive {
+        LogArchive::new(self.repository.clone(), cluster)
+    }
+
+    /// Where the backups of this drill are kept in another region, of this name.
+    pub async fn repository_in(&self, region: &str) -> Result<LocalRepository> {
+        LocalRepository::open(self.scratch.join(region)).await
+    }
+
+    /// The application that the drill recovers.
+    pub fn application(&self) -> &Application {
+        &self.application
+    }
+
+    /// The integrity queries that the user added.
+    pub fn user_queries(&self) -> &[IntegrityQuery] {
+        &self.queries
+    }
+
+    /// Begins a step, in the runbook's words; it ends where the next one begins.
+    pub fn step(&self, phase: Phase, title: &str) {
+        self.journal.append(EventBody::StepStarted { drill: self.index, phase, title: title.to_owned() });
+    }
+
+    /// Tells something worth knowing about the current step.
+    pub fn note(&self, text: impl Into<String>) {
+        self.journal.append(EventBody::Note { drill: self.index, text: text.into() });
+    }
+
+    /// A new node for a PostgreSQL server; it is removed with the drill.
+    pub async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
+        let node_name = format!("d{}-{name}", self.index);
+        let server = PostgresServer::create(&*self.substrate, &node_name, &self.password).await?;
+        self.servers.push((name.to_owned(), server.clone()));
+        Ok(server)
+    }
+
+    /// Gives a server the name of the one that it stands in for. That one keeps its node, as evidence, and is
+    /// called damaged from now on.
+    pub fn take_over(&mut self, name: &str, successor: &PostgresServer) {
+        for (own, server) in &mut self.servers {
+            if own == name {
+                *own = format!("{name}-damaged");
+            } else if server.node().name() == successor.node().name() {
+                name.clone_into(own);
+            }
+        }
+        self.note(format!("{} is {name} now", successor.node().name()));
+    }
+
+    /// Tells what was backed up.
+    pub fn backup_taken(&self, manifest: &Manifest) {
+        let cluster = manifest.content.cluster();
+        let content = format!("{} tables, {} rows", cluster.table_count(), cluster.row_count());
+        let backup = BackupSummary {
+            id: manifest.id.clone(),
+            kind: manifest.content.label().to_owned(),
+            taken_at: manifest.taken_at,
+            elapsed_ms: manifest.elapsed_ms,
+            stored_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
+            content,
+        };
+        self.journal.append(EventBody::BackupTaken { drill: self.index, backup });
+    }
+
+    /// The disaster is declared: time to recovery starts. Gives the instant on the clock of the run, in
+    /// milliseconds.
+    pub fn declare_disaster(&mut self) -> u64 {
+        let at_ms = self.reached(Milestone::Declared);
+        self.declared_ms = Some(at_ms);
+        at_ms
+    }
+
+    /// The restored server answers a read and accepts a write.
+    pub fn ready(&self) {
+        self.reached(Milestone::Ready);
+    }
+
+    /// The application is switched to the restored server: time to recovery ends.
+    pub fn recovered(&mut self) {
+        self.recovered_ms = Some(self.reached(Milestone::Recovered));
+    }
+
+    fn reached(&self, milestone: Milestone) -> u64 {
+        self.journal.append(EventBody::MilestoneReached { drill: self.index, milestone })
+    }
+
+    /// Damages the newest backup in the repository, if the run was asked for such a damage.
+    pub async fn damage_repository(&self) -> Result<()> {
+        self.damage_backups(self.repository()).await
+    }
+
+    /// Damages the newest backup in some repository, if the run was asked for such a damage.
+    pub async fn damage_backups(&self, repository: &dyn Repository) -> Result<()> {
+        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Repository) {
+            let injury = damage_repository(repository, damage, self.seed).await?;
+            self.note(format!("injected {damage}: {injury}"));
+        }
+        Ok(())
+    }
+
+    /// Damages the restored server, if the run was asked for such a damage.
+    pub async fn damage_restored(&self, server: &PostgresServer, database: &str) -> Result<()> {
+        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Restored) {
+            let injury = damage_server(server, database, damage, self.seed).await?;
+            self.note(format!("injected {damage}: {injury}"));
+        }
+        Ok(())
+    }
+
+    /// Damages what the workload wrote to the restored server, if the run was asked for such a damage.
+    pub async fn damage_writes(
+        &self,
+        server: &PostgresServer,
+        database: &str,
+        ledger: &Ledger,
+        expectation: &Expectation,
+    ) -> Result<()> {
+        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Writes) {
+            let injury = damage_writes(server, database, damage, self.seed, ledger, expectation).await?;
+            self.note(format!("injected {damage}: {injury}"));
+        }
+        Ok(())
+    }
+
+    /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
+    pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
+        let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
+        let folder = self.logs.join(self.spec.name);
+        tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
+        tokio::fs::write(folder.join("ledger.json"), text).await.context("saving the ledger")
+    }
+
+    /// Lets a judge look, and records what it says. A judge that fails or panics could not verify.
+    pub async fn judge(&mut self, oracle: &dyn Oracle) {
+        let watch = Stopwatch::start();
+        let judged = AssertUnwindSafe(oracle.judge()).catch_unwind().await;
+        let (verdict, summary, findings, hints) = match judged {
+            Ok(Ok(opinion)) => (verdict_of(&opinion.findings), opinion.summary, opinion.findings, Vec::new()),
+            Ok(Err(error)) => {
+                (Verdict::CouldNotVerify, error.message().to_owned(), Vec::new(), error.hints().to_vec())
+            }
+            Err(_) => (
+                Verdict::CouldNotVerify,
+                "the judge crashed".to_owned(),
+                Vec::new(),
+                vec!["this is a bug in comeback: report it with the evidence of this run".to_owned()],
+            ),
+        };
+        self.record(Check {
+            oracle: oracle.name().to_owned(),
+            verdict,
+            summary,
+            findings,
+            hints,
+            elapsed_ms: watch.elapsed_ms(),
+        });
+    }
+
+    /// Judges the time to recovery by the runbook.
+    pub async fn judge_time(&mut self) -> Result<()> {
+        let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms) else {
+            return Err(Error::could_not_verify("the drill was judged before it had recovered"));
+        };
+        let objective = self.objective.clone();
+        self.judge(&TimeObjective { objective: &objective, ttr_ms: recovered.saturating_sub(declared) })
+            .await;
+        Ok(())
+    }
+
+    /// Judges the log archive by what was measured while the server was well.
+    pub async fn judge_archive(&mut self, health: &ArchiveHealth) {
+        let objective = self.loss_objective.clone();
+        self.judge(&ArchiveOracle { health, loss_objective: objective.as_ref() }).await;
+    }
+
+    /// Tells what was lost, and judges it where the runbook sets a limit.
+    pub async fn judge_loss(&mut self, loss: Loss) {
+        self.journal.append(EventBody::LossMeasured { drill: self.index, loss: loss.clone() });
+        if let Some(objective) = self.loss_objective.clone() {
+            self.judge(&LossObjective { objective: &objective, loss: &loss }).await;
+        }
+    }
+
+    /// The judges have finished.
+    pub fn verified(&self) {
+        self.reached(Milestone::Verified);
+    }
+
+    /// What a step of the restore gave; a backup that is at fault becomes a finding, and ends the drill as
+    /// *failed*.
+    pub fn restored<T>(&mut self, outcome: Result<T, RestoreFailure>) -> Result<T> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(RestoreFailure::Other(error)) if error.kind() == ErrorKind::Failed => {
+                let finding = Finding::new(
+                    FindingCode::RestoreFailed,
+                    self.spec.name,
+                    "a restore that goes through",
+                    error.message(),
+                );
+                Err(self.restore_failed(finding))
+            }
+            Err(RestoreFailure::Other(error)) => Err(error),
+            Err(RestoreFailure::Backup(finding)) => Err(self.restore_failed(*finding)),
+        }
+    }
+
+    fn restore_failed(&mut self, finding: Finding) -> Error {
+        let error = Error::failed(finding.to_string());
+        self.record(Check {
+            oracle: "restore".to_owned(),
+            verdict: Verdict::Failed,
+            summary: "the restore did not go through".to_owned(),
+            findings: vec![finding],
+            hints: Vec::new(),
+            elapsed_ms: 0,
+        });
+        error
+    }
+
+    fn record(&mut self, check: Check) {
+        self.journal.append(EventBody::CheckEnded { drill: self.index, check: check.clone() });
+        self.checks.push(check);
+    }
+
+    /// Tells how to connect to every server of the drill, for a run that keeps them. The password goes into a
+    /// file for its owner alone, because what is told here becomes evidence.
+    pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
+        for (name, server) in &self.servers {
+            let passfile = self.scratch.join(format!("{name}.pgpass"));
+            server.write_passfile_here(&passfile).await?;
+            self.note(format!("kept {name}: {}", server.connect_hint(&passfile)));
+            self.note(format!("a shell in it: {}", server.node().shell_hint()));
+        }
+        Ok(())
+    }
+
+    /// Copies the servers' logs into the evidence.
+    pub(super) async fn save_logs(&self) -> Result<()> {
+        for (name, server) in &self.servers {
+            // A node whose server never started has no log.
+            let Ok(log) = server.read_log().await else { continue };
+            let folder = self.logs.join(self.spec.name);
+            tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
+            tokio::fs::write(folder.join(format!("{name}.log")), log.text)
+                .await
+                .context("saving a server's log")?;
+        }
+        Ok(())
+    }
+
+    /// Removes every node of the drill; gives the first failure after having tried all.
+    pub(super) async fn remove_nodes(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        for (_, server) in &self.servers {
+            outcome = outcome.and(server.node().remove().await);
+        }
+        outcome
+    }
+}
+
+/// A missed objective alone is its own verdict; any other finding is a failure.
+fn verdict_of(findings: &[Finding]) -> Verdict {
+    if findings.is_empty() {
+        Verdict::Verified
+    } else if findings.iter().all(|finding| finding.code == FindingCode::ObjectiveMissed) {
+        Verdict::ObjectiveMissed
+    } else {
+        Verdict::Failed
+    }
+}

@@ -1,0 +1,156 @@
+//! A run: its drills, one after another or several at once, and their end on every path.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Application, Drill, Scenario};
+use crate::error::{Error, ErrorKind, Result};
+use crate::evidence::{EventBody, Failure, Journal};
+use crate::fault::Damage;
+use crate::model::{Phase, Verdict};
+use crate::oracle::IntegrityQuery;
+use crate::repository::LocalRepository;
+use crate::runbook::{ObjectiveKind, Runbook};
+use crate::secret::Secret;
+use crate::substrate::Substrate;
+
+/// What all drills of a run share.
+#[derive(Clone)]
+pub struct RunSettings {
+    /// Where servers run.
+    pub substrate: Arc<dyn Substrate>,
+    /// Where each drill keeps its repository; removed with the run.
+    pub scratch: PathBuf,
+    /// Where the servers' logs are saved, in the evidence.
+    pub logs: PathBuf,
+    /// The documented procedures and limits.
+    pub runbook: Arc<Runbook>,
+    /// The seed of data, writes and damage.
+    pub seed: u64,
+    /// The scale of the data.
+    pub scale: String,
+    /// The damage to inject, if any.
+    pub damage: Option<Damage>,
+    /// The user's own integrity queries.
+    pub queries: Vec<IntegrityQuery>,
+    /// How many drills run at once.
+    pub jobs: usize,
+    /// Whether servers stay after the run.
+    pub keep: bool,
+    /// The application that the drills recover.
+    pub application: Application,
+}
+
+/// Runs drills; gives the verdict of each, in their order. `None` is one that was interrupted, or that did not
+/// start because of an interruption.
+///
+/// The drills' numbers in the journal are their places in `scenarios`. Whatever happens to a drill, its nodes
+/// are removed before this returns, unless they are to be kept.
+pub async fn run_drills(
+    scenarios: &[(usize, Arc<dyn Scenario>)],
+    settings: &RunSettings,
+    journal: &Journal,
+    cancel: &CancellationToken,
+) -> Vec<Option<Verdict>> {
+    let mut verdicts = vec![None; scenarios.len()];
+    let (mut waiting, mut running) = (scenarios.iter().enumerate(), JoinSet::new());
+    loop {
+        while running.len() < settings.jobs.max(1) && !cancel.is_cancelled() {
+            let Some((place, (index, scenario))) = waiting.next() else { break };
+            let (index, scenario, settings) = (*index, scenario.clone(), settings.clone());
+            let (journal, cancel) = (journal.clone(), cancel.clone());
+            running.spawn(async move {
+                (place, run_drill(index, &*scenario, &settings, &journal, &cancel).await)
+            });
+        }
+        match running.join_next().await {
+            None => return verdicts,
+            Some(Ok((place, verdict))) => verdicts[place] = verdict,
+            // A drill catches its own panics; what is left is a panic in the teardown: not verified.
+            Some(Err(_)) => {}
+        }
+    }
+}
+
+async fn run_drill(
+    index: usize,
+    scenario: &dyn Scenario,
+    settings: &RunSettings,
+    journal: &Journal,
+    cancel: &CancellationToken,
+) -> Option<Verdict> {
+    let spec = scenario.spec();
+    let section = settings.runbook.section(spec.section);
+    let read = |kind| section.clone().and_then(|section| settings.runbook.objective(section, kind));
+    let (objective, loss_objective) =
+        (read(ObjectiveKind::TimeToRecovery), read(ObjectiveKind::RecoveryPoint).ok());
+    journal.append(EventBody::DrillStarted { drill: index, objective: objective.clone().ok() });
+    let mut drill = match prepare(index, scenario, settings, journal, objective, loss_objective).await {
+        Ok(drill) => drill,
+        Err(error) => return Some(end(index, journal, &[], Some(error))),
+    };
+    let course = std::panic::AssertUnwindSafe(scenario.run(&mut drill));
+    let ended = tokio::select! {
+        ended = futures_util::FutureExt::catch_unwind(course) => Some(ended.unwrap_or_else(|_| {
+            Err(Error::could_not_verify("the drill crashed")
+                .hint("this is a bug in comeback: report it with the evidence of this run"))
+        })),
+        () = cancel.cancelled() => None,
+    };
+    drill.step(Phase::Teardown, if settings.keep { "keep the servers" } else { "remove the servers" });
+    let saved = drill.save_logs().await;
+    let removed = if settings.keep { drill.tell_how_to_connect().await } else { drill.remove_nodes().await };
+    let ended = ended?.and(saved).and(removed);
+    let verdicts: Vec<_> = drill.checks.iter().map(|check| check.verdict).collect();
+    Some(end(index, journal, &verdicts, ended.err()))
+}
+
+async fn prepare(
+    index: usize,
+    scenario: &dyn Scenario,
+    settings: &RunSettings,
+    journal: &Journal,
+    objective: Result<crate::model::Objective>,
+    loss_objective: Option<crate::model::Objective>,
+) -> Result<Drill> {
+    let scratch = settings.scratch.join(format!("d{index}"));
+    let repository = LocalRepository::open(scratch.join("repository")).await?;
+    Ok(Drill {
+        index,
+        spec: scenario.spec(),
+        journal: journal.clone(),
+        substrate: settings.substrate.clone(),
+        repository: Arc::new(repository),
+        logs: settings.logs.clone(),
+        scratch,
+        seed: settings.seed,
+        scale: settings.scale.clone(),
+        damage: settings.damage,
+        queries: settings.queries.clone(),
+        objective,
+        loss_objective,
+        application: settings.application.clone(),
+        password: Secret::random()?,
+        servers: Vec::new(),
+        checks: Vec::new(),
+        declared_ms: None,
+        recovered_ms: None,
+    })
+}
+
+/// Ends a drill in the journal. An error counts besides what the judges said: one kind says that the backup
+/// failed, every other that the drill could not get far enough to know.
+fn end(index: usize, journal: &Journal, checks: &[Verdict], error: Option<Error>) -> Verdict {
+    let course = error.as_ref().map(|error| match error.kind() {
+        ErrorKind::Failed => Verdict::Failed,
+        ErrorKind::Usage | ErrorKind::CouldNotVerify | ErrorKind::Interrupted => Verdict::CouldNotVerify,
+    });
+    let verdict = Verdict::merge(checks.iter().copied().chain(course));
+    let error =
+        error.map(|error| Failure { message: error.message().to_owned(), hints: error.hints().to_vec() });
+    journal.append(EventBody::DrillEnded { drill: index, verdict, error });
+    verdict
+}

@@ -1,0 +1,65 @@
+//! The declaration of a drill.
+
+use async_trait::async_trait;
+
+use super::Drill;
+use crate::error::Result;
+use crate::fault::Damage;
+
+/// A set of scenarios that is run on an occasion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Suite {
+    /// On every change to schema, backup script or runbook: a gate of a minute.
+    Ci,
+    /// Every Sunday at 06:00: every scenario.
+    Weekly,
+    /// The quarterly recovery test, whose record goes to auditors.
+    Quarterly,
+}
+
+impl Suite {
+    /// Every suite.
+    pub const ALL: [Self; 3] = [Self::Ci, Self::Weekly, Self::Quarterly];
+
+    /// The name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Weekly => "weekly",
+            Self::Quarterly => "quarterly",
+        }
+    }
+}
+
+impl std::fmt::Display for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a scenario is.
+#[derive(Debug, Clone, Copy)]
+pub struct ScenarioSpec {
+    /// Its name, `store/what-happened`.
+    pub name: &'static str,
+    /// What is drilled, in a few words.
+    pub title: &'static str,
+    /// The section of the runbook that it follows, as a path of headings: `PostgreSQL / Full restore`.
+    pub section: &'static str,
+    /// The suites that it belongs to.
+    pub suites: &'static [Suite],
+    /// The damages that its judges notice.
+    pub damages: &'static [Damage],
+}
+
+/// A drill, written down like its section of the runbook.
+///
+/// A scenario opens no connection and spawns no process itself: it speaks the vocabulary of the harness.
+#[async_trait]
+pub trait Scenario: Send + Sync {
+    /// What it is.
+    fn spec(&self) -> ScenarioSpec;
+
+    /// Carries it out: prepare, back up, disaster, recover, judge.
+    async fn run(&self, drill: &mut Drill) -> Result<()>;
+}

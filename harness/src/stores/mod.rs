@@ -1,0 +1,3 @@
+//! What we protect. Each store knows its server, its backup, its restore and its fingerprint.
+
+pub mod postgres;

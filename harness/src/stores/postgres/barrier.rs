@@ -1,0 +1,130 @@
+//! The moment of a base backup: a named restore point and snapshots of every database that see exactly the
+//! transactions before it.
+//!
+//! A base backup has no snapshot of its own. For the few milliseconds in which the snapshots are exported and
+//! the restore point is written, every user table is locked against writes (`SHARE`): a transaction that
+//! wrote holds its lock until it is visible, so nothing can be in one and not in the other. Recovery to the
+//! restore point must then give exactly the content that the snapshots see.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use super::content::{Exporter, list_databases, read_catalogues, read_tables};
+use super::server::PostgresServer;
+use super::tables::{TableInfo, list_tables};
+use crate::clock;
+use crate::error::{Context as _, Result};
+use crate::model::{ClusterContent, Lsn};
+use crate::wait;
+
+/// How long one attempt waits for writers. Less than PostgreSQL's default `deadlock_timeout` (1 s): where
+/// our lock and a writer's wait for each other, it is ours that gives up.
+const LOCK_TIMEOUT_MS: u32 = 500;
+/// How long a busy server may make us try.
+const BARRIER_LIMIT: Duration = Duration::from_mins(2);
+
+/// The moment of a backup.
+pub(super) struct Moment {
+    /// A snapshot of each database.
+    pub(super) exporters: Vec<Exporter>,
+    /// Where the restore point is.
+    pub(super) lsn: Lsn,
+    /// The server's clock then: whatever had been committed was committed before, all else after.
+    pub(super) at: jiff::Timestamp,
+    /// How long writers had to wait, in milliseconds.
+    pub(super) barrier_ms: u64,
+}
+
+/// A moment at which nobody wrote. Until it is read or dropped, the server keeps what there was then.
+pub struct HeldMoment {
+    /// Where its restore point is.
+    pub lsn: Lsn,
+    /// The server's clock then: what had been committed was committed before, and all else after.
+    pub at: jiff::Timestamp,
+    exporters: Vec<Exporter>,
+    /// Without the tables so far.
+    content: ClusterContent,
+}
+
+/// Sets the restore point `name` at a moment of all databases, and holds on to what they contain then.
+pub async fn hold_moment(server: &PostgresServer, name: &str) -> Result<HeldMoment> {
+    let Moment { mut exporters, lsn, at, .. } =
+        set_moment(server, &list_databases(server).await?, name).await?;
+    // At once: positions of sequences go on, whatever a snapshot sees.
+    let content = read_catalogues(server, &mut exporters).await?;
+    Ok(HeldMoment { lsn, at, exporters, content })
+}
+
+impl HeldMoment {
+    /// Reads what the cluster contained at that moment, however much has been written since.
+    pub async fn read(mut self, server: &PostgresServer) -> Result<ClusterContent> {
+        read_tables(server, self.exporters, &mut self.content).await?;
+        Ok(self.content)
+    }
+}
+
+/// Sets the restore point `name` and takes the snapshots that go with it.
+pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
+    wait::until("a moment without open writes", BARRIER_LIMIT, async || {
+        attempt(server, databases, name).await.map_err(|error| error.message().to_owned())
+    })
+    .await
+}
+
+async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
+    let mut lockers = Vec::with_capacity(databases.len());
+    for database in databases {
+        let mut connection = server.connect(database).await?;
+        let tables = list_tables(&mut connection).await?;
+        lockers.push((database, connection, tables));
+    }
+    let watch = clock::Stopwatch::start();
+    for (database, connection, tables) in &mut lockers {
+        lock(connection, tables)
+            .await
+            .map_err(|error| error.context(format!("locking database {database}")))?;
+    }
+    let mut exporters = Vec::with_capacity(databases.len());
+    for (database, _, tables) in &lockers {
+        let mut exporter = Exporter::open(server, database).await?;
+        ensure_same_tables(database, tables, &exporter.list_tables().await?)?;
+        exporters.push(exporter);
+    }
+    let mut connection = server.connect("postgres").await?;
+    let row = sqlx::query(
+        "select pg_create_restore_point($1)::text, (extract(epoch from clock_timestamp()) * 1000000)::int8",
+    )
+    .bind(name)
+    .fetch_one(&mut connection)
+    .await
+    .context(format_args!("setting restore point {name}"))?;
+    for (_, connection, _) in lockers {
+        // Ends the transaction, and with it the locks.
+        connection.close().await.context("releasing the write barrier")?;
+    }
+    let barrier_ms = watch.elapsed_ms();
+    let lsn: String = row.try_get(0).context("reading the restore point")?;
+    let at_us: i64 = row.try_get(1).context("reading the restore point")?;
+    let at = jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")?;
+    Ok(Moment { exporters, lsn: lsn.parse().context("reading the restore point")?, at, barrier_ms })
+}
+
+async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()> {
+    let lockable = tables.iter().filter(|table| table.lockable);
+    let names = lockable.map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
+    let lock = if names.is_empty() { String::new() } else { format!("; lock table {names} in share mode") };
+    let sql = format!("begin; set local lock_timeout = {LOCK_TIMEOUT_MS}{lock}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.context("waiting for open writes")?;
+    Ok(())
+}
+
+/// A table that was created or dropped in between is not covered by our locks: try again.
+fn ensure_same_tables(database: &str, locked: &[TableInfo], seen: &[TableInfo]) -> Result<()> {
+    let names = |tables: &[TableInfo]| tables.iter().map(|table| table.name.clone()).collect::<BTreeSet<_>>();
+    if names(locked) == names(seen) {
+        return Ok(());
+    }
+    Err(crate::Error::could_not_verify(format!("the tables of database {database} changed at that moment")))
+}

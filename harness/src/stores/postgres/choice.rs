@@ -1,0 +1,123 @@
+//! Which base backup leads to a recovery target.
+
+use std::sync::Arc;
+
+use super::log_path::{Inventory, choose_history};
+use super::restore::position_of;
+use crate::error::{Error, Result};
+use crate::model::{BaseBackupPosition, LogFileKind, Manifest, RecoveryPoint, RecoveryTarget};
+use crate::repository::{LogArchive, Repository};
+
+/// Chooses the newest base backup that was consistent before the target, and is part of the past of the
+/// timeline to follow.
+///
+/// Where a restore point was set is not known until it is replayed. One that a backup names itself leads to
+/// that backup, any other to the newest.
+pub async fn choose_base_backup(
+    repository: &Arc<dyn Repository>,
+    target: &RecoveryTarget,
+) -> Result<Manifest> {
+    let ids = repository.list().await?;
+    if let RecoveryPoint::Name(name) = &target.point {
+        for id in &ids {
+            let manifest = repository.manifest(id).await?;
+            if position_of(&manifest).is_ok_and(|position| position.restore_point == *name) {
+                return Ok(manifest);
+            }
+        }
+    }
+    let mut oldest = None;
+    let mut archive: Option<(String, LogArchive, Inventory)> = None;
+    for id in &ids {
+        let manifest = repository.manifest(id).await?;
+        // A dump leads to no other moment than its own.
+        let Ok(position) = position_of(&manifest) else { continue };
+        let cluster = &position.system_identifier;
+        if archive.as_ref().is_none_or(|(known, ..)| known != cluster) {
+            let opened = LogArchive::new(repository.clone(), cluster);
+            let inventory = opened.list().await?;
+            archive = Some((cluster.clone(), opened, inventory));
+        }
+        if let Some((_, archive, inventory)) = &archive
+            && is_before(position, target)
+            && is_on_the_way(archive, inventory, position, target).await?
+        {
+            return Ok(manifest);
+        }
+        oldest = Some(manifest);
+    }
+    Err(nothing_old_enough(&**repository, target, oldest.as_ref()))
+}
+
+/// Whether a backup is part of the past of the timeline that the target is on: the newest one where it names
+/// none. A backup of a branch that was abandoned is not.
+async fn is_on_the_way(
+    archive: &LogArchive,
+    inventory: &Inventory,
+    position: &BaseBackupPosition,
+    target: &RecoveryTarget,
+) -> Result<bool> {
+    let timelines = inventory.keys().filter_map(|name| match LogFileKind::of(name) {
+        Some(LogFileKind::History(timeline)) => Some(timeline),
+        _ => None,
+    });
+    let target = match timelines.max().filter(|newest| *newest > position.timeline) {
+        Some(newest) if target.timeline.is_none() => target.clone().on_timeline(newest),
+        _ => target.clone(),
+    };
+    Ok(choose_history(archive, inventory, position, &target).await?.is_some())
+}
+
+/// Whether recovery from a backup can stop at a target, as far as the manifest tells.
+fn is_before(position: &BaseBackupPosition, target: &RecoveryTarget) -> bool {
+    match &target.point {
+        RecoveryPoint::Latest | RecoveryPoint::Immediate | RecoveryPoint::Name(_) => true,
+        RecoveryPoint::Time(at) => position.end_at <= *at,
+        RecoveryPoint::Lsn(lsn) => position.end_lsn <= *lsn,
+        RecoveryPoint::Xid(xid) => !had_ended(&position.end_snapshot, *xid),
+    }
+}
+
+/// Whether a snapshot, written `xmin:xmax:xip,…`, sees a transaction as ended. Of its 64-bit numbers the lower
+/// half counts, as everywhere in recovery.
+fn had_ended(snapshot: &str, xid: u32) -> bool {
+    let low = |text: &str| text.parse::<u64>().ok().and_then(|full| u32::try_from(full & 0xFFFF_FFFF).ok());
+    let mut parts = snapshot.split(':');
+    let next = parts.nth(1).and_then(low);
+    let running = parts.next().is_some_and(|list| list.split(',').any(|one| low(one) == Some(xid)));
+    // Numbers go round: what is less than half the circle behind is older.
+    let is_older = next.is_some_and(|next| xid.wrapping_sub(next).cast_signed() < 0);
+    is_older && !running
+}
+
+fn nothing_old_enough(
+    repository: &dyn Repository,
+    target: &RecoveryTarget,
+    oldest: Option<&Manifest>,
+) -> Error {
+    let place = repository.location();
+    let Some((oldest, position)) = oldest.and_then(|oldest| Some((oldest, position_of(oldest).ok()?))) else {
+        return Error::failed(format!("there is no base backup in {place}")).hint("take one");
+    };
+    let sentence = format!(
+        "no base backup in {place} leads to {target}: the oldest, {}, is on timeline {} and consistent from {} ({}) on",
+        oldest.id, position.timeline, position.end_lsn, position.end_at
+    );
+    Error::failed(sentence).hint("choose a later target, or name the repository that holds older backups")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::had_ended;
+
+    #[test]
+    fn a_snapshot_tells_which_transactions_had_ended() {
+        let snapshot = "735:738:735,737";
+        let ended: Vec<u32> = (733..741).filter(|xid| had_ended(snapshot, *xid)).collect();
+        assert_eq!(ended, [733, 734, 736]);
+        // The number after 4294967295 is 3, with one more in the upper half.
+        let around = "4294967294:4294967300:4294967294";
+        assert!(had_ended(around, 0xFFFF_FFFF) && had_ended(around, 3));
+        assert!(!had_ended(around, 0xFFFF_FFFE) && !had_ended(around, 4));
+    }
+}

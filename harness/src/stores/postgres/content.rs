@@ -1,0 +1,259 @@
+//! Reads what a cluster contains: its catalogues, and the fingerprints of its tables, in parallel under one
+//! exported snapshot for each database.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::TryStreamExt as _;
+use sqlx::{Connection as _, PgConnection};
+
+use super::catalogue;
+use super::copy::RowReader;
+use super::server::PostgresServer;
+use super::tables::{TableInfo, list_tables, quote_literal};
+use crate::error::{Context as _, Error, Result};
+use crate::model::{Catalogue, ClusterContent, DatabaseContent, TableFingerprint};
+
+/// Pages of a table that one worker reads at a time: 64 MiB.
+const PAGES_PER_PART: i64 = 8192;
+
+/// The databases of a cluster that take connections, templates left out.
+pub(super) async fn list_databases(server: &PostgresServer) -> Result<Vec<String>> {
+    let mut connection = server.connect("postgres").await?;
+    sqlx::query_scalar(
+        "select datname::text from pg_database where datallowconn and not datistemplate order by 1",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .context("listing the databases")
+}
+
+/// A connection that holds a snapshot of its database for others to read in.
+pub(super) struct Exporter {
+    connection: PgConnection,
+    database: String,
+    snapshot: String,
+}
+
+impl Exporter {
+    /// Takes a snapshot of a database, now.
+    pub(super) async fn open(server: &PostgresServer, database: &str) -> Result<Self> {
+        let mut connection = server.connect(database).await?;
+        sqlx::raw_sql("begin isolation level repeatable read read only")
+            .execute(&mut connection)
+            .await
+            .context("beginning to read")?;
+        let snapshot = sqlx::query_scalar("select pg_export_snapshot()")
+            .fetch_one(&mut connection)
+            .await
+            .context(format_args!("exporting a snapshot of database {database}"))?;
+        Ok(Self { connection, database: database.to_owned(), snapshot })
+    }
+
+    /// The snapshot's name, for others to join.
+    pub(super) fn snapshot(&self) -> &str {
+        &self.snapshot
+    }
+
+    /// When the snapshot was taken, or a moment before that, by the server's clock.
+    pub(super) async fn taken_at(&mut self) -> Result<jiff::Timestamp> {
+        let at_us: i64 = sqlx::query_scalar("select (extract(epoch from now()) * 1000000)::int8")
+            .fetch_one(&mut self.connection)
+            .await
+            .context("reading the server's clock")?;
+        jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")
+    }
+
+    /// The definitions.
+    pub(super) async fn read_catalogue(&mut self) -> Result<Catalogue> {
+        catalogue::read_database(&mut self.connection).await
+    }
+
+    /// The fingerprints of the tables that the snapshot sees.
+    pub(super) async fn read_tables(
+        &mut self,
+        server: &PostgresServer,
+    ) -> Result<BTreeMap<String, TableFingerprint>> {
+        read_exported(server, self).await
+    }
+
+    /// The tables that the snapshot sees.
+    pub(super) async fn list_tables(&mut self) -> Result<Vec<TableInfo>> {
+        list_tables(&mut self.connection).await
+    }
+}
+
+/// Reads everything that a cluster contains, each database as its exporter's snapshot sees it.
+pub(super) async fn read_cluster(
+    server: &PostgresServer,
+    mut exporters: Vec<Exporter>,
+) -> Result<ClusterContent> {
+    let mut content = read_catalogues(server, &mut exporters).await?;
+    read_tables(server, exporters, &mut content).await?;
+    Ok(content)
+}
+
+/// Reads the definitions alone. Positions of sequences know no snapshot: they are those of now.
+pub(super) async fn read_catalogues(
+    server: &PostgresServer,
+    exporters: &mut [Exporter],
+) -> Result<ClusterContent> {
+    let mut content =
+        ClusterContent { catalogue: read_cluster_catalogue(server).await?, ..Default::default() };
+    for exporter in exporters {
+        let catalogue = catalogue::read_database(&mut exporter.connection).await?;
+        let database = DatabaseContent { catalogue, ..Default::default() };
+        content.databases.insert(exporter.database.clone(), database);
+    }
+    Ok(content)
+}
+
+/// Adds the fingerprints of the tables.
+pub(super) async fn read_tables(
+    server: &PostgresServer,
+    exporters: Vec<Exporter>,
+    content: &mut ClusterContent,
+) -> Result<()> {
+    for mut exporter in exporters {
+        let tables = read_exported(server, &mut exporter).await?;
+        content.databases.entry(exporter.database).or_default().tables = tables;
+    }
+    Ok(())
+}
+
+/// Reads the catalogue of what belongs to no database.
+pub async fn read_cluster_catalogue(server: &PostgresServer) -> Result<Catalogue> {
+    catalogue::read_cluster(&mut server.connect("postgres").await?).await
+}
+
+/// Reads the catalogue of a database.
+pub async fn read_catalogue(server: &PostgresServer, database: &str) -> Result<Catalogue> {
+    catalogue::read_database(&mut server.connect(database).await?).await
+}
+
+/// Fingerprints the tables of a database as they are now.
+pub async fn fingerprint_tables(
+    server: &PostgresServer,
+    database: &str,
+) -> Result<BTreeMap<String, TableFingerprint>> {
+    read_exported(server, &mut Exporter::open(server, database).await?).await
+}
+
+/// A part of a table for one worker to read.
+struct Part {
+    table: usize,
+    first_page: i64,
+    /// The page after the last; none for the last part, because the table may have grown.
+    end_page: Option<i64>,
+}
+
+/// The tables in parts, the largest table first, so that the last worker to finish has little left.
+fn split(tables: &[TableInfo]) -> VecDeque<Part> {
+    let mut by_size: Vec<_> = tables.iter().enumerate().collect();
+    by_size.sort_by_key(|(_, table)| std::cmp::Reverse(table.pages));
+    let mut parts = VecDeque::new();
+    for (table, info) in by_size {
+        let mut first_page = 0;
+        while info.pages - first_page > PAGES_PER_PART {
+            parts.push_back(Part { table, first_page, end_page: Some(first_page + PAGES_PER_PART) });
+            first_page += PAGES_PER_PART;
+        }
+        parts.push_back(Part { table, first_page, end_page: None });
+    }
+    parts
+}
+
+/// What the workers of one database share.
+struct Work {
+    tables: Vec<TableInfo>,
+    parts: Mutex<VecDeque<Part>>,
+    results: Mutex<Vec<TableFingerprint>>,
+}
+
+async fn read_exported(
+    server: &PostgresServer,
+    exporter: &mut Exporter,
+) -> Result<BTreeMap<String, TableFingerprint>> {
+    let tables = exporter.list_tables().await?;
+    let parts = split(&tables);
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(parts.len());
+    let results = tables.iter().map(empty_fingerprint).collect();
+    let work = Arc::new(Work { tables, parts: Mutex::new(parts), results: Mutex::new(results) });
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..workers {
+        let worker =
+            read_parts(server.clone(), exporter.database.clone(), exporter.snapshot.clone(), work.clone());
+        running.spawn(worker);
+    }
+    while let Some(ended) = running.join_next().await {
+        ended.context("reading the tables")??;
+    }
+    let results = std::mem::take(&mut *work.results.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(work.tables.iter().map(|table| table.name.clone()).zip(results).collect())
+}
+
+fn empty_fingerprint(table: &TableInfo) -> TableFingerprint {
+    let columns = table.columns.iter().map(|column| (column.name.clone(), column.type_name.clone()));
+    TableFingerprint::new(columns, table.key_columns)
+}
+
+/// One worker: joins the snapshot and reads parts until none are left.
+async fn read_parts(
+    server: PostgresServer,
+    database: String,
+    snapshot: String,
+    work: Arc<Work>,
+) -> Result<()> {
+    let mut connection = server.connect(&database).await?;
+    let begin = format!(
+        "begin isolation level repeatable read read only; set transaction snapshot {}",
+        quote_literal(&snapshot)
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
+        .execute(&mut connection)
+        .await
+        .context("joining the snapshot")?;
+    loop {
+        let part = work.parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let Some(part) = part else { return Ok(()) };
+        let table = &work.tables[part.table];
+        let fingerprint = read_part(&mut connection, table, &part)
+            .await
+            .map_err(|e| e.context(format!("reading {}", table.name)))?;
+        work.results.lock().unwrap_or_else(PoisonError::into_inner)[part.table].merge(&fingerprint);
+    }
+}
+
+async fn read_part(
+    connection: &mut PgConnection,
+    table: &TableInfo,
+    part: &Part,
+) -> Result<TableFingerprint> {
+    let mut fingerprint = empty_fingerprint(table);
+    let mut reader = RowReader::default();
+    let mut stream =
+        connection.copy_out_raw(&copy_statement(table, part)).await.context("starting the copy")?;
+    while let Some(piece) = stream.try_next().await.context("copying")? {
+        reader.feed(piece, |row| fingerprint.add_row(row)).map_err(Error::could_not_verify)?;
+    }
+    reader.finish().map_err(Error::could_not_verify)?;
+    Ok(fingerprint)
+}
+
+fn copy_statement(table: &TableInfo, part: &Part) -> String {
+    let columns =
+        table.columns.iter().map(|column| column.expression.as_str()).collect::<Vec<_>>().join(", ");
+    let from = if part.first_page > 0 || part.end_page.is_some() {
+        let upper = part.end_page.map(|end| format!(" and ctid < '({end},0)'")).unwrap_or_default();
+        format!("{} where ctid >= '({},0)'{upper}", table.name, part.first_page)
+    } else {
+        table.name.clone()
+    };
+    format!("copy (select {columns} from only {from}) to stdout (format binary)")
+}
+
+/// Closes a connection that has nothing left to do, so that the server logs no lost one.
+pub(super) async fn close(connection: PgConnection) {
+    // The connection is gone either way.
+    let _ = connection.close().await;
+}

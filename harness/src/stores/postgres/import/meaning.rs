@@ -1,0 +1,339 @@
+//! What a statement of a dump means for the order of work. Whatever is not recognised here runs by itself,
+//! after everything before it and before everything after it, as in psql.
+
+use super::token::{Kind, Tokens};
+
+/// What a statement means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A setting of the session, which every connection has to have.
+    Setting,
+    /// A transaction begins, and everything in it belongs to one connection.
+    Begin,
+    /// It ends.
+    End,
+    /// From here on the session has something that other sessions do not have.
+    Private,
+    /// An index or a constraint, which can be built while others of its kind are.
+    Build(Build),
+    /// Something about the index or constraint of this name, such as a comment.
+    About(String),
+    /// Anything else.
+    Other,
+}
+
+/// An index or a constraint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Build {
+    pub(super) class: BuildClass,
+    /// What is built.
+    pub(super) name: String,
+    /// The tables that nobody else may build on meanwhile, or, for an index, may lock in another way.
+    pub(super) tables: Vec<TableName>,
+    /// Whether others may build on the same table at the same time.
+    pub(super) shares: bool,
+}
+
+/// What is built: foreign keys need the keys that they refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BuildClass {
+    /// Indexes, and constraints that are indexes.
+    Index,
+    /// Foreign keys.
+    ForeignKey,
+}
+
+/// A table's schema and name, without quotes.
+pub(super) type TableName = (String, String);
+
+/// What a statement means.
+pub(super) fn meaning(sql: &[u8]) -> Meaning {
+    let mut words = Words::new(sql);
+    let first = words.word().unwrap_or_default();
+    match first.as_str() {
+        "set" if words.accept("local") => Meaning::Other,
+        "set" | "reset" => Meaning::Setting,
+        "select" if calls_set_config(&mut words) => Meaning::Setting,
+        "begin" => Meaning::Begin,
+        "start" if words.accept("transaction") => Meaning::Begin,
+        "commit" | "end" | "rollback" | "abort" => Meaning::End,
+        "load" | "prepare" | "declare" | "listen" | "discard" => Meaning::Private,
+        "create" => creation(&mut words),
+        "alter" => alteration(&mut words).unwrap_or(Meaning::Other),
+        "comment" => comment(&mut words).unwrap_or(Meaning::Other),
+        _ => Meaning::Other,
+    }
+}
+
+/// The role that a statement creates, if it does nothing else.
+pub(super) fn created_role(sql: &[u8]) -> Option<String> {
+    let mut words = Words::new(sql);
+    (words.accept("create") && words.accept("role")).then_some(())?;
+    let role = words.name()?;
+    words.is_at_end().then_some(role)
+}
+
+/// The role whose attributes a statement sets (`ALTER ROLE … WITH …`).
+pub(super) fn altered_role(sql: &[u8]) -> Option<String> {
+    let mut words = Words::new(sql);
+    (words.accept("alter") && words.accept("role")).then_some(())?;
+    let role = words.name()?;
+    words.accept("with").then_some(role)
+}
+
+fn calls_set_config(words: &mut Words<'_>) -> bool {
+    words.accept("pg_catalog") && words.accept_symbol(b".") && words.accept("set_config")
+}
+
+fn creation(words: &mut Words<'_>) -> Meaning {
+    if ["local", "global", "temp", "temporary"].into_iter().any(|word| words.accept(word)) {
+        return Meaning::Private;
+    }
+    words.accept("unique");
+    if words.accept("index")
+        && let Some(build) = index(words)
+    {
+        return Meaning::Build(build);
+    }
+    Meaning::Other
+}
+
+/// `CREATE [UNIQUE] INDEX name ON [ONLY] schema.table …`
+fn index(words: &mut Words<'_>) -> Option<Build> {
+    let name = words.name()?;
+    words.accept("on").then_some(())?;
+    words.accept("only");
+    let table = words.table()?;
+    Some(Build { class: BuildClass::Index, name, tables: vec![table], shares: true })
+}
+
+/// `ALTER TABLE … ADD CONSTRAINT …`, and what belongs to an index or a constraint.
+fn alteration(words: &mut Words<'_>) -> Option<Meaning> {
+    if words.accept("index") {
+        let (_, name) = words.table()?;
+        return (words.accept("alter") && words.accept("column")).then_some(Meaning::About(name));
+    }
+    words.accept("table").then_some(())?;
+    words.accept("only");
+    let table = words.table()?;
+    if words.accept("cluster") {
+        words.accept("on").then_some(())?;
+        return words.name().map(Meaning::About);
+    }
+    if words.accept("replica") {
+        ["identity", "using", "index"].into_iter().all(|word| words.accept(word)).then_some(())?;
+        return words.name().map(Meaning::About);
+    }
+    (words.accept("add") && words.accept("constraint")).then_some(())?;
+    let name = words.name()?;
+    constraint(words, name, table).map(Meaning::Build)
+}
+
+fn constraint(words: &mut Words<'_>, name: String, table: TableName) -> Option<Build> {
+    let is_index = words.accept("primary") || words.accept("unique") || words.accept("exclude");
+    let is_foreign_key = !is_index && words.accept("foreign");
+    // More than one action, or an index that exists already, is not what a dump writes.
+    let is_plain = !words.clone().any_outside(|words| words.accept_symbol(b",") || words.uses_index());
+    match (is_plain, is_index, is_foreign_key) {
+        (true, true, _) => Some(Build { class: BuildClass::Index, name, tables: vec![table], shares: false }),
+        (true, _, true) => {
+            let mut other = None;
+            words.any_outside(|words| {
+                if words.accept("references") {
+                    other = words.table();
+                }
+                other.is_some()
+            });
+            let tables = vec![table, other?];
+            Some(Build { class: BuildClass::ForeignKey, name, tables, shares: false })
+        }
+        _ => None,
+    }
+}
+
+/// `COMMENT ON INDEX schema.name`, `COMMENT ON CONSTRAINT name ON schema.table`.
+fn comment(words: &mut Words<'_>) -> Option<Meaning> {
+    words.accept("on").then_some(())?;
+    if words.accept("index") {
+        return words.table().map(|(_, name)| Meaning::About(name));
+    }
+    words.accept("constraint").then_some(())?;
+    let name = words.name()?;
+    (words.accept("on") && !words.accept("domain")).then_some(Meaning::About(name))
+}
+
+/// A statement, read word by word.
+#[derive(Clone)]
+struct Words<'a> {
+    tokens: std::iter::Peekable<Tokens<'a>>,
+}
+
+impl<'a> Words<'a> {
+    fn new(sql: &'a [u8]) -> Self {
+        Self { tokens: Tokens::new(sql).peekable() }
+    }
+
+    /// The next word without quotes, in lower case.
+    fn word(&mut self) -> Option<String> {
+        let (_, token) = self.tokens.next_if(|(kind, _)| *kind == Kind::Word)?;
+        Some(String::from_utf8_lossy(token).to_lowercase())
+    }
+
+    fn accept(&mut self, keyword: &str) -> bool {
+        let is = |token: &[u8]| token.eq_ignore_ascii_case(keyword.as_bytes());
+        self.tokens.next_if(|(kind, token)| *kind == Kind::Word && is(token)).is_some()
+    }
+
+    fn accept_symbol(&mut self, symbol: &[u8]) -> bool {
+        self.tokens.next_if(|(_, token)| *token == symbol).is_some()
+    }
+
+    /// A name, as the server's catalogue has it.
+    fn name(&mut self) -> Option<String> {
+        if let Some(word) = self.word() {
+            return Some(word);
+        }
+        let (_, token) = self.tokens.next_if(|(kind, _)| *kind == Kind::QuotedName)?;
+        let text = String::from_utf8_lossy(token);
+        Some(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""))
+    }
+
+    /// A name with its schema, which a dump always writes.
+    fn table(&mut self) -> Option<TableName> {
+        let schema = self.name()?;
+        self.accept_symbol(b".").then_some(())?;
+        Some((schema, self.name()?))
+    }
+
+    fn uses_index(&mut self) -> bool {
+        // Not `USING INDEX TABLESPACE`, which says where.
+        self.accept("using") && self.accept("index") && !self.accept("tablespace")
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        self.tokens.peek().is_none_or(|(kind, _)| *kind == Kind::Semicolon)
+    }
+
+    /// Whether something holds at any place outside of parentheses.
+    fn any_outside(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
+        let mut depth = 0_u32;
+        loop {
+            if depth == 0 && holds(self) {
+                return true;
+            }
+            match self.tokens.next() {
+                None => return false,
+                Some((Kind::Open, _)) => depth += 1,
+                Some((Kind::Close, _)) => depth = depth.saturating_sub(1),
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str) -> TableName {
+        let (schema, name) = name.split_once('.').unwrap();
+        (schema.to_owned(), name.to_owned())
+    }
+
+    fn build(sql: &str) -> Option<(BuildClass, String, Vec<TableName>, bool)> {
+        match meaning(sql.as_bytes()) {
+            Meaning::Build(Build { class, name, tables, shares }) => Some((class, name, tables, shares)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn what_can_be_built_beside_others_is_recognised() {
+        for (sql, class, name, tables, shares) in [
+            ("CREATE INDEX i ON s.t USING btree (a, b);", BuildClass::Index, "i", vec!["s.t"], true),
+            (
+                "CREATE UNIQUE INDEX \"I\"\"x\" ON ONLY s.\"T t\" USING gin (a);",
+                BuildClass::Index,
+                "I\"x",
+                vec!["s.T t"],
+                true,
+            ),
+            (
+                "ALTER TABLE ONLY s.t\n    ADD CONSTRAINT k PRIMARY KEY (a, b);",
+                BuildClass::Index,
+                "k",
+                vec!["s.t"],
+                false,
+            ),
+            (
+                "ALTER TABLE ONLY s.t ADD CONSTRAINT k EXCLUDE USING gist (a WITH =, b WITH &&) WHERE (a > 0);",
+                BuildClass::Index,
+                "k",
+                vec!["s.t"],
+                false,
+            ),
+            (
+                "ALTER TABLE s.t ADD CONSTRAINT f FOREIGN KEY (a, b) REFERENCES v.u(c, d) ON DELETE CASCADE;",
+                BuildClass::ForeignKey,
+                "f",
+                vec!["s.t", "v.u"],
+                false,
+            ),
+        ] {
+            let tables = tables.into_iter().map(table).collect();
+            assert_eq!(build(sql), Some((class, name.to_owned(), tables, shares)), "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_sure_runs_by_itself() {
+        for sql in [
+            "CREATE INDEX CONCURRENTLY i ON s.t USING btree (a);",
+            "CREATE INDEX ON s.t (a);",
+            "CREATE INDEX i ON t (a);",
+            "ALTER TABLE ONLY s.t ADD CONSTRAINT k PRIMARY KEY USING INDEX i;",
+            "ALTER TABLE ONLY s.t ADD CONSTRAINT k PRIMARY KEY (a), ADD CONSTRAINT l UNIQUE (b);",
+            "ALTER TABLE s.t ADD CONSTRAINT c CHECK ((a > 0)) NOT VALID;",
+            "ALTER TABLE s.t ADD COLUMN a int;",
+            "ALTER INDEX s.i ATTACH PARTITION s.j;",
+            "SET LOCAL work_mem = 1;",
+            "SELECT pg_catalog.setval('s.q', 17, true);",
+            "COMMENT ON CONSTRAINT c ON DOMAIN s.d IS 'x';",
+            "REFRESH MATERIALIZED VIEW s.m;",
+            "",
+        ] {
+            assert_eq!(meaning(sql.as_bytes()), Meaning::Other, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_index_is_known_to_be_about_it() {
+        for sql in [
+            "COMMENT ON INDEX s.x IS 'a';",
+            "COMMENT ON CONSTRAINT x ON s.t IS 'a';",
+            "ALTER TABLE s.t CLUSTER ON x;",
+            "ALTER TABLE ONLY s.t REPLICA IDENTITY USING INDEX x;",
+            "ALTER INDEX s.x ALTER COLUMN 1 SET STATISTICS 400;",
+        ] {
+            assert_eq!(meaning(sql.as_bytes()), Meaning::About("x".to_owned()), "{sql}");
+        }
+    }
+
+    #[test]
+    fn sessions_and_transactions_are_told_apart() {
+        for (sql, expected) in [
+            ("SET row_security = off;", Meaning::Setting),
+            ("SELECT pg_catalog.set_config('search_path', '', false);", Meaning::Setting),
+            ("BEGIN;", Meaning::Begin),
+            ("START TRANSACTION;", Meaning::Begin),
+            ("COMMIT;", Meaning::End),
+            ("CREATE TEMP TABLE t (a int);", Meaning::Private),
+        ] {
+            assert_eq!(meaning(sql.as_bytes()), expected, "{sql}");
+        }
+        assert_eq!(created_role(b"CREATE ROLE \"A b\";").as_deref(), Some("A b"));
+        assert_eq!(created_role(b"CREATE ROLE a WITH LOGIN;"), None);
+        assert_eq!(altered_role(b"ALTER ROLE a WITH LOGIN PASSWORD 'x';").as_deref(), Some("a"));
+        assert_eq!(altered_role(b"ALTER ROLE a SET work_mem TO 1;"), None);
+    }
+}

@@ -1,0 +1,126 @@
+//! Connections that are like psql's: what a script means can hang on the time zone of its session.
+
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::part::Statement;
+use crate::error::{Context as _, Error, Result};
+use crate::model::{Finding, FindingCode};
+use crate::stores::postgres::RestoreFailure;
+use crate::stores::postgres::server::PostgresServer;
+use crate::substrate::Io;
+
+/// What the driver sets in every new session and psql does not, as statements that set it to what psql's
+/// session has: the server's configuration, the database's settings, the role's.
+const AS_IN_PSQL: &str = "select string_agg(format('set %I = %L', name, setting), '; ') from pg_catalog.pg_settings \
+    where name in ('TimeZone', 'DateStyle')";
+
+/// Sessions of one database, all with the same settings.
+pub(super) struct Sessions {
+    server: PostgresServer,
+    database: String,
+    /// What makes a session like psql's, then what the script has set.
+    settings: Vec<String>,
+    idle: Vec<PgConnection>,
+}
+
+impl Sessions {
+    /// Of a database, without settings of a script.
+    pub(super) async fn of(server: &PostgresServer, database: &str) -> Result<Self> {
+        let passfile = server.write_passfile().await?;
+        let ask = server
+            .command("psql")
+            .args(server.client_args())
+            .args(["--no-psqlrc", "--no-align", "--tuples-only", "--no-password", "--command", AS_IN_PSQL])
+            .env("PGPASSFILE", &passfile)
+            // In an argument, a name with an equals sign would be taken for a connection string.
+            .env("PGDATABASE", database);
+        let answer = server.node().exec(&ask, Io::default()).await;
+        server.remove_path(&passfile).await?;
+        let settings = answer?.success("asking psql for its session's settings")?.text();
+        let settings = vec![settings.trim().to_owned()];
+        Ok(Self { server: server.clone(), database: database.to_owned(), settings, idle: Vec::new() })
+    }
+
+    /// A session that nobody else uses.
+    pub(super) async fn take(&mut self) -> Result<PgConnection> {
+        if let Some(connection) = self.idle.pop() {
+            return Ok(connection);
+        }
+        let doing = format!("connecting to database {}", self.database);
+        let options = self.server.options(&self.database).extra_float_digits(None);
+        let options = sqlx::ConnectOptions::disable_statement_logging(options);
+        let mut connection = PgConnection::connect_with(&options).await.context(doing)?;
+        for setting in &self.settings {
+            sqlx::raw_sql(AssertSqlSafe(setting.clone()))
+                .execute(&mut connection)
+                .await
+                .context("setting up a session")?;
+        }
+        Ok(connection)
+    }
+
+    /// Takes a session back, for the next one who needs one.
+    pub(super) fn give_back(&mut self, connection: PgConnection) {
+        self.idle.push(connection);
+    }
+
+    /// Every session from now on has this setting of the script too.
+    pub(super) async fn add_setting(&mut self, sql: &str) {
+        self.settings.push(sql.to_owned());
+        self.close_idle().await;
+    }
+
+    pub(super) async fn close_idle(&mut self) {
+        for connection in self.idle.drain(..) {
+            super::super::content::close(connection).await;
+        }
+    }
+}
+
+/// Runs a statement of a script.
+pub(super) async fn run(
+    connection: &mut PgConnection,
+    script: &str,
+    statement: &Statement,
+) -> Result<(), RestoreFailure> {
+    let sql = text_of(script, statement)?;
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .map_err(|error| refused(script, statement.line, &error))?;
+    Ok(())
+}
+
+/// The statement as the driver takes it.
+pub(super) fn text_of(script: &str, statement: &Statement) -> Result<String> {
+    let refuse = |what: &str| {
+        Error::could_not_verify(format!("{script} line {} has a statement with {what}", statement.line))
+            .hint("take the export with `--encoding=UTF8`")
+    };
+    let text = std::str::from_utf8(statement.sql()).map_err(|_| refuse("bytes that are not UTF-8"))?;
+    if text.contains('\0') { Err(refuse("a zero byte")) } else { Ok(text.to_owned()) }
+}
+
+/// A statement of the script, or a row, that the server refused.
+pub(super) fn refused(script: &str, line: u64, error: &sqlx::Error) -> RestoreFailure {
+    let sqlx::Error::Database(answer) = error else {
+        return Error::could_not_verify(format!("{script} line {line}: {error}")).into();
+    };
+    // Out of disk, memory or connections; stopped by an operator; a fault of the system: not the script's.
+    if answer.code().is_some_and(|code| ["53", "57", "58"].iter().any(|class| code.starts_with(class))) {
+        return Error::could_not_verify(format!("{script} line {line}: {}", answer.message())).into();
+    }
+    let actual = match answer.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|pg| pg.detail())
+    {
+        Some(detail) => format!("{} ({detail})", answer.message()),
+        None => answer.message().to_owned(),
+    };
+    Finding::new(
+        FindingCode::RestoreFailed,
+        format!("{script} line {line}"),
+        "a statement that goes through",
+        actual,
+    )
+    .remedy("read that line of the export; the server's log has the statement")
+    .into()
+}

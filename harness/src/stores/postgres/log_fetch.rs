@@ -1,0 +1,141 @@
+//! Fetches the log from the archive into the node of a server that is to be restored.
+
+use std::collections::BTreeSet;
+
+use super::log_page::reach;
+use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
+use super::restore::{RestoreFailure, position_of, wal_dir};
+use super::server::PostgresServer;
+use crate::error::{Error, Result};
+use crate::model::{
+    BaseBackupPosition, Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, RecoveryTarget,
+    SegmentName, TimelineHistory,
+};
+use crate::repository::{LogArchive, LogFile};
+
+/// The log that a restored server has to replay from.
+#[derive(Debug, Clone)]
+pub struct FetchedLog {
+    /// The timeline to follow.
+    pub(super) history: TimelineHistory,
+    /// The last segment that the server has.
+    pub last_segment: Option<SegmentName>,
+    /// How many segments came from the archive.
+    pub fetched_segments: usize,
+    /// Why the log ends before the archive does: a gap, or a damaged segment.
+    pub broken: Option<Box<Finding>>,
+}
+
+impl FetchedLog {
+    /// What a base backup brought along, without an archive.
+    pub(super) fn of_backup(manifest: &Manifest) -> Result<Self> {
+        let history = TimelineHistory::root(position_of(manifest)?.timeline);
+        let last_segment = own_segments(manifest).last().copied();
+        Ok(Self { history, last_segment, fetched_segments: 0, broken: None })
+    }
+}
+
+/// Fetches what the archive has between a base backup and a target, along the timelines, and checks each file
+/// against its SHA-256. The backup itself was fetched before.
+///
+/// A gap or a damaged segment ends the log there. That is no failure yet, unless the target is the end of the
+/// log: the target may lie before it.
+pub async fn fetch_log(
+    server: &PostgresServer,
+    archive: &LogArchive,
+    manifest: &Manifest,
+    target: &RecoveryTarget,
+) -> Result<FetchedLog, RestoreFailure> {
+    let position = position_of(manifest)?;
+    let inventory = archive.list().await?;
+    let Some(history) = choose_history(archive, &inventory, position, target).await? else {
+        return Err(no_such_timeline(manifest, position, target).into());
+    };
+    fetch_histories(server, archive, &inventory).await?;
+    let own = own_segments(manifest);
+    let until = end_of_need(target, position);
+    let path = LogPath::plan(&inventory, &own, &history, position.start_lsn, until, position.segment_bytes);
+    let mut log = FetchedLog { history, last_segment: None, fetched_segments: 0, broken: None };
+    for step in &path.steps {
+        if !step.files.is_empty() {
+            match read_step(archive, step).await {
+                Ok(content) => write(server, &step.segment.to_string(), &content).await?,
+                Err(finding) => {
+                    log.broken = Some(finding);
+                    break;
+                }
+            }
+            log.fetched_segments += 1;
+        }
+        log.last_segment = Some(step.segment);
+    }
+    if let Some((missing, behind)) = path.gap.filter(|_| log.broken.is_none()) {
+        log.broken = Some(Box::new(gap_finding(archive, missing, behind)));
+    }
+    match log.broken {
+        Some(finding) if target.point == RecoveryPoint::Latest => Err(RestoreFailure::Backup(finding)),
+        _ => Ok(log),
+    }
+}
+
+/// The segments that the backup brought along, in order.
+fn own_segments(manifest: &Manifest) -> BTreeSet<SegmentName> {
+    let names = manifest.files.iter().filter_map(|file| super::restore::segment_in_backup(&file.name));
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+fn no_such_timeline(manifest: &Manifest, position: &BaseBackupPosition, target: &RecoveryTarget) -> Finding {
+    let expected = format!("a history that leads from backup {} to {target}", manifest.id);
+    let actual = format!(
+        "none in the archive: the backup is on timeline {} and ends at {}",
+        position.timeline, position.end_lsn
+    );
+    Finding::new(FindingCode::TargetNotReached, "recovery target", expected, actual)
+        .remedy("choose a base backup that was taken before that timeline began, or another timeline")
+}
+
+/// The server wants them all: where to go, and which number its own next timeline may have.
+async fn fetch_histories(
+    server: &PostgresServer,
+    archive: &LogArchive,
+    inventory: &Inventory,
+) -> Result<(), RestoreFailure> {
+    for (name, files) in inventory {
+        if let (Some(LogFileKind::History(_)), Some(file)) = (LogFileKind::of(name), files.first()) {
+            write(server, name, &archive.fetch(file).await?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a segment. Of several beginnings the one that reaches farthest counts.
+async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Finding>> {
+    let is_partial = step.files.iter().all(|file| file.name != step.segment.to_string());
+    if !is_partial && step.files.len() > 1 {
+        return Err(Box::new(two_contents(archive, &step.files)));
+    }
+    let (mut best, mut damaged) = (None, None);
+    for file in &step.files {
+        match archive.fetch(file).await {
+            Ok(content) => best = best.max(Some((reach(&content, step.segment), content))),
+            Err(finding) => damaged = Some(finding),
+        }
+    }
+    // A damaged beginning may have been the longest: nobody can tell any more.
+    match (best, damaged) {
+        (Some((_, content)), None) => Ok(content),
+        (_, Some(finding)) => Err(Box::new(finding)),
+        (None, None) => Err(Box::new(two_contents(archive, &step.files))),
+    }
+}
+
+fn two_contents(archive: &LogArchive, files: &[LogFile]) -> Finding {
+    let name = files.first().map_or("", |file| &file.name);
+    let actual = format!("{} different contents", files.len());
+    Finding::new(FindingCode::BackupDamaged, archive.describe(name), "one content", actual)
+        .remedy("two servers write into one archive: find out which one should not")
+}
+
+async fn write(server: &PostgresServer, name: &str, content: &[u8]) -> Result<(), Error> {
+    server.write_file(&format!("{}/{name}", wal_dir(server)), content).await
+}

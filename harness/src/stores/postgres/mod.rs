@@ -1,0 +1,45 @@
+//! PostgreSQL: servers, base backups, log archives, dumps, restores, fingerprints.
+
+mod archiver;
+mod backup;
+mod barrier;
+mod catalogue;
+mod choice;
+mod content;
+mod copy;
+mod dump;
+mod health;
+mod import;
+mod load;
+mod log;
+mod log_fetch;
+mod log_page;
+mod log_path;
+mod recovery;
+mod recovery_log;
+mod recovery_settings;
+mod restore;
+mod salvage;
+mod server;
+mod spool;
+mod statistics;
+mod tables;
+mod workload;
+
+pub use archiver::Archiver;
+pub use backup::{system_identifier, take_base_backup};
+pub use barrier::{HeldMoment, hold_moment};
+pub use choice::choose_base_backup;
+pub use content::{fingerprint_tables, read_catalogue, read_cluster_catalogue};
+pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
+pub use health::{ArchiveHealth, measure_archive};
+pub use import::{Imported, import_sql};
+pub use load::{TableLoad, count, load_tables, run_script};
+pub use log::{LogStretch, read_current_log, read_log};
+pub use log_fetch::{FetchedLog, fetch_log};
+pub use recovery::{AtTarget, Recovered, promote, recover_base_backup, recover_to};
+pub use restore::{RestoreFailure, fetch_base_backup, position_of};
+pub use salvage::{Salvaged, salvage_log};
+pub use server::{PostgresServer, ServerLog};
+pub use statistics::gather_statistics;
+pub use workload::{TABLE as WORKLOAD_TABLE, WORKLOAD_SETTINGS, Workload, read_writes};

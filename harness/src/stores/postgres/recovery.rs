@@ -1,0 +1,195 @@
+//! Replays the log of a fetched base backup up to a target, and finds out whether the target was reached.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::{PgConnection, Row as _};
+
+use super::log_fetch::FetchedLog;
+use super::recovery_log::{explain_stop, read_since_start, stopped_where};
+use super::recovery_settings::{copied_settings, target_settings};
+use super::restore::{RestoreFailure, position_of};
+use super::server::PostgresServer;
+use crate::error::{Context as _, Error, Result};
+use crate::model::{Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget};
+use crate::wait;
+
+/// How long replay may take before we stop believing in it.
+const REPLAY_LIMIT: Duration = Duration::from_hours(4);
+/// How long a promotion may take: it writes a checkpoint at most.
+const PROMOTE_LIMIT: Duration = Duration::from_mins(2);
+
+/// What the server does once it has reached the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtTarget {
+    /// Waits, read-only, to be looked at. [`promote`] opens it. At the end of the log there is nothing to wait
+    /// for: the server opens.
+    Pause,
+    /// Opens for writes, on a new timeline.
+    Promote,
+}
+
+/// Where replay did stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// What the server says about it.
+    pub said: String,
+    /// The position behind the last record that was replayed.
+    pub lsn: Lsn,
+    /// The commit time of the last transaction that was replayed, if there was one.
+    pub last_commit_at: Option<Timestamp>,
+    /// Whether the server waits to be promoted.
+    pub is_paused: bool,
+}
+
+/// Starts the server on a fetched base backup, replays to the moment of the manifest, and waits until it
+/// answers a read and accepts a write.
+pub async fn recover_base_backup(
+    server: &PostgresServer,
+    manifest: &Manifest,
+) -> Result<Recovered, RestoreFailure> {
+    let position = position_of(manifest)?;
+    let point = RecoveryPoint::Name(position.restore_point.clone());
+    let target = RecoveryTarget::including(point).on_timeline(position.timeline);
+    recover_to(server, manifest, &target, &FetchedLog::of_backup(manifest)?, AtTarget::Promote).await
+}
+
+/// Starts the server on a fetched base backup and a fetched log, and replays to a target. It is reached only if
+/// the server says so.
+pub async fn recover_to(
+    server: &PostgresServer,
+    manifest: &Manifest,
+    target: &RecoveryTarget,
+    log: &FetchedLog,
+    at_target: AtTarget,
+) -> Result<Recovered, RestoreFailure> {
+    server.write_file(&format!("{}/recovery.signal", server.data_dir()), b"").await?;
+    let mut settings = copied_settings(server).await?;
+    settings.extend(target_settings(target, log, at_target));
+    server.launch(&settings).await?;
+    let arrived = wait::until("the restored server to arrive at its target", REPLAY_LIMIT, async || {
+        if let Err(gone) = server.ensure_running().await {
+            return Ok(Err(gone));
+        }
+        arrival(server).await.map(Ok).map_err(|error| error.message().to_owned())
+    })
+    .await?;
+    let said = read_since_start(server).await?;
+    let is_paused = match arrived {
+        Ok(is_paused) => is_paused,
+        Err(gone) => {
+            return Err(explain_stop(&said, &gone, manifest, position_of(manifest)?, target, log).into());
+        }
+    };
+    let Some(said) = stopped_where(&said, target) else {
+        return Err(silent(target).into());
+    };
+    let mut connection = server.connect("postgres").await?;
+    let (lsn, last_commit_at) = recovery_point(&mut connection).await?;
+    super::content::close(connection).await;
+    let recovered = Recovered { said, lsn, last_commit_at, is_paused };
+    ensure_all_was_replayed(&recovered, manifest, target, log)?;
+    Ok(recovered)
+}
+
+/// Opens a server that waits at its target, and waits until it accepts a write. Gives its new timeline.
+pub async fn promote(server: &PostgresServer) -> Result<u32> {
+    let mut connection = server.connect("postgres").await?;
+    // Without waiting for it there: what counts is that it accepts a write.
+    sqlx::query("select pg_promote(false)").execute(&mut connection).await.context("promoting the server")?;
+    super::content::close(connection).await;
+    wait::until("the promoted server to accept a write", PROMOTE_LIMIT, async || {
+        server.ensure_running().await.map_err(|error| error.message().to_owned())?;
+        match arrival(server).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err("the server still waits at its target".to_owned()),
+            Err(error) => Err(error.message().to_owned()),
+        }
+    })
+    .await?;
+    let mut connection = server.connect("postgres").await?;
+    let segment: String = sqlx::query_scalar("select pg_walfile_name(pg_current_wal_insert_lsn())")
+        .fetch_one(&mut connection)
+        .await
+        .context("asking for the new timeline")?;
+    segment
+        .parse::<crate::model::SegmentName>()
+        .map(|name| name.timeline)
+        .context("asking for the new timeline")
+}
+
+/// Whether the server waits at its target; the alternative is that it has opened.
+async fn arrival(server: &PostgresServer) -> Result<bool> {
+    let mut connection = server.connect("postgres").await?;
+    let state: Option<String> =
+        sqlx::query_scalar("select case when pg_is_in_recovery() then pg_get_wal_replay_pause_state() end")
+            .fetch_one(&mut connection)
+            .await
+            .context("reading")?;
+    super::content::close(connection).await;
+    match state.as_deref() {
+        None => accept_a_write(server).await.map(|()| false),
+        Some("paused") => Ok(true),
+        Some(_) => Err(Error::could_not_verify("the server is still replaying")),
+    }
+}
+
+/// A read and a write that leaves nothing behind: a transactional message in the log, which is committed and
+/// flushed like any other write.
+async fn accept_a_write(server: &PostgresServer) -> Result<()> {
+    let mut connection = server.connect("postgres").await?;
+    sqlx::query("select pg_logical_emit_message(true, 'comeback', 'ready')")
+        .execute(&mut connection)
+        .await
+        .context("writing")?;
+    super::content::close(connection).await;
+    Ok(())
+}
+
+/// The position behind the last replayed record, and the time of the last replayed commit. The server keeps
+/// both after its promotion, until it is started again.
+async fn recovery_point(connection: &mut PgConnection) -> Result<(Lsn, Option<Timestamp>)> {
+    let doing = "reading the recovery point";
+    let row = sqlx::query(
+        "select pg_last_wal_replay_lsn()::text, (extract(epoch from pg_last_xact_replay_timestamp()) * 1000000)::int8",
+    )
+    .fetch_one(connection)
+    .await
+    .context(doing)?;
+    let lsn: String = row.try_get(0).context(doing)?;
+    let at_us: Option<i64> = row.try_get(1).context(doing)?;
+    let at = at_us.map(Timestamp::from_microsecond).transpose().context(doing)?;
+    Ok((lsn.parse().context(doing)?, at))
+}
+
+fn silent(target: &RecoveryTarget) -> Finding {
+    let actual = "a server that does not say so in its log";
+    Finding::new(
+        FindingCode::TargetNotReached,
+        "recovery target",
+        format!("replay that stops at {target}"),
+        actual,
+    )
+    .remedy("read the server's log in the evidence: its messages may be redirected")
+}
+
+/// The end of the log counts as reached only if replay came into the last segment or the one before: a server
+/// takes the first record that it cannot read for the end. In the last segment there may be none that is whole.
+fn ensure_all_was_replayed(
+    recovered: &Recovered,
+    manifest: &Manifest,
+    target: &RecoveryTarget,
+    log: &FetchedLog,
+) -> Result<(), RestoreFailure> {
+    let segment_bytes = position_of(manifest)?.segment_bytes;
+    let Some(last) = log.last_segment.filter(|_| target.point == RecoveryPoint::Latest) else {
+        return Ok(());
+    };
+    if recovered.lsn.0 + segment_bytes > last.start(segment_bytes).0 {
+        return Ok(());
+    }
+    let expected = format!("replay to the end of the log, in segment {last}");
+    let actual = format!("replay that ended at {}", recovered.lsn);
+    let finding = Finding::new(FindingCode::TargetNotReached, "recovery target", expected, actual);
+    Err(finding.remedy("read the server's log in the evidence: it says what it could not read there").into())
+}

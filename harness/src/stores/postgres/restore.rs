@@ -1,0 +1,91 @@
+//! Brings a base backup into a new server's node.
+
+use super::backup::{BASE, WAL};
+use super::server::PostgresServer;
+use crate::error::{Error, Result};
+use crate::model::{BaseBackupPosition, Content, Finding, Manifest};
+use crate::repository::{Fetch, Repository, find_file};
+use crate::substrate::{Command, Io};
+
+/// Why a restore did not go through.
+#[derive(Debug)]
+pub enum RestoreFailure {
+    /// The backup is at fault: what is wrong with it.
+    Backup(Box<Finding>),
+    /// Something else.
+    Other(Error),
+}
+
+impl From<Error> for RestoreFailure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Finding> for RestoreFailure {
+    fn from(finding: Finding) -> Self {
+        Self::Backup(Box::new(finding))
+    }
+}
+
+/// Fetches a base backup out of the repository into the data directory of a new server, and checks every
+/// byte of it against the manifest on the way. The server is not started.
+pub async fn fetch_base_backup(
+    server: &PostgresServer,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+) -> Result<(), RestoreFailure> {
+    let position = position_of(manifest)?;
+    if position.major != server.major() {
+        let sentence = format!(
+            "backup {} was taken on PostgreSQL {}, and the new server is {}",
+            manifest.id,
+            position.major,
+            server.major()
+        );
+        return Err(Error::could_not_verify(sentence)
+            .hint("a physical restore needs the same major version; a dump does not")
+            .into());
+    }
+    let data = server.data_dir();
+    let wal = wal_dir(server);
+    let make = Command::new("mkdir").args(["-m", "0700", "--", &data, &wal]);
+    server.node().exec(&make, Io::default()).await?.success("creating the data directory")?;
+    let base = find_file(manifest, BASE)?;
+    let mut fetch = Fetch::open(repository, &manifest.id, base).await?;
+    let unpack = Command::new("tar").args(["-x", "--no-same-owner", "-C", &data]);
+    let unpacked = server.node().exec(&unpack, Io { stdin: Some(&mut fetch), stdout: None }).await;
+    // What the checksum says comes first: a damaged file makes tar fail in its own ways.
+    fetch.finish().await?;
+    unpacked?.success("unpacking the base backup")?;
+    for segment in &manifest.files {
+        let Some(name) = segment_in_backup(&segment.name) else { continue };
+        let path = format!("{wal}/{name}");
+        let mut fetch = Fetch::open(repository, &manifest.id, segment).await?;
+        let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
+        let written = server.node().exec(&write, Io { stdin: Some(&mut fetch), stdout: None }).await;
+        fetch.finish().await?;
+        written?.success(&format!("writing log segment {name}"))?;
+    }
+    Ok(())
+}
+
+/// The position of a base backup. Only a manifest of one leads here: a dump is an error of the caller.
+pub fn position_of(manifest: &Manifest) -> Result<&BaseBackupPosition> {
+    match &manifest.content {
+        Content::PostgresBaseBackup { position, .. } => Ok(position),
+        Content::PostgresDump { .. } => {
+            Err(Error::usage(format!("backup {} is a dump, and no base backup", manifest.id)))
+        }
+    }
+}
+
+/// The name of the log segment that a file of a base backup holds.
+pub(super) fn segment_in_backup(file: &str) -> Option<&str> {
+    file.strip_prefix(WAL)?.strip_suffix(".zst")
+}
+
+/// Where the restored server finds its log, inside the node: beside its data directory.
+pub(super) fn wal_dir(server: &PostgresServer) -> String {
+    format!("{}/wal", server.node().dir())
+}

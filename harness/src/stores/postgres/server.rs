@@ -1,0 +1,334 @@
+//! A throw-away PostgreSQL server in a node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+use tokio::io::AsyncWriteExt as _;
+
+use super::spool;
+use crate::error::{Context as _, Error, Result};
+use crate::secret::Secret;
+use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
+use crate::wait;
+
+/// The port inside the node, and the number in the socket's name.
+const PORT: u16 = 5432;
+/// The superuser of every server that Comeback creates.
+pub(super) const SUPERUSER: &str = "postgres";
+/// How long one server may take to answer after its start. Recovery has its own limit.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long a fast shutdown may take: it writes a checkpoint.
+const STOP_LIMIT: Duration = Duration::from_mins(2);
+
+/// A PostgreSQL server: its node, its programs, its password.
+#[derive(Clone)]
+pub struct PostgresServer {
+    node: Arc<dyn Node>,
+    programs: String,
+    major: u32,
+    version: String,
+    password: Secret,
+}
+
+/// The server's log, as far as it was written when it was read.
+#[derive(Debug, Clone)]
+pub struct ServerLog {
+    /// The whole text.
+    pub text: String,
+}
+
+impl PostgresServer {
+    /// A new node with the programs of PostgreSQL in it. No cluster exists in it yet.
+    pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
+        let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, port: PORT };
+        let node = substrate.create(&spec).await?;
+        let initdb = node.find_program("initdb").await?;
+        let programs = initdb.strip_suffix("/initdb").unwrap_or("/usr/bin").to_owned();
+        let output =
+            node.exec(&Command::new(format!("{programs}/postgres")).arg("--version"), Io::default()).await?;
+        let version = output.success("asking postgres for its version")?.text().trim().to_owned();
+        let major = parse_major(&version)?;
+        Ok(Self { node, programs, major, version, password: password.clone() })
+    }
+
+    /// The node that the server runs in.
+    pub fn node(&self) -> &dyn Node {
+        &*self.node
+    }
+
+    /// The major version, such as 15.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// What `postgres --version` says.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The data directory, inside the node.
+    pub fn data_dir(&self) -> String {
+        format!("{}/data", self.node.dir())
+    }
+
+    fn log_path(&self) -> String {
+        format!("{}/server.log", self.node.dir())
+    }
+
+    fn hba_path(&self) -> String {
+        format!("{}/pg_hba.conf", self.node.dir())
+    }
+
+    /// A command of PostgreSQL's, by its name.
+    pub(super) fn command(&self, program: &str) -> Command {
+        Command::new(format!("{}/{program}", self.programs))
+    }
+
+    /// Creates an empty cluster: UTF-8, data checksums, password log-in only.
+    ///
+    /// Nothing of it is flushed to disk one by one: an empty cluster that a crash of the machine loses is
+    /// made again. From its start on the server flushes as in production.
+    pub async fn init(&self) -> Result<()> {
+        let password_file = format!("{}/password", self.node.dir());
+        self.write_file(&password_file, self.password.expose().as_bytes()).await?;
+        let command = self
+            .command("initdb")
+            .args(["--username", SUPERUSER, "--pwfile", &password_file, "--auth", "scram-sha-256"])
+            .args(["--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums", "--no-sync"])
+            .args(["--no-instructions", "--pgdata", &self.data_dir()]);
+        let output = self.node.exec(&command, Io::default()).await?;
+        self.remove_path(&password_file).await?;
+        output.success("creating an empty cluster").map(drop)
+    }
+
+    /// Adds settings to the cluster's configuration, as an operator would: a base backup takes them along.
+    /// Effective from the next start.
+    pub async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
+        let lines =
+            settings.iter().map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
+        let lines = lines.collect::<String>();
+        let path = format!("{}/postgresql.conf", self.data_dir());
+        let command = Command::new("sh").args(["-c", "cat >> \"$0\"", &path]);
+        let mut content = lines.as_bytes();
+        let io = Io { stdin: Some(&mut content), stdout: None };
+        self.node.exec(&command, io).await?.success("configuring the server").map(drop)
+    }
+
+    /// Starts the server with further settings, and waits until it answers.
+    pub async fn start(&self, settings: &[(&str, String)]) -> Result<()> {
+        self.launch(settings).await?;
+        self.wait_until_it_answers(START_LIMIT).await
+    }
+
+    /// Starts the server with further settings, and waits until it answers. It hands its log over to its spool,
+    /// from where an [`Archiver`](super::Archiver) takes it.
+    pub async fn start_archiving(&self, settings: &[(&str, String)]) -> Result<()> {
+        spool::prepare(self).await?;
+        self.launch_with(settings, &spool::SETTINGS).await?;
+        self.wait_until_it_answers(START_LIMIT).await
+    }
+
+    /// Starts the server with further settings, and does not wait.
+    ///
+    /// Whatever the data directory says, the server listens nowhere but at its node's endpoint, lets nobody
+    /// in without the password, and archives and replicates nothing.
+    pub(super) async fn launch(&self, settings: &[(&str, String)]) -> Result<()> {
+        self.launch_with(settings, &[("archive_mode", "off"), ("archive_command", "")]).await
+    }
+
+    async fn launch_with(&self, settings: &[(&str, String)], archiving: &[(&str, &str)]) -> Result<()> {
+        self.write_file(&self.hba_path(), b"local all all scram-sha-256\nlocal replication all scram-sha-256\nhost all all all scram-sha-256\n").await?;
+        let (addresses, sockets) = match self.node.endpoint() {
+            Endpoint::Unix { dir } => ("", dir),
+            Endpoint::Tcp { .. } => ("*", self.node.dir().to_owned()),
+        };
+        let fixed = [
+            ("listen_addresses", addresses.to_owned()),
+            ("unix_socket_directories", sockets),
+            ("port", PORT.to_string()),
+            ("hba_file", self.hba_path()),
+            ("primary_conninfo", String::new()),
+            ("primary_slot_name", String::new()),
+            // Nobody would ever confirm a commit.
+            ("synchronous_standby_names", String::new()),
+            // Subscriptions of the restored databases would fetch from their publishers.
+            ("max_logical_replication_workers", "0".to_owned()),
+            // Commands of another machine's configuration.
+            ("archive_cleanup_command", String::new()),
+            ("recovery_end_command", String::new()),
+            ("ssl", "off".to_owned()),
+            ("logging_collector", "off".to_owned()),
+            ("log_destination", "stderr".to_owned()),
+            ("log_line_prefix", "%m [%p] ".to_owned()),
+            ("lc_messages", "C".to_owned()),
+            // POSIX shared memory would stay in /dev/shm when the server is killed and its folder deleted.
+            ("dynamic_shared_memory_type", "mmap".to_owned()),
+        ];
+        // The last one counts.
+        let wanted = settings.iter().chain(&fixed).map(|(name, value)| (*name, value.as_str()));
+        let settings = wanted
+            .chain(archiving.iter().copied())
+            .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
+        let command = self.command("postgres").args(["-D", &self.data_dir()]).args(settings);
+        self.node.start(&command, &self.log_path()).await
+    }
+
+    /// Waits until the server answers a read.
+    pub(super) async fn wait_until_it_answers(&self, limit: Duration) -> Result<()> {
+        wait::until("the server to answer", limit, async || {
+            self.ensure_running().await.map_err(|error| error.to_string())?;
+            let mut connection =
+                self.connect("postgres").await.map_err(|error| error.message().to_owned())?;
+            connection.ping().await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
+    /// Fails, with the end of its log, if the server's process has gone.
+    pub(super) async fn ensure_running(&self) -> Result<()> {
+        if self.node.is_running().await? {
+            return Ok(());
+        }
+        let log = self.read_log().await?;
+        let last = log.text.lines().rev().find(|line| line.contains("FATAL") || line.contains("PANIC"));
+        let last = last.or(log.text.lines().last()).unwrap_or("its log is empty");
+        Err(Error::failed(format!("the server in {} has stopped: {last}", self.node.name())))
+    }
+
+    /// How to connect to a database of it as its superuser.
+    pub fn options(&self, database: &str) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass()
+            .username(SUPERUSER)
+            .password(self.password.expose())
+            .database(database)
+            .port(PORT)
+            .application_name("comeback")
+            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
+        match self.node.endpoint() {
+            Endpoint::Unix { dir } => options.socket(dir),
+            Endpoint::Tcp { host, port } => options.host(&host).port(port),
+        }
+    }
+
+    /// A new connection as superuser, with the session settings that make every answer reproducible.
+    pub async fn connect(&self, database: &str) -> Result<PgConnection> {
+        let doing = format!("connecting to database {database} in {}", self.node.name());
+        let mut connection = PgConnection::connect_with(&self.options(database)).await.context(doing)?;
+        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await.context("setting up the session")?;
+        Ok(connection)
+    }
+
+    /// Shuts the server down in good order.
+    pub async fn stop(&self) -> Result<()> {
+        self.node.stop(Signal::Int, STOP_LIMIT).await
+    }
+
+    /// Kills the server and deletes its data directory and its spool: the disaster of a lost machine.
+    pub async fn destroy(&self) -> Result<()> {
+        self.node.kill().await?;
+        self.remove_path(&spool::dir(self)).await?;
+        self.remove_path(&self.data_dir()).await
+    }
+
+    /// The log of the server.
+    pub async fn read_log(&self) -> Result<ServerLog> {
+        let output = self.node.exec(&Command::new("cat").arg(self.log_path()), Io::default()).await?;
+        Ok(ServerLog { text: output.success("reading the server's log")?.text() })
+    }
+
+    /// Writes a small file inside the node, readable by its user alone.
+    pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
+        let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
+        let mut content = content;
+        let io = Io { stdin: Some(&mut content), stdout: None };
+        self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
+    }
+
+    /// Reads a file inside the node.
+    pub(super) async fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        let output = self.node.exec(&Command::new("cat").args(["--", path]), Io::default()).await?;
+        Ok(output.success(&format!("reading {path}"))?.stdout)
+    }
+
+    /// The names in a folder inside the node, hidden ones left out.
+    pub(super) async fn list_dir(&self, path: &str) -> Result<Vec<String>> {
+        let output = self.node.exec(&Command::new("ls").args(["-1", "--", path]), Io::default()).await?;
+        Ok(output.success(&format!("listing {path}"))?.text().lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// Removes a file or folder inside the node.
+    pub(super) async fn remove_path(&self, path: &str) -> Result<()> {
+        let command = Command::new("rm").args(["-rf", "--", path]);
+        self.node.exec(&command, Io::default()).await?.success(&format!("removing {path}")).map(drop)
+    }
+
+    /// Puts the password into a file of this machine, for a person who connects from here.
+    pub async fn write_passfile_here(&self, path: &std::path::Path) -> Result<()> {
+        let line = format!("*:*:*:*:{}\n", self.password.expose());
+        let mut options = tokio::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await;
+        let mut file = file.context(format_args!("creating {}", path.display()))?;
+        file.write_all(line.as_bytes()).await.context(format_args!("writing {}", path.display()))?;
+        file.flush().await.context(format_args!("writing {}", path.display()))
+    }
+
+    /// The command that connects a person to the server, with the password in `passfile`.
+    pub fn connect_hint(&self, passfile: &std::path::Path) -> String {
+        let (host, port) = match self.node.endpoint() {
+            Endpoint::Unix { dir } => (dir, PORT),
+            Endpoint::Tcp { host, port } => (host, port),
+        };
+        format!("PGPASSFILE={} psql -h {host} -p {port} -U {SUPERUSER}", passfile.display())
+    }
+
+    /// Puts the password into a file for client programs in the node: in an argument everybody could read it.
+    pub(super) async fn write_passfile(&self) -> Result<String> {
+        let path = format!("{}/pgpass", self.node.dir());
+        self.write_file(&path, format!("*:*:*:*:{}\n", self.password.expose()).as_bytes()).await?;
+        Ok(path)
+    }
+
+    /// The folder of the server's socket, inside the node.
+    pub(super) fn socket_dir(&self) -> String {
+        match self.node.endpoint() {
+            Endpoint::Unix { dir } => dir,
+            Endpoint::Tcp { .. } => self.node.dir().to_owned(),
+        }
+    }
+
+    /// The connection arguments of client programs in the node; the password comes from `PGPASSFILE`.
+    pub(super) fn client_args(&self) -> [String; 6] {
+        ["-h", &self.socket_dir(), "-p", &PORT.to_string(), "-U", SUPERUSER].map(ToOwned::to_owned)
+    }
+}
+
+/// Names come out qualified, and values in one form, whatever the server's configuration says.
+const SESSION_SETTINGS: &str = "set search_path = pg_catalog; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; \
+    set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'; set lc_monetary = 'C'; \
+    set row_security = off; set statement_timeout = 0; set lock_timeout = 0; \
+    set idle_in_transaction_session_timeout = 0; set client_min_messages = 'warning'";
+
+fn parse_major(version: &str) -> Result<u32> {
+    version.split_whitespace().find_map(|word| word.split(['.', 'b', 'r']).next()?.parse().ok()).ok_or_else(
+        || Error::could_not_verify(format!("`{version}` does not say which version of PostgreSQL it is")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_read() {
+        for (text, major) in [
+            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", 15),
+            ("postgres (PostgreSQL) 17beta1", 17),
+            ("postgres (PostgreSQL) 16.0", 16),
+        ] {
+            assert_eq!(parse_major(text).unwrap(), major);
+        }
+        assert!(parse_major("postgres").is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! Nodes as containers of a Docker daemon, made through testcontainers.
+//!
+//! A container is started idle, with an init process and a volume of its own, and driven through exec: a
+//! restore needs its server stopped and its data directory replaced, which an image's own entrypoint does
+//! not foresee. Its server's port is published on the loopback address alone.
+
+mod container;
+mod exec;
+mod image;
+mod node;
+mod scripts;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use testcontainers::bollard::Docker;
+
+pub(super) use container::{
+    LABEL_BOOT, LABEL_KEEP, LABEL_NAMESPACE, LABEL_NODE, LABEL_PID, LABEL_RUN, LABEL_START,
+};
+pub(super) use container::{find_containers, remove_container};
+pub use image::DockerSettings;
+pub(super) use image::{candidates, is_present};
+
+use self::container::Container;
+use self::node::DockerNode;
+use super::identity::{Owner, check_node_name};
+use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
+use crate::error::{Error, Result};
+
+/// Connects to the daemon, and gives its version.
+pub(super) async fn connect() -> Result<(Docker, String)> {
+    let unreachable = |why: String| {
+        Error::could_not_verify(format!("the Docker daemon does not answer: {why}"))
+            .hint("start it (systemctl start docker), or point DOCKER_HOST at one")
+            .hint("your user must be allowed to talk to it: see the group `docker`")
+            .hint("or run the servers as processes of this machine, on the substrate `local`")
+    };
+    let client = testcontainers::core::client::docker_client_instance().await;
+    let docker = client.map_err(|error| unreachable(error.to_string()))?;
+    let version = docker.version().await.map_err(|error| unreachable(error.to_string()))?;
+    Ok((docker, version.version.unwrap_or_else(|| "of unknown version".to_owned())))
+}
+
+/// What the nodes of a run share. Whatever is left of the run goes when the last of them lets go of it.
+struct Run {
+    docker: Docker,
+    identity: RunIdentity,
+    names: Mutex<BTreeSet<String>>,
+}
+
+impl Run {
+    fn take(&self, name: &str) -> Result<()> {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.insert(name.to_owned()) {
+            return Ok(());
+        }
+        Err(Error::usage(format!("there is a node named `{name}` already")))
+    }
+
+    fn give_back(&self, name: &str) {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Removes the containers that carry the run's label, and those of further labels only.
+    ///
+    /// By label, not from memory: what was being made when its maker gave up is found like this too.
+    async fn remove_labelled(&self, further: &[(&str, &str)]) -> Result<()> {
+        let labels = [&[(LABEL_RUN, self.identity.run_id.as_str())], further].concat();
+        let mut outcome = Ok(());
+        for container in find_containers(&self.docker, &labels).await? {
+            // One that resists must not save the others.
+            outcome = outcome.and(remove_container(&self.docker, &container.id.unwrap_or_default()).await);
+            if let Some(name) = container.labels.unwrap_or_default().get(LABEL_NODE) {
+                self.give_back(name);
+            }
+        }
+        outcome
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let left = !self.names.get_mut().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if self.identity.keep || !left {
+            return;
+        }
+        // The last resort, for a caller that gave up without removing. It cannot complain, and it may be
+        // inside a runtime, which a thread of its own does not disturb.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                    let _ = runtime.block_on(self.remove_labelled(&[]));
+                }
+            });
+        });
+    }
+}
+
+/// Runs servers in containers.
+pub struct DockerSubstrate {
+    run: Arc<Run>,
+    owner: Owner,
+    settings: DockerSettings,
+}
+
+impl DockerSubstrate {
+    /// Connects to the daemon that the environment names, or else to this machine's.
+    pub async fn new(run: &RunIdentity, settings: &DockerSettings) -> Result<Self> {
+        let identity = RunIdentity::new(run.run_id.clone(), run.keep)?;
+        let (docker, _) = connect().await?;
+        let run = Arc::new(Run { docker, identity, names: Mutex::default() });
+        Ok(Self { run, owner: Owner::current()?, settings: settings.clone() })
+    }
+
+    async fn make(&self, spec: &NodeSpec) -> Result<DockerNode> {
+        let docker = &self.run.docker;
+        let image = image::choose(docker, &self.settings, spec.software).await?;
+        let container = Container::start(docker, &image, spec, &self.run.identity, &self.owner).await?;
+        DockerNode::prepare(container, spec, Arc::clone(&self.run)).await
+    }
+}
+
+#[async_trait]
+impl Substrate for DockerSubstrate {
+    fn kind(&self) -> SubstrateKind {
+        SubstrateKind::Docker
+    }
+
+    async fn create(&self, spec: &NodeSpec) -> Result<Arc<dyn Node>> {
+        check_node_name(&spec.name)?;
+        self.run.take(&spec.name)?;
+        match self.make(spec).await {
+            Ok(node) => Ok(Arc::new(node)),
+            Err(error) => {
+                // Half of it may be there: testcontainers forgets a container that it could not start. What
+                // is told is why it could not; the sweep has another go at what stays.
+                let _ = self.run.remove_labelled(&[(LABEL_NODE, &spec.name)]).await;
+                self.run.give_back(&spec.name);
+                Err(error.context(format!("create the node `{}`", spec.name)))
+            }
+        }
+    }
+
+    async fn remove_all(&self) -> Result<()> {
+        if self.run.identity.keep { Ok(()) } else { self.run.remove_labelled(&[]).await }
+    }
+}

@@ -1,0 +1,159 @@
+//! One container: how it is made, found again by its labels, and removed with its volume.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error as DockerError;
+use testcontainers::bollard::models::{ContainerSummary, HostConfig, Mount, MountType, PortBinding};
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use testcontainers::core::IntoContainerPort;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{GenericImage, ImageExt};
+
+use super::image::Image;
+use crate::error::{Context, Error, Result};
+use crate::substrate::identity::Owner;
+use crate::substrate::{NodeSpec, RunIdentity};
+use crate::wait;
+
+/// The run to which a container belongs. Whatever lacks it is not ours to touch.
+pub(in crate::substrate) const LABEL_RUN: &str = "dev.comeback.run";
+/// The name of its node.
+pub(in crate::substrate) const LABEL_NODE: &str = "dev.comeback.node";
+/// The process that made it.
+pub(in crate::substrate) const LABEL_PID: &str = "dev.comeback.pid";
+/// When that started, in clock ticks since boot.
+pub(in crate::substrate) const LABEL_START: &str = "dev.comeback.pid-start";
+/// The process namespace in which that number means something.
+pub(in crate::substrate) const LABEL_NAMESPACE: &str = "dev.comeback.pid-ns";
+/// The boot of the machine on which it ran.
+pub(in crate::substrate) const LABEL_BOOT: &str = "dev.comeback.boot-id";
+/// `true` if it is meant to outlive that process.
+pub(in crate::substrate) const LABEL_KEEP: &str = "dev.comeback.keep";
+
+/// Where the container's volume is: a real disk, unlike the layers of the image.
+pub(super) const VOLUME: &str = "/comeback";
+/// How long the removal of a container may take; its volume may be large.
+const REMOVAL_LIMIT: Duration = Duration::from_mins(2);
+
+/// A running container that does nothing by itself.
+pub(super) struct Container {
+    /// The connection to its daemon.
+    pub(super) docker: Docker,
+    /// Its id.
+    pub(super) id: String,
+    /// Its name, for people.
+    pub(super) name: String,
+    /// What it was made from.
+    pub(super) image: Image,
+    /// The port of the loopback address under which its server is reached.
+    pub(super) port: u16,
+}
+
+impl Container {
+    /// Makes and starts the container of a node.
+    pub(super) async fn start(
+        docker: &Docker,
+        image: &Image,
+        spec: &NodeSpec,
+        run: &RunIdentity,
+        owner: &Owner,
+    ) -> Result<Self> {
+        let name = format!("comeback-{}-{}", run.run_id, spec.name);
+        let port = spec.port;
+        let request = GenericImage::new(image.name.clone(), image.tag.clone())
+            .with_exposed_port(port.tcp())
+            .with_entrypoint("tail")
+            .with_cmd(["-f", "/dev/null"])
+            // As root, whom the service user cannot kill: a power cut must spare what keeps the container up.
+            .with_user("0:0")
+            .with_container_name(&name)
+            .with_hostname(&spec.name)
+            .with_labels(labels(spec, run, owner))
+            .with_host_config_modifier(move |host| confine(host, port));
+        let started =
+            request.start().await.context(format!("start a container from {}:{}", image.name, image.tag))?;
+        let id = started.id().to_owned();
+        // Its removal is ours: dropped outside a runtime it would panic, and a run that is to be kept would
+        // lose it.
+        std::mem::forget(started);
+        let port = published_port(docker, &id, port).await?;
+        Ok(Self { docker: docker.clone(), id, name, image: image.clone(), port })
+    }
+
+    /// Whether someone has removed it.
+    pub(super) async fn is_gone(&self) -> bool {
+        self.docker.inspect_container(&self.id, None).await.is_err_and(|error| is_missing(&error))
+    }
+}
+
+fn labels(spec: &NodeSpec, run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 7] {
+    [
+        (LABEL_RUN, run.run_id.clone()),
+        (LABEL_NODE, spec.name.clone()),
+        (LABEL_PID, owner.pid.to_string()),
+        (LABEL_START, owner.start_ticks.to_string()),
+        (LABEL_NAMESPACE, owner.pid_ns.clone()),
+        (LABEL_BOOT, owner.boot_id.clone()),
+        (LABEL_KEEP, run.keep.to_string()),
+    ]
+}
+
+/// An init process that buries orphans, a volume without a name that goes with the container, and the one
+/// port on the loopback address: testcontainers would publish every port on every address.
+fn confine(host: &mut HostConfig, port: u16) {
+    host.init = Some(true);
+    host.publish_all_ports = Some(false);
+    let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(String::new()) };
+    host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![binding]))]));
+    host.mounts = Some(vec![Mount {
+        target: Some(VOLUME.to_owned()),
+        typ: Some(MountType::VOLUME),
+        ..Mount::default()
+    }]);
+}
+
+async fn published_port(docker: &Docker, id: &str, port: u16) -> Result<u16> {
+    let doing = "look for the published port";
+    let found = docker.inspect_container(id, None).await.context(doing)?;
+    let ports = found.network_settings.and_then(|network| network.ports).unwrap_or_default();
+    ports
+        .get(&format!("{port}/tcp"))
+        .and_then(Option::as_ref)
+        .and_then(|bindings| bindings.first()?.host_port.as_ref()?.parse().ok())
+        .ok_or_else(|| Error::could_not_verify(format!("{doing}: port {port} of {id} is not published")))
+}
+
+/// Every container with these labels, running or not.
+pub(in crate::substrate) async fn find_containers(
+    docker: &Docker,
+    labels: &[(&str, &str)],
+) -> Result<Vec<ContainerSummary>> {
+    let wanted = labels.iter().map(|(label, value)| match *value {
+        "" => (*label).to_owned(),
+        value => format!("{label}={value}"),
+    });
+    let filters = HashMap::from([("label".to_owned(), wanted.collect::<Vec<_>>())]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    docker.list_containers(Some(options)).await.context("list the containers of Comeback")
+}
+
+/// Kills and removes a container and its volume. That it is gone, or going, is no error.
+pub(in crate::substrate) async fn remove_container(docker: &Docker, id: &str) -> Result<()> {
+    wait::until(&format!("the container {id} to be removed"), REMOVAL_LIMIT, || async {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match docker.remove_container(id, Some(options)).await {
+            Err(error) if !is_missing(&error) => Err(error.to_string()),
+            _ => Ok(()),
+        }
+    })
+    .await
+}
+
+/// Whether the daemon says that there is no such thing.
+pub(super) fn is_missing(error: &DockerError) -> bool {
+    matches!(error, DockerError::DockerResponseServerError { status_code: 404, .. })
+}

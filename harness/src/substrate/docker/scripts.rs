@@ -1,0 +1,71 @@
+//! What is asked of the shell of a container. Every image with a server has `sh`, and little else is certain.
+
+use crate::substrate::processes::parse;
+
+/// Said by our own scripts when there is no such program, beside exit code 127.
+pub(super) const NO_PROGRAM: &str = "comeback: no such program";
+
+/// Run by root: gives the folder to the first user that exists, and says who that is and where PostgreSQL's
+/// programs are.
+pub(super) const PREPARE: &str = r#"
+for user in "$@"; do id -u "$user" >/dev/null 2>&1 && break; done
+uid=$(id -u "$user") && gid=$(id -g "$user") || exit 1
+mkdir d && chmod 0700 d && chown "$uid:$gid" d || exit 1
+echo "$uid:$gid"
+ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -rV
+pg_config --bindir 2>/dev/null
+exit 0"#;
+/// Becomes the program.
+pub(super) const EXEC: &str = r#"
+command -v "$1" >/dev/null 2>&1 || { echo "comeback: no such program" >&2; exit 127; }
+exec "$@""#;
+/// Says which process it is, closes its outputs, and becomes the server. Not with `&`, which would have the
+/// server ignore SIGINT.
+pub(super) const START: &str = r#"
+log=$1; shift
+command -v "$1" >/dev/null 2>&1 || { echo "comeback: no such program" >&2; exit 127; }
+: >>"$log" || exit 1
+cat "/proc/$$/stat"
+exec "$@" >>"$log" 2>&1 </dev/null"#;
+/// Run by the service user: kills everything that is its own but this, at one stroke, and says what is left.
+pub(super) const KILL: &str = r#"
+kill -9 -1 2>/dev/null
+echo "$$"
+for one in /proc/[0-9]*; do [ -O "$one" ] && read -r stat <"$one/stat" && echo "$stat"; done 2>/dev/null
+exit 0"#;
+/// Removes the System V shared memory of the dead; nobody else is in this container's namespace.
+pub(super) const FORGET: &str = r#"
+while read -r key id perms size cpid lpid nattch rest; do
+  [ "$nattch" = 0 ] && ipcrm -m "$id"
+done </proc/sysvipc/shm
+exit 0"#;
+
+/// Says what is known about a process, if it is there.
+pub(super) const LOOK: &str = r#"cat "/proc/$1/stat" 2>/dev/null; exit 0"#;
+/// Sends a signal to a process, if it is there.
+pub(super) const SIGNAL: &str = r#"kill -s "$1" "$2"; exit 0"#;
+/// Says where a program is.
+pub(super) const FIND: &str = r#"command -v "$1"; exit 0"#;
+
+/// The processes in a list of `/proc/PID/stat` lines after the number of the script that made it.
+pub(super) fn survivors(listing: &str) -> usize {
+    let mut lines = listing.lines();
+    let own = lines.next().unwrap_or_default();
+    lines
+        .filter(|line| line.split_whitespace().next() != Some(own))
+        .filter(|line| parse(0, line).is_some_and(|process| !process.is_gone()))
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_the_script_nor_zombies_count_as_survivors() {
+        let rest = "1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2";
+        let listing = format!("7\n7 (sh) R {rest}\n8 (postgres) Z {rest}\n");
+        assert_eq!(survivors(&listing), 0);
+        assert_eq!(survivors(&format!("{listing}9 (sleep) D {rest}\n")), 1);
+    }
+}

@@ -1,0 +1,256 @@
+//! Removes what runs left behind whose process is gone: killed, crashed, or gone with its machine.
+//!
+//! Nothing is touched that does not carry our marks, and nothing whose owner lives. A number alone does not
+//! make a process the owner: it must have started at the recorded instant of the recorded boot. An owner
+//! that cannot be seen from here (another container of a CI machine, another client of a shared daemon)
+//! gets the benefit of the doubt for a day.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use testcontainers::bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+
+use super::SubstrateKind;
+use super::docker::{
+    LABEL_BOOT, LABEL_KEEP, LABEL_NAMESPACE, LABEL_PID, LABEL_RUN, LABEL_START, connect, find_containers,
+    remove_container,
+};
+use super::identity::{Life, Owner, is_run_id};
+use super::local::{
+    Account, NASCENT, RUN_FILE, RunRecord, base_dir, read_record, remove_orphans, remove_tree, server_records,
+};
+use super::processes::exterminate;
+use crate::clock;
+use crate::error::{Context, Error, Result};
+
+/// How long an owner that cannot be seen is taken to be alive, in seconds. No drill takes so long.
+const DOUBT_S: i64 = 24 * 60 * 60;
+
+/// What to sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SweepOptions {
+    /// Where to look.
+    pub kinds: Vec<SubstrateKind>,
+    /// Also what was left on purpose, with `--keep`.
+    pub include_kept: bool,
+    /// Only what belongs to this run.
+    pub only_run: Option<String>,
+}
+
+impl Default for SweepOptions {
+    /// Everywhere, every run, but for what was left on purpose.
+    fn default() -> Self {
+        Self { kinds: vec![SubstrateKind::Local, SubstrateKind::Docker], include_kept: false, only_run: None }
+    }
+}
+
+/// One thing that a run left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where it was.
+    pub kind: SubstrateKind,
+    /// Whose it was.
+    pub run_id: String,
+    /// What it was, for people: a folder or a container, by name.
+    pub what: String,
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of run {}", self.what, self.run_id)
+    }
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// What was removed.
+    pub removed: Vec<Leftover>,
+    /// What could not be removed, or not even be looked at.
+    pub problems: Vec<Error>,
+}
+
+/// Removes what dead runs left behind. Sweeps may run at the same time, and beside live runs.
+///
+/// What cannot be removed is reported in [`Swept::problems`], and does not keep the rest from being swept.
+pub async fn sweep(options: &SweepOptions) -> Result<Swept> {
+    let mut swept = Swept::default();
+    for kind in &options.kinds {
+        let done = match kind {
+            SubstrateKind::Local => sweep_local(options, &mut swept).await,
+            SubstrateKind::Docker => sweep_docker(options, &mut swept).await,
+        };
+        if let Err(error) = done {
+            swept.problems.push(error.context(format!("sweep {kind}")));
+        }
+    }
+    Ok(swept)
+}
+
+impl SweepOptions {
+    fn concerns(&self, run_id: &str) -> bool {
+        is_run_id(run_id) && self.only_run.as_deref().is_none_or(|only| only == run_id)
+    }
+
+    /// Whether something of this owner and age may be removed. `is_off` says that it has stopped with its
+    /// machine if that was started anew since.
+    fn may_remove(&self, owner: &Owner, keep: bool, age_s: i64, is_off: bool) -> Result<bool> {
+        let abandoned = match owner.life()? {
+            Life::Alive => false,
+            Life::Dead => true,
+            Life::Elsewhere => (is_off && !owner.is_of_this_boot()?) || age_s > DOUBT_S,
+        };
+        Ok(abandoned && (self.include_kept || !keep))
+    }
+}
+
+impl Swept {
+    fn note(&mut self, removed: Result<()>, kind: SubstrateKind, run_id: &str, what: String) {
+        match removed {
+            Ok(()) => self.removed.push(Leftover { kind, run_id: run_id.to_owned(), what }),
+            Err(error) => self.problems.push(error),
+        }
+    }
+}
+
+async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
+    let base = base_dir()?;
+    if !base.is_dir() {
+        return Ok(());
+    }
+    // One sweep at a time: two would trip over each other's removals. Given back when the file is closed.
+    let _lock = lock(base.join(".lock")).await?;
+    let doing = format!("look into {}", base.display());
+    for entry in fs::read_dir(&base).context(&doing)? {
+        let entry = entry.context(&doing)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // One that was killed while it made its folder left it under a preliminary name.
+        let run_id = name.strip_prefix(NASCENT).and_then(|rest| rest.split('-').next()).unwrap_or(&name);
+        let folder = entry.path();
+        match options.concerns(run_id).then(|| record_of(&folder)).flatten() {
+            Some(record)
+                if options.may_remove(&record.owner, record.keep, age_s(record.started_at), true)? =>
+            {
+                let removed = remove_run(&folder, &record).await;
+                swept.note(removed, SubstrateKind::Local, run_id, format!("folder {}", folder.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+async fn lock(path: PathBuf) -> Result<File> {
+    let doing = format!("lock {}", path.display());
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::options().create(true).append(true).open(path)?;
+        file.lock().map(|()| file)
+    });
+    locked.await.context(&doing)?.context(&doing)
+}
+
+/// The record of a run. A folder without one has lost it to a removal that was cut short: it gets one that
+/// makes it go as soon as there is no doubt.
+fn record_of(folder: &Path) -> Option<RunRecord> {
+    if let Ok(record) = read_record(&folder.join(RUN_FILE)) {
+        return Some(record);
+    }
+    let changed = fs::metadata(folder).ok()?.modified().ok()?;
+    let started_at = jiff::Timestamp::try_from(changed).ok()?.as_second();
+    let owner = Owner { pid: 0, start_ticks: 0, boot_id: String::new(), pid_ns: String::new() };
+    (age_s(started_at) > DOUBT_S).then_some(RunRecord { owner, started_at, keep: false })
+}
+
+async fn remove_run(folder: &Path, record: &RunRecord) -> Result<()> {
+    // Numbers of another boot or process namespace are those of strangers.
+    let servers = match record.owner.life()? {
+        Life::Elsewhere => Vec::new(),
+        Life::Alive | Life::Dead => server_records(folder),
+    };
+    let marks: Vec<_> = servers.iter().map(|server| (server.pid, server.start_ticks)).collect();
+    let mut dead = exterminate(&marks, folder).await?;
+    dead.extend(marks.iter().map(|&(pid, _)| pid).collect::<BTreeSet<_>>());
+    remove_orphans(&dead, Account::choose()?.uid, record.started_at);
+    remove_tree(folder).await
+}
+
+async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
+    let (docker, _) = connect().await?;
+    for container in find_containers(&docker, &[(LABEL_RUN, "")]).await? {
+        let Some((run_id, owner, keep)) = marks_of(&container).filter(|marks| options.concerns(&marks.0))
+        else {
+            continue;
+        };
+        let is_off = !matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING));
+        if options.may_remove(&owner, keep, age_s(container.created.unwrap_or(i64::MAX)), is_off)? {
+            let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
+            let removed = remove_container(&docker, &container.id.unwrap_or_default()).await;
+            let what = format!("container {}", name.trim_start_matches('/'));
+            swept.note(removed, SubstrateKind::Docker, &run_id, what);
+        }
+    }
+    Ok(())
+}
+
+/// The run, owner and purpose of a container, if it bears all our labels.
+fn marks_of(container: &ContainerSummary) -> Option<(String, Owner, bool)> {
+    let labels = container.labels.as_ref()?;
+    let owner = Owner {
+        pid: labels.get(LABEL_PID)?.parse().ok()?,
+        start_ticks: labels.get(LABEL_START)?.parse().ok()?,
+        boot_id: labels.get(LABEL_BOOT)?.clone(),
+        pid_ns: labels.get(LABEL_NAMESPACE)?.clone(),
+    };
+    Some((labels.get(LABEL_RUN)?.clone(), owner, labels.get(LABEL_KEEP)? == "true"))
+}
+
+fn age_s(started_at: i64) -> i64 {
+    clock::now().as_second().saturating_sub(started_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> Owner {
+        Owner::current().unwrap()
+    }
+
+    #[test]
+    fn the_living_and_the_kept_are_left_alone() {
+        let sweep = SweepOptions::default();
+        let dead = Owner { start_ticks: 0, ..owner() };
+        assert!(!sweep.may_remove(&owner(), false, DOUBT_S * 9, true).unwrap());
+        assert!(sweep.may_remove(&dead, false, 0, false).unwrap());
+        assert!(!sweep.may_remove(&dead, true, DOUBT_S * 9, true).unwrap());
+        let all = SweepOptions { include_kept: true, ..sweep };
+        assert!(all.may_remove(&dead, true, 0, false).unwrap());
+        assert!(!all.may_remove(&owner(), true, 0, false).unwrap());
+    }
+
+    #[test]
+    fn who_cannot_be_seen_has_a_day() {
+        let sweep = SweepOptions::default();
+        let other_machine = Owner { boot_id: "another".to_owned(), ..owner() };
+        assert!(!sweep.may_remove(&other_machine, false, DOUBT_S, false).unwrap());
+        assert!(sweep.may_remove(&other_machine, false, DOUBT_S + 1, false).unwrap());
+        assert!(sweep.may_remove(&other_machine, false, 0, true).unwrap(), "it stopped with its machine");
+        let other_namespace = Owner { pid_ns: "another".to_owned(), ..owner() };
+        assert!(!sweep.may_remove(&other_namespace, false, DOUBT_S, true).unwrap());
+    }
+
+    #[test]
+    fn a_container_without_all_our_labels_is_not_ours() {
+        let labels = [(LABEL_RUN, "0badcafe"), (LABEL_PID, "1"), (LABEL_START, "2"), (LABEL_BOOT, "b")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let mut container = ContainerSummary { labels: Some(labels), ..ContainerSummary::default() };
+        assert_eq!(marks_of(&container), None);
+        let labels = container.labels.as_mut().unwrap();
+        labels.insert(LABEL_NAMESPACE.to_owned(), "n".to_owned());
+        labels.insert(LABEL_KEEP.to_owned(), "true".to_owned());
+        let (run_id, owner, keep) = marks_of(&container).unwrap();
+        assert_eq!((run_id.as_str(), owner.pid, keep), ("0badcafe", 1, true));
+    }
+}

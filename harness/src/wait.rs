@@ -1,0 +1,75 @@
+//! The only place that sleeps: waiting for a condition, with a deadline and the last observed value.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::clock::Stopwatch;
+use crate::error::{Error, Result};
+
+/// The first pause between two probes. Each pause is half as long again as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+/// The longest pause: what a measured time to recovery may be late by, so it stays small.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Probes until the condition holds, and gives what it held with.
+///
+/// The probe answers `Err` with what it observed instead. After `limit` that last observation is part of the
+/// error, which counts as *could not verify*. A probe that hangs is cut off at the limit.
+pub async fn until<T, F, Fut>(what: &str, limit: Duration, mut probe: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = std::result::Result<T, String>>,
+{
+    let watch = Stopwatch::start();
+    let mut pause = FIRST_PAUSE;
+    let mut last = "the probe did not answer".to_owned();
+    loop {
+        let left = limit.saturating_sub(watch.elapsed());
+        match tokio::time::timeout(left, probe()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(observed)) => last = observed,
+            Err(_) => {}
+        }
+        if watch.elapsed() >= limit {
+            return Err(Error::could_not_verify(format!(
+                "waited {:.1} s for {what}; last observed: {last}",
+                limit.as_secs_f64()
+            )));
+        }
+        tokio::time::sleep(pause.min(limit.saturating_sub(watch.elapsed()))).await;
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Lets a task that works in rounds rest between two of them, for so long or until something happens.
+pub async fn rest(longest: Duration, until: impl Future) {
+    // Which of the two ended it makes no difference: the next round looks for itself.
+    let _ = tokio::time::timeout(longest, until).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_observation_is_in_the_error() {
+        let mut probes = 0;
+        let error = until("a thing", Duration::from_millis(20), || {
+            probes += 1;
+            let observed = format!("probe {probes}");
+            async move { Err::<(), _>(observed) }
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(error.message(), format!("waited 0.0 s for a thing; last observed: probe {probes}"));
+        assert!(probes > 1);
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_hangs_is_cut_off() {
+        let error = until("a thing", Duration::from_millis(20), std::future::pending::<Result<(), String>>)
+            .await
+            .unwrap_err();
+        assert!(error.message().ends_with("the probe did not answer"), "{error}");
+    }
+}

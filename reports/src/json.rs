@@ -1,0 +1,171 @@
+//! The report for programs: the record and every figure derived from it, in a form with a schema of its own.
+//!
+//! The schema is `reports/schema/report-v1.schema.json`. A field that is added raises nothing; one that is
+//! renamed, removed or given another meaning raises [`SCHEMA_VERSION`].
+
+use comeback_harness::evidence::{
+    BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, StepRecord,
+};
+use comeback_harness::model::{Check, Citation, Milestone, Objective, Verdict};
+use comeback_harness::{Context as _, Result};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::view;
+
+/// The version of the report's form.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The JSON Schema of the report.
+pub const SCHEMA: &str = include_str!("../schema/report-v1.schema.json");
+
+/// The run as JSON, indented, valid against [`SCHEMA`]. The same record gives the same text.
+pub fn json(record: &Record) -> Result<String> {
+    let report = Report {
+        schema_version: SCHEMA_VERSION,
+        verdict: view::headline_verdict(record),
+        run: Run::of(record),
+        provenance: &record.run.provenance,
+        drills: record.drills.iter().map(Drill::of).collect(),
+    };
+    let mut text = serde_json::to_string_pretty(&report).context("cannot write the JSON report")?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema_version: u32,
+    verdict: Verdict,
+    run: Run<'a>,
+    provenance: &'a Provenance,
+    drills: Vec<Drill<'a>>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    #[serde(rename = "run_id")]
+    id: &'a str,
+    started_at: Timestamp,
+    elapsed_ms: u64,
+    ending: Ending,
+    suite: Option<&'a str>,
+    scale: &'a str,
+    seed: u64,
+    damage: Option<&'a str>,
+    durable: bool,
+    command_line: &'a [String],
+    reproduce: String,
+}
+
+impl<'a> Run<'a> {
+    fn of(record: &'a Record) -> Self {
+        let run = &record.run;
+        Self {
+            id: &run.run_id,
+            started_at: record.started_at,
+            elapsed_ms: record.elapsed_ms,
+            ending: record.ending,
+            suite: run.suite.as_deref(),
+            scale: &run.scale,
+            seed: run.seed,
+            damage: run.damage.as_deref(),
+            durable: run.durable,
+            command_line: &run.command_line,
+            reproduce: view::reproduce_command(record),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Drill<'a> {
+    scenario: &'a str,
+    title: &'a str,
+    section: &'a str,
+    substrate: &'a str,
+    skipped_because: Option<&'a str>,
+    started: bool,
+    verdict: Verdict,
+    error: Option<&'a Failure>,
+    elapsed_ms: u64,
+    objective: Option<JudgedObjective<'a>>,
+    ttr_ms: Option<u64>,
+    time_to_ready_ms: Option<u64>,
+    time_to_verified_ms: Option<u64>,
+    rpo_ms: Option<u64>,
+    loss: Option<&'a Loss>,
+    milestones_ms: Milestones,
+    steps: &'a [StepRecord],
+    backups: &'a [BackupSummary],
+    checks: &'a [Check],
+}
+
+impl<'a> Drill<'a> {
+    fn of(drill: &'a DrillRecord) -> Self {
+        let plan = &drill.plan;
+        let skipped = drill.verdict == Verdict::Skipped;
+        Self {
+            scenario: &plan.scenario,
+            title: &plan.title,
+            section: &plan.section,
+            substrate: &plan.substrate,
+            skipped_because: plan.skipped.as_deref(),
+            started: drill.started,
+            verdict: drill.verdict,
+            // The record keeps the reason of a policy in the same place; here it has one of its own.
+            error: drill.error.as_ref().filter(|_| !skipped),
+            elapsed_ms: drill.elapsed_ms,
+            objective: drill.objective.as_ref().map(|it| JudgedObjective::of(it, drill.ttr_ms())),
+            ttr_ms: drill.ttr_ms(),
+            time_to_ready_ms: drill.time_to_ready_ms(),
+            time_to_verified_ms: drill.time_to_verified_ms(),
+            rpo_ms: drill.loss.as_ref().map(|loss| loss.rpo_ms),
+            loss: drill.loss.as_ref(),
+            milestones_ms: Milestones::of(drill),
+            steps: &drill.steps,
+            backups: &drill.backups,
+            checks: &drill.checks,
+        }
+    }
+}
+
+/// A documented limit, and whether the measured time kept it: unknown where none was measured.
+#[derive(Serialize)]
+struct JudgedObjective<'a> {
+    lower_ms: Option<u64>,
+    upper_ms: u64,
+    met: Option<bool>,
+    source: &'a Citation,
+}
+
+impl<'a> JudgedObjective<'a> {
+    fn of(objective: &'a Objective, ttr_ms: Option<u64>) -> Self {
+        Self {
+            lower_ms: objective.lower_ms,
+            upper_ms: objective.upper_ms,
+            met: ttr_ms.map(|ttr| objective.is_met_by(ttr)),
+            source: &objective.source,
+        }
+    }
+}
+
+/// The four milestones by name: a record from elsewhere may hold keys that the schema does not know.
+#[derive(Serialize)]
+struct Milestones {
+    declared: Option<u64>,
+    ready: Option<u64>,
+    recovered: Option<u64>,
+    verified: Option<u64>,
+}
+
+impl Milestones {
+    fn of(drill: &DrillRecord) -> Self {
+        let at = |milestone: Milestone| drill.milestones_ms.get(milestone.label()).copied();
+        Self {
+            declared: at(Milestone::Declared),
+            ready: at(Milestone::Ready),
+            recovered: at(Milestone::Recovered),
+            verified: at(Milestone::Verified),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One test case: what its result is, what its first line says, and what stands in its output.
+
+use std::fmt::Write as _;
+
+use comeback_harness::evidence::{DrillRecord, Ending, Failure, Record};
+use comeback_harness::model::{Check, Finding, Verdict};
+use junit_report::{Duration, TestCase, TestResult};
+
+use crate::format::{bytes, duration, plural};
+use crate::text::{clean, one_line, shorten, value};
+use crate::view;
+
+/// Long enough for any sentence, short enough for the one line that a CI shows of it.
+const MESSAGE_LIMIT: usize = 300;
+/// A value as long as this is read in the JSON report, not in a CI's log.
+const VALUE_LIMIT: usize = 1_000;
+
+/// The case of a run that cannot be told by its drills: killed, interrupted, or nothing planned.
+pub(super) fn of_run(record: &Record) -> Option<TestCase> {
+    let message = match view::ending_sentence(record.ending) {
+        Some(sentence) => sentence,
+        None if record.drills.is_empty() => "no drill was planned: nothing was verified",
+        None => return None,
+    };
+    let type_ = match record.ending {
+        Ending::Complete => "nothing-drilled",
+        Ending::Interrupted => "interrupted",
+        Ending::Unfinished => "unfinished",
+    };
+    let hint = match record.ending {
+        Ending::Complete => "name at least one scenario, or a suite that holds one",
+        Ending::Interrupted | Ending::Unfinished => "run it again",
+    };
+    let result = error(type_, message, &[hint.to_owned()]);
+    let mut case = new("run", record.elapsed_ms, result);
+    case.set_classname("comeback");
+    case.set_system_out(&character_data(&format!("reproduce: {}", view::reproduce_command(record))));
+    Some(case)
+}
+
+/// The case of the drill's own course. It lasts as long as the recovery took, where that was measured, so
+/// that a CI's trend of the case's duration is the trend of the time to recovery.
+pub(super) fn of_course(drill: &DrillRecord) -> TestCase {
+    let judged: u64 = drill.checks.iter().fold(0, |sum, check| sum.saturating_add(check.elapsed_ms));
+    let elapsed_ms = drill.ttr_ms().unwrap_or_else(|| drill.elapsed_ms.saturating_sub(judged));
+    let mut case = new("restore", elapsed_ms, course_result(drill));
+    if drill.started {
+        case.set_system_out(&character_data(&course_output(drill)));
+    }
+    case
+}
+
+fn course_result(drill: &DrillRecord) -> TestResult {
+    if let Some(reason) = view::skip_reason(drill) {
+        return TestResult::SkippedWithCause {
+            type_: "policy".to_owned(),
+            message: message(&reason),
+            cause: None,
+        };
+    }
+    if let Some(failure) = &drill.error {
+        return not_finished(drill, failure);
+    }
+    // A verdict that no check accounts for must turn a case red all the same: silence is never success.
+    let explained = drill.checks.iter().any(|check| check.verdict == drill.verdict);
+    match drill.verdict {
+        _ if explained => TestResult::Success,
+        Verdict::Verified | Verdict::CouldNotVerify | Verdict::Skipped => {
+            error("nothing-verified", "no judge looked at what came back: nothing was verified", &[])
+        }
+        Verdict::ObjectiveMissed => failure("objective-missed", &view::recovery_sentence(drill), ""),
+        Verdict::Failed => failure("failed", "the drill failed, and no check says why", ""),
+    }
+}
+
+/// The drill's own error: the restore that said no where no judge did, and an obstacle otherwise.
+fn not_finished(drill: &DrillRecord, reason: &Failure) -> TestResult {
+    let judge_said_no = drill.checks.iter().any(|check| check.verdict == Verdict::Failed);
+    if drill.verdict == Verdict::Failed && !judge_said_no {
+        return failure("restore-failed", &reason.message, &with_hints(&reason.message, &reason.hints));
+    }
+    let type_ = if drill.started { "could-not-verify" } else { "did-not-run" };
+    error(type_, &reason.message, &reason.hints)
+}
+
+/// The case of one judge.
+pub(super) fn of_check(drill: &DrillRecord, check: &Check) -> TestCase {
+    let headline = check.findings.first().map_or_else(
+        || check.summary.clone(),
+        |first| actual_against_expected(first, check.findings.len() - 1),
+    );
+    let result = match check.verdict {
+        Verdict::Verified => TestResult::Success,
+        Verdict::Skipped => TestResult::SkippedWithCause {
+            type_: "policy".to_owned(),
+            message: message(&headline),
+            cause: None,
+        },
+        Verdict::CouldNotVerify => error("could-not-verify", &headline, &check.hints),
+        Verdict::Failed | Verdict::ObjectiveMissed => {
+            failure(&check_type(check), &headline, &findings(check, &headline))
+        }
+    };
+    let mut case = new(&one_line(&check.oracle), check.elapsed_ms, result);
+    let mut output = format!("{}: {}", check.verdict, check.summary);
+    if check.verdict == Verdict::ObjectiveMissed {
+        let _ = write!(output, "\n{}", recovery_output(drill));
+    }
+    case.set_system_out(&character_data(&output));
+    case
+}
+
+/// What a CI can select on: the code of the most telling finding, and always the same word for an objective.
+fn check_type(check: &Check) -> String {
+    match (check.verdict, check.findings.first()) {
+        (Verdict::Failed, Some(first)) => first.code.to_string(),
+        (verdict, _) => view::verdict_slug(verdict),
+    }
+}
+
+fn actual_against_expected(finding: &Finding, more: usize) -> String {
+    let key = finding.key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    // Shortened one by one, so that a long value does not push the other out of the line.
+    let (actual, expected) = (value(&finding.actual, 80), value(&finding.expected, 80));
+    format!("{} {}{key}: found {actual}, expected {expected}{rest}", finding.code, finding.subject)
+}
+
+fn findings(check: &Check, headline: &str) -> String {
+    let mut text = one_line(headline);
+    for (number, finding) in (1_u64..).zip(&check.findings) {
+        let key = finding.key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+        let _ = write!(text, "\n\n{number}. {} {}{key}", finding.code, finding.subject);
+        let _ = write!(text, "\n   expected: {}", value(&finding.expected, VALUE_LIMIT));
+        let _ = write!(text, "\n   found:    {}", value(&finding.actual, VALUE_LIMIT));
+        if !finding.remedy.is_empty() {
+            let _ = write!(text, "\n   remedy:   {}", finding.remedy);
+        }
+    }
+    with_hints(&text, &check.hints)
+}
+
+/// Objective and measured time first: the output of a case is where every CI shows them.
+fn course_output(drill: &DrillRecord) -> String {
+    let mut lines = vec![recovery_output(drill)];
+    for (milestone, ms) in [("ready", drill.time_to_ready_ms()), ("verified", drill.time_to_verified_ms())] {
+        if let Some(ms) = ms {
+            lines.push(format!("time to {milestone}: {}", duration(ms)));
+        }
+    }
+    if let Some(loss) = &drill.loss {
+        lines.push(format!("loss: {}", view::loss_sentence(loss)));
+    }
+    for backup in &drill.backups {
+        let (size, took) = (bytes(backup.stored_bytes), duration(backup.elapsed_ms));
+        lines.push(format!("{} {}: {}, {size}, taken in {took}", backup.kind, backup.id, backup.content));
+    }
+    lines.push(plural(drill.steps.len() as u64, "step"));
+    for step in &drill.steps {
+        lines.push(format!(
+            "  {:<8}  {}  {}",
+            view::phase_label(step.phase),
+            one_line(&step.title),
+            duration(step.elapsed_ms)
+        ));
+        lines.extend(step.notes.iter().map(|note| format!("            {}", one_line(note))));
+    }
+    lines.join("\n")
+}
+
+fn recovery_output(drill: &DrillRecord) -> String {
+    let measured = format!("time to recovery: {}", view::recovery_sentence(drill));
+    match &drill.objective {
+        Some(objective) => format!("{measured}\nobjective from {}", view::citation(objective)),
+        None => measured,
+    }
+}
+
+fn new(name: &str, elapsed_ms: u64, result: TestResult) -> TestCase {
+    // Bounded, so that no sum of a suite's times can overflow: the crate adds them up unchecked.
+    let bounded = i64::try_from(elapsed_ms).unwrap_or(i64::MAX).min(i64::MAX / 1_000_000);
+    let mut case = TestCase::success(name, Duration::milliseconds(bounded));
+    case.result = result;
+    case
+}
+
+fn failure(type_: &str, headline: &str, text: &str) -> TestResult {
+    let cause = (!text.is_empty()).then(|| character_data(text));
+    TestResult::Failure { type_: type_.to_owned(), message: message(headline), cause }
+}
+
+fn error(type_: &str, headline: &str, hints: &[String]) -> TestResult {
+    let cause = Some(character_data(&with_hints(headline, hints)));
+    TestResult::Error { type_: type_.to_owned(), message: message(headline), cause }
+}
+
+fn message(text: &str) -> String {
+    shorten(&one_line(text), MESSAGE_LIMIT)
+}
+
+fn with_hints(text: &str, hints: &[String]) -> String {
+    hints.iter().fold(text.to_owned(), |text, hint| text + "\nhint: " + hint)
+}
+
+/// `junit-report` puts text into CDATA as it is: the one mark that would end it is split over two sections.
+fn character_data(text: &str) -> String {
+    clean(text).replace("]]>", "]]]]><![CDATA[>")
+}

@@ -1,0 +1,103 @@
+//! JUnit XML: one suite per drill, one case per judge, and one for the course of the drill itself.
+//!
+//! What a CI counts must agree with the verdict: a drill that is not verified has a case that is not green,
+//! and so has a run that was killed, interrupted, or that drilled nothing.
+
+mod case;
+mod finish;
+
+use std::collections::BTreeSet;
+
+use comeback_harness::evidence::{DrillRecord, Record};
+use comeback_harness::{Context as _, Result};
+use jiff::Timestamp;
+use junit_report::{OffsetDateTime, Report, TestCase, TestSuite};
+
+use crate::text::one_line;
+use crate::view::drill_name;
+
+/// The run as a JUnit document. The same record gives the same text.
+///
+/// A check that said no is a `failure`, with every finding in its text; one that could not run, and a drill
+/// that did not run or did not come to its end, is an `error`; a policy's exclusion is `skipped`. A missed
+/// objective is a `failure` of the type `objective-missed`.
+pub fn junit(record: &Record) -> Result<String> {
+    let mut report = Report::new();
+    let mut names = Names::default();
+    if let Some(case) = case::of_run(record) {
+        report.add_testsuite(suite("comeback", record.started_at, vec![case]));
+    }
+    for drill in &record.drills {
+        report.add_testsuite(of_drill(record, drill, &mut names));
+    }
+    let mut written = Vec::new();
+    report.write_xml(&mut written).context("cannot write the JUnit report")?;
+    let written = String::from_utf8(written).context("cannot write the JUnit report")?;
+    finish::finish(&written, &report)
+}
+
+fn of_drill(record: &Record, drill: &DrillRecord, names: &mut Names) -> TestSuite {
+    let class = class_name(&drill.plan.scenario);
+    let twice = record.drills.iter().filter(|other| other.plan.scenario == drill.plan.scenario).count() > 1;
+    // Jenkins and GitLab tell cases apart by class and name: on two substrates the name must say which.
+    let suffix = if twice { format!(" ({})", one_line(&drill.plan.substrate)) } else { String::new() };
+    let mut cases = vec![case::of_course(drill)];
+    cases.extend(drill.checks.iter().map(|check| case::of_check(drill, check)));
+    for case in &mut cases {
+        case.name = names.unique(&class, &format!("{}{suffix}", case.name));
+        case.set_classname(&class);
+    }
+    suite(&drill_name(drill), began_at(record, drill), cases)
+}
+
+fn suite(name: &str, at: Timestamp, testcases: Vec<TestCase>) -> TestSuite {
+    // Not `TestSuite::new`, which reads the clock.
+    TestSuite {
+        name: name.to_owned(),
+        package: String::new(),
+        timestamp: whole_seconds(at),
+        hostname: String::new(),
+        testcases,
+        system_out: None,
+        system_err: None,
+    }
+}
+
+/// `postgres/full-restore` → `comeback.postgres.full-restore`: Jenkins takes what follows the last dot for
+/// the class and the rest for the package, so a dot inside of a name would make a package of its own.
+fn class_name(scenario: &str) -> String {
+    let mut name = "comeback".to_owned();
+    for part in one_line(scenario).split('/').filter(|part| !part.is_empty()) {
+        name.push('.');
+        name.extend(part.chars().map(|char| if char == '.' || char.is_whitespace() { '-' } else { char }));
+    }
+    name
+}
+
+/// The wall clock at the drill's first step: the run's start and the monotonic clock since.
+fn began_at(record: &Record, drill: &DrillRecord) -> Timestamp {
+    let ms = drill.steps.first().map_or(0, |step| step.started_ms);
+    let offset = jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
+    record.started_at.checked_add(offset).unwrap_or(record.started_at)
+}
+
+/// To the second, and never a year that the writer of RFC 3339 has no four digits for.
+fn whole_seconds(at: Timestamp) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(at.as_second().max(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}
+
+/// The names given out so far: a judge that turns up twice must not hide its namesake.
+#[derive(Default)]
+struct Names(BTreeSet<(String, String)>);
+
+impl Names {
+    fn unique(&mut self, class: &str, name: &str) -> String {
+        let mut candidate = name.to_owned();
+        let mut number = 1;
+        while !self.0.insert((class.to_owned(), candidate.clone())) {
+            number += 1;
+            candidate = format!("{name} ({number})");
+        }
+        candidate
+    }
+}

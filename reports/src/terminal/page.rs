@@ -1,0 +1,123 @@
+//! Lines on a terminal: colours where they are wanted, and text that wraps under its own beginning.
+
+use comeback_harness::model::Verdict;
+
+use crate::text::{clean, wrap};
+
+/// The least room for a text beside its label.
+const TEXT_ROOM: usize = 24;
+/// Where a text begins that found no room beside its label.
+const SHORT_INDENT: usize = 6;
+
+/// What a stretch of text is, rather than its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    Plain,
+    Strong,
+    Faint,
+    Good,
+    Bad,
+    Doubtful,
+}
+
+impl Style {
+    /// The style of a verdict.
+    pub(super) fn of(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Verified => Self::Good,
+            Verdict::Failed => Self::Bad,
+            Verdict::ObjectiveMissed | Verdict::CouldNotVerify => Self::Doubtful,
+            Verdict::Skipped => Self::Faint,
+        }
+    }
+
+    /// The eight colours of every terminal, and nothing that a light background would swallow.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Strong => "1",
+            Self::Faint => "2",
+            Self::Good => "32",
+            Self::Bad => "1;31",
+            Self::Doubtful => "33",
+        }
+    }
+}
+
+/// The summary as it grows.
+pub(super) struct Page {
+    text: String,
+    width: usize,
+    color: bool,
+}
+
+impl Page {
+    pub(super) fn new(width: usize, color: bool) -> Self {
+        // Below this, wrapping makes a column of syllables: a terminal that narrow wraps by itself.
+        Self { text: String::new(), width: width.max(40), color }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.width
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+
+    pub(super) fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    /// A line of its own, such as a heading.
+    pub(super) fn heading(&mut self, text: &str) {
+        self.item(&[], Style::Strong, text);
+    }
+
+    /// A label and a text; what does not fit on the line goes on below the text's beginning.
+    pub(super) fn item(&mut self, label: &[(Style, &str)], style: Style, text: &str) {
+        let mut indent: usize = label.iter().map(|(_, part)| part.chars().count()).sum();
+        for (style, part) in label {
+            let painted = self.painted(*style, part);
+            self.text.push_str(&painted);
+        }
+        if indent + TEXT_ROOM > self.width {
+            // Beside a long label, the text would be a column of syllables: it begins below.
+            self.end_line();
+            indent = SHORT_INDENT;
+            self.text.push_str(&" ".repeat(indent));
+        }
+        let lines = wrap(&clean(text), self.width - indent);
+        for (index, line) in lines.iter().enumerate() {
+            if index > 0 {
+                self.text.push_str(&" ".repeat(indent));
+            }
+            let painted = self.painted(style, line);
+            self.text.push_str(&painted);
+            self.end_line();
+        }
+    }
+
+    /// A line that is as long as it is: a row of a table, a command to copy.
+    pub(super) fn row(&mut self, parts: &[(Style, &str)]) {
+        for (style, part) in parts {
+            let painted = self.painted(*style, part);
+            self.text.push_str(&painted);
+        }
+        self.end_line();
+    }
+
+    fn end_line(&mut self) {
+        let kept = self.text.trim_end_matches(' ').len();
+        self.text.truncate(kept);
+        self.text.push('\n');
+    }
+
+    fn painted(&self, style: Style, text: &str) -> String {
+        if self.color && style != Style::Plain && !text.trim().is_empty() {
+            format!("\u{1b}[{}m{text}\u{1b}[0m", style.code())
+        } else {
+            text.to_owned()
+        }
+    }
+}

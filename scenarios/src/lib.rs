@@ -1,0 +1,13 @@
+//! The drills, one file each, grouped by store; each reads like its section of the runbook.
+
+pub mod postgres;
+mod roadtrip;
+
+use std::sync::Arc;
+
+use comeback_harness::runner::Scenario;
+
+/// Every scenario, in the order of the runbook.
+pub fn all() -> Vec<Arc<dyn Scenario>> {
+    vec![Arc::new(postgres::PointInTime), Arc::new(postgres::FullRestore), Arc::new(postgres::CrossRegion)]
+}

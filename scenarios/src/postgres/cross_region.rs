@@ -1,0 +1,136 @@
+//! A region is lost with the PostgreSQL server and every backup in it; the newest SQL export in another region
+//! brings the database back there.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use comeback_harness::Result;
+use comeback_harness::fault::{Damage, lose_region};
+use comeback_harness::model::ledger::Replay;
+use comeback_harness::model::{Content, DumpFormat, Manifest, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_harness::oracle::{
+    FingerprintOracle, IntegrityQueries, LogicalCatalogue, NewestBackup, RowCounts, ServerLogOracle,
+    measure_loss,
+};
+use comeback_harness::repository::{self, Repository};
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::{
+    PostgresServer, WORKLOAD_SETTINGS, gather_statistics, parallelism, restore_dump, restore_roles, take_dump,
+};
+
+use crate::roadtrip;
+
+/// How long one verification query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
+/// Acknowledged writes between one event of the drill and the next.
+const WRITES: u64 = 25;
+
+/// The scenario `postgres/cross-region`.
+pub struct CrossRegion;
+
+#[async_trait]
+impl Scenario for CrossRegion {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "postgres/cross-region",
+            title: "a lost region's database comes back elsewhere from the newest SQL export",
+            section: "PostgreSQL / Cross-region restore",
+            suites: &[Suite::Weekly, Suite::Quarterly],
+            damages: Damage::OF_ANY_EXPORT,
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(Phase::Prepare, "start the primary in region A and fill it with the application's data");
+        let primary = drill.postgres_node("primary").await?;
+        primary.init().await?;
+        primary.configure(&WORKLOAD_SETTINGS).await?;
+        primary.start(&[]).await?;
+        roadtrip::fill(drill, &primary).await?;
+        drill.application().switch_to(primary.options(roadtrip::DATABASE));
+        let workload = roadtrip::start_workload(drill, &primary).await?;
+        workload.reach(WRITES).await?;
+
+        let region_b = drill.repository_in("region-b").await?;
+        drill.step(Phase::Backup, "take yesterday's SQL export and copy it to region B");
+        export(drill, &primary, &region_b).await?;
+        workload.reach(workload.acknowledged() + WRITES).await?;
+
+        drill.step(Phase::Backup, "take the newest SQL export and copy it to region B");
+        let newest = export(drill, &primary, &region_b).await?;
+        drill.damage_backups(&region_b).await?;
+        workload.reach(workload.acknowledged() + WRITES).await?;
+
+        drill.step(Phase::Disaster, "lose region A: the primary, its disk and the backups beside it");
+        lose_region(&primary, drill.repository()).await?;
+        drill.application().disconnect();
+        let disaster_ms = drill.declare_disaster();
+        let ledger = workload.finish().await?;
+        drill.save_ledger(&ledger).await?;
+
+        drill.step(Phase::Recover, "find the newest export in region B");
+        let chosen = repository::newest(&region_b, is_dump).await?;
+        drill.note(format!(
+            "chose export {}, taken at {}: what was written after it is lost, up to the time between two exports",
+            chosen.id, chosen.taken_at
+        ));
+
+        drill.step(Phase::Recover, "create a new server in region B");
+        let restored = drill.postgres_node("restored").await?;
+        restored.init().await?;
+        restored.start(&[]).await?;
+
+        drill.step(Phase::Recover, "create the roles with their settings, passwords and memberships");
+        let roles = restore_roles(&restored, &region_b, &chosen).await;
+        drill.restored(roles)?;
+
+        let connections = parallelism();
+        drill.step(Phase::Recover, "fetch the export and import it, the first error fatal");
+        drill.note(format!("over {connections} connections"));
+        let imported = restore_dump(&restored, &region_b, &chosen, connections).await;
+        drill.restored(imported)?;
+
+        drill.step(Phase::Recover, "gather the planner's statistics");
+        gather_statistics(&restored, roadtrip::DATABASE, connections).await?;
+        drill.ready();
+        drill.damage_restored(&restored, roadtrip::DATABASE).await?;
+
+        drill.step(Phase::Recover, "run the verification queries of the runbook");
+        let queries = roadtrip::integrity_queries(drill)?;
+        let database = roadtrip::DATABASE;
+        let timeout = QUERY_TIMEOUT;
+        drill.judge(&IntegrityQueries { server: &restored, database, queries: &queries, timeout }).await;
+
+        drill.step(Phase::Recover, "point the application of region B at the new server");
+        drill.application().switch_to(restored.options(roadtrip::DATABASE));
+        drill.recovered();
+
+        drill
+            .step(Phase::Judge, "prove that everything in the export came back, and tell what was not in it");
+        let recorded = newest.content.cluster();
+        drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
+        drill.judge(&RowCounts { server: &restored, recorded }).await;
+        drill.judge(&FingerprintOracle { server: &restored, recorded }).await;
+        drill.judge(&LogicalCatalogue { server: &restored, recorded: &newest }).await;
+        drill.judge(&ServerLogOracle { server: &restored }).await;
+        // An export has no place in the log: its content is judged above, here only what it came too early for.
+        let everything =
+            ledger.expectation(&RecoveryTarget::including(RecoveryPoint::Latest), &Replay::default());
+        drill.judge_loss(measure_loss(&restored, database, &ledger, &everything, disaster_ms).await?).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}
+
+/// Exports the database into the repository of region A, as a cloud does it, and copies that to region B.
+async fn export(drill: &Drill, primary: &PostgresServer, region_b: &dyn Repository) -> Result<Manifest> {
+    let manifest = take_dump(primary, roadtrip::DATABASE, drill.repository(), DumpFormat::Plain).await?;
+    repository::copy_backup(drill.repository(), region_b, &manifest.id).await?;
+    drill.backup_taken(&manifest);
+    Ok(manifest)
+}
+
+fn is_dump(manifest: &Manifest) -> bool {
+    matches!(manifest.content, Content::PostgresDump { .. })
+}

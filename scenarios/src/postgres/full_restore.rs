@@ -1,0 +1,128 @@
+//! A PostgreSQL server is lost with its disk, and comes back from its newest base backup.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use comeback_harness::Result;
+use comeback_harness::fault::Damage;
+use comeback_harness::model::ledger::Replay;
+use comeback_harness::model::{Content, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_harness::oracle::{
+    CatalogueOracle, FingerprintOracle, IntegrityQueries, LedgerOracle, NewestBackup, RowCounts,
+    ServerLogOracle, measure_loss,
+};
+use comeback_harness::repository;
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::{
+    WORKLOAD_SETTINGS, fetch_base_backup, position_of, recover_base_backup, take_base_backup,
+};
+
+use crate::roadtrip;
+
+/// How long one verification query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
+/// Acknowledged transactions between one event of the drill and the next.
+const WRITES: u64 = 100;
+
+/// The scenario `postgres/full-restore`.
+pub struct FullRestore;
+
+#[async_trait]
+impl Scenario for FullRestore {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "postgres/full-restore",
+            title: "a lost PostgreSQL server comes back from its newest base backup",
+            section: "PostgreSQL / Full restore",
+            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            damages: Damage::OF_ANY_BACKUP,
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(Phase::Prepare, "start the primary and fill it with the application's data");
+        let primary = drill.postgres_node("primary").await?;
+        primary.init().await?;
+        primary.configure(&WORKLOAD_SETTINGS).await?;
+        primary.start(&[]).await?;
+        roadtrip::fill(drill, &primary).await?;
+        drill.application().switch_to(primary.options(roadtrip::DATABASE));
+        let mut workload = roadtrip::start_workload(drill, &primary).await?;
+        workload.reach(WRITES).await?;
+
+        drill.step(Phase::Backup, "take yesterday's base backup");
+        let yesterdays = take_base_backup(&primary, drill.repository()).await?;
+        drill.backup_taken(&yesterdays);
+        workload.reach(workload.acknowledged() + WRITES).await?;
+
+        drill.step(Phase::Backup, "take the newest base backup");
+        let newest = take_base_backup(&primary, drill.repository()).await?;
+        drill.backup_taken(&newest);
+        drill.damage_repository().await?;
+        workload.reach(workload.acknowledged() + WRITES).await?;
+        workload.read_log(&primary).await?;
+
+        drill.step(Phase::Disaster, "kill the primary with SIGKILL and delete its data directory");
+        primary.destroy().await?;
+        drill.application().disconnect();
+        let disaster_ms = drill.declare_disaster();
+        let recorded = newest.content.cluster();
+        let mut ledger = workload.finish().await?;
+        let moment = position_of(&newest)?;
+        ledger.note_restore_point(&moment.restore_point, moment.restore_point_lsn);
+        drill.save_ledger(&ledger).await?;
+
+        drill.step(Phase::Recover, "find the newest backup in the catalogue");
+        let chosen = repository::newest(drill.repository(), is_base_backup).await?;
+        drill.note(format!("chose backup {}", chosen.id));
+
+        drill.step(Phase::Recover, "create a new server");
+        let restored = drill.postgres_node("restored").await?;
+
+        drill.step(Phase::Recover, "fetch the base backup, check every byte and unpack it");
+        let fetched = fetch_base_backup(&restored, drill.repository(), &chosen).await;
+        drill.restored(fetched)?;
+
+        drill.step(Phase::Recover, "replay the log to the backup's restore point and open for writes");
+        let recovered = recover_base_backup(&restored, &chosen).await;
+        drill.restored(recovered)?;
+        drill.ready();
+        let target = RecoveryTarget::including(RecoveryPoint::Name(moment.restore_point.clone()));
+        let expectation = &ledger.expectation(&target, &Replay::default());
+        drill.damage_restored(&restored, roadtrip::DATABASE).await?;
+        drill.damage_writes(&restored, roadtrip::DATABASE, &ledger, expectation).await?;
+
+        drill.step(Phase::Recover, "run the verification queries of the runbook");
+        let queries = roadtrip::integrity_queries(drill)?;
+        let database = roadtrip::DATABASE;
+        drill
+            .judge(&IntegrityQueries {
+                server: &restored,
+                database,
+                queries: &queries,
+                timeout: QUERY_TIMEOUT,
+            })
+            .await;
+
+        drill.step(Phase::Recover, "switch the application to the new server");
+        drill.application().switch_to(restored.options(roadtrip::DATABASE));
+        drill.recovered();
+
+        drill.step(Phase::Judge, "prove that everything came back");
+        drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
+        drill.judge(&RowCounts { server: &restored, recorded }).await;
+        drill.judge(&FingerprintOracle { server: &restored, recorded }).await;
+        drill.judge(&CatalogueOracle { server: &restored, recorded }).await;
+        drill.judge(&ServerLogOracle { server: &restored }).await;
+        drill.judge(&LedgerOracle { server: &restored, database, ledger: &ledger, expectation }).await;
+        let loss = measure_loss(&restored, database, &ledger, expectation, disaster_ms).await?;
+        drill.judge_loss(loss).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}
+
+fn is_base_backup(manifest: &comeback_harness::model::Manifest) -> bool {
+    matches!(manifest.content, Content::PostgresBaseBackup { .. })
+}

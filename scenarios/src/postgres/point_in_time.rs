@@ -1,0 +1,212 @@
+//! Someone runs a bad UPDATE and a bad DELETE, and the database comes back as it was just before them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use comeback_harness::Result;
+use comeback_harness::fault::Damage;
+use comeback_harness::model::ledger::Replay;
+use comeback_harness::model::{Finding, FindingCode, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_harness::oracle::{
+    CatalogueOracle, FingerprintOracle, IntegrityQueries, LedgerOracle, RowCounts, ServerLogOracle,
+    measure_loss,
+};
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::{
+    Archiver, AtTarget, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS, choose_base_backup, count,
+    fetch_base_backup, fetch_log, hold_moment, measure_archive, promote, recover_to, run_script,
+    system_identifier, take_base_backup,
+};
+
+use crate::roadtrip;
+
+/// How long one verification query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
+/// Acknowledged writes between one event of the drill and the next.
+const WRITES: u64 = 25;
+/// The statement that somebody ran without its condition, and the one that was meant for the test database.
+const BAD_UPDATE: &str = "UPDATE roadtrip.users SET balance = 0";
+const BAD_DELETE: &str = "DELETE FROM roadtrip.stories WHERE status = 'published'";
+/// What they destroyed.
+const BALANCES: &str = "SELECT count(*) FROM roadtrip.users WHERE balance <> 0";
+const STORIES: &str = "SELECT count(*) FROM roadtrip.stories WHERE status = 'published'";
+
+/// The damages that the judges notice: all but an older backup under the newest one's name, which leads to the
+/// same moment by a longer way.
+const DAMAGES: [Damage; 20] = [
+    Damage::RowGone,
+    Damage::RowTwice,
+    Damage::ByteChanged,
+    Damage::ValuesSwapped,
+    Damage::TableGone,
+    Damage::IndexGone,
+    Damage::IndexInvalid,
+    Damage::ConstraintGone,
+    Damage::TriggerGone,
+    Damage::GrantGone,
+    Damage::PolicyGone,
+    Damage::SequenceBack,
+    Damage::LargeObjectGone,
+    Damage::OrphanRow,
+    Damage::LogWarning,
+    Damage::BackupBitFlipped,
+    Damage::WriteLost,
+    Damage::WritePhantom,
+    Damage::WriteResurrected,
+    Damage::WriteTorn,
+];
+
+/// The scenario `postgres/point-in-time`.
+pub struct PointInTime;
+
+#[async_trait]
+impl Scenario for PointInTime {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "postgres/point-in-time",
+            title: "a database comes back as it was just before a bad UPDATE and a bad DELETE",
+            section: "PostgreSQL / Point-in-time recovery",
+            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            damages: &DAMAGES,
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(
+            Phase::Prepare,
+            "start the primary and its log archive, and fill it with the application's data",
+        );
+        let primary = drill.postgres_node("primary").await?;
+        primary.init().await?;
+        primary.configure(&WORKLOAD_SETTINGS).await?;
+        primary.start_archiving(&[]).await?;
+        let archive = drill.log_archive(&system_identifier(&primary).await?);
+        let archiver = Archiver::start(&primary, archive.clone()).await?;
+        roadtrip::fill(drill, &primary).await?;
+        drill.application().switch_to(primary.options(roadtrip::DATABASE));
+        let mut workload = roadtrip::start_workload(drill, &primary).await?;
+        workload.reach(WRITES).await?;
+
+        drill.step(Phase::Backup, "take the daily base backup");
+        let backup = take_base_backup(&primary, drill.repository()).await?;
+        drill.backup_taken(&backup);
+        drill.damage_repository().await?;
+        workload.reach(workload.acknowledged() + WRITES).await?;
+
+        drill.step(Phase::Backup, "is the archive healthy?");
+        archiver.catch_up().await?;
+        drill.judge_archive(&measure_archive(&primary, &archive).await?).await;
+
+        drill
+            .step(Phase::Disaster, "run a bad UPDATE and a bad DELETE, while everybody else goes on writing");
+        let well = hold_moment(&primary, "all_is_well").await?;
+        let balances = count(&primary, roadtrip::DATABASE, BALANCES).await?;
+        run_script(&primary, roadtrip::DATABASE, "the bad UPDATE", BAD_UPDATE).await?;
+        let stories = run_script(&primary, roadtrip::DATABASE, "the bad DELETE", BAD_DELETE).await?;
+        drill
+            .note(format!("{balances} balances and {stories} stories are gone; all was well at {}", well.at));
+        workload.reach(workload.acknowledged() + WRITES).await?;
+        let (moment, recorded) = (well.at, &well.read(&primary).await?);
+        let disaster_ms = drill.declare_disaster();
+
+        drill.step(Phase::Recover, "stop the damage: put the application into maintenance mode");
+        drill.application().disconnect();
+        workload.read_log(&primary).await?;
+        let ledger = workload.finish().await?;
+        drill.save_ledger(&ledger).await?;
+
+        drill.step(Phase::Recover, "find the moment: the last instant at which all was well");
+        let target = RecoveryTarget::before(RecoveryPoint::Time(moment));
+        drill.note(format!("recover to {target}"));
+
+        drill.step(
+            Phase::Recover,
+            "close the current WAL segment, so that everything up to now is in the archive",
+        );
+        let segment = archiver.catch_up().await?;
+        archiver.finish().await?;
+        drill.note(format!("the archive has segment {segment}"));
+
+        drill.step(
+            Phase::Recover,
+            "on a new server, fetch the newest base backup that ended before that moment",
+        );
+        let chosen = choose_base_backup(&drill.shared_repository(), &target).await?;
+        let recovered = drill.postgres_node("recovered").await?;
+        let fetched = fetch_base_backup(&recovered, drill.repository(), &chosen).await;
+        drill.restored(fetched)?;
+        drill.note(format!("fetched backup {}", chosen.id));
+
+        drill.step(Phase::Recover, "fetch the log from there to that moment, and check every segment");
+        let fetched = fetch_log(&recovered, &archive, &chosen, &target).await;
+        let log = drill.restored(fetched)?;
+        drill.note(format!("fetched {} segments", log.fetched_segments));
+
+        drill.step(Phase::Recover, "start it and wait until its log says that it stops there");
+        let stopped = recover_to(&recovered, &chosen, &target, &log, AtTarget::Pause).await;
+        let stopped = drill.restored(stopped)?;
+        drill.note(stopped.said);
+
+        drill.step(
+            Phase::Recover,
+            "look before you leap: are the lost rows there, and the bad statements not?",
+        );
+        let looked = look(&recovered, balances, stories).await;
+        drill.restored(looked)?;
+
+        drill.step(Phase::Recover, "promote it");
+        let timeline = promote(&recovered).await?;
+        drill.ready();
+        drill.note(format!("the server is on timeline {timeline}"));
+        let expectation = &ledger.expectation(&target, &Replay::default());
+        drill.damage_restored(&recovered, roadtrip::DATABASE).await?;
+        drill.damage_writes(&recovered, roadtrip::DATABASE, &ledger, expectation).await?;
+
+        drill.step(Phase::Recover, "run the verification queries of the runbook");
+        verify(drill, &recovered).await?;
+
+        drill.step(Phase::Recover, "switch the application, and give the new server the old one's name");
+        drill.application().switch_to(recovered.options(roadtrip::DATABASE));
+        drill.take_over("primary", &recovered);
+        drill.recovered();
+
+        drill.step(Phase::Judge, "prove that everything before that moment came back, and nothing after it");
+        drill.judge(&RowCounts { server: &recovered, recorded }).await;
+        drill.judge(&FingerprintOracle { server: &recovered, recorded }).await;
+        drill.judge(&CatalogueOracle { server: &recovered, recorded }).await;
+        drill.judge(&ServerLogOracle { server: &recovered }).await;
+        let (server, database) = (&recovered, roadtrip::DATABASE);
+        drill.judge(&LedgerOracle { server, database, ledger: &ledger, expectation }).await;
+        drill.judge_loss(measure_loss(server, database, &ledger, expectation, disaster_ms).await?).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}
+
+/// Looks for what the bad statements destroyed, on the server that waits at its target.
+async fn look(server: &PostgresServer, balances: i64, stories: u64) -> Result<(), RestoreFailure> {
+    for (subject, sql, expected) in
+        [("lost balances", BALANCES, balances), ("lost stories", STORIES, stories.cast_signed())]
+    {
+        let found = count(server, roadtrip::DATABASE, sql).await?;
+        if found != expected {
+            let finding = Finding::new(
+                FindingCode::RowCount,
+                subject,
+                format!("{expected} rows"),
+                format!("{found} rows"),
+            );
+            return Err(finding.remedy("too early or too late: start again with another target").into());
+        }
+    }
+    Ok(())
+}
+
+/// Runs the verification queries of the runbook.
+async fn verify(drill: &mut Drill, server: &PostgresServer) -> Result<()> {
+    let queries = roadtrip::integrity_queries(drill)?;
+    let database = roadtrip::DATABASE;
+    drill.judge(&IntegrityQueries { server, database, queries: &queries, timeout: QUERY_TIMEOUT }).await;
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The command line's grammar.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use comeback_fixtures::Scale;
+use comeback_harness::fault::Damage;
+use comeback_harness::runner::Suite;
+use comeback_harness::substrate::SubstrateChoice;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    verified: everything came back
+  1    verification failed: something did not
+  2    usage or configuration: nothing was started
+  3    could not verify: nobody looked, or nobody could
+  4    verified, but later than the runbook promises
+  130  interrupted
+Any other code means failure.";
+
+/// Proves that backups come back: completely, to the right moment, and inside the time that the runbook promises.
+#[derive(Debug, Parser)]
+#[command(name = "comeback", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Settings; comeback.toml of the current folder where there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run drills: servers are started, filled, backed up, destroyed, restored and judged
+    #[command(after_help = EXIT_CODES)]
+    Run(Box<RunArgs>),
+    /// List the scenarios, their suites, objectives and damages
+    List(ListArgs),
+    /// Say what is there, what is not, and what to do about it
+    Doctor(DoctorArgs),
+    /// Remove what killed runs left behind
+    Clean(CleanArgs),
+    /// Make the reports of a run again from its journal
+    Report(ReportArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The scenarios to run, by name; all of the suite where none is named
+    pub(crate) scenarios: Vec<String>,
+    /// Run the scenarios of this occasion
+    #[arg(long)]
+    pub(crate) suite: Option<SuiteArg>,
+    /// Where servers run
+    #[arg(long)]
+    pub(crate) substrate: Option<SubstrateArg>,
+    /// How much data: ci, small, medium, large, or a size such as 500MB
+    #[arg(long)]
+    pub(crate) scale: Option<Scale>,
+    /// Reproduces data, writes and damage; random where it is not given, and printed
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// The runbook whose procedures and objectives are drilled
+    #[arg(long, value_name = "FILE")]
+    pub(crate) runbook: Option<PathBuf>,
+    /// Where the evidence of each run gets a folder of its own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence_dir: Option<PathBuf>,
+    /// Write the JUnit report here too; it exists, and says error, from the start
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// How many drills run at once
+    #[arg(long)]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+    /// Keep the servers after the run, and print how to connect
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Inject this damage: the run must then fail, or the judges are worth nothing
+    #[arg(long, value_name = "NAME")]
+    pub(crate) damage: Option<Damage>,
+    /// Tell more about what is going on
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The runbook whose objectives are shown
+    #[arg(long, value_name = "FILE")]
+    pub(crate) runbook: Option<PathBuf>,
+    /// Show what damages each scenario's judges notice, too
+    #[arg(long)]
+    pub(crate) damages: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The substrate to look at; the run's choice where none is named
+    #[arg(long)]
+    pub(crate) substrate: Option<SubstrateArg>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArgs {
+    /// Remove servers that were kept with --keep, too
+    #[arg(long)]
+    pub(crate) kept: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The evidence folder of a run
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SuiteArg {
+    /// On every change: a gate of a minute
+    Ci,
+    /// Every Sunday at 06:00
+    Weekly,
+    /// The quarterly recovery test
+    Quarterly,
+}
+
+impl From<SuiteArg> for Suite {
+    fn from(arg: SuiteArg) -> Self {
+        match arg {
+            SuiteArg::Ci => Self::Ci,
+            SuiteArg::Weekly => Self::Weekly,
+            SuiteArg::Quarterly => Self::Quarterly,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SubstrateArg {
+    /// Docker if it can, local processes otherwise
+    Auto,
+    /// Containers
+    Docker,
+    /// Processes of this machine
+    Local,
+}
+
+impl From<SubstrateArg> for SubstrateChoice {
+    fn from(arg: SubstrateArg) -> Self {
+        match arg {
+            SubstrateArg::Auto => Self::Auto,
+            SubstrateArg::Docker => Self::Docker,
+            SubstrateArg::Local => Self::Local,
+        }
+    }
+}

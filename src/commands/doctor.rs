@@ -1,0 +1,125 @@
+//! `comeback doctor`: what is there, what is not, and what to do about it.
+
+use comeback_harness::substrate::{
+    DockerProbe, DockerSettings, LocalProbe, Software, SubstrateKind, probe_docker, probe_local,
+};
+use comeback_harness::{Context as _, Error, Result};
+use comeback_reports::format;
+
+use crate::cli::SubstrateArg;
+use crate::config::Config;
+use crate::output;
+
+/// Less free disk than this is worth a word: a drill of the smallest scale needs some 300 MB.
+const LITTLE_DISK_BYTES: u64 = 1 << 30;
+
+/// One thing that was looked at.
+struct Line {
+    good: bool,
+    text: String,
+    hints: Vec<String>,
+}
+
+impl Line {
+    fn new<T>(looked: &Result<T>, what: &str, tell: impl Fn(&T) -> String) -> Self {
+        match looked {
+            Ok(value) => Self { good: true, text: format!("{what}: {}", tell(value)), hints: Vec::new() },
+            Err(error) => Self {
+                good: false,
+                text: format!("{what}: {}", error.message()),
+                hints: error.hints().to_vec(),
+            },
+        }
+    }
+}
+
+/// Looks at every substrate that the user may mean. Exits 0 if a drill could run, and 3 otherwise.
+pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Result<u8> {
+    let choice = named.or(config.run.substrate).unwrap_or(SubstrateArg::Auto);
+    let mut usable = Vec::new();
+    if choice != SubstrateArg::Local {
+        let settings = DockerSettings { image: config.docker.image.clone() };
+        let (lines, good) = docker_lines(&probe_docker(&settings).await);
+        usable.extend(show(SubstrateKind::Docker, &lines, good));
+    }
+    if choice != SubstrateArg::Docker {
+        let probe = tokio::task::spawn_blocking(probe_local).await.context("looking at this machine")?;
+        let (lines, good) = local_lines(&probe);
+        usable.extend(show(SubstrateKind::Local, &lines, good));
+    }
+    let Some(kind) = usable.first() else {
+        return Err(Error::could_not_verify("no drill can run on this machine")
+            .hint("`make setup` installs what is missing"));
+    };
+    output::text(&format!("\ndrills can run, on {kind}\n"));
+    Ok(0)
+}
+
+/// Shows what was looked at; gives the substrate back if it can be used.
+fn show(kind: SubstrateKind, lines: &[Line], usable: bool) -> Option<SubstrateKind> {
+    let mark = |good: bool| if good { "✓" } else { "✗" };
+    output::text(&format!("{} {kind}\n", mark(usable)));
+    for line in lines {
+        output::text(&format!("  {} {}\n", mark(line.good), line.text));
+        for hint in &line.hints {
+            output::text(&format!("      hint: {hint}\n"));
+        }
+    }
+    usable.then_some(kind)
+}
+
+fn docker_lines(probe: &DockerProbe) -> (Vec<Line>, bool) {
+    let mut lines = vec![Line::new(&probe.version, "daemon", |version| format!("version {version}"))];
+    lines.push(Line::new(&probe.ports, "ports, on loopback", |(first, last)| format!("{first} to {last}")));
+    for image in &probe.images {
+        let what = format!("image {} for {}", image.image, software(image.software));
+        let told = |present: &bool| if *present { "there" } else { "not there" }.to_owned();
+        let mut line = Line::new(&image.is_present, &what, told);
+        line.good &= image.is_present == Ok(true);
+        lines.push(line);
+    }
+    let has_postgres =
+        probe.images.iter().any(|image| image.software == Software::Postgres && image.is_present == Ok(true));
+    if probe.version.is_ok() && !has_postgres {
+        lines.push(Line {
+            good: false,
+            text: "one image for PostgreSQL is needed".to_owned(),
+            hints: vec![
+                "`docker pull postgres:15`, or `make setup`, which builds one from Debian packages"
+                    .to_owned(),
+            ],
+        });
+    }
+    (lines, probe.version.is_ok() && has_postgres)
+}
+
+fn local_lines(probe: &LocalProbe) -> (Vec<Line>, bool) {
+    let mut lines = vec![
+        Line::new(&probe.folder, "folder", |folder| folder.display().to_string()),
+        Line::new(&probe.user, "servers run as", Clone::clone),
+    ];
+    let mut disk = Line::new(&probe.free_bytes, "free disk", |bytes| format::bytes(*bytes));
+    if probe.free_bytes.as_ref().is_ok_and(|bytes| *bytes < LITTLE_DISK_BYTES) {
+        disk.good = false;
+        disk.hints.push("set TMPDIR to a folder with more room".to_owned());
+    }
+    lines.push(disk);
+    for program in &probe.programs {
+        lines.push(Line::new(&program.path, program.name, |path| {
+            let version =
+                program.version.as_deref().map(|version| format!(", {version}")).unwrap_or_default();
+            format!("{}{version}", path.display())
+        }));
+    }
+    // A drill of PostgreSQL needs no Redis.
+    let mut needed = probe.programs.iter().filter(|program| !program.name.starts_with("redis"));
+    let usable = probe.folder.is_ok() && probe.user.is_ok() && needed.all(|program| program.path.is_ok());
+    (lines, usable)
+}
+
+fn software(software: Software) -> &'static str {
+    match software {
+        Software::Postgres => "PostgreSQL",
+        Software::Redis => "Redis",
+    }
+}

@@ -1,0 +1,52 @@
+//! `comeback report DIR`: the reports again, from the journal alone.
+
+use std::path::Path;
+
+use comeback_harness::evidence::{Record, read_journal};
+use comeback_harness::{Error, Result};
+use comeback_reports::{TerminalOptions, render_all, terminal};
+
+use crate::output;
+
+/// Renders every report of a run again, and its summary to the terminal. The exit code is that of the run.
+pub(crate) fn report(folder: &Path) -> Result<u8> {
+    let record = Record::from_events(&read_journal(folder)?)?;
+    write_reports(folder, &record)?;
+    show(&record, folder);
+    Ok(record.verdict.exit_code())
+}
+
+/// Writes every report into the evidence folder.
+pub(crate) fn write_reports(folder: &Path, record: &Record) -> Result<()> {
+    for file in render_all(record)? {
+        write_whole(&folder.join(file.name), &file.bytes)?;
+    }
+    Ok(())
+}
+
+/// Prints the summary for a person.
+pub(crate) fn show(record: &Record, folder: &Path) {
+    let folder = folder.display().to_string();
+    let options = TerminalOptions {
+        color: output::takes_colour(),
+        width: output::width(),
+        evidence_dir: Some(&folder),
+    };
+    output::text(&terminal(record, options));
+}
+
+/// Writes a file under another name and renames it: whoever reads it sees all of it, or the one before.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let complain =
+        |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", path.display()));
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new();
+    // As any file that a person creates: a report is for others to read.
+    let mut file = file
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .map_err(complain)?;
+    std::io::Write::write_all(&mut file, content).map_err(complain)?;
+    file.persist(path).map_err(|error| complain(error.error))?;
+    Ok(())
+}

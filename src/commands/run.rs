@@ -1,0 +1,272 @@
+//! `comeback run`: drills, and everything around them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use comeback_fixtures::Scale;
+use comeback_harness::evidence::{
+    Event, EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Record, RunStarted,
+};
+use comeback_harness::model::Verdict;
+use comeback_harness::runbook::Runbook;
+use comeback_harness::runner::{Application, RunSettings, Scenario, Suite, run_drills};
+use comeback_harness::substrate::{
+    DockerSettings, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, open, sweep,
+};
+use comeback_harness::{Context as _, Error, Result, clock};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::report::{show, write_reports, write_whole};
+use crate::cli::{RunArgs, SubstrateArg};
+use crate::config::Config;
+use crate::{output, progress, provenance};
+
+/// The exit code of a run that a signal ended.
+const INTERRUPTED: u8 = 130;
+
+/// What a run is going to do, with every input checked.
+struct Plan {
+    scenarios: Vec<Arc<dyn Scenario>>,
+    choice: SubstrateChoice,
+    docker: DockerSettings,
+    runbook: Arc<Runbook>,
+    scale: Scale,
+    seed: u64,
+    evidence_root: PathBuf,
+    jobs: usize,
+}
+
+pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
+    let plan = plan(&args, &config)?;
+    let cancel = cancel_on_signals()?;
+    let identity = RunIdentity::random(args.keep)?;
+    let swept = sweep(&SweepOptions::default()).await?;
+    for removed in &swept.removed {
+        output::error_line(&format!("removed what a killed run left: {removed}"));
+    }
+    for problem in &swept.problems {
+        output::error_line(&format!("warning: {problem}"));
+    }
+    let folder = evidence_folder(&plan.evidence_root, &identity)?;
+    // From here on whoever looks finds a JUnit file, and it says error until the drills have said otherwise.
+    let junit =
+        [Some(folder.join("junit.xml")), args.junit.clone()].into_iter().flatten().collect::<Vec<_>>();
+    let verbose = args.verbose;
+    let journal = Journal::create(
+        &folder,
+        Box::new(move |event, events| {
+            progress::tell(event, verbose);
+            keep_junit(event, events, &junit);
+        }),
+    )?;
+    let substrate = open(plan.choice, &identity, &plan.docker).await;
+    journal.append(EventBody::RunStarted(Box::new(started(
+        &args,
+        &plan,
+        &identity,
+        substrate.as_ref().ok(),
+    ))));
+    match substrate {
+        Ok(substrate) => drill(&args, config, &plan, substrate, &folder, &journal, &cancel).await?,
+        Err(error) => give_up(&journal, &plan, &error),
+    }
+    let interrupted = cancel.is_cancelled();
+    journal.append(EventBody::RunEnded { interrupted });
+    let record = journal.finish()?;
+    write_reports(&folder, &record)?;
+    append_step_summary(&record)?;
+    show(&record, &folder);
+    Ok(if interrupted { INTERRUPTED } else { record.verdict.exit_code() })
+}
+
+fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
+    let suite = args.suite.map(Suite::from);
+    let scenarios = select(&args.scenarios, suite)?;
+    if let Some(damage) = args.damage {
+        let blind = scenarios.iter().find(|scenario| !scenario.spec().damages.contains(&damage));
+        if let Some(scenario) = blind {
+            return Err(Error::usage(format!("{} has no damage {damage}", scenario.spec().name))
+                .hint("`comeback list --damages` shows what each scenario's judges notice"));
+        }
+    }
+    let runbook = args.runbook.as_deref().or(config.run.runbook.as_deref());
+    Ok(Plan {
+        scenarios,
+        choice: args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into(),
+        docker: DockerSettings { image: config.docker.image.clone() },
+        runbook: super::load_runbook(runbook)?,
+        scale: args.scale.or(config.run.scale).unwrap_or_default(),
+        seed: match args.seed {
+            Some(seed) => seed,
+            None => comeback_harness::secret::random_seed()?,
+        },
+        evidence_root: args
+            .evidence_dir
+            .clone()
+            .or_else(|| config.run.evidence_dir.clone())
+            .unwrap_or_else(|| PathBuf::from("evidence")),
+        jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),
+    })
+}
+
+/// The named scenarios, or those of the suite, in the order of the catalogue.
+fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario>>> {
+    let all = comeback_scenarios::all();
+    for name in names {
+        if !all.iter().any(|scenario| scenario.spec().name == name) {
+            let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>().join(", ");
+            return Err(
+                Error::usage(format!("there is no scenario `{name}`")).hint(format!("there are: {known}"))
+            );
+        }
+    }
+    if names.is_empty() && suite.is_none() {
+        return Err(Error::usage("nothing was selected to run")
+            .hint("name scenarios, or a suite: `comeback run --suite ci`")
+            .hint("`comeback list` shows what there is"));
+    }
+    let wanted = |scenario: &Arc<dyn Scenario>| {
+        let spec = scenario.spec();
+        let is_named = names.is_empty() || names.iter().any(|name| name == spec.name);
+        is_named && suite.is_none_or(|suite| spec.suites.contains(&suite))
+    };
+    let selected: Vec<_> = all.into_iter().filter(wanted).collect();
+    if selected.is_empty() {
+        // Not usage: a gate that selects nothing must never look like one that passed.
+        return Err(
+            Error::could_not_verify("no scenario was selected").hint("the named ones are not in that suite")
+        );
+    }
+    Ok(selected)
+}
+
+fn cancel_on_signals() -> Result<CancellationToken> {
+    let cancel = CancellationToken::new();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut stream = signal(kind).context("listening for signals")?;
+        let cancel = cancel.clone();
+        tokio::spawn(async move {
+            stream.recv().await;
+            output::error_line("interrupted: removing what was started");
+            cancel.cancel();
+        });
+    }
+    Ok(cancel)
+}
+
+fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
+    let name = format!("{}-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"), identity.run_id);
+    let folder = root.join(name);
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        Error::usage(format!("creating a folder for the evidence in {}: {error}", root.display()))
+            .hint("name a folder that can be written to with --evidence-dir")
+    })?;
+    Ok(folder)
+}
+
+fn started(
+    args: &RunArgs,
+    plan: &Plan,
+    identity: &RunIdentity,
+    substrate: Option<&Arc<dyn Substrate>>,
+) -> RunStarted {
+    let substrate = substrate.map_or("none".to_owned(), |substrate| substrate.kind().to_string());
+    let planned = plan.scenarios.iter().map(|scenario| {
+        let spec = scenario.spec();
+        PlannedDrill {
+            scenario: spec.name.to_owned(),
+            title: spec.title.to_owned(),
+            section: spec.section.to_owned(),
+            substrate: substrate.clone(),
+            skipped: None,
+        }
+    });
+    RunStarted {
+        journal_version: JOURNAL_VERSION,
+        run_id: identity.run_id.clone(),
+        command_line: std::env::args().collect(),
+        seed: plan.seed,
+        scale: plan.scale.to_string(),
+        suite: args.suite.map(|suite| Suite::from(suite).to_string()),
+        damage: args.damage.map(|damage| damage.to_string()),
+        durable: true,
+        provenance: provenance::collect(),
+        planned: planned.collect(),
+    }
+}
+
+async fn drill(
+    args: &RunArgs,
+    config: Config,
+    plan: &Plan,
+    substrate: Arc<dyn Substrate>,
+    folder: &Path,
+    journal: &Journal,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let scratch = Scratch::create(args.keep)?;
+    let settings = RunSettings {
+        scratch: scratch.path().to_owned(),
+        substrate: substrate.clone(),
+        logs: folder.join("logs"),
+        runbook: plan.runbook.clone(),
+        seed: plan.seed,
+        scale: plan.scale.to_string(),
+        damage: args.damage,
+        queries: config.queries,
+        jobs: plan.jobs,
+        keep: args.keep,
+        application: Application::default(),
+    };
+    let scenarios: Vec<_> = plan.scenarios.iter().cloned().enumerate().collect();
+    run_drills(&scenarios, &settings, journal, cancel).await;
+    substrate.remove_all().await
+}
+
+/// Without a substrate no drill can run, and each says so.
+fn give_up(journal: &Journal, plan: &Plan, error: &Error) {
+    for drill in 0..plan.scenarios.len() {
+        let failure = comeback_harness::evidence::Failure {
+            message: error.message().to_owned(),
+            hints: error.hints().to_vec(),
+        };
+        journal.append(EventBody::DrillEnded {
+            drill,
+            verdict: Verdict::CouldNotVerify,
+            error: Some(failure),
+        });
+    }
+}
+
+/// Writes the JUnit file anew whenever it would say something else.
+fn keep_junit(event: &Event, events: &[Event], files: &[PathBuf]) {
+    let matters = matches!(
+        event.body,
+        EventBody::RunStarted(_)
+            | EventBody::DrillStarted { .. }
+            | EventBody::CheckEnded { .. }
+            | EventBody::DrillEnded { .. }
+            | EventBody::RunEnded { .. }
+    );
+    if !matters {
+        return;
+    }
+    let written = Record::from_events(events)
+        .and_then(|record| comeback_reports::junit(&record))
+        .and_then(|junit| files.iter().try_for_each(|file| write_whole(file, junit.as_bytes())));
+    if let Err(error) = written {
+        output::error_line(&format!("warning: {error}"));
+    }
+}
+
+/// Appends the summary where GitHub shows it.
+fn append_step_summary(record: &Record) -> Result<()> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let file = std::fs::File::options().append(true).create(true).open(&path);
+    let mut file = file.context("opening $GITHUB_STEP_SUMMARY")?;
+    let summary = comeback_reports::markdown(record);
+    std::io::Write::write_all(&mut file, summary.as_bytes()).context("writing $GITHUB_STEP_SUMMARY")
+}

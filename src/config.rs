@@ -1,0 +1,149 @@
+//! `comeback.toml`: strict, so that a slip of the pen never changes what is drilled in silence.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use comeback_fixtures::Scale;
+use comeback_harness::oracle::{Expectation, IntegrityQuery};
+use comeback_harness::{Error, Result};
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::cli::SubstrateArg;
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "comeback.toml";
+
+/// The settings; what the command line says comes first.
+#[derive(Debug, Default)]
+pub(crate) struct Config {
+    pub(crate) run: RunSection,
+    pub(crate) docker: DockerSection,
+    /// The user's own integrity queries.
+    pub(crate) queries: Vec<IntegrityQuery>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    run: RunSection,
+    #[serde(default)]
+    docker: DockerSection,
+    #[serde(default)]
+    postgres: PostgresSection,
+}
+
+/// How drills are run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunSection {
+    pub(crate) substrate: Option<SubstrateArg>,
+    #[serde(default, deserialize_with = "scale")]
+    pub(crate) scale: Option<Scale>,
+    pub(crate) runbook: Option<PathBuf>,
+    pub(crate) evidence_dir: Option<PathBuf>,
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// The substrate `docker`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DockerSection {
+    pub(crate) image: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PostgresSection {
+    #[serde(default)]
+    query: Vec<QueryEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryEntry {
+    name: String,
+    sql: String,
+    expect: Spanned<String>,
+}
+
+fn scale<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Scale>, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+impl Config {
+    /// Reads the named file, or `comeback.toml` of the current folder where it exists.
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self> {
+        let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+        if named.is_none() && !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::usage(format!("reading {}: {error}", path.display())).hint(
+                "name the settings with --config FILE, or leave it out to use comeback.toml of this folder",
+            )
+        })?;
+        parse(&path.display().to_string(), &text)
+    }
+}
+
+/// Parses settings; an error names file, line and column.
+fn parse(name: &str, text: &str) -> Result<Config> {
+    let at = |offset: usize, message: &str| {
+        let (line, column) = position(text, offset);
+        Error::usage(format!("{name}:{line}:{column}: {message}"))
+            .hint("the commented example in comeback.toml of the repository shows every setting")
+    };
+    let file: File = toml::from_str(text)
+        .map_err(|error| at(error.span().map_or(0, |span| span.start), error.message().trim()))?;
+    let queries = file.postgres.query.into_iter().map(|entry| {
+        let expect: Expectation =
+            entry.expect.get_ref().parse().map_err(|error: String| at(entry.expect.span().start, &error))?;
+        let expect_text = entry.expect.into_inner();
+        Ok(IntegrityQuery { name: entry.name, sql: entry.sql, expect, expect_text })
+    });
+    Ok(Config { run: file.run, docker: file.docker, queries: queries.collect::<Result<_>>()? })
+}
+
+/// Line and column, both from 1, of a place in a text; columns count characters.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(text: &str) -> String {
+        parse("comeback.toml", text).unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn every_slip_names_file_line_and_column() {
+        insta::assert_snapshot!(
+            [
+                "sutie = 1",
+                "[run]\nscale = \"ci\"\nsubstrat = \"local\"",
+                "[run]\nsubstrate = \"podman\"",
+                "[run]\nscale = \"tiny\"",
+                "[run]\njobs = 0",
+                "[run]\njobs = \"two\"",
+                "[run\n",
+                "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
+                "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",
+            ]
+            .map(|text| format!("{}\n  {}", text.replace('\n', "⏎"), complaint(text)))
+            .join("\n")
+        );
+    }
+
+    #[test]
+    fn the_example_is_read() {
+        let config = parse("comeback.toml", include_str!("../comeback.toml")).unwrap();
+        assert!(!config.queries.is_empty());
+    }
+}

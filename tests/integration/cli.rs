@@ -1,0 +1,127 @@
+//! The command line as its users meet it: exit codes, messages, and what a run leaves behind.
+
+mod drills;
+mod refusals;
+mod signals;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use comeback_harness::substrate::DockerSettings;
+
+use crate::require;
+
+/// A folder to run in, with a temp dir of its own so that whatever is left behind is seen.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        // Not below the temp dir of the test runner, whose path may be too long for a socket's.
+        let folder = tempfile::Builder::new().prefix("cb").tempdir_in("/tmp").unwrap();
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(folder.path(), open.clone()).unwrap();
+        for name in ["t", "w"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::set_permissions(folder.path().join(name), open.clone()).unwrap();
+        }
+        Self { folder }
+    }
+
+    fn temp(&self) -> PathBuf {
+        self.folder.path().join("t")
+    }
+
+    fn work(&self) -> PathBuf {
+        self.folder.path().join("w")
+    }
+
+    /// The binary, set to run here.
+    fn comeback(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_comeback"));
+        self.settle(&mut command);
+        command.args(args);
+        command
+    }
+
+    fn settle(&self, command: &mut Command) {
+        command
+            .current_dir(self.work())
+            .env("TMPDIR", self.temp())
+            .env("COLUMNS", "100")
+            .stdin(Stdio::null());
+        command.env_remove("GITHUB_STEP_SUMMARY");
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.comeback(args).output().unwrap()
+    }
+
+    /// The evidence folder of the only run here.
+    fn evidence(&self) -> PathBuf {
+        let runs: Vec<_> = std::fs::read_dir(self.work().join("evidence")).unwrap().collect();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        runs.into_iter().next().unwrap().unwrap().path()
+    }
+
+    /// The report of the only run here.
+    fn report(&self) -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(self.evidence().join("report.json")).unwrap()).unwrap()
+    }
+
+    /// What is left in the temp dir: run folders, and processes that work in them.
+    fn left_behind(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        for base in std::fs::read_dir(self.temp()).unwrap().flatten() {
+            for entry in std::fs::read_dir(base.path()).unwrap().flatten() {
+                // The sweep's lock is empty and stays.
+                if entry.file_name() != ".lock" {
+                    left.push(entry.path().display().to_string());
+                }
+            }
+        }
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let works_in = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
+            if works_in.starts_with(self.temp()) {
+                left.push(format!("process {} in {}", process.path().display(), works_in.display()));
+            }
+        }
+        left
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Whether drills can run on this machine's own programs; says so where they cannot.
+fn local_is_here() -> bool {
+    let probe = comeback_harness::substrate::probe_local();
+    let mut missing = probe.programs.iter().filter(|program| !program.name.starts_with("redis"));
+    let missing = missing.find_map(|program| program.path.as_ref().err().cloned());
+    require::or_skip("local", missing.map_or(Ok(()), Err)).is_some()
+}
+
+/// Whether drills can run in Docker; says so where they cannot.
+async fn docker_is_here() -> bool {
+    let probe = comeback_harness::substrate::probe_docker(&DockerSettings::default()).await;
+    let usable = probe.version.and_then(|_| {
+        let there = probe.images.iter().any(|image| image.is_present == Ok(true));
+        if there { Ok(()) } else { Err(comeback_harness::Error::could_not_verify("no image is there")) }
+    });
+    require::or_skip("docker", usable).is_some()
+}
+
+/// Every file below a folder.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}

@@ -1,0 +1,195 @@
+//! A primary with a log archive, and recoveries from it to be looked at.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use comeback_harness::model::{Lsn, Manifest, RecoveryTarget};
+use comeback_harness::repository::{LocalRepository, LogArchive, Repository};
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::postgres::{
+    Archiver, AtTarget, PostgresServer, Recovered, RestoreFailure, choose_base_backup, fetch_base_backup,
+    fetch_log, recover_to, run_script, system_identifier,
+};
+use comeback_harness::substrate::{
+    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
+};
+use jiff::Timestamp;
+
+use crate::require;
+
+/// A primary that archives, in a time zone that is not UTC, with an empty table `public.t`.
+pub(crate) struct Lab {
+    pub(crate) substrate: Arc<dyn Substrate>,
+    pub(crate) primary: PostgresServer,
+    pub(crate) repository: Arc<dyn Repository>,
+    pub(crate) archive: LogArchive,
+    pub(crate) archiver: Archiver,
+    password: Secret,
+    folder: tempfile::TempDir,
+}
+
+/// The end of a transaction, as the log has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) xid: u32,
+    /// Where its record begins.
+    pub(crate) lsn: Lsn,
+    pub(crate) at: Timestamp,
+    pub(crate) committed: bool,
+}
+
+const SETTINGS: [(&str, &str); 2] = [("track_commit_timestamp", "on"), ("max_prepared_transactions", "7")];
+
+impl Lab {
+    pub(crate) async fn local() -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let substrate: Arc<dyn Substrate> = Arc::new(require::or_skip("local", LocalSubstrate::new(&run))?);
+        Self::on(substrate, "local").await
+    }
+
+    pub(crate) async fn docker() -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let opened = DockerSubstrate::new(&run, &DockerSettings::default()).await;
+        Self::on(Arc::new(require::or_skip("docker", opened)?), "docker").await
+    }
+
+    async fn on(substrate: Arc<dyn Substrate>, need: &str) -> Option<Self> {
+        let password = Secret::random().unwrap();
+        let created = PostgresServer::create(&*substrate, "primary", &password).await;
+        let primary = require::or_skip(need, created)?;
+        primary.init().await.unwrap();
+        let settings = SETTINGS.map(|(name, value)| (name, value.to_owned()));
+        primary.start_archiving(&settings).await.unwrap();
+        sql(&primary, "alter system set timezone = 'Asia/Kolkata'").await;
+        sql(&primary, "select pg_reload_conf(); create table public.t (n int)").await;
+        let folder = tempfile::tempdir().unwrap();
+        let repository: Arc<dyn Repository> =
+            Arc::new(LocalRepository::open(folder.path().join("repository")).await.unwrap());
+        let archive = LogArchive::new(repository.clone(), &system_identifier(&primary).await.unwrap());
+        let archiver = Archiver::start(&primary, archive.clone()).await.unwrap();
+        Some(Self { substrate, primary, repository, archive, archiver, password, folder })
+    }
+
+    /// The stored file of the log archive with a name.
+    pub(crate) async fn stored(&self, name: &str) -> PathBuf {
+        let cluster = system_identifier(&self.primary).await.unwrap();
+        let folder = self.folder.path().join("repository/wal").join(&cluster);
+        let stored = self.repository.list_log(&cluster, &format!("{name}-")).await.unwrap();
+        assert_eq!(stored.len(), 1, "{name}");
+        folder.join(&stored[0])
+    }
+
+    /// A transaction of its own that adds ten rows.
+    pub(crate) async fn ten(&self) -> End {
+        sql(&self.primary, "insert into public.t select generate_series(1, 10)").await;
+        self.ends().await.last().copied().unwrap()
+    }
+
+    /// How the transactions of the primary ended, in the order of its log.
+    pub(crate) async fn ends(&self) -> Vec<End> {
+        ends(&self.primary).await
+    }
+
+    /// A new server.
+    pub(crate) async fn node(&self, name: &str) -> PostgresServer {
+        PostgresServer::create(&*self.substrate, name, &self.password).await.unwrap()
+    }
+
+    /// Recovers a backup to a target on a server.
+    pub(crate) async fn recover_on(
+        &self,
+        server: &PostgresServer,
+        manifest: &Manifest,
+        target: &RecoveryTarget,
+        at_target: AtTarget,
+    ) -> Result<Recovered, RestoreFailure> {
+        fetch_base_backup(server, &*self.repository, manifest).await?;
+        let log = fetch_log(server, &self.archive, manifest, target).await?;
+        recover_to(server, manifest, target, &log, at_target).await
+    }
+
+    /// Recovers to a target from the backup that leads to it, and counts the rows there.
+    pub(crate) async fn rows_at(&self, target: &RecoveryTarget) -> i64 {
+        let server = self.node("restored").await;
+        let manifest = choose_base_backup(&self.repository, target).await.unwrap();
+        let recovered = self.recover_on(&server, &manifest, target, AtTarget::Pause).await;
+        recovered.unwrap_or_else(|failure| panic!("{target}: {failure:?}"));
+        let rows = rows(&server).await;
+        server.node().remove().await.unwrap();
+        rows
+    }
+
+    /// Recovers a backup to a target that cannot be reached, and gives the finding.
+    pub(crate) async fn failure(
+        &self,
+        manifest: &Manifest,
+        target: &RecoveryTarget,
+    ) -> comeback_harness::model::Finding {
+        let server = self.node("restored").await;
+        let failure = self.recover_on(&server, manifest, target, AtTarget::Pause).await.unwrap_err();
+        server.node().remove().await.unwrap();
+        match failure {
+            RestoreFailure::Backup(finding) => *finding,
+            RestoreFailure::Other(error) => panic!("{target}: {error}"),
+        }
+    }
+
+    pub(crate) async fn clear(self) {
+        self.archiver.finish().await.unwrap();
+        self.substrate.remove_all().await.unwrap();
+    }
+}
+
+pub(crate) async fn sql(server: &PostgresServer, statements: &str) {
+    run_script(server, "postgres", "a script", statements).await.unwrap();
+}
+
+pub(crate) async fn number(server: &PostgresServer, query: &str) -> i64 {
+    comeback_harness::stores::postgres::count(server, "postgres", query).await.unwrap()
+}
+
+pub(crate) async fn rows(server: &PostgresServer) -> i64 {
+    number(server, "select count(*) from public.t").await
+}
+
+/// Runs a command of the shell in the server's data directory, and gives what it printed.
+pub(crate) async fn shell(server: &PostgresServer, script: &str) -> String {
+    let script = format!("cd '{}' && {script}", server.data_dir());
+    let output = server.node().exec(&Command::new("sh").args(["-c", &script]), Io::default()).await;
+    output.unwrap().success(&script).unwrap().text()
+}
+
+/// How transactions ended, in the order of the log that a server has on its disk.
+pub(crate) async fn ends(server: &PostgresServer) -> Vec<End> {
+    let waldump = server.node().find_program("pg_waldump").await.unwrap();
+    // It ends with an error where the log does.
+    let script = format!(
+        "segments() {{ ls pg_wal | grep -E '^[0-9A-F]{{24}}$' | sort; }}; \
+         last=$(segments | tail -n 1); timeline=${{last%????????????????}}; \
+         first=$(segments | grep \"^$timeline\" | head -n 1); \
+         {waldump} -p pg_wal -r Transaction \"$first\" \"$last\" 2>/dev/null || true"
+    );
+    shell(server, &script).await.lines().filter_map(parse_end).collect()
+}
+
+/// `rmgr: Transaction len … tx: 735, lsn: 0/01500110, prev 0/…, desc: COMMIT 2026-11-22 05:41:00.25 UTC; …`
+fn parse_end(line: &str) -> Option<End> {
+    let after = |word: &str| line.split_once(word).map(|(_, rest)| rest);
+    let what = after("desc: ")?;
+    let committed = what.starts_with("COMMIT");
+    if !committed && !what.starts_with("ABORT") {
+        return None;
+    }
+    // A prepared transaction ends in somebody else's name: `COMMIT_PREPARED 740: 2026-…`.
+    let (xid, time) = match what.split_once(": ").filter(|_| what.contains("_PREPARED ")) {
+        Some((prepared, time)) => (prepared.split(' ').nth(1)?, time),
+        None => (after("tx: ")?.split(',').next()?.trim(), what.split_once(' ')?.1),
+    };
+    let time = time.split(" UTC").next()?;
+    Some(End {
+        xid: xid.parse().ok()?,
+        lsn: after("lsn: ")?.split(',').next()?.parse().ok()?,
+        at: format!("{}Z", time.replacen(' ', "T", 1)).parse().ok()?,
+        committed,
+    })
+}

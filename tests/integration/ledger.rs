@@ -1,0 +1,315 @@
+//! The ledger of a workload on real servers: what it says of them is so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use comeback_harness::clock::Stopwatch;
+use comeback_harness::fault::{Damage, damage_writes};
+use comeback_harness::model::ledger::{
+    Expectation, LogRecord, Outcome, Presence, Replay, Transaction, TransactionState,
+};
+use comeback_harness::model::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
+use comeback_harness::oracle::{LedgerOracle, Oracle, measure_loss};
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::postgres::{
+    LogStretch, PostgresServer, WORKLOAD_SETTINGS, Workload, read_current_log, read_log, run_script,
+};
+use comeback_harness::substrate::{Command, Io, LocalSubstrate, RunIdentity, Substrate};
+use comeback_harness::wait;
+use sqlx::Row as _;
+
+use crate::require;
+
+const DATABASE: &str = "app";
+
+struct World {
+    substrate: Arc<dyn Substrate>,
+    server: PostgresServer,
+}
+
+impl World {
+    async fn new() -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let substrate: Arc<dyn Substrate> = Arc::new(require::or_skip("local", LocalSubstrate::new(&run))?);
+        let password = Secret::random().unwrap();
+        let server =
+            require::or_skip("local", PostgresServer::create(&*substrate, "primary", &password).await)?;
+        server.init().await.unwrap();
+        server.configure(&WORKLOAD_SETTINGS).await.unwrap();
+        server.start(&[]).await.unwrap();
+        run_script(&server, "postgres", "the database", &format!("create database {DATABASE}"))
+            .await
+            .unwrap();
+        Some(Self { substrate, server })
+    }
+
+    async fn workload(&self, seed: u64) -> Workload {
+        Workload::start(&self.server, DATABASE, seed, Stopwatch::start()).await.unwrap()
+    }
+
+    async fn shell(&self, script: &str) -> String {
+        let command = Command::new("sh").args(["-ec", script]);
+        let output = self.server.node().exec(&command, Io::default()).await.unwrap();
+        output.success(script).unwrap().text()
+    }
+
+    async fn findings(&self, ledger: &Ledger, expectation: &Expectation) -> Vec<String> {
+        let oracle = LedgerOracle { server: &self.server, database: DATABASE, ledger, expectation };
+        oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
+    }
+}
+
+fn target(point: RecoveryPoint, inclusive: bool) -> RecoveryTarget {
+    RecoveryTarget { point, inclusive, timeline: None }
+}
+
+fn latest() -> RecoveryTarget {
+    target(RecoveryPoint::Latest, true)
+}
+
+/// What follows from a ledger that knows the log to its end.
+fn expect_exactly(ledger: &Ledger, target: &RecoveryTarget) -> Expectation {
+    let replay = Replay { ends_at: Some(ledger.log_read_until()), ..Replay::default() };
+    let expectation = ledger.expectation(target, &replay);
+    assert_eq!(expectation.count(Presence::MayBeThere), 0, "{target:?} leaves something open");
+    expectation
+}
+
+fn end_record<'a>(ledger: &'a Ledger, transaction: &Transaction) -> Option<&'a LogRecord> {
+    let outcome = transaction.end.as_ref()?.outcome;
+    ledger.log[0].of_transaction(transaction.xid).find(|record| record.kind.outcome() == Some(outcome))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ledger_agrees_with_the_server_to_the_byte_and_the_microsecond() {
+    let Some(world) = World::new().await else { return };
+    let mut workload = world.workload(1).await;
+    workload.reach(150).await.unwrap();
+    workload.read_log(&world.server).await.unwrap();
+    workload.reach(400).await.unwrap();
+    let mut ledger = workload.finish().await.unwrap();
+    let extract = read_current_log(&world.server, ledger.log_read_until()).await.unwrap();
+    ledger.learn(extract).unwrap();
+
+    for state in [TransactionState::Acknowledged, TransactionState::Aborted] {
+        assert!(ledger.count(state) > 10, "{state:?}");
+    }
+    let two_phase = |outcome: Outcome| {
+        let ended = |one: &&Transaction| one.end.as_ref().is_some_and(|end| end.outcome == outcome);
+        ledger.transactions.iter().filter(ended).filter(|one| one.prepare.is_some()).count()
+    };
+    assert!(two_phase(Outcome::Commit) > 0 && two_phase(Outcome::Rollback) > 0);
+    for transaction in &ledger.transactions {
+        let statement = &transaction.end.as_ref().unwrap().statement;
+        let record = end_record(&ledger, transaction).expect("a record of its end");
+        assert!(transaction.begun.lsn <= record.prev && record.end <= statement.seen.unwrap().lsn);
+        if transaction.asked_to_commit() {
+            assert_eq!(Some(record.at), statement.at, "{transaction:?}");
+        }
+    }
+    let expectation = expect_exactly(&ledger, &latest());
+    assert_eq!(world.findings(&ledger, &expectation).await, [""; 0]);
+    compare_with_walinspect(&world, &ledger).await;
+
+    // A server that has stopped leaves the same log.
+    world.server.stop().await.unwrap();
+    let stretch = LogStretch { timeline: 1, from: ledger.started.lsn, until: None };
+    let folder = format!("{}/pg_wal", world.server.data_dir());
+    let again = read_log(&world.server, &folder, stretch).await.unwrap();
+    let known = &ledger.log[0].records;
+    assert_eq!(&again.records[..known.len()], &known[..]);
+    world.substrate.remove_all().await.unwrap();
+}
+
+/// Positions, as an extension of the server tells them.
+async fn compare_with_walinspect(world: &World, ledger: &Ledger) {
+    let mut connection = world.server.connect("postgres").await.unwrap();
+    let there: bool = sqlx::query_scalar(
+        "select exists (select from pg_available_extensions where name = 'pg_walinspect')",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .unwrap();
+    let found = if there { Ok(()) } else { Err("the extension is not installed") };
+    if require::or_skip("pg_walinspect", found).is_none() {
+        return;
+    }
+    sqlx::raw_sql("create extension pg_walinspect").execute(&mut connection).await.unwrap();
+    let rows = sqlx::query(
+        "select prev_lsn::text, start_lsn::text, end_lsn::text from pg_get_wal_records_info($1::text::pg_lsn, $2::text::pg_lsn) \
+         where resource_manager = 'Transaction' and record_type ~ '^(COMMIT|ABORT|PREPARE)' and end_lsn <= $2::text::pg_lsn",
+    )
+    .bind(ledger.started.lsn.to_string())
+    .bind(ledger.log_read_until().to_string())
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    let place = |row: &sqlx::postgres::PgRow, at: usize| row.get::<String, _>(at).parse::<Lsn>().unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (place(row, 0), place(row, 1), place(row, 2))).collect();
+    let known: Vec<_> =
+        ledger.log[0].records.iter().map(|record| (record.prev, record.lsn, record.end)).collect();
+    assert_eq!(known, told);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_under_load_every_acknowledged_transaction_is_there_and_none_is_torn() {
+    let Some(world) = World::new().await else { return };
+    let rounds = std::env::var("COMEBACK_KILLS").map_or(3, |count| count.parse().unwrap());
+    let mut unanswered = 0;
+    for round in 0..rounds {
+        let workload = world.workload(round).await;
+        workload.reach(100 + round * 7).await.unwrap();
+        world.server.node().kill().await.unwrap();
+        let mut ledger = workload.finish().await.unwrap();
+        unanswered += ledger.count(TransactionState::Indeterminate);
+        world.server.start(&[]).await.unwrap();
+
+        // First without the log: what was not answered may be there.
+        let expectation = ledger.expectation(&latest(), &Replay::default());
+        assert_eq!(world.findings(&ledger, &expectation).await, [""; 0], "round {round}");
+        let loss = measure_loss(&world.server, DATABASE, &ledger, &expectation, 0).await.unwrap();
+        assert_eq!((loss.lost_writes, loss.rpo_ms), (0, 0));
+        assert!(loss.acknowledged_writes >= 100);
+        // The log knows what became of it.
+        let extract = read_current_log(&world.server, ledger.started.lsn).await.unwrap();
+        ledger.learn(extract).unwrap();
+        let expectation = expect_exactly(&ledger, &latest());
+        assert_eq!(world.findings(&ledger, &expectation).await, [""; 0], "round {round}");
+    }
+    assert!(unanswered > 0, "no commit was caught in {rounds} rounds");
+    world.substrate.remove_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
+    let Some(world) = World::new().await else { return };
+    let workload = world.workload(5).await;
+    workload.reach(300).await.unwrap();
+    world.server.node().kill().await.unwrap();
+    let ledger = workload.finish().await.unwrap();
+    world.server.start(&[]).await.unwrap();
+    let expectation = ledger.expectation(&latest(), &Replay::default());
+    run_script(&world.server, DATABASE, "a copy", "create table kept as table comeback_workload.rows")
+        .await
+        .unwrap();
+    let undo = "truncate comeback_workload.rows; insert into comeback_workload.rows select * from kept";
+    for damage in [Damage::WriteLost, Damage::WritePhantom, Damage::WriteResurrected, Damage::WriteTorn] {
+        for seed in 0..4 {
+            let injury =
+                damage_writes(&world.server, DATABASE, damage, seed, &ledger, &expectation).await.unwrap();
+            let oracle = LedgerOracle {
+                server: &world.server,
+                database: DATABASE,
+                ledger: &ledger,
+                expectation: &expectation,
+            };
+            let findings = oracle.judge().await.unwrap().findings;
+            let named: Vec<_> = findings
+                .iter()
+                .map(|one| (one.code.as_str(), one.subject.clone(), one.key.clone()))
+                .collect();
+            assert_eq!(named, [(damage.name(), injury.subject, injury.key)]);
+            run_script(&world.server, DATABASE, "the copy back", undo).await.unwrap();
+        }
+    }
+    let gone = "drop table comeback_workload.rows";
+    run_script(&world.server, DATABASE, "a lost table", gone).await.unwrap();
+    assert!(world.findings(&ledger, &expectation).await[0].starts_with("write-lost"));
+    world.substrate.remove_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovery_stops_where_the_ledger_says() {
+    let Some(world) = World::new().await else { return };
+    // A cluster that was shut down is a base to recover from; its log is what the killed server leaves.
+    let dir = world.server.node().dir().to_owned();
+    world.server.stop().await.unwrap();
+    world.shell(&format!("cp -a {dir}/data {dir}/base")).await;
+    world.server.start(&[]).await.unwrap();
+    let mut workload = world.workload(11).await;
+    workload.reach(200).await.unwrap();
+    let mut connection = world.server.connect("postgres").await.unwrap();
+    let point: String = sqlx::query_scalar("select pg_create_restore_point('halfway')::text")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    workload.reach(400).await.unwrap();
+    workload.read_log(&world.server).await.unwrap();
+    world.server.node().kill().await.unwrap();
+    let mut ledger = workload.finish().await.unwrap();
+    ledger.note_restore_point("halfway", point.parse().unwrap());
+    world.shell(&format!("cp -a {dir}/data/pg_wal {dir}/wal")).await;
+
+    let mut open = 0;
+    for target in targets(&ledger) {
+        let expectation = expect_exactly(&ledger, &target);
+        assert!(
+            expectation.count(Presence::MustBeThere) > 0 && expectation.count(Presence::MustNotBeThere) > 0
+        );
+        recover(&world, &target).await;
+        open += expectation.prepared.values().filter(|one| **one == Presence::MustBeThere).count();
+        assert_eq!(world.findings(&ledger, &expectation).await, [""; 0], "{target:?}");
+        world.server.node().kill().await.unwrap();
+    }
+    assert!(open > 0, "nothing was prepared at any of the targets");
+    world.substrate.remove_all().await.unwrap();
+}
+
+/// Targets of every kind, at transactions of every kind.
+fn targets(ledger: &Ledger) -> Vec<RecoveryTarget> {
+    let middle = ledger.log_read_until();
+    let ended = ledger.transactions.iter().filter_map(|one| Some((one, end_record(ledger, one)?)));
+    let ended: BTreeMap<Lsn, _> = ended.map(|(one, record)| (record.lsn, (one, record))).collect();
+    let ended: Vec<_> = ended.into_values().filter(|(_, record)| record.end < middle).collect();
+    let (_, record) = ended[ended.len() / 3];
+    let two_phase = ended.iter().find(|(one, _)| one.prepare.is_some() && one.asked_to_commit()).unwrap().0;
+    let aborted = ended.iter().skip(50).find(|(one, _)| !one.asked_to_commit()).unwrap().0;
+    // Between the preparation of a transaction and its end, so that it is open there.
+    let prepared = ledger.log[0].records.iter().rfind(|record| record.kind.outcome().is_none()).unwrap();
+    let mut targets = vec![
+        target(RecoveryPoint::Name("halfway".to_owned()), true),
+        target(RecoveryPoint::Lsn(prepared.lsn), true),
+    ];
+    for inclusive in [true, false] {
+        targets.push(target(RecoveryPoint::Time(record.at), inclusive));
+        targets.push(target(RecoveryPoint::Xid(two_phase.xid), inclusive));
+        targets.push(target(RecoveryPoint::Xid(aborted.xid), inclusive));
+        targets.push(target(RecoveryPoint::Lsn(record.lsn), inclusive));
+        targets.push(target(RecoveryPoint::Lsn(record.end), inclusive));
+    }
+    targets
+}
+
+async fn recover(world: &World, target: &RecoveryTarget) {
+    let dir = world.server.node().dir();
+    world
+        .shell(&format!("rm -rf {dir}/data; cp -a {dir}/base {dir}/data; touch {dir}/data/recovery.signal"))
+        .await;
+    let (name, value) = match &target.point {
+        RecoveryPoint::Name(name) => ("recovery_target_name", name.clone()),
+        // Where settings are read, names of zones are not known yet, and `Z` is one.
+        RecoveryPoint::Time(time) => ("recovery_target_time", time.to_string().replace('Z', "+00")),
+        RecoveryPoint::Xid(xid) => ("recovery_target_xid", xid.to_string()),
+        RecoveryPoint::Lsn(lsn) => ("recovery_target_lsn", lsn.to_string()),
+        RecoveryPoint::Latest | RecoveryPoint::Immediate => panic!("not here: {target:?}"),
+    };
+    let settings = [
+        ("restore_command", format!("cp {dir}/wal/%f %p")),
+        (name, value),
+        ("recovery_target_inclusive", target.inclusive.to_string()),
+        ("recovery_target_timeline", "current".to_owned()),
+        ("recovery_target_action", "promote".to_owned()),
+    ];
+    world.server.start(&settings).await.unwrap();
+    wait::until("the end of the recovery", Duration::from_secs(30), async || {
+        let mut connection = world.server.connect("postgres").await.map_err(|error| error.to_string())?;
+        let recovering: bool = sqlx::query_scalar("select pg_is_in_recovery()")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(|error| error.to_string())?;
+        if recovering { Err("it is going".to_owned()) } else { Ok(()) }
+    })
+    .await
+    .unwrap();
+}

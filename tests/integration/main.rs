@@ -1,0 +1,17 @@
+//! The integration tests of Comeback: one target, a module per concern.
+
+// A test that cannot go on is to stop there: the leave that clippy gives to test functions, for their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod archive;
+mod cli;
+mod dumps;
+mod lab;
+mod ledger;
+mod pitr;
+mod postgres;
+mod repository;
+mod require;
+mod stopwatch;
+mod substrate;
+mod tidy;

@@ -1,0 +1,164 @@
+//! Base backups of PostgreSQL on real servers: what the manifest says is what comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use comeback_harness::model::Manifest;
+use comeback_harness::oracle::{CatalogueOracle, FingerprintOracle, Oracle, RowCounts, ServerLogOracle};
+use comeback_harness::repository::{LocalRepository, Repository, newest, verify_files};
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::postgres::{
+    PostgresServer, fetch_base_backup, recover_base_backup, run_script, take_base_backup,
+};
+use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Substrate};
+use sqlx::Executor as _;
+
+use crate::require;
+
+/// A substrate with a primary that holds a small database of awkward types.
+struct World {
+    substrate: Arc<dyn Substrate>,
+    password: Secret,
+    primary: PostgresServer,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let substrate: Arc<dyn Substrate> = Arc::new(require::or_skip("local", LocalSubstrate::new(&run))?);
+        let password = Secret::random().unwrap();
+        let primary =
+            require::or_skip("local", PostgresServer::create(&*substrate, "primary", &password).await)?;
+        primary.init().await.unwrap();
+        primary.start(&[]).await.unwrap();
+        run_script(&primary, "postgres", "the database", "create database app").await.unwrap();
+        run_script(&primary, "app", "the schema", SCHEMA).await.unwrap();
+        Some(Self { substrate, password, primary, folder: tempfile::tempdir().unwrap() })
+    }
+
+    async fn repository(&self) -> LocalRepository {
+        LocalRepository::open(self.folder.path()).await.unwrap()
+    }
+
+    async fn restore(&self, manifest: &Manifest) -> PostgresServer {
+        let restored = PostgresServer::create(&*self.substrate, "restored", &self.password).await.unwrap();
+        fetch_base_backup(&restored, &self.repository().await, manifest).await.unwrap();
+        recover_base_backup(&restored, manifest).await.unwrap();
+        restored
+    }
+}
+
+/// Rows without a key, composite and domain and array types, values out of line, two large objects.
+const SCHEMA: &str = "
+    create type mood as enum ('calm', 'wild');
+    create type place as (name text, mood mood);
+    create domain code as text check (value <> '');
+    create table plain (id bigint primary key, body text, at timestamptz default clock_timestamp());
+    create table awkward (a uuid, b int, c place, d mood[], e code, f jsonb, g xml, h point, i int4range, j regclass,
+        k numeric, l interval, m bytea, n place[], primary key (a, b));
+    create table keyless (v int, w text);
+    create table empty (id int primary key);
+    create unlogged table volatile (id int);
+    create materialized view counted as select count(*) from plain;
+    insert into plain select g, repeat(md5(g::text), g % 90) from generate_series(1, 3000) g;
+    insert into awkward select md5(g::text)::uuid, g, row(g::text, 'wild')::place, '{calm,null}', 'c', '{\"a\": [1, null]}',
+        '<a/>', point(g, 1), int4range(1, g), 'plain', g / 3.0, '1 month 2 days', repeat('x', 9000)::bytea,
+        array[row('ä', null::mood)::place] from generate_series(1, 300) g;
+    insert into keyless select g % 10, null from generate_series(1, 100) g;
+    insert into volatile values (1);
+    refresh materialized view counted;
+    select lo_from_bytea(0, 'first'), lo_from_bytea(0, repeat('second', 9999)::bytea);
+    analyze";
+
+fn cluster(manifest: &Manifest) -> &comeback_harness::model::ClusterContent {
+    manifest.content.cluster()
+}
+
+async fn findings(oracle: &dyn Oracle) -> Vec<String> {
+    oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_manifest_says_is_what_comes_back_however_busy_the_server_was() {
+    let Some(world) = World::new().await else { return };
+    let (stop, writes) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let running: Vec<_> = (0..3_i64)
+        .map(|writer| {
+            let (server, stop, writes) = (world.primary.clone(), stop.clone(), writes.clone());
+            tokio::spawn(async move {
+                let mut connection = server.connect("app").await.unwrap();
+                connection.execute("set search_path = public").await.unwrap();
+                for number in 0_i64.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let key = 1_000_000 * (writer + 1) + number;
+                    // Several statements in a transaction, so that a barrier in its middle would tear it.
+                    let sql = format!(
+                        "begin; insert into plain values ({key}, 'w'); update plain set body = body || '!' where id = {}; \
+                         delete from plain where id = {}; insert into keyless values ({number}, 'w'); commit",
+                        number % 3000 * 3 + writer, key - 5
+                    );
+                    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+                    writes.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    let repository = world.repository().await;
+    let manifest = take_base_backup(&world.primary, &repository).await.unwrap();
+    let during = writes.load(Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
+    for writer in running {
+        writer.await.unwrap();
+    }
+    assert!(during > 50, "the server was not busy: {during} writes");
+    world.primary.destroy().await.unwrap();
+
+    assert_eq!(newest(&repository, |_| true).await.unwrap(), manifest);
+    assert_eq!(verify_files(&repository, &manifest).await.unwrap(), []);
+    let (server, recorded) = (&world.restore(&manifest).await, cluster(&manifest));
+    assert_eq!(recorded.databases["app"].tables.len(), 6, "{:?}", recorded.databases["app"].tables.keys());
+    assert_eq!(findings(&FingerprintOracle { server, recorded }).await, [""; 0]);
+    assert_eq!(findings(&RowCounts { server, recorded }).await, [""; 0]);
+    assert_eq!(findings(&CatalogueOracle { server, recorded }).await, [""; 0]);
+    assert_eq!(findings(&ServerLogOracle { server }).await, [""; 0]);
+    world.substrate.remove_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_stays_open_is_waited_for_and_never_killed() {
+    let Some(world) = World::new().await else { return };
+    let mut writer = world.primary.connect("app").await.unwrap();
+    writer.execute("begin; insert into public.plain values (-1, 'open')").await.unwrap();
+    let (server, repository) = (world.primary.clone(), world.repository().await);
+    let backup = tokio::spawn(async move { take_base_backup(&server, &repository).await });
+    // The writer is done only once the backup has tried, and given way, at least once.
+    let refused = async || {
+        let log = world.primary.read_log().await.map_err(|error| error.to_string())?;
+        if log.text.contains("canceling statement due to lock timeout") {
+            Ok(())
+        } else {
+            Err("no refusal yet".to_owned())
+        }
+    };
+    comeback_harness::wait::until("the barrier to be refused", std::time::Duration::from_secs(30), refused)
+        .await
+        .unwrap();
+    writer.execute("commit").await.unwrap();
+    let manifest = backup.await.unwrap().unwrap();
+    assert_eq!(cluster(&manifest).databases["app"].tables["public.plain"].rows, 3001);
+    world.substrate.remove_all().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_that_fails_is_never_listed() {
+    let Some(world) = World::new().await else { return };
+    let repository = world.repository().await;
+    world.primary.node().kill().await.unwrap();
+    take_base_backup(&world.primary, &repository).await.unwrap_err();
+    assert_eq!(repository.list().await.unwrap(), [""; 0]);
+    assert_eq!(std::fs::read_dir(world.folder.path()).unwrap().count(), 0, "an unfinished backup was left");
+    world.substrate.remove_all().await.unwrap();
+}

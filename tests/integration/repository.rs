@@ -1,0 +1,291 @@
+//! What a repository promises, asked of each implementation by the same functions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use comeback_harness::model::{
+    BaseBackupPosition, ClusterContent, Content, FindingCode, Lsn, MANIFEST_VERSION, Manifest,
+};
+use comeback_harness::repository::{
+    BackupWriter, Fetch, LocalRepository, LogArchive, Repository, newest, verify_files,
+};
+use comeback_harness::{ErrorKind, clock};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// Gives a file of a backup another content, or takes it away.
+type Spoil = Box<dyn Fn(&str, &str, Option<Vec<u8>>) + Send + Sync>;
+
+/// A repository, and a way to spoil what it keeps behind its back.
+struct Bench {
+    repository: Arc<dyn Repository>,
+    spoil: Spoil,
+    /// The same for the log archive of a cluster.
+    spoil_log: Spoil,
+    _folder: tempfile::TempDir,
+}
+
+async fn local() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_owned();
+    let repository = Arc::new(LocalRepository::open(&root).await.unwrap());
+    let log_root = root.join("wal");
+    let spoil_log = move |cluster: &str, file: &str, content| spoil(&log_root.join(cluster), file, content);
+    let spoil = move |id: &str, file: &str, content| spoil(&root.join(id), file, content);
+    Bench { repository, spoil: Box::new(spoil), spoil_log: Box::new(spoil_log), _folder: folder }
+}
+
+fn spoil(folder: &std::path::Path, file: &str, content: Option<Vec<u8>>) {
+    match content {
+        Some(content) => std::fs::write(folder.join(file), content).unwrap(),
+        None => std::fs::remove_file(folder.join(file)).unwrap(),
+    }
+}
+
+macro_rules! promises {
+    ($name:ident: $($promise:ident,)*) => {
+        mod $name {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    super::$promise(super::$name().await).await;
+                }
+            )*
+        }
+    };
+}
+
+promises! { local:
+    what_is_written_is_read_again,
+    the_newest_comes_first,
+    nothing_is_listed_before_it_is_whole,
+    a_name_is_used_once,
+    what_is_removed_is_gone,
+    names_stay_inside,
+    every_damage_to_a_file_is_named,
+    a_manifest_that_cannot_be_read_is_a_failure,
+    a_log_file_is_stored_once_and_read_again,
+    another_content_under_a_log_files_name_is_refused,
+    a_damaged_log_file_is_named,
+    log_archives_are_apart_and_no_backups,
+    names_stay_inside_the_log_archive,
+}
+
+/// Bytes that compress, and more of them than any buffer.
+fn content(seed: u8) -> Vec<u8> {
+    (0..3_000_000_u32).map(|at| (at / 7 % 251) as u8 ^ seed).collect()
+}
+
+fn manifest(id: &str, writer: &BackupWriter) -> Manifest {
+    Manifest {
+        manifest_version: MANIFEST_VERSION,
+        id: id.to_owned(),
+        started_at: clock::now(),
+        taken_at: clock::now(),
+        elapsed_ms: 1,
+        versions: BTreeMap::new(),
+        files: writer.files().to_vec(),
+        content: Content::PostgresBaseBackup {
+            position: BaseBackupPosition {
+                major: 15,
+                system_identifier: "1".to_owned(),
+                timeline: 1,
+                segment_bytes: 16 << 20,
+                start_lsn: Lsn(1),
+                end_lsn: Lsn(1),
+                end_at: clock::now(),
+                end_snapshot: "3:3:".to_owned(),
+                restore_point: "r".to_owned(),
+                restore_point_lsn: Lsn(1),
+                barrier_ms: 0,
+            },
+            cluster: ClusterContent::default(),
+        },
+    }
+}
+
+async fn store(repository: &dyn Repository, id: &str) -> Manifest {
+    let mut writer = BackupWriter::new(repository.begin(id).await.unwrap());
+    writer.write("plain", &content(1)).await.unwrap();
+    writer.write("folder/packed.zst", &content(2)).await.unwrap();
+    let manifest = manifest(id, &writer);
+    writer.commit(&manifest).await.unwrap();
+    manifest
+}
+
+async fn what_is_written_is_read_again(bench: Bench) {
+    let stored = store(&*bench.repository, "20260101-a").await;
+    assert_eq!(bench.repository.manifest("20260101-a").await.unwrap(), stored);
+    for (entry, seed) in stored.files.iter().zip([1, 2]) {
+        let mut fetch = Fetch::open(&*bench.repository, &stored.id, entry).await.unwrap();
+        let mut bytes = Vec::new();
+        fetch.read_to_end(&mut bytes).await.unwrap();
+        assert!(bytes == content(seed), "{} came back otherwise", entry.name);
+        fetch.finish().await.unwrap();
+    }
+    assert!(stored.files[1].bytes < 1_000_000, "{} is not compressed", stored.files[1].name);
+    assert_eq!(verify_files(&*bench.repository, &stored).await.unwrap(), []);
+}
+
+async fn the_newest_comes_first(bench: Bench) {
+    for id in ["20260102-a", "20260103-a", "20260101-a"] {
+        store(&*bench.repository, id).await;
+    }
+    assert_eq!(bench.repository.list().await.unwrap(), ["20260103-a", "20260102-a", "20260101-a"]);
+    assert_eq!(newest(&*bench.repository, |_| true).await.unwrap().id, "20260103-a");
+    assert_eq!(newest(&*bench.repository, |m| m.id.as_str() < "20260103").await.unwrap().id, "20260102-a");
+    let none = newest(&*bench.repository, |_| false).await.unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Failed);
+}
+
+async fn nothing_is_listed_before_it_is_whole(bench: Bench) {
+    let mut upload = bench.repository.begin("20260101-a").await.unwrap();
+    let mut file = upload.create("half").await.unwrap();
+    file.write_all(b"half").await.unwrap();
+    assert_eq!(bench.repository.list().await.unwrap(), [""; 0]);
+    drop((file, upload));
+    assert_eq!(bench.repository.list().await.unwrap(), [""; 0]);
+    store(&*bench.repository, "20260101-a").await;
+}
+
+async fn a_name_is_used_once(bench: Bench) {
+    let stored = store(&*bench.repository, "20260101-a").await;
+    assert!(bench.repository.begin("20260101-a").await.is_err());
+    assert_eq!(verify_files(&*bench.repository, &stored).await.unwrap(), []);
+}
+
+async fn what_is_removed_is_gone(bench: Bench) {
+    store(&*bench.repository, "20260101-a").await;
+    bench.repository.remove("20260101-a").await.unwrap();
+    assert_eq!(bench.repository.list().await.unwrap(), [""; 0]);
+    assert!(bench.repository.manifest("20260101-a").await.is_err());
+    assert!(bench.repository.remove("20260101-a").await.is_err());
+}
+
+async fn names_stay_inside(bench: Bench) {
+    for id in ["", "..", "a/b", ".hidden"] {
+        assert_eq!(bench.repository.begin(id).await.err().map(|e| e.kind()), Some(ErrorKind::Usage), "{id}");
+    }
+    let mut upload = bench.repository.begin("20260101-a").await.unwrap();
+    for name in ["", "../out", "a//b", "/etc/passwd", "a/./b"] {
+        assert_eq!(upload.create(name).await.err().map(|e| e.kind()), Some(ErrorKind::Usage), "{name}");
+    }
+}
+
+async fn every_damage_to_a_file_is_named(bench: Bench) {
+    let stored = store(&*bench.repository, "20260101-a").await;
+    for entry in &stored.files {
+        let mut reader = bench.repository.open(&stored.id, &entry.name).await.unwrap();
+        let mut intact = Vec::new();
+        reader.read_to_end(&mut intact).await.unwrap();
+        let middle = intact.len() / 2;
+        let mut flipped = intact.clone();
+        flipped[middle] ^= 1;
+        let longer = [&intact[..], b"x"].concat();
+        for (damage, bytes) in [
+            ("flipped", Some(flipped)),
+            ("cut", Some(intact[..middle].to_vec())),
+            ("longer", Some(longer)),
+            ("empty", Some(Vec::new())),
+            ("gone", None),
+        ] {
+            (bench.spoil)(&stored.id, &entry.name, bytes.clone());
+            let findings = verify_files(&*bench.repository, &stored).await.unwrap();
+            let named: Vec<_> =
+                findings.iter().map(|finding| (finding.code, finding.subject.clone())).collect();
+            let expected = (FindingCode::BackupDamaged, format!("{}/{}", stored.id, entry.name));
+            assert_eq!(named, std::slice::from_ref(&expected), "{damage}");
+            if bytes.is_some() {
+                let fetch = Fetch::open(&*bench.repository, &stored.id, entry).await.unwrap();
+                let finding = fetch.finish().await.unwrap_err();
+                assert_eq!((finding.code, finding.subject), expected, "{damage}");
+            }
+            (bench.spoil)(&stored.id, &entry.name, Some(intact.clone()));
+        }
+    }
+    assert_eq!(verify_files(&*bench.repository, &stored).await.unwrap(), []);
+}
+
+async fn a_manifest_that_cannot_be_read_is_a_failure(bench: Bench) {
+    store(&*bench.repository, "20260101-a").await;
+    (bench.spoil)("20260101-a", "manifest.json", Some(b"{\"id\"".to_vec()));
+    assert_eq!(bench.repository.list().await.unwrap(), ["20260101-a"]);
+    let error = newest(&*bench.repository, |_| true).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert!(error.message().starts_with("the manifest of backup 20260101-a cannot be read"), "{error}");
+}
+
+const SEGMENT: &str = "000000010000000000000005";
+
+async fn a_log_file_is_stored_once_and_read_again(bench: Bench) {
+    let archive = LogArchive::new(bench.repository.clone(), "7001");
+    assert!(archive.list().await.unwrap().is_empty() && archive.find(SEGMENT).await.unwrap().is_empty());
+    let stored = archive.store(SEGMENT, &content(1), false).await.unwrap();
+    assert_eq!(archive.store(SEGMENT, &content(1), false).await.unwrap(), stored);
+    archive.store("00000002.history", b"1\t0/5000110\tx\n", false).await.unwrap();
+    assert_eq!(bench.repository.list_log("7001", "").await.unwrap().len(), 2);
+    assert_eq!(archive.find(SEGMENT).await.unwrap(), std::slice::from_ref(&stored));
+    assert!(archive.fetch(&stored).await.unwrap() == content(1));
+    let names: Vec<_> = archive.list().await.unwrap().into_keys().collect();
+    assert_eq!(names, [SEGMENT, "00000002.history"]);
+}
+
+async fn another_content_under_a_log_files_name_is_refused(bench: Bench) {
+    let archive = LogArchive::new(bench.repository.clone(), "7001");
+    let stored = archive.store(SEGMENT, &content(1), false).await.unwrap();
+    let error = archive.store(SEGMENT, &content(2), false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert!(error.message().contains(SEGMENT) && error.message().contains(&stored.sha256), "{error}");
+    assert_eq!(archive.find(SEGMENT).await.unwrap(), [stored]);
+    // Of a segment that was not finished there may be several beginnings.
+    let partial = format!("{SEGMENT}.partial");
+    for seed in [1, 2] {
+        archive.store(&partial, &content(seed), true).await.unwrap();
+    }
+    assert_eq!(archive.find(&partial).await.unwrap().len(), 2);
+    assert_eq!(archive.find(SEGMENT).await.unwrap().len(), 1);
+}
+
+async fn a_damaged_log_file_is_named(bench: Bench) {
+    let archive = LogArchive::new(bench.repository.clone(), "7001");
+    let file = archive.store(SEGMENT, &content(1), false).await.unwrap();
+    let stored = bench.repository.list_log("7001", "").await.unwrap().remove(0);
+    let mut intact = Vec::new();
+    bench.repository.open_log("7001", &stored).await.unwrap().read_to_end(&mut intact).await.unwrap();
+    let middle = intact.len() / 2;
+    let mut flipped = intact.clone();
+    flipped[middle] ^= 1;
+    for (damage, bytes) in [
+        ("flipped", Some(flipped)),
+        ("cut", Some(intact[..middle].to_vec())),
+        ("empty", Some(Vec::new())),
+        ("gone", None),
+    ] {
+        (bench.spoil_log)("7001", &stored, bytes);
+        let finding = archive.fetch(&file).await.unwrap_err();
+        let subject = format!("log archive of cluster 7001/{SEGMENT}");
+        assert_eq!((finding.code, finding.subject), (FindingCode::BackupDamaged, subject), "{damage}");
+    }
+}
+
+async fn log_archives_are_apart_and_no_backups(bench: Bench) {
+    for cluster in ["7001", "7002"] {
+        let archive = LogArchive::new(bench.repository.clone(), cluster);
+        archive.store(SEGMENT, cluster.as_bytes(), false).await.unwrap();
+        let file = archive.find(SEGMENT).await.unwrap().remove(0);
+        assert_eq!(archive.fetch(&file).await.unwrap(), cluster.as_bytes());
+    }
+    assert_eq!(bench.repository.list().await.unwrap(), [""; 0]);
+}
+
+async fn names_stay_inside_the_log_archive(bench: Bench) {
+    let repository = &bench.repository;
+    for (cluster, name) in
+        [("..", "a"), ("", "a"), ("7/1", "a"), ("7001", "../a"), ("7001", ""), ("7001", ".a")]
+    {
+        let refused = repository.put_log(cluster, name, b"x").await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Usage, "{cluster} {name}");
+        assert!(repository.open_log(cluster, name).await.is_err(), "{cluster} {name}");
+    }
+    let refused = repository.begin("wal").await.err().map(|error| error.kind());
+    assert_eq!(refused, Some(ErrorKind::Usage), "the name of the log archives");
+}

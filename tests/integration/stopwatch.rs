@@ -1,0 +1,107 @@
+//! The time to recovery is what somebody outside would have measured.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use comeback_harness::evidence::{
+    EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Provenance, Record, RunStarted,
+};
+use comeback_harness::model::{Milestone, Verdict};
+use comeback_harness::runbook::Runbook;
+use comeback_harness::runner::{Application, RunSettings, Scenario, run_drills};
+use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Scratch};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::require;
+
+/// Watches the application from outside, by its connections alone: from the moment at which it has lost its
+/// database to the moment at which it has one again that answers a read and accepts a write. That moment lies
+/// between the beginning and the end of the first probe that succeeds.
+async fn watch_from_outside(application: Application) -> (Duration, Duration) {
+    let mut switched = application.watch();
+    switched.wait_for(Option::is_some).await.unwrap();
+    switched.wait_for(Option::is_none).await.unwrap();
+    let lost = Instant::now();
+    let database = switched.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+    let probed = lost.elapsed();
+    let mut connection = database.connect().await.unwrap();
+    sqlx::raw_sql("begin; select count(*) from roadtrip.users; insert into roadtrip.write_log (n, payload) values (-1, ''); rollback")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let answered = lost.elapsed();
+    connection.close().await.unwrap();
+    (probed, answered)
+}
+
+fn started(scenario: &dyn Scenario) -> RunStarted {
+    let spec = scenario.spec();
+    RunStarted {
+        journal_version: JOURNAL_VERSION,
+        run_id: "0badcafe".to_owned(),
+        command_line: Vec::new(),
+        seed: 1,
+        scale: "ci".to_owned(),
+        suite: None,
+        damage: None,
+        durable: true,
+        provenance: Provenance::default(),
+        planned: vec![PlannedDrill {
+            scenario: spec.name.to_owned(),
+            title: spec.title.to_owned(),
+            section: spec.section.to_owned(),
+            substrate: "local".to_owned(),
+            skipped: None,
+        }],
+    }
+}
+
+async fn drill(scenario: Arc<dyn Scenario>, application: &Application) -> Option<Record> {
+    let identity = RunIdentity::random(false).unwrap();
+    let substrate = Arc::new(require::or_skip("local", LocalSubstrate::new(&identity))?);
+    let (scratch, folder) = (Scratch::create(false).unwrap(), tempfile::tempdir().unwrap());
+    let journal = Journal::create(folder.path(), Box::new(|_, _| {})).unwrap();
+    journal.append(EventBody::RunStarted(Box::new(started(&*scenario))));
+    let settings = RunSettings {
+        substrate,
+        scratch: scratch.path().to_owned(),
+        logs: folder.path().to_owned(),
+        runbook: Arc::new(Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK)),
+        seed: 1,
+        scale: "ci".to_owned(),
+        damage: None,
+        queries: Vec::new(),
+        jobs: 1,
+        keep: false,
+        application: application.clone(),
+    };
+    run_drills(&[(0, scenario)], &settings, &journal, &CancellationToken::new()).await;
+    journal.append(EventBody::RunEnded { interrupted: false });
+    Some(journal.finish().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ttr_is_what_an_outside_stopwatch_shows() {
+    for scenario in comeback_scenarios::all() {
+        let application = Application::default();
+        let watched = application.clone();
+        // A thread and a runtime of its own: what the drill computes must not hold the stopwatch up.
+        let outside = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(watch_from_outside(watched))
+        });
+        let Some(record) = drill(scenario, &application).await else { return };
+        assert_eq!(record.verdict, Verdict::Verified, "{record:#?}");
+        let (probed, answered) = outside.join().unwrap();
+        let drill = &record.drills[0];
+        let ttr = Duration::from_millis(drill.ttr_ms().unwrap());
+        let allowed = (probed / 50).max(Duration::from_millis(50));
+        assert!(
+            probed <= ttr + allowed && ttr <= answered + allowed,
+            "{}: the harness says {ttr:?}, the stopwatch {probed:?} to {answered:?}",
+            drill.plan.scenario
+        );
+        assert!(drill.milestones_ms.contains_key(Milestone::Verified.label()));
+    }
+}

@@ -1,0 +1,136 @@
+//! A substrate to try, and a look at what it left behind.
+
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+
+use comeback_harness::Error;
+use comeback_harness::substrate::{
+    Command, DockerSettings, Io, Node, NodeSpec, Output, RunIdentity, Software, Substrate, SubstrateChoice,
+    SubstrateKind, open, probe_docker,
+};
+
+use crate::require::or_skip;
+
+/// One run's substrate.
+pub(super) struct Bench {
+    pub(super) substrate: Arc<dyn Substrate>,
+    pub(super) run: RunIdentity,
+}
+
+impl Bench {
+    pub(super) async fn local(keep: bool) -> Option<Self> {
+        Self::open(SubstrateChoice::Local, keep).await
+    }
+
+    pub(super) async fn docker(keep: bool) -> Option<Self> {
+        let probe = probe_docker(&DockerSettings::default()).await;
+        let found = probe.version.and_then(|_| {
+            let found = probe
+                .images
+                .iter()
+                .find(|image| image.software == Software::Postgres && matches!(image.is_present, Ok(true)));
+            found.ok_or_else(|| Error::could_not_verify("no image with PostgreSQL: run make setup"))
+        });
+        or_skip("docker", found)?;
+        Self::open(SubstrateChoice::Docker, keep).await
+    }
+
+    async fn open(choice: SubstrateChoice, keep: bool) -> Option<Self> {
+        let run = identity(keep);
+        let opened = open(choice, &run, &DockerSettings::default()).await;
+        Some(Self { substrate: or_skip(choice.as_str(), opened)?, run })
+    }
+
+    /// A node for PostgreSQL.
+    pub(super) async fn node(&self, name: &str) -> Arc<dyn Node> {
+        self.substrate.create(&spec(name)).await.unwrap()
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        self.substrate.kind() == SubstrateKind::Local
+    }
+
+    /// Removes the run, and looks for what it left.
+    pub(super) async fn clear(self) {
+        self.substrate.remove_all().await.unwrap();
+        self.substrate.remove_all().await.unwrap();
+        self.assert_nothing_is_left();
+    }
+
+    pub(super) fn assert_nothing_is_left(&self) {
+        assert_eq!(left_behind(self.substrate.kind(), &self.run.run_id), Vec::<String>::new());
+    }
+}
+
+pub(super) fn spec(name: &str) -> NodeSpec {
+    NodeSpec { name: name.to_owned(), software: Software::Postgres, port: 5432 }
+}
+
+pub(super) fn identity(keep: bool) -> RunIdentity {
+    let random = RandomState::new().hash_one(process::id());
+    RunIdentity::new(format!("{:08x}", random & 0xffff_ffff), keep).unwrap()
+}
+
+pub(super) fn run_folder(run_id: &str) -> PathBuf {
+    let uid = first_line("id", &["-u"]);
+    std::env::temp_dir().join(format!("comeback-{uid}")).join(run_id)
+}
+
+/// What a run left: processes, folders, containers, volumes.
+pub(super) fn left_behind(kind: SubstrateKind, run_id: &str) -> Vec<String> {
+    match kind {
+        SubstrateKind::Local => {
+            let folder = run_folder(run_id);
+            let mut left = processes_in(&folder.to_string_lossy());
+            left.extend(folder.exists().then(|| folder.display().to_string()));
+            left
+        }
+        SubstrateKind::Docker => {
+            let filter = format!("label=dev.comeback.run={run_id}");
+            lines("docker", &["ps", "-aq", "--filter", &filter])
+        }
+    }
+}
+
+/// The processes whose working directory is in a folder, or whose command line names it.
+pub(super) fn processes_in(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let path = entry.path();
+        let cwd = std::fs::read_link(path.join("cwd")).unwrap_or_default();
+        let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if cwd.starts_with(folder) || line.contains(folder) {
+            found.push(format!("{}: {line}", path.display()));
+        }
+    }
+    found
+}
+
+/// What a program of this machine prints.
+pub(super) fn lines(program: &str, args: &[&str]) -> Vec<String> {
+    let output = process::Command::new(program).args(args).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+pub(super) fn first_line(program: &str, args: &[&str]) -> String {
+    lines(program, args).remove(0)
+}
+
+/// A command line of the shell, in a node.
+pub(super) fn sh(script: &str) -> Command {
+    Command::new("sh").arg("-c").arg(script)
+}
+
+/// Runs it, without input.
+pub(super) async fn run(node: &dyn Node, command: &Command) -> Output {
+    node.exec(command, Io::default()).await.unwrap()
+}
+
+/// Runs a script that must succeed, and gives what it printed.
+pub(super) async fn printed(node: &dyn Node, script: &str) -> String {
+    run(node, &sh(script)).await.success(script).unwrap().text()
+}
