@@ -12,6 +12,7 @@ mod ledger;
 mod logical;
 mod majors;
 mod objective;
+mod physical;
 mod server_log;
 
 use async_trait::async_trait;
@@ -28,6 +29,7 @@ pub use integrity::{IntegrityQueries, IntegrityQuery};
 pub use ledger::{LedgerOracle, measure_loss};
 pub use logical::LogicalCatalogue;
 pub use objective::{LossObjective, TimeObjective};
+pub use physical::{PageChecksums, StructureOracle, UnpackedFiles};
 pub use server_log::ServerLogOracle;
 
 /// A judge. One that cannot look answers with an error: that is *could not verify*, never a pass.
