@@ -110,7 +110,7 @@ fn psql(node: &dyn Node, query: &str) -> Command {
 }
 
 pub(super) async fn redis_answers_on_the_endpoint(bench: &Bench) {
-    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, port: 6379 };
+    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, major: None, port: 6379 };
     let node = bench.substrate.create(&spec).await.unwrap();
     if or_skip("redis", node.find_program("redis-server").await).is_none() {
         return;
