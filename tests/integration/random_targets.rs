@@ -208,6 +208,7 @@ fn choose(ledger: &Ledger, pick: &Pick) -> RecoveryTarget {
     // Nothing ends behind the last record: replay to there, or to a time after it, does not arrive.
     match point {
         RecoveryPoint::Time(time) if records.iter().all(|one| one.at <= time) => latest(),
+        RecoveryPoint::Lsn(lsn) if records.iter().all(|one| one.lsn < lsn) => latest(),
         point => target(point, pick.inclusive),
     }
 }

@@ -219,15 +219,17 @@ impl PostgresServer {
         self.node.start(&command, &self.log_path()).await
     }
 
-    /// Waits until the server answers a read.
+    /// Waits until the server answers a read; for one that has stopped nobody waits.
     pub(super) async fn wait_until_it_answers(&self, limit: Duration) -> Result<()> {
         wait::until("the server to answer", limit, async || {
-            self.ensure_running().await.map_err(|error| error.to_string())?;
+            if let Err(gone) = self.ensure_running().await {
+                return Ok(Err(gone));
+            }
             let mut connection =
                 self.connect("postgres").await.map_err(|error| error.message().to_owned())?;
-            connection.ping().await.map_err(|error| error.to_string())
+            connection.ping().await.map(Ok).map_err(|error| error.to_string())
         })
-        .await
+        .await?
     }
 
     /// Fails, with the end of its log, if the server's process has gone.
@@ -236,7 +238,11 @@ impl PostgresServer {
             return Ok(());
         }
         let log = self.read_log().await?;
-        let last = log.text.lines().rev().find(|line| line.contains("FATAL") || line.contains("PANIC"));
+        // Not what it answers to everybody who knocks too early.
+        let is_end = |line: &&str| {
+            (line.contains("FATAL") || line.contains("PANIC")) && !line.contains("the database system is ")
+        };
+        let last = log.text.lines().rev().find(is_end);
         let last = last.or(log.text.lines().last()).unwrap_or("its log is empty");
         Err(Error::failed(format!("the server in {} has stopped: {last}", self.node.name())))
     }
