@@ -4,6 +4,7 @@ mod catalogue;
 mod check;
 mod finding;
 mod fingerprint;
+mod keyspace;
 pub mod ledger;
 mod log_file;
 mod lsn;
@@ -18,6 +19,10 @@ pub use catalogue::{Catalogue, CatalogueDifference};
 pub use check::Check;
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
+pub use keyspace::{
+    DatabaseDifference, DatabaseFingerprint, FingerprintBuilder, FunctionChange, FunctionDifference, KeyChange,
+    KeyDifference, KeyName, KeyRecord, KeyspaceComparison, KeyspaceFingerprint, Unverified, ValueKind,
+};
 pub use ledger::Ledger;
 pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;

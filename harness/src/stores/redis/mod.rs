@@ -1,0 +1,3 @@
+//! Redis and Valkey.
+
+pub mod rdb;
