@@ -121,15 +121,13 @@ impl Drill {
 
     /// Tells what was backed up.
     pub fn backup_taken(&self, manifest: &Manifest) {
-        let cluster = manifest.content.cluster();
-        let content = format!("{} tables, {} rows", cluster.table_count(), cluster.row_count());
         let backup = BackupSummary {
             id: manifest.id.clone(),
             kind: manifest.content.label().to_owned(),
             taken_at: manifest.taken_at,
             elapsed_ms: manifest.elapsed_ms,
             stored_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-            content,
+            content: manifest.content.figures(),
         };
         self.journal.append(EventBody::BackupTaken { drill: self.index, backup });
     }

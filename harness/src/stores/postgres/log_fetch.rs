@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::log_page::reach;
 use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
-use super::restore::{RestoreFailure, position_of, wal_dir};
+use super::RestoreFailure;
+use super::restore::{position_of, wal_dir};
 use super::server::PostgresServer;
 use crate::error::{Error, Result};
 use crate::model::{
