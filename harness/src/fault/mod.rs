@@ -6,10 +6,12 @@
 mod backup;
 mod dump;
 mod postgres;
+mod redis;
 mod region;
 
 pub use backup::damage_repository;
 pub use postgres::{damage_server, damage_writes};
+pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use region::lose_region;
 
 /// A named damage.
@@ -63,6 +65,36 @@ pub enum Damage {
     TableCut,
     /// The file with the roles is gone.
     RolesMissing,
+    /// A key is deleted.
+    KeyGone,
+    /// A key is there that was not there.
+    KeyAdded,
+    /// One byte of a value is another.
+    ValueChanged,
+    /// A key holds a value of another type.
+    TypeChanged,
+    /// A key that was to expire never will.
+    ExpiryGone,
+    /// A key expires earlier than it should.
+    ExpiryEarlier,
+    /// A key expires later than it should.
+    ExpiryLater,
+    /// A key is in another database.
+    DatabaseChanged,
+    /// A group of a stream's consumers is destroyed.
+    GroupGone,
+    /// An entry of a stream that waits for its acknowledgement waits no more.
+    PendingGone,
+    /// A library of functions is deleted.
+    FunctionGone,
+    /// A user of the server cannot log in any more.
+    UserGone,
+    /// A valid RDB file without a key is in place of the backup's, and its manifest says that it has to be so.
+    SnapshotEmpty,
+    /// The RDB file of an older backup is in place of the newest one's, and its manifest says that it has to be so.
+    SnapshotStale,
+    /// An RDB file ends before its last key, with a right checksum, and its manifest says that it has to be so.
+    SnapshotTruncated,
 }
 
 /// When a damage is injected.
@@ -79,15 +111,15 @@ pub enum DamageStage {
 /// What was damaged, as the judges should name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injury {
-    /// The table, index, file, … that was damaged.
+    /// The table, index, database, file, … that was damaged.
     pub subject: String,
-    /// The row's key, such as `id=17`, where a row was damaged.
+    /// The row's key, such as `id=17`, where a row was damaged; `key=session:17` where a key was.
     pub key: Option<String>,
 }
 
 impl Damage {
     /// Every damage.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 39] = [
         Self::WriteLost,
         Self::WritePhantom,
         Self::WriteResurrected,
@@ -112,15 +144,57 @@ impl Damage {
         Self::ExportTruncated,
         Self::TableCut,
         Self::RolesMissing,
+        Self::KeyGone,
+        Self::KeyAdded,
+        Self::ValueChanged,
+        Self::TypeChanged,
+        Self::ExpiryGone,
+        Self::ExpiryEarlier,
+        Self::ExpiryLater,
+        Self::DatabaseChanged,
+        Self::GroupGone,
+        Self::PendingGone,
+        Self::FunctionGone,
+        Self::UserGone,
+        Self::SnapshotEmpty,
+        Self::SnapshotStale,
+        Self::SnapshotTruncated,
     ];
 
-    /// Those that can be done to any kind of backup and what is restored from it: all but the last three,
-    /// which are of logical exports.
-    pub const OF_ANY_BACKUP: &[Self] = Self::ALL.split_at(Self::ALL.len() - 3).0;
+    /// Those of PostgreSQL come first, and those of logical exports last among them.
+    const OF_POSTGRES: &[Self] = Self::ALL.split_at(24).0;
+
+    /// Those that can be done to any kind of backup of PostgreSQL and what is restored from it: all but the last
+    /// three, which are of logical exports.
+    pub const OF_ANY_BACKUP: &[Self] = Self::OF_POSTGRES.split_at(Self::OF_POSTGRES.len() - 3).0;
 
     /// Those that can be done to an export and what is restored from it: all but the first four, because an
     /// export has no place in the log that the ledger could judge it by.
-    pub const OF_ANY_EXPORT: &[Self] = Self::ALL.split_at(4).1;
+    pub const OF_ANY_EXPORT: &[Self] = Self::OF_POSTGRES.split_at(4).1;
+
+    /// Those that can be done to a snapshot of Redis and what is restored from it.
+    pub const OF_ANY_SNAPSHOT: &[Self] = &[
+        Self::WriteLost,
+        Self::WritePhantom,
+        Self::LogWarning,
+        Self::StaleBackup,
+        Self::BackupBitFlipped,
+        Self::KeyGone,
+        Self::KeyAdded,
+        Self::ValueChanged,
+        Self::TypeChanged,
+        Self::ExpiryGone,
+        Self::ExpiryEarlier,
+        Self::ExpiryLater,
+        Self::DatabaseChanged,
+        Self::GroupGone,
+        Self::PendingGone,
+        Self::FunctionGone,
+        Self::UserGone,
+        Self::SnapshotEmpty,
+        Self::SnapshotStale,
+        Self::SnapshotTruncated,
+    ];
 
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
@@ -149,6 +223,21 @@ impl Damage {
             Self::ExportTruncated => "export-truncated",
             Self::TableCut => "table-cut",
             Self::RolesMissing => "roles-missing",
+            Self::KeyGone => "key-gone",
+            Self::KeyAdded => "key-added",
+            Self::ValueChanged => "value-changed",
+            Self::TypeChanged => "type-changed",
+            Self::ExpiryGone => "expiry-gone",
+            Self::ExpiryEarlier => "expiry-earlier",
+            Self::ExpiryLater => "expiry-later",
+            Self::DatabaseChanged => "database-changed",
+            Self::GroupGone => "group-gone",
+            Self::PendingGone => "pending-gone",
+            Self::FunctionGone => "function-gone",
+            Self::UserGone => "user-gone",
+            Self::SnapshotEmpty => "snapshot-empty",
+            Self::SnapshotStale => "snapshot-stale",
+            Self::SnapshotTruncated => "snapshot-truncated",
         }
     }
 
@@ -159,7 +248,10 @@ impl Damage {
             | Self::BackupBitFlipped
             | Self::ExportTruncated
             | Self::TableCut
-            | Self::RolesMissing => DamageStage::Repository,
+            | Self::RolesMissing
+            | Self::SnapshotEmpty
+            | Self::SnapshotStale
+            | Self::SnapshotTruncated => DamageStage::Repository,
             Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
                 DamageStage::Writes
             }

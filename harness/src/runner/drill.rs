@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 
+use super::server::DrillServer;
 use super::{Application, ScenarioSpec};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -16,7 +17,9 @@ use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Obj
 use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Oracle, TimeObjective};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
-use crate::stores::postgres::{ArchiveHealth, PostgresServer, RestoreFailure};
+use crate::stores::RestoreFailure;
+use crate::stores::postgres::{ArchiveHealth, PostgresServer};
+use crate::stores::redis::RedisAddress;
 use crate::substrate::Substrate;
 
 /// A running drill. Everything that it does is in the journal as it happens.
@@ -35,8 +38,9 @@ pub struct Drill {
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Option<Objective>,
     pub(super) application: Application,
+    pub(super) cache: Application<RedisAddress>,
     pub(super) password: Secret,
-    pub(super) servers: Vec<(String, PostgresServer)>,
+    pub(super) servers: Vec<(String, DrillServer)>,
     pub(super) checks: Vec<Check>,
     pub(super) declared_ms: Option<u64>,
     pub(super) recovered_ms: Option<u64>,
@@ -102,7 +106,7 @@ impl Drill {
     pub async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
         let node_name = format!("d{}-{name}", self.index);
         let server = PostgresServer::create(&*self.substrate, &node_name, &self.password).await?;
-        self.servers.push((name.to_owned(), server.clone()));
+        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
         Ok(server)
     }
 
@@ -195,9 +199,14 @@ impl Drill {
     /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
     pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
         let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
+        self.save_evidence("ledger.json", &text).await
+    }
+
+    /// Puts a file into the evidence, next to the servers' logs.
+    pub(super) async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
         let folder = self.logs.join(self.spec.name);
         tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-        tokio::fs::write(folder.join("ledger.json"), text).await.context("saving the ledger")
+        tokio::fs::write(folder.join(name), content).await.context(format_args!("saving {name}"))
     }
 
     /// Lets a judge look, and records what it says. A judge that fails or panics could not verify.
@@ -297,9 +306,8 @@ impl Drill {
     /// file for its owner alone, because what is told here becomes evidence.
     pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
         for (name, server) in &self.servers {
-            let passfile = self.scratch.join(format!("{name}.pgpass"));
-            server.write_passfile_here(&passfile).await?;
-            self.note(format!("kept {name}: {}", server.connect_hint(&passfile)));
+            let hint = server.tell_how_to_connect(&self.scratch, name).await?;
+            self.note(format!("kept {name}: {hint}"));
             self.note(format!("a shell in it: {}", server.node().shell_hint()));
         }
         Ok(())
@@ -310,11 +318,7 @@ impl Drill {
         for (name, server) in &self.servers {
             // A node whose server never started has no log.
             let Ok(log) = server.read_log().await else { continue };
-            let folder = self.logs.join(self.spec.name);
-            tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-            tokio::fs::write(folder.join(format!("{name}.log")), log.text)
-                .await
-                .context("saving a server's log")?;
+            self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use async_compression::tokio::bufread::GzipDecoder;
 use redis::cmd;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
 use super::along::read_along;
 use super::backup::SNAPSHOT;
@@ -68,13 +68,7 @@ pub async fn fetch_snapshot(
             .hint("restore into an empty one: an append-only file would win over the snapshot")
             .into());
     }
-    let path = server.rdb_path();
-    let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
-    read_snapshot(repository, manifest, async |source| {
-        let written = server.node().exec(&write, Io { stdin: Some(source), stdout: None }).await?;
-        written.success(&format!("writing {path}")).map(drop)
-    })
-    .await
+    read_snapshot(repository, manifest, Destination::Node(server)).await
 }
 
 /// Copies a snapshot out of the repository to anywhere, unpacked, with the same proofs.
@@ -83,19 +77,37 @@ pub async fn copy_snapshot(
     manifest: &Manifest,
     sink: &mut (dyn AsyncWrite + Send + Unpin),
 ) -> Result<RdbSummary, RestoreFailure> {
-    read_snapshot(repository, manifest, async |source| {
-        let copied = tokio::io::copy(source, sink).await.context("writing the snapshot")?;
-        let _ = copied;
-        Ok(())
-    })
-    .await
+    read_snapshot(repository, manifest, Destination::Writer(sink)).await
 }
 
-/// Reads a snapshot while `take` takes it, and says whether it is what its manifest says.
+/// Where an unpacked snapshot goes.
+enum Destination<'a> {
+    Node(&'a RedisServer),
+    Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
+}
+
+impl Destination<'_> {
+    async fn take(self, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
+        match self {
+            Self::Node(server) => {
+                let path = server.rdb_path();
+                let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
+                let written = server.node().exec(&write, Io { stdin: Some(source), stdout: None }).await?;
+                written.success(&format!("writing {path}")).map(drop)
+            }
+            Self::Writer(sink) => {
+                tokio::io::copy(source, sink).await.context("writing the snapshot")?;
+                sink.flush().await.context("writing the snapshot")
+            }
+        }
+    }
+}
+
+/// Reads a snapshot while it goes to its destination, and says whether it is what its manifest says.
 async fn read_snapshot(
     repository: &dyn Repository,
     manifest: &Manifest,
-    take: impl AsyncFnOnce(&mut (dyn AsyncRead + Send + Unpin)) -> Result<()>,
+    destination: Destination<'_>,
 ) -> Result<RdbSummary, RestoreFailure> {
     let (_, keyspace) = manifest.content.keyspace()?;
     let entry = find_file(manifest, SNAPSHOT)?;
@@ -106,7 +118,7 @@ async fn read_snapshot(
     let unpacked = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
     let (feed, reading) = read_along();
     let mut source = feed.listen(Unpacking { decoder: unpacked, broke: None });
-    let taken = take(&mut source).await;
+    let taken = destination.take(&mut source).await;
     let Unpacking { decoder, broke } = source.into_inner();
     let mut packed = decoder.into_inner();
     let behind = packed.fill_buf().await.map(<[u8]>::to_vec).unwrap_or_default();
