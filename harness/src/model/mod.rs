@@ -4,7 +4,8 @@ mod catalogue;
 mod check;
 mod finding;
 mod fingerprint;
-mod keyspace;
+mod hex128;
+pub mod keyspace;
 pub mod ledger;
 mod log_file;
 mod lsn;
@@ -21,8 +22,9 @@ pub use check::Check;
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
 pub use keyspace::{
-    DatabaseDifference, DatabaseFingerprint, FingerprintBuilder, FunctionChange, FunctionDifference, KeyChange,
-    KeyDifference, KeyName, KeyRecord, KeyspaceComparison, KeyspaceFingerprint, Unverified, ValueKind,
+    DatabaseDifference, DatabaseFingerprint, FingerprintBuilder, FunctionChange, FunctionDifference,
+    KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison, KeyspaceFingerprint, Unverified,
+    ValueKind,
 };
 pub use ledger::Ledger;
 pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};

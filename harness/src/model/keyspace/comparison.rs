@@ -130,5 +130,3 @@ impl KeyspaceComparison {
         !(self.keys.is_empty() && self.functions.is_empty() && self.databases.is_empty())
     }
 }
-
-

@@ -2,8 +2,21 @@
 //!
 //! Synchronous, and busy with the processor: on a runtime, run it through `spawn_blocking`.
 
+mod canon;
+mod exact;
+mod input;
+mod listpack;
+mod lzf;
+mod module;
+mod packed;
 mod reader;
+mod stream;
+mod strings;
 mod summary;
+#[cfg(test)]
+mod tests;
+mod values;
 
+pub use exact::compare_exact;
 pub use reader::{Checksum, Entry, RdbReader};
-pub use summary::{RdbSummary, compare_exact, fingerprint_rdb};
+pub use summary::{RdbSummary, fingerprint_rdb};

@@ -4,19 +4,19 @@ use std::io::Read;
 
 use jiff::Timestamp;
 
-use super::reader::Checksum;
+use super::reader::{Checksum, Entry, RdbReader};
 use crate::error::Result;
-use crate::model::{KeyspaceComparison, KeyspaceFingerprint};
+use crate::model::KeyspaceFingerprint;
 
 /// What an RDB file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RdbSummary {
     /// The version of the format.
     pub version: u32,
-    /// The version of the server that wrote it, such as `7.0.15`. Valkey tells its own (`valkey-ver`).
-    pub server_version: Option<String>,
     /// `redis` or `valkey`.
     pub server_name: &'static str,
+    /// The version of the server that wrote it, such as `7.0.15`.
+    pub server_version: Option<String>,
     /// What its checksum said.
     pub checksum: Checksum,
     /// What is in it.
@@ -29,25 +29,48 @@ pub struct RdbSummary {
     pub used_mem_bytes: Option<u64>,
     /// When the server wrote it, by its clock, to the second.
     pub created_at: Option<Timestamp>,
-    /// Whether it is the preamble of an append-only file.
-    pub aof_base: bool,
+    /// Whether it is the base of an append-only file.
+    pub is_aof_base: bool,
+    /// The modules that keep data beside the keys, in the order of the file.
+    pub modules: Vec<String>,
 }
 
 /// Reads a whole RDB file, checks it, and takes its fingerprint. Decompress before.
-pub fn fingerprint_rdb(_read: impl Read) -> Result<RdbSummary> {
-    Err(crate::Error::could_not_verify("not there yet"))
-}
-
-/// Compares two RDB files key by key: exact however many keys differ or expired, and every key named in full.
-///
-/// `expected` and `actual` open a file from its beginning each time they are called; with many keys, the files
-/// are read several times to stay within constant memory. `now_ms` as for [`KeyspaceFingerprint::compare`].
-/// At most `named` differences are listed; how many more there are is counted exactly.
-pub fn compare_exact<E: Read, A: Read>(
-    _expected: impl FnMut() -> Result<E>,
-    _actual: impl FnMut() -> Result<A>,
-    _now_ms: u64,
-    _named: usize,
-) -> Result<KeyspaceComparison> {
-    Ok(KeyspaceComparison::default())
+pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
+    let mut reader = RdbReader::open(read)?;
+    let mut builder = KeyspaceFingerprint::builder();
+    let mut modules = Vec::new();
+    while let Some(entry) = reader.next_entry()? {
+        match entry {
+            Entry::Key(record) => builder.add(&record),
+            Entry::Function { library, digest } => builder.add_function(&library, digest),
+            Entry::ModuleAux { module } => {
+                if !modules.contains(&module) {
+                    modules.push(module);
+                }
+            }
+        }
+    }
+    let (version, aux) = (reader.version(), reader.aux().clone());
+    let (checksum, bytes) = reader.finish_counted()?;
+    let fingerprint = builder.finish();
+    let number = |name: &str| aux.get(name).and_then(|text| text.parse::<u64>().ok());
+    let created_at = number("ctime").and_then(|seconds| i64::try_from(seconds).ok());
+    let (server_name, server_version) = match aux.get("valkey-ver") {
+        Some(version) => ("valkey", Some(version)),
+        None => ("redis", aux.get("redis-ver")),
+    };
+    Ok(RdbSummary {
+        version,
+        server_name,
+        server_version: server_version.cloned(),
+        checksum,
+        keys: fingerprint.keys(),
+        fingerprint,
+        bytes,
+        used_mem_bytes: number("used-mem"),
+        created_at: created_at.and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        is_aof_base: number("aof-base") == Some(1),
+        modules,
+    })
 }
