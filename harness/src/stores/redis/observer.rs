@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::pipe;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::address::RedisAddress;
 use super::client::RedisClient;
 use crate::clock::{Stopwatch, millis};
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::wait;
 
 /// Between two looks.
@@ -22,7 +22,7 @@ const LOOK_LIMIT: Duration = Duration::from_secs(10);
 pub struct Observer {
     stop: Arc<AtomicBool>,
     looks: Arc<AtomicU64>,
-    task: JoinHandle<Seen>,
+    task: JoinSet<Seen>,
 }
 
 /// What clients saw.
@@ -53,7 +53,9 @@ impl Observer {
         let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = RedisClient::connect(address, 0).await?;
         let watch = Watch { address: address.clone(), key: key.to_owned(), new: new.to_owned() };
-        let task = tokio::spawn(watch.look(client, stop.clone(), looks.clone()));
+        // Dropped with us, on whatever path: nobody would stop it any more.
+        let mut task = JoinSet::new();
+        task.spawn(watch.look(client, stop.clone(), looks.clone()));
         Ok(Self { stop, looks, task })
     }
 
@@ -68,9 +70,11 @@ impl Observer {
     }
 
     /// Stops looking.
-    pub async fn finish(self) -> Result<Seen> {
+    pub async fn finish(mut self) -> Result<Seen> {
         self.stop.store(true, Ordering::Release);
-        self.task.await.context("stopping the client that looks")
+        let ended = self.task.join_next().await;
+        let ended = ended.ok_or_else(|| Error::could_not_verify("the client that looks never began"))?;
+        ended.context("stopping the client that looks")
     }
 }
 
@@ -88,6 +92,7 @@ impl Watch {
         while !stop.load(Ordering::Acquire) {
             let asked = Stopwatch::start();
             let answer = client.ask_all::<(Option<String>, u64)>("looking", &both).await;
+            let is_answer = answer.is_ok();
             seen.looks += 1;
             match answer {
                 Err(_) => {
@@ -95,8 +100,6 @@ impl Watch {
                     if let Ok(again) = RedisClient::connect(&self.address, 0).await {
                         client = again;
                     }
-                    looks.fetch_add(1, Ordering::AcqRel);
-                    continue;
                 }
                 Ok((None, _) | (_, 0)) => seen.empty += 1,
                 Ok((Some(value), _)) if value == self.new => {
@@ -111,8 +114,10 @@ impl Watch {
                     since_old = asked;
                 }
             }
-            seen.longest_gap_ms = seen.longest_gap_ms.max(since_answer.elapsed_ms());
-            since_answer = Stopwatch::start();
+            if is_answer {
+                seen.longest_gap_ms = seen.longest_gap_ms.max(since_answer.elapsed_ms());
+                since_answer = Stopwatch::start();
+            }
             looks.fetch_add(1, Ordering::AcqRel);
             wait::rest(PAUSE, std::future::pending::<()>()).await;
         }

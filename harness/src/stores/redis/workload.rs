@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::{cmd, pipe};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::address::RedisAddress;
 use super::client::RedisClient;
@@ -28,7 +28,7 @@ const BATCH_KEYS: usize = 1_000;
 /// Writes that go on until [`RedisWorkload::finish`].
 pub struct RedisWorkload {
     shared: Arc<Shared>,
-    writers: Vec<JoinHandle<Vec<KeyWrite>>>,
+    writers: JoinSet<Vec<KeyWrite>>,
 }
 
 struct Shared {
@@ -42,10 +42,11 @@ impl RedisWorkload {
     pub async fn start(address: &RedisAddress, timer: Stopwatch) -> Result<Self> {
         let shared =
             Arc::new(Shared { timer, acknowledged: AtomicU64::new(0), stop: AtomicBool::new(false) });
-        let mut writers = Vec::new();
+        // Dropped with us, on whatever path: nobody would stop them any more.
+        let mut writers = JoinSet::new();
         for connection in 0..CONNECTIONS {
             let client = RedisClient::connect(address, 0).await?;
-            writers.push(tokio::spawn(write(connection, client, shared.clone())));
+            writers.spawn(write(connection, client, shared.clone()));
         }
         Ok(Self { shared, writers })
     }
@@ -67,11 +68,11 @@ impl RedisWorkload {
     }
 
     /// Stops writing; gives all writes. A server that is gone has stopped its writer already.
-    pub async fn finish(self) -> Result<WriteLedger> {
+    pub async fn finish(mut self) -> Result<WriteLedger> {
         self.shared.stop.store(true, Ordering::Release);
         let mut ledger = WriteLedger::default();
-        for writer in self.writers {
-            ledger.writes.extend(writer.await.context("stopping the workload")?);
+        while let Some(written) = self.writers.join_next().await {
+            ledger.writes.extend(written.context("stopping the workload")?);
         }
         Ok(ledger)
     }
