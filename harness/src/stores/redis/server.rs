@@ -11,7 +11,9 @@ use super::client::RedisClient;
 use super::version::RedisVersion;
 use crate::error::{Context as _, Error, Result};
 use crate::secret::Secret;
-use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
+use crate::substrate::{
+    Command, Endpoint, Io, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software, Substrate,
+};
 use crate::wait;
 
 /// The port inside the node.
@@ -34,11 +36,6 @@ const OURS: [&str; 11] = [
     "include",
     "aclfile",
 ];
-/// Under which names distributions keep the server. The checker *is* the server: which of the two it is it
-/// tells by the name it is started under. Packages with tools alone bring just that one.
-const PROGRAMS: [(&str, bool); 4] =
-    [("redis-server", false), ("valkey-server", false), ("redis-check-rdb", true), ("valkey-check-rdb", true)];
-
 /// A Redis or Valkey server: its node, its program, its password.
 #[derive(Clone)]
 pub struct RedisServer {
@@ -238,7 +235,7 @@ impl RedisServer {
 /// The program of the server, under a name that makes it one.
 async fn find_program(node: &dyn Node) -> Result<String> {
     let mut missing = None;
-    for (name, is_checker) in PROGRAMS {
+    for RedisProgram { name, is_checker } in REDIS_PROGRAMS {
         match node.find_program(name).await {
             Ok(path) if is_checker => {
                 let own = format!("{}/redis-server", node.dir());
