@@ -4,7 +4,7 @@ CARGO ?= cargo
 IMAGE ?= comeback-servers:bookworm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test lint fmt image clean-machine
+.PHONY: help setup drill test soak bench lint fmt image clean-machine
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,16 @@ drill: ## restore a lost database on throw-away servers, and prove what came bac
 
 test: ## set-up, format, lints and every test
 	@scripts/test
+
+soak: ## the random tests at full length: 500 recovery targets, 200 kills; about half an hour
+	@scripts/setup --require local
+	COMEBACK_HISTORIES=100 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
+		$(CARGO) test --release --package comeback --test integration -- --nocapture \
+		random_targets kills after_a_kill_under_load
+
+bench: ## speed against peers that are measured in the same run, on 1.2 GB; about half an hour
+	@scripts/setup --require local
+	$(CARGO) bench --package comeback
 
 lint: ## format and lints only
 	@scripts/lint

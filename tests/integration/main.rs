@@ -6,10 +6,12 @@
 mod archive;
 mod cli;
 mod dumps;
+mod kills;
 mod lab;
 mod ledger;
 mod pitr;
 mod postgres;
+mod random_targets;
 mod redis;
 mod repository;
 mod require;

@@ -20,6 +20,7 @@ pub async fn damage_repository(repository: &dyn Repository, damage: Damage, seed
             Ok(Injury { subject: newest.clone(), key: None })
         }
         Damage::BackupBitFlipped => flip_bit(repository, newest, seed).await,
+        Damage::BaseFileChanged => super::base::change_file(repository, newest, seed).await,
         Damage::ExportTruncated => super::dump::truncate(repository, newest, seed).await,
         Damage::TableCut => super::dump::cut_table(repository, newest, seed).await,
         Damage::RolesMissing => super::dump::remove_roles(repository, newest).await,

@@ -3,15 +3,18 @@
 //! A damage is injected on purpose, so that a judge can be seen to notice it: a check that cannot fail is
 //! worth nothing.
 
+mod archive;
 mod backup;
+mod base;
 mod dump;
 mod postgres;
 mod redis;
 mod region;
 
+pub use archive::damage_archive;
 pub use backup::damage_repository;
-pub use postgres::{damage_server, damage_writes};
 pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
+pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;
 
 /// A named damage.
@@ -53,12 +56,25 @@ pub enum Damage {
     WriteResurrected,
     /// One row of a transaction of several is gone.
     WriteTorn,
+    /// An index lacks a row of its table: queries that use it do not see the row.
+    IndexEntryGone,
+    /// A table claims that all of its rows are frozen, and one is not: it will vanish when transaction numbers
+    /// begin anew.
+    FreezeLimitWrong,
+    /// One byte of a page on disk is another, where no row lies.
+    PageFlipped,
     /// The server logs a warning.
     LogWarning,
     /// An older backup stands under the name of the newest.
     StaleBackup,
     /// One bit of a backup's file is flipped.
     BackupBitFlipped,
+    /// One bit of a data file is flipped inside a base backup whose manifest says that it has to be so.
+    BaseFileChanged,
+    /// A segment of the log is missing in the archive.
+    SegmentGone,
+    /// One bit of a segment of the log is flipped in the archive.
+    SegmentFlipped,
     /// An export ends in its middle, and its manifest says that it has to be so.
     ExportTruncated,
     /// An export lacks rows of one table, and its manifest says that it has to be so.
@@ -102,6 +118,8 @@ pub enum Damage {
 pub enum DamageStage {
     /// Into the repository, between the backup and the restore.
     Repository,
+    /// Into the archive of the log, between the disaster and the restore.
+    Archive,
     /// Into the restored server, before the judges look.
     Restored,
     /// Into what the workload wrote to the restored server, which takes its ledger.
@@ -119,11 +137,27 @@ pub struct Injury {
 
 impl Damage {
     /// Every damage.
-    pub const ALL: [Self; 39] = [
-        Self::WriteLost,
-        Self::WritePhantom,
-        Self::WriteResurrected,
-        Self::WriteTorn,
+    pub fn all() -> impl Iterator<Item = Self> {
+        let groups = [
+            Self::TO_WRITES,
+            Self::TO_A_CLUSTER,
+            Self::TO_THE_CHOICE,
+            Self::TO_ANY_BACKUP,
+            Self::TO_A_BASE_BACKUP,
+            Self::TO_THE_ARCHIVE,
+            Self::TO_AN_EXPORT,
+            Self::TO_A_KEYSPACE,
+            Self::TO_A_SNAPSHOT,
+        ];
+        groups.into_iter().flatten().copied()
+    }
+
+    /// Those to what a workload wrote, for the judge of its ledger.
+    pub const TO_WRITES: &[Self] =
+        &[Self::WriteLost, Self::WritePhantom, Self::WriteResurrected, Self::WriteTorn];
+
+    /// Those to a restored cluster, whatever it was restored from.
+    pub const TO_A_CLUSTER: &[Self] = &[
         Self::RowGone,
         Self::RowTwice,
         Self::ByteChanged,
@@ -138,12 +172,35 @@ impl Damage {
         Self::SequenceBack,
         Self::LargeObjectGone,
         Self::OrphanRow,
+        Self::IndexEntryGone,
+        Self::FreezeLimitWrong,
+        Self::PageFlipped,
         Self::LogWarning,
-        Self::StaleBackup,
-        Self::BackupBitFlipped,
-        Self::ExportTruncated,
-        Self::TableCut,
-        Self::RolesMissing,
+    ];
+
+    /// That to which backup is the newest.
+    pub const TO_THE_CHOICE: &[Self] = &[Self::StaleBackup];
+
+    /// That to the bytes of any kind of backup.
+    pub const TO_ANY_BACKUP: &[Self] = &[Self::BackupBitFlipped];
+
+    /// That to what a base backup was made of.
+    pub const TO_A_BASE_BACKUP: &[Self] = &[Self::BaseFileChanged];
+
+    /// Those to the archive of the log.
+    pub const TO_THE_ARCHIVE: &[Self] = &[Self::SegmentGone, Self::SegmentFlipped];
+
+    /// Those to what a logical export was made of.
+    pub const TO_AN_EXPORT: &[Self] = &[Self::ExportTruncated, Self::TableCut, Self::RolesMissing];
+
+    /// That to the log of any restored server.
+    pub const TO_A_LOG: &[Self] = &[Self::LogWarning];
+
+    /// Those to what an application wrote to a key-value store, for the judge of its ledger.
+    pub const TO_KEY_WRITES: &[Self] = &[Self::WriteLost, Self::WritePhantom];
+
+    /// Those to what a Redis server holds.
+    pub const TO_A_KEYSPACE: &[Self] = &[
         Self::KeyGone,
         Self::KeyAdded,
         Self::ValueChanged,
@@ -156,45 +213,10 @@ impl Damage {
         Self::PendingGone,
         Self::FunctionGone,
         Self::UserGone,
-        Self::SnapshotEmpty,
-        Self::SnapshotStale,
-        Self::SnapshotTruncated,
     ];
 
-    /// Those of PostgreSQL come first, and those of logical exports last among them.
-    const OF_POSTGRES: &[Self] = Self::ALL.split_at(24).0;
-
-    /// Those that can be done to any kind of backup of PostgreSQL and what is restored from it: all but the last
-    /// three, which are of logical exports.
-    pub const OF_ANY_BACKUP: &[Self] = Self::OF_POSTGRES.split_at(Self::OF_POSTGRES.len() - 3).0;
-
-    /// Those that can be done to an export and what is restored from it: all but the first four, because an
-    /// export has no place in the log that the ledger could judge it by.
-    pub const OF_ANY_EXPORT: &[Self] = Self::OF_POSTGRES.split_at(4).1;
-
-    /// Those that can be done to a snapshot of Redis and what is restored from it.
-    pub const OF_ANY_SNAPSHOT: &[Self] = &[
-        Self::WriteLost,
-        Self::WritePhantom,
-        Self::LogWarning,
-        Self::StaleBackup,
-        Self::BackupBitFlipped,
-        Self::KeyGone,
-        Self::KeyAdded,
-        Self::ValueChanged,
-        Self::TypeChanged,
-        Self::ExpiryGone,
-        Self::ExpiryEarlier,
-        Self::ExpiryLater,
-        Self::DatabaseChanged,
-        Self::GroupGone,
-        Self::PendingGone,
-        Self::FunctionGone,
-        Self::UserGone,
-        Self::SnapshotEmpty,
-        Self::SnapshotStale,
-        Self::SnapshotTruncated,
-    ];
+    /// Those to what a snapshot of Redis was made of.
+    pub const TO_A_SNAPSHOT: &[Self] = &[Self::SnapshotEmpty, Self::SnapshotStale, Self::SnapshotTruncated];
 
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
@@ -217,6 +239,12 @@ impl Damage {
             Self::WritePhantom => "write-phantom",
             Self::WriteResurrected => "write-resurrected",
             Self::WriteTorn => "write-torn",
+            Self::IndexEntryGone => "index-entry-gone",
+            Self::FreezeLimitWrong => "freeze-limit-wrong",
+            Self::PageFlipped => "page-flipped",
+            Self::BaseFileChanged => "base-file-changed",
+            Self::SegmentGone => "segment-gone",
+            Self::SegmentFlipped => "segment-flipped",
             Self::LogWarning => "log-warning",
             Self::StaleBackup => "stale-backup",
             Self::BackupBitFlipped => "backup-bit-flipped",
@@ -246,12 +274,14 @@ impl Damage {
         match self {
             Self::StaleBackup
             | Self::BackupBitFlipped
+            | Self::BaseFileChanged
             | Self::ExportTruncated
             | Self::TableCut
             | Self::RolesMissing
             | Self::SnapshotEmpty
             | Self::SnapshotStale
             | Self::SnapshotTruncated => DamageStage::Repository,
+            Self::SegmentGone | Self::SegmentFlipped => DamageStage::Archive,
             Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
                 DamageStage::Writes
             }
@@ -260,12 +290,18 @@ impl Damage {
     }
 }
 
+/// A number below `count` for a seed.
+fn choose(seed: u64, count: usize) -> usize {
+    let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
+    usize::try_from(spread % (count.max(1) as u64)).unwrap_or(0)
+}
+
 impl std::str::FromStr for Damage {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|damage| damage.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
+        Self::all().find(|damage| damage.name() == name).ok_or_else(|| {
+            let names = Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
             format!("there is no damage named `{name}`: there are {names}")
         })
     }

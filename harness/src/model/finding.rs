@@ -50,6 +50,12 @@ pub enum FindingCode {
     BackupDamaged,
     /// An export ends before its end.
     BackupTruncated,
+    /// A page on disk is not what its checksum says.
+    PageDamaged,
+    /// A row is stored in a way that the server itself calls corrupt.
+    TableCorrupt,
+    /// An index is out of order, or lacks a row of its table.
+    IndexCorrupt,
     /// The restore did not go through.
     RestoreFailed,
     /// The log does not lead to where replay was told to stop.
@@ -118,6 +124,9 @@ impl FindingCode {
             Self::BackupStale => "backup-stale",
             Self::BackupDamaged => "backup-damaged",
             Self::BackupTruncated => "backup-truncated",
+            Self::PageDamaged => "page-damaged",
+            Self::TableCorrupt => "table-corrupt",
+            Self::IndexCorrupt => "index-corrupt",
             Self::RestoreFailed => "restore-failed",
             Self::TargetNotReached => "target-not-reached",
             Self::ArchiveGap => "archive-gap",

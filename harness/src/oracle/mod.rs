@@ -16,6 +16,7 @@ mod ledger;
 mod logical;
 mod majors;
 mod objective;
+mod physical;
 mod redis_log;
 mod server_log;
 
@@ -37,6 +38,7 @@ pub use keyspace::{KeyCounts, KeyspaceOracle};
 pub use ledger::{LedgerOracle, measure_loss};
 pub use logical::LogicalCatalogue;
 pub use objective::{LossObjective, TimeObjective};
+pub use physical::{PageChecksums, StructureOracle, UnpackedFiles};
 pub use redis_log::RedisLogOracle;
 pub use server_log::ServerLogOracle;
 

@@ -58,6 +58,9 @@ pub trait Repository: Send + Sync {
     /// same file again is no error.
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()>;
 
+    /// Removes a file of a log archive. An unknown one is an error.
+    async fn remove_log(&self, cluster: &str, name: &str) -> Result<()>;
+
     /// Reads a file of a log archive.
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader>;
 }

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 
@@ -11,7 +12,9 @@ use super::{Application, ScenarioSpec};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::evidence::{BackupSummary, EventBody, Journal, Loss};
-use crate::fault::{Damage, DamageStage, damage_repository, damage_server, damage_writes};
+use crate::fault::{
+    Damage, DamageStage, Injury, damage_archive, damage_repository, damage_server, damage_writes,
+};
 use crate::model::ledger::Expectation;
 use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Objective, Phase, Verdict};
 use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Oracle, TimeObjective};
@@ -34,6 +37,7 @@ pub struct Drill {
     pub(super) seed: u64,
     pub(super) scale: String,
     pub(super) damage: Option<Damage>,
+    pub(super) is_injected: AtomicBool,
     pub(super) queries: Vec<IntegrityQuery>,
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Option<Objective>,
@@ -167,7 +171,7 @@ impl Drill {
     pub async fn damage_backups(&self, repository: &dyn Repository) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Repository) {
             let injury = damage_repository(repository, damage, self.seed).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
     }
@@ -176,7 +180,7 @@ impl Drill {
     pub async fn damage_restored(&self, server: &PostgresServer, database: &str) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Restored) {
             let injury = damage_server(server, database, damage, self.seed).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
     }
@@ -191,9 +195,33 @@ impl Drill {
     ) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Writes) {
             let injury = damage_writes(server, database, damage, self.seed, ledger, expectation).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
+    }
+
+    /// Damages a segment of the archive of the log, if the run was asked for such a damage.
+    pub async fn damage_archive(&self, archive: &LogArchive, segment: &str) -> Result<()> {
+        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Archive) {
+            let injury = damage_archive(archive, segment, damage, self.seed).await?;
+            self.injected(damage, &injury);
+        }
+        Ok(())
+    }
+
+    pub(super) fn injected(&self, damage: Damage, injury: &Injury) {
+        self.is_injected.store(true, Ordering::Relaxed);
+        self.note(format!("injected {damage}: {injury}"));
+    }
+
+    /// That a damage was asked for and never injected: nothing was shown by the judges' silence.
+    pub(super) fn ensure_damaged(&self) -> Result<()> {
+        match self.damage {
+            Some(damage) if !self.is_injected.load(Ordering::Relaxed) => Err(Error::could_not_verify(
+                format!("{damage} was asked for, and the drill ended without having injected it"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
@@ -209,8 +237,19 @@ impl Drill {
         tokio::fs::write(folder.join(name), content).await.context(format_args!("saving {name}"))
     }
 
+    /// Lets a judge look whose no ends the drill: to go on would waste time on what cannot be right.
+    pub async fn insist(&mut self, oracle: &dyn Oracle) -> Result<()> {
+        match self.judge(oracle).await {
+            Verdict::Failed => Err(Error::failed(format!(
+                "the restore was given up, because the judge {} said no",
+                oracle.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// Lets a judge look, and records what it says. A judge that fails or panics could not verify.
-    pub async fn judge(&mut self, oracle: &dyn Oracle) {
+    pub async fn judge(&mut self, oracle: &dyn Oracle) -> Verdict {
         let watch = Stopwatch::start();
         let judged = AssertUnwindSafe(oracle.judge()).catch_unwind().await;
         let (verdict, summary, findings, hints) = match judged {
@@ -233,6 +272,7 @@ impl Drill {
             hints,
             elapsed_ms: watch.elapsed_ms(),
         });
+        verdict
     }
 
     /// Judges the time to recovery by the runbook.

@@ -25,7 +25,7 @@ impl Drill {
     pub async fn damage_keyspace(&self, server: &RedisAddress) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Restored) {
             let injury = damage_keyspace(server, damage, self.seed).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
     }
@@ -39,7 +39,7 @@ impl Drill {
     ) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Writes) {
             let injury = damage_key_writes(server, damage, self.seed, ledger, observed).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
     }

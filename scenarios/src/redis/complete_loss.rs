@@ -29,7 +29,14 @@ impl Scenario for CompleteLoss {
             title: "a lost Redis server comes back from its newest snapshot",
             section: "Redis / Complete loss",
             suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: Damage::OF_ANY_SNAPSHOT,
+            damages: &[
+                Damage::TO_A_KEYSPACE,
+                Damage::TO_KEY_WRITES,
+                Damage::TO_A_LOG,
+                Damage::TO_THE_CHOICE,
+                Damage::TO_ANY_BACKUP,
+                Damage::TO_A_SNAPSHOT,
+            ],
         }
     }
 

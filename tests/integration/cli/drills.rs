@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Place, docker_is_here, files_below, local_is_here, redis_is_here, text};
 
 const RUN: [&str; 5] = ["run", "postgres/full-restore", "--scale", "ci", "--substrate"];
+const RUN_POINT_IN_TIME: [&str; 5] = ["run", "postgres/point-in-time", "--scale", "ci", "--substrate"];
 const RUN_CROSS_REGION: [&str; 5] = ["run", "postgres/cross-region", "--scale", "ci", "--substrate"];
 const RUN_COMPLETE_LOSS: [&str; 5] = ["run", "redis/complete-loss", "--scale", "ci", "--substrate"];
 const RUN_CACHE_CORRUPTION: [&str; 5] = ["run", "redis/cache-corruption", "--scale", "ci", "--substrate"];
@@ -165,9 +166,16 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::WritePhantom => ("ledger", "write-phantom"),
         Damage::WriteResurrected => ("ledger", "write-resurrected"),
         Damage::WriteTorn => ("ledger", "write-torn"),
+        Damage::IndexEntryGone => ("structure", "index-corrupt"),
+        Damage::FreezeLimitWrong => ("structure", "table-corrupt"),
+        Damage::PageFlipped => ("page-checksums", "page-damaged"),
+        Damage::BaseFileChanged => ("unpacked-files", "backup-damaged"),
+        Damage::SegmentGone => ("restore", "archive-gap"),
         Damage::LogWarning => ("server-log", "server-log"),
         Damage::StaleBackup => ("newest-backup", "backup-stale"),
-        Damage::BackupBitFlipped | Damage::RolesMissing => ("restore", "backup-damaged"),
+        Damage::SegmentFlipped | Damage::BackupBitFlipped | Damage::RolesMissing => {
+            ("restore", "backup-damaged")
+        }
         Damage::ExportTruncated => ("restore", "backup-truncated"),
         Damage::TableCut => ("row-counts", "row-count"),
         Damage::KeyGone => ("fingerprint", "key-missing"),
@@ -188,9 +196,25 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
 }
 
 #[test]
-fn every_damage_fails_for_its_own_reason_and_names_what_it_hit() {
+fn every_damage_to_a_cluster_fails_for_its_own_reason_and_names_what_it_hit() {
     if local_is_here() {
-        noticed_and_named(&RUN, Damage::OF_ANY_BACKUP);
+        noticed_and_named(&RUN, Damage::TO_A_CLUSTER);
+    }
+}
+
+#[test]
+fn every_damage_to_a_base_backup_and_to_writes_fails_for_its_own_reason_and_names_what_it_hit() {
+    if local_is_here() {
+        let groups =
+            [Damage::TO_WRITES, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP, Damage::TO_A_BASE_BACKUP];
+        noticed_and_named(&RUN, &groups.concat());
+    }
+}
+
+#[test]
+fn every_damage_to_the_archive_fails_for_its_own_reason_and_names_what_it_hit() {
+    if local_is_here() {
+        noticed_and_named(&RUN_POINT_IN_TIME, Damage::TO_THE_ARCHIVE);
     }
 }
 
@@ -218,7 +242,15 @@ fn every_damage_to_an_export_fails_for_its_own_reason_and_names_what_it_hit() {
 #[test]
 fn every_damage_to_a_snapshot_fails_for_its_own_reason_and_names_what_it_hit() {
     if redis_is_here() {
-        noticed_and_named(&RUN_COMPLETE_LOSS, Damage::OF_ANY_SNAPSHOT);
+        let damages = [
+            Damage::TO_A_KEYSPACE,
+            Damage::TO_KEY_WRITES,
+            Damage::TO_A_LOG,
+            Damage::TO_THE_CHOICE,
+            Damage::TO_ANY_BACKUP,
+            Damage::TO_A_SNAPSHOT,
+        ];
+        noticed_and_named(&RUN_COMPLETE_LOSS, &damages.concat());
     }
 }
 
