@@ -10,7 +10,9 @@ use comeback_harness::fault::Damage;
 use comeback_harness::runner::Suite;
 use comeback_harness::substrate::SubstrateChoice;
 
-pub(crate) use backups::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs};
+pub(crate) use backups::{
+    BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -71,13 +71,17 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
     let manifest = super::snapshot_named(&repository, &args.id).await?;
     let out = &args.out;
     if out.exists() {
-        return Err(Error::usage(format!("{} exists already", out.display())).hint("name another file with --out"));
+        return Err(
+            Error::usage(format!("{} exists already", out.display())).hint("name another file with --out")
+        );
     }
-    let complain = |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", out.display()));
+    let complain =
+        |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", out.display()));
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Nothing stands under the name that was asked for before it is proven whole.
     let unfinished = tempfile::Builder::new().prefix(".comeback-").tempfile_in(folder);
-    let unfinished = unfinished.map_err(|error| complain(error).into_kind(comeback_harness::ErrorKind::Usage))?;
+    let unfinished =
+        unfinished.map_err(|error| complain(error).into_kind(comeback_harness::ErrorKind::Usage))?;
     let mut file = tokio::fs::File::from_std(unfinished.as_file().try_clone().map_err(complain)?);
     let summary = copy_snapshot(&repository, &manifest, &mut file).await?;
     file.sync_all().await.map_err(complain)?;

@@ -112,8 +112,9 @@ fn local_lines(probe: &LocalProbe) -> (Vec<Line>, bool) {
         }));
     }
     // A drill of PostgreSQL needs no Redis.
-    let usable =
-        probe.folder.is_ok() && probe.user.is_ok() && probe.programs.iter().all(|program| program.path.is_ok());
+    let usable = probe.folder.is_ok()
+        && probe.user.is_ok()
+        && probe.programs.iter().all(|program| program.path.is_ok());
     (lines, usable)
 }
 

@@ -61,8 +61,9 @@ const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
 fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress> {
     let password = match password_file {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Error::usage(format!("reading the password from {}: {error}", path.display())))?;
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::usage(format!("reading the password from {}: {error}", path.display()))
+            })?;
             Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }
         None => std::env::var(PASSWORD_VARIABLE).ok(),
@@ -72,7 +73,11 @@ fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress
 }
 
 /// The repository that the user named. Only where backups are written may it be made.
-async fn open_repository(named: Option<&PathBuf>, config: &Config, may_make: bool) -> Result<LocalRepository> {
+async fn open_repository(
+    named: Option<&PathBuf>,
+    config: &Config,
+    may_make: bool,
+) -> Result<LocalRepository> {
     let folder = named.or(config.repository.dir.as_ref()).ok_or_else(|| {
         Error::usage("no repository was named")
             .hint("name its folder with --repository DIR, or as `dir` under [repository] in comeback.toml")

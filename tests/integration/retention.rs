@@ -18,8 +18,7 @@ async fn take(repository: &LocalRepository, day: i64) -> String {
     let id = format!("{:04}-dump", day);
     let mut backup = BackupWriter::new(repository.begin(&id).await.unwrap());
     backup.write("file", id.as_bytes()).await.unwrap();
-    let export =
-        DumpExport { format: DumpFormat::Plain, database: "roadtrip".to_owned(), major: 15 };
+    let export = DumpExport { format: DumpFormat::Plain, database: "roadtrip".to_owned(), major: 15 };
     let manifest = Manifest {
         manifest_version: MANIFEST_VERSION,
         id: id.clone(),

@@ -11,9 +11,9 @@ mod postgres;
 mod redis;
 mod region;
 
+pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use archive::damage_archive;
 pub use backup::damage_repository;
-pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;
 

@@ -96,7 +96,9 @@ async fn damage_key(client: &RedisClient, damage: Damage, seed: u64) -> Result<S
         }
         Damage::ExpiryEarlier => {
             let victim = pick(&expires)?;
-            client.ask::<u64>(cmd("PEXPIRE").arg(&victim.key).arg(victim.expires_in_ms - SOON_MS / 2)).await?;
+            client
+                .ask::<u64>(cmd("PEXPIRE").arg(&victim.key).arg(victim.expires_in_ms - SOON_MS / 2))
+                .await?;
             victim
         }
         Damage::ExpiryLater => {

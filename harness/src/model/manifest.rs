@@ -99,7 +99,9 @@ impl Content {
     pub fn cluster(&self) -> Result<&ClusterContent> {
         match self {
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => Ok(cluster),
-            Self::RedisSnapshot { .. } => Err(Error::usage("a snapshot of Redis holds no PostgreSQL cluster")),
+            Self::RedisSnapshot { .. } => {
+                Err(Error::usage("a snapshot of Redis holds no PostgreSQL cluster"))
+            }
         }
     }
 

@@ -110,7 +110,10 @@ impl WriteLedger {
     }
 
     /// The acknowledged writes that are not there, whether the snapshot is to blame or the restore.
-    pub fn missing<'a>(&'a self, observed: &'a ObservedWrites) -> impl Iterator<Item = (WriteName, Acknowledged)> + 'a {
+    pub fn missing<'a>(
+        &'a self,
+        observed: &'a ObservedWrites,
+    ) -> impl Iterator<Item = (WriteName, Acknowledged)> + 'a {
         self.acknowledged().filter(|(name, _)| !observed.present.contains(name))
     }
 }

@@ -31,15 +31,25 @@ impl Oracle for ContinuityOracle<'_> {
         if *empty > 0 {
             let actual = format!("an empty server, {empty} times in {looks} looks");
             findings.push(
-                Finding::new(FindingCode::EmptyServed, "live server", "the old state, the new state or an error", actual)
-                    .remedy("an application that finds nothing computes everything again, all at once"),
+                Finding::new(
+                    FindingCode::EmptyServed,
+                    "live server",
+                    "the old state, the new state or an error",
+                    actual,
+                )
+                .remedy("an application that finds nothing computes everything again, all at once"),
             );
         }
         if *back > 0 {
             let actual = format!("the old state again, {back} times");
             findings.push(
-                Finding::new(FindingCode::ContentDiffers, "live server", "the new state once it was seen", actual)
-                    .remedy("find out who else writes the damaged values"),
+                Finding::new(
+                    FindingCode::ContentDiffers,
+                    "live server",
+                    "the new state once it was seen",
+                    actual,
+                )
+                .remedy("find out who else writes the damaged values"),
             );
         }
         let switch_ms = switch_ms.unwrap_or(0);

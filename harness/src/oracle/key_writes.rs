@@ -28,8 +28,10 @@ impl Oracle for KeyWritesOracle<'_> {
         let (least, most) = self.ledger.bounds(self.fork);
         let total = self.ledger.acknowledged().count();
         if least == 0 || most == u64::MAX {
-            return Err(Error::could_not_verify("the ledger holds no write from before, or none from after the snapshot")
-                .hint("let the workload write for longer"));
+            return Err(Error::could_not_verify(
+                "the ledger holds no write from before, or none from after the snapshot",
+            )
+            .hint("let the workload write for longer"));
         }
         let differences = self.ledger.compare(self.fork, self.observed);
         Ok(Opinion {

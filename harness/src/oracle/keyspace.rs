@@ -12,7 +12,8 @@ use crate::stores::redis::{RedisAddress, RedisClient, fingerprint_server};
 
 /// How many keys are told one by one.
 const NAMED: usize = 50;
-const REMEDY: &str = "do not switch the application to this server: restore again, from an older backup if need be";
+const REMEDY: &str =
+    "do not switch the application to this server: restore again, from an older backup if need be";
 
 /// Compares what a server holds with what was recorded when the backup was taken. A key whose expiry has passed
 /// since then is expected to be gone.
@@ -67,7 +68,8 @@ fn judge_comparison(recorded: &KeyspaceFingerprint, comparison: &KeyspaceCompari
 
 fn key_finding(difference: &KeyDifference) -> Finding {
     let KeyDifference { database, key, kind, change } = difference;
-    let expiry = |at: Option<u64>| at.map_or("no expiry".to_owned(), |at| format!("expiry at {}", instant(at)));
+    let expiry =
+        |at: Option<u64>| at.map_or("no expiry".to_owned(), |at| format!("expiry at {}", instant(at)));
     let (code, expected, actual) = match change {
         KeyChange::Lost => (FindingCode::KeyMissing, format!("a {kind}"), "nothing".to_owned()),
         KeyChange::Extra => (FindingCode::KeyExtra, "nothing".to_owned(), format!("a {kind}")),
@@ -91,9 +93,11 @@ fn key_finding(difference: &KeyDifference) -> Finding {
         KeyChange::ExpiryLengthened { expected_ms, actual_ms } => {
             (FindingCode::ExpiryLengthened, expiry(Some(*expected_ms)), expiry(Some(*actual_ms)))
         }
-        KeyChange::WrongDatabase { actual } => {
-            (FindingCode::KeyMoved, format!("a {kind} in database {database}"), format!("in database {actual}"))
-        }
+        KeyChange::WrongDatabase { actual } => (
+            FindingCode::KeyMoved,
+            format!("a {kind} in database {database}"),
+            format!("in database {actual}"),
+        ),
     };
     Finding::new(code, format!("database {database}"), expected, actual).key(format!("key={key}"))
 }
@@ -141,7 +145,8 @@ impl Oracle for KeyCounts<'_> {
 
     async fn judge(&self) -> Result<Opinion> {
         let found = RedisClient::connect(self.server, 0).await?.key_counts().await?;
-        let numbers = self.recorded.databases.keys().chain(found.keys()).collect::<std::collections::BTreeSet<_>>();
+        let numbers =
+            self.recorded.databases.keys().chain(found.keys()).collect::<std::collections::BTreeSet<_>>();
         let findings = numbers.into_iter().filter_map(|number| {
             let recorded = self.recorded.databases.get(number);
             let most = recorded.map_or(0, |database| database.keys);
@@ -150,11 +155,19 @@ impl Oracle for KeyCounts<'_> {
             let keys = found.get(number).copied().unwrap_or(0);
             (!(least..=most).contains(&keys)).then(|| {
                 let expected = format!("{least} to {most} keys");
-                Finding::new(FindingCode::KeyCount, format!("database {number}"), expected, format!("{keys} keys"))
-                    .remedy(REMEDY)
+                Finding::new(
+                    FindingCode::KeyCount,
+                    format!("database {number}"),
+                    expected,
+                    format!("{keys} keys"),
+                )
+                .remedy(REMEDY)
             })
         });
         let total: u64 = found.values().sum();
-        Ok(Opinion { summary: format!("{total} keys of {} recorded", self.recorded.keys()), findings: findings.collect() })
+        Ok(Opinion {
+            summary: format!("{total} keys of {} recorded", self.recorded.keys()),
+            findings: findings.collect(),
+        })
     }
 }

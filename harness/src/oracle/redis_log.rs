@@ -58,7 +58,8 @@ fn judge_log(log: &str) -> Result<Opinion> {
     }
     // `pid:role date time mark text`; the mark of a warning is `#`.
     let complaints = log.lines().filter(|line| {
-        line.split_whitespace().nth(5) == Some("#") && !EXPLAINED.iter().any(|explained| line.contains(explained))
+        line.split_whitespace().nth(5) == Some("#")
+            && !EXPLAINED.iter().any(|explained| line.contains(explained))
     });
     let findings = complaints.map(|line| {
         Finding::new(FindingCode::ServerLog, "restored server", "no warning", line)

@@ -27,7 +27,8 @@ pub async fn prune(
     now: Timestamp,
     keep: Duration,
 ) -> Result<Pruned> {
-    let limit = now.checked_sub(keep).map_err(|error| Error::usage(format!("keeping backups so long: {error}")))?;
+    let limit =
+        now.checked_sub(keep).map_err(|error| Error::usage(format!("keeping backups so long: {error}")))?;
     let (mut pruned, mut good, mut old) = (Pruned::default(), None, Vec::new());
     for id in repository.list().await? {
         let manifest = match repository.manifest(&id).await {
@@ -49,8 +50,11 @@ pub async fn prune(
         return Ok(pruned);
     }
     let Some(good) = good else {
-        return Err(Error::failed(format!("no backup in {} is good, so none is removed", repository.location()))
-            .hint("take a new one at once"));
+        return Err(Error::failed(format!(
+            "no backup in {} is good, so none is removed",
+            repository.location()
+        ))
+        .hint("take a new one at once"));
     };
     for id in old {
         if id == good {

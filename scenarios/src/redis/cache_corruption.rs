@@ -58,7 +58,8 @@ impl Scenario for CacheCorruption {
         let (snapshot, recorded) = newest.manifest.content.keyspace()?;
         drill.damage_repository().await?;
 
-        drill.step(Phase::Disaster, "overwrite values, change types, make expiries permanent, add stray keys");
+        drill
+            .step(Phase::Disaster, "overwrite values, change types, make expiries permanent, add stray keys");
         let corruption = corrupt_keyspace(&address, GENERATION.0, drill.seed()).await?;
         drill.note(corruption.to_string());
         drill.declare_disaster();
@@ -94,7 +95,10 @@ impl Scenario for CacheCorruption {
         drill.judge(&KeyCounts { server: &address, recorded }).await;
         drill.recovered();
 
-        drill.step(Phase::Judge, "prove that every key came back, that nothing else is there, and what clients saw");
+        drill.step(
+            Phase::Judge,
+            "prove that every key came back, that nothing else is there, and what clients saw",
+        );
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
         drill.judge(&KeyspaceOracle { server: &address, recorded }).await;
         drill.judge(&ContinuityOracle { seen: &seen }).await;

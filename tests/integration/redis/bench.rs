@@ -13,9 +13,7 @@ use comeback_harness::stores::redis::{
     Loaded, RedisAddress, RedisServer, RestoreSettings, copy_snapshot, fetch_snapshot, load_commands,
     open_restored, take_snapshot,
 };
-use comeback_harness::substrate::{
-    DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate,
-};
+use comeback_harness::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
 use redis::{FromRedisValue, cmd};
 use tokio::io::AsyncReadExt as _;
 
@@ -79,7 +77,11 @@ impl Bench {
         RedisServer::create(&*self.substrate, name, &self.password).await.unwrap()
     }
 
-    pub(super) async fn fetch(&self, server: &RedisServer, manifest: &Manifest) -> Result<(), RestoreFailure> {
+    pub(super) async fn fetch(
+        &self,
+        server: &RedisServer,
+        manifest: &Manifest,
+    ) -> Result<(), RestoreFailure> {
         fetch_snapshot(server, &*self.repository, manifest).await.map(drop)
     }
 

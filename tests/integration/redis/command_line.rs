@@ -62,7 +62,10 @@ async fn bad_input_is_refused_before_anything_is_started() {
     ] {
         let (code, stdout, wrong) = comeback(&bench, &repository, args);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}: {wrong}");
-        assert!(wrong.contains(told) && wrong.contains("hint: ") && !wrong.contains("hunter2"), "{args:?}: {wrong}");
+        assert!(
+            wrong.contains(told) && wrong.contains("hint: ") && !wrong.contains("hunter2"),
+            "{args:?}: {wrong}"
+        );
     }
     let (code, _, wrong) = comeback(&bench, &repository, &["backup", "list"]);
     assert!(code == Some(3) && wrong.contains("no backup was found"), "{wrong}");

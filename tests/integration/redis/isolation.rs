@@ -13,7 +13,9 @@ async fn a_restored_server_follows_nobody_and_listens_on_no_address() {
     let manifest = bench.snapshot().await;
     let (restored, _) = bench.restore("restored", &manifest, &RestoreSettings::default()).await.unwrap();
     let client = restored.connect(0).await.unwrap();
-    for (name, value) in [("port", "0"), ("tls-port", "0"), ("replicaof", ""), ("save", ""), ("appendonly", "no")] {
+    for (name, value) in
+        [("port", "0"), ("tls-port", "0"), ("replicaof", ""), ("save", ""), ("appendonly", "no")]
+    {
         assert_eq!(client.setting(name).await.unwrap().as_deref(), Some(value), "{name}");
     }
     let replication = client.info("replication").await.unwrap();

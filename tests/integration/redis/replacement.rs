@@ -6,7 +6,10 @@ use redis::cmd;
 use super::bench::{Bench, ask, differences};
 
 /// A proven server, and a live one with other content.
-async fn prepare(bench: &Bench, settings: &[(&str, &str)]) -> (comeback_harness::model::Manifest, RedisServer, RedisServer) {
+async fn prepare(
+    bench: &Bench,
+    settings: &[(&str, &str)],
+) -> (comeback_harness::model::Manifest, RedisServer, RedisServer) {
     let manifest = bench.snapshot().await;
     let (proof, _) = bench.restore("proof", &manifest, &RestoreSettings::default()).await.unwrap();
     let live = bench.node("live").await;

@@ -139,7 +139,10 @@ async fn a_limit_of_memory_below_the_data_evicts_nothing_in_silence() {
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert!(error.message().contains("maxmemory is 1048576"), "{error}");
     let (large, _) = bench.restore("large", &manifest, &settings(512)).await.unwrap();
-    assert_eq!(large.connect(0).await.unwrap().setting("maxmemory").await.unwrap().as_deref(), Some("536870912"));
+    assert_eq!(
+        large.connect(0).await.unwrap().setting("maxmemory").await.unwrap().as_deref(),
+        Some("536870912")
+    );
     assert_eq!(differences(&large.address(), &manifest).await, [""; 0]);
     bench.end().await;
 }

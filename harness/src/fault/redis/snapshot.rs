@@ -20,12 +20,17 @@ const HEADER_BYTES: usize = 9;
 /// Puts a valid file without a key in place of the snapshot.
 pub(in crate::fault) async fn empty_snapshot(repository: &dyn Repository, id: &str) -> Result<Injury> {
     let file = unpacked(repository, id).await?;
-    let header = file.get(..HEADER_BYTES).ok_or_else(|| Error::could_not_verify("the snapshot has no header"))?;
+    let header =
+        file.get(..HEADER_BYTES).ok_or_else(|| Error::could_not_verify("the snapshot has no header"))?;
     put(repository, id, &finish([header, &[END]].concat())).await
 }
 
 /// Puts the file of an older snapshot in place of the newest one's.
-pub(in crate::fault) async fn stale_snapshot(repository: &dyn Repository, id: &str, older: &str) -> Result<Injury> {
+pub(in crate::fault) async fn stale_snapshot(
+    repository: &dyn Repository,
+    id: &str,
+    older: &str,
+) -> Result<Injury> {
     let file = unpacked(repository, older).await?;
     put(repository, id, &file).await
 }

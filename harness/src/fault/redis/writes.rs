@@ -30,7 +30,9 @@ pub async fn damage_key_writes(
             client.ask::<()>(cmd("SET").arg(write_key(name)).arg(write_value(name))).await?;
             name
         }
-        other => return Err(Error::usage(format!("{other} is no damage to what an application wrote to Redis"))),
+        other => {
+            return Err(Error::usage(format!("{other} is no damage to what an application wrote to Redis")));
+        }
     };
     Ok(injury(&write_key(name)))
 }

@@ -29,7 +29,9 @@ pub struct KeyspaceFingerprint {
 
 /// Reads the numbers of the databases, which are text in JSON. Serde reads them as numbers by itself, but not
 /// inside an enum that is told by a tag, as the content of a manifest is.
-fn by_number<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u32, DatabaseFingerprint>, D::Error> {
+fn by_number<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<u32, DatabaseFingerprint>, D::Error> {
     let by_text = BTreeMap::<String, DatabaseFingerprint>::deserialize(from)?;
     let numbered = by_text.into_iter().map(|(number, content)| match number.parse() {
         Ok(number) => Ok((number, content)),

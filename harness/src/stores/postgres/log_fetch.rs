@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::RestoreFailure;
 use super::log_page::reach;
 use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
-use super::RestoreFailure;
 use super::restore::{position_of, wal_dir};
 use super::server::PostgresServer;
 use crate::error::{Error, Result};

@@ -5,10 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _};
 
+use super::RestoreFailure;
 use super::log_fetch::FetchedLog;
 use super::recovery_log::{explain_stop, read_since_start, stopped_where};
 use super::recovery_settings::{copied_settings, target_settings};
-use super::RestoreFailure;
 use super::restore::position_of;
 use super::server::PostgresServer;
 use crate::error::{Context as _, Error, Result};

@@ -32,7 +32,11 @@ impl RedisAddress {
 
     /// A server that listens on a port.
     pub(super) fn tcp(host: &str, port: u16, password: &Secret) -> Self {
-        Self { place: Place::Tcp { host: host.to_owned(), port }, username: None, password: Some(password.clone()) }
+        Self {
+            place: Place::Tcp { host: host.to_owned(), port },
+            username: None,
+            password: Some(password.clone()),
+        }
     }
 
     /// Reads `redis://[user@]host[:port]` or `unix:///path/to/socket`.
@@ -57,10 +61,12 @@ impl RedisAddress {
     }
 
     fn parse_tcp(rest: &str) -> Result<Self> {
-        let (login, place) = rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
+        let (login, place) =
+            rest.rsplit_once('@').map_or((None, rest), |(login, place)| (Some(login), place));
         if login.is_some_and(|login| login.contains(':')) {
-            return Err(Error::usage("an address on the command line must not hold a password")
-                .hint("put it into the environment variable REDISCLI_AUTH, or into a file: --password-file FILE"));
+            return Err(Error::usage("an address on the command line must not hold a password").hint(
+                "put it into the environment variable REDISCLI_AUTH, or into a file: --password-file FILE",
+            ));
         }
         let place = place.strip_suffix('/').unwrap_or(place);
         if place.contains(['/', '?', '#']) {
@@ -135,7 +141,8 @@ fn split_port(place: &str) -> Option<(&str, u16)> {
 }
 
 fn unreadable() -> Error {
-    Error::usage("this is no address of a server").hint("write redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH")
+    Error::usage("this is no address of a server")
+        .hint("write redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH")
 }
 
 /// As it is read, and never with the password.
@@ -198,7 +205,8 @@ mod tests {
 
     #[test]
     fn a_password_is_not_printed() {
-        let address = RedisAddress::parse("redis://cache").unwrap().with_password(Some(Secret::given("hunter2")));
+        let address =
+            RedisAddress::parse("redis://cache").unwrap().with_password(Some(Secret::given("hunter2")));
         assert!(!format!("{address} {address:?}").contains("hunter2"));
     }
 }

@@ -58,7 +58,11 @@ pub(super) struct Listening<R> {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Listening<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let is_listening = ready!(self.feed.0.poll_reserve(cx)).is_ok();
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.source).poll_read(cx, buffer))?;

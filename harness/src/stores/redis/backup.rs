@@ -52,7 +52,8 @@ pub async fn take_snapshot(
     let asked_ms = timer.elapsed_ms();
     let mut stream = SnapshotStream::open(address).await?;
     let forked_ms = timer.elapsed_ms();
-    let taken_at = Timestamp::from_millisecond(client.now_ms().await?.cast_signed()).context("reading the server's clock")?;
+    let taken_at = Timestamp::from_millisecond(client.now_ms().await?.cast_signed())
+        .context("reading the server's clock")?;
     let mut backup = BackupWriter::new(repository.begin(&id).await?);
     let summary = copy(&mut stream, &mut backup).await?;
     let memory = client.info("memory").await?;

@@ -29,7 +29,8 @@ impl RedisClient {
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_LIMIT))
             .set_response_timeout(Some(ANSWER_LIMIT));
-        let connection = client.get_multiplexed_async_connection_with_config(&limits).await.context(&doing)?;
+        let connection =
+            client.get_multiplexed_async_connection_with_config(&limits).await.context(&doing)?;
         Ok(Self { connection, place: address.to_string() })
     }
 
@@ -93,7 +94,8 @@ pub struct Info(BTreeMap<String, String>);
 
 impl Info {
     fn parse(text: &str) -> Self {
-        let fields = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(':'));
+        let fields =
+            text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(':'));
         Self(fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect())
     }
 

@@ -64,7 +64,11 @@ impl Observer {
         let before = self.looks.load(Ordering::Acquire);
         wait::until("the client to look", LOOK_LIMIT, || async {
             // The one that was under way may have begun earlier.
-            if self.looks.load(Ordering::Acquire) > before + 1 { Ok(()) } else { Err("it has not".to_owned()) }
+            if self.looks.load(Ordering::Acquire) > before + 1 {
+                Ok(())
+            } else {
+                Err("it has not".to_owned())
+            }
         })
         .await
     }
@@ -86,7 +90,8 @@ struct Watch {
 
 impl Watch {
     async fn look(self, mut client: RedisClient, stop: Arc<AtomicBool>, looks: Arc<AtomicU64>) -> Seen {
-        let (mut seen, mut since_answer, mut since_old) = (Seen::default(), Stopwatch::start(), Stopwatch::start());
+        let (mut seen, mut since_answer, mut since_old) =
+            (Seen::default(), Stopwatch::start(), Stopwatch::start());
         let mut both = pipe();
         both.atomic().cmd("GET").arg(&self.key).cmd("DBSIZE");
         while !stop.load(Ordering::Acquire) {

@@ -62,8 +62,10 @@ async fn ensure_replaceable(from: &RedisClient, to: &RedisClient) -> Result<()> 
         return Err(Error::usage("the server to be replaced is a replica").hint("name its primary"));
     }
     if cluster.get("cluster_enabled") == Some("1") {
-        return Err(Error::usage("the server to be replaced is a node of a cluster, which has one database only")
-            .hint("restore onto a new server beside it, and switch the clients"));
+        return Err(Error::usage(
+            "the server to be replaced is a node of a cluster, which has one database only",
+        )
+        .hint("restore onto a new server beside it, and switch the clients"));
     }
     let (theirs, ours) = (version_of(&to.info("server").await?), version_of(&from.info("server").await?));
     if let (Some(theirs), Some(ours)) = (theirs, ours)
@@ -125,7 +127,8 @@ async fn choose_spares(
 async fn copy_all(source: &RedisAddress, target: &RedisAddress, spares: &BTreeMap<u32, u32>) -> Result<u64> {
     let mut keys = 0;
     for (database, spare) in spares {
-        let (from, to) = (RedisClient::connect(source, *database).await?, RedisClient::connect(target, *spare).await?);
+        let (from, to) =
+            (RedisClient::connect(source, *database).await?, RedisClient::connect(target, *spare).await?);
         let copied = copy_database(&from, &to).await?;
         let there: u64 = to.ask(&cmd("DBSIZE")).await?;
         // Whatever expired in between is missing; that more is there would be somebody else's writing.
@@ -166,7 +169,14 @@ async fn copy_keys(from: &RedisClient, to: &RedisClient, keys: &[Vec<u8>]) -> Re
         // A key that expired since the scan is gone, as it should be.
         let Some(value) = value else { continue };
         // A rehash while scanning shows a key twice.
-        restore.cmd("RESTORE").arg(key).arg(expires_at_ms.max(0)).arg(value).arg("REPLACE").arg("ABSTTL").ignore();
+        restore
+            .cmd("RESTORE")
+            .arg(key)
+            .arg(expires_at_ms.max(0))
+            .arg(value)
+            .arg("REPLACE")
+            .arg("ABSTTL")
+            .ignore();
         restored += 1;
     }
     to.ask_all::<()>("RESTORE", &restore).await?;
@@ -181,7 +191,9 @@ fn pairs(answers: Vec<Value>) -> Result<Vec<(i64, Option<Vec<u8>>)>> {
             (Value::Int(at), Value::BulkString(value)) => pairs.push((at, Some(value))),
             (_, Value::Nil) => pairs.push((-2, None)),
             (expiry, _) => {
-                return Err(Error::could_not_verify(format!("DUMP was answered with something else: {expiry:?}")));
+                return Err(Error::could_not_verify(format!(
+                    "DUMP was answered with something else: {expiry:?}"
+                )));
             }
         }
     }

@@ -64,9 +64,12 @@ pub async fn fetch_snapshot(
     }
     let found = server.list_data().await?;
     if let Some(in_the_way) = found.first() {
-        return Err(Error::usage(format!("there is `{in_the_way}` in the data directory of {}", server.node().name()))
-            .hint("restore into an empty one: an append-only file would win over the snapshot")
-            .into());
+        return Err(Error::usage(format!(
+            "there is `{in_the_way}` in the data directory of {}",
+            server.node().name()
+        ))
+        .hint("restore into an empty one: an append-only file would win over the snapshot")
+        .into());
     }
     read_snapshot(repository, manifest, Destination::Node(server)).await
 }
@@ -113,7 +116,11 @@ async fn read_snapshot(
     let entry = find_file(manifest, SNAPSHOT)?;
     let subject = format!("{}/{SNAPSHOT}", manifest.id);
     let fetch = Fetch::open(repository, &manifest.id, entry).await.map_err(|error| {
-        if error.kind() == ErrorKind::Failed { damaged(&subject, "the file", error.message()).into() } else { RestoreFailure::Other(error) }
+        if error.kind() == ErrorKind::Failed {
+            damaged(&subject, "the file", error.message()).into()
+        } else {
+            RestoreFailure::Other(error)
+        }
     })?;
     let unpacked = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
     let (feed, reading) = read_along();
@@ -151,7 +158,8 @@ pub async fn open_restored(
     wanted: &RestoreSettings,
 ) -> Result<Loaded, RestoreFailure> {
     let (_, keyspace) = manifest.content.keyspace()?;
-    let settings: Vec<_> = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let settings: Vec<_> =
+        wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     if let Err(error) = server.start(&settings).await {
         if error.kind() != ErrorKind::Failed {
             return Err(error.into());

@@ -107,8 +107,12 @@ impl RedisServer {
     /// listens nowhere but at its node's endpoint, lets nobody in without the password, and replicates nothing.
     /// The settings travel in a file for its user alone, because arguments can be read by everybody.
     pub(super) async fn launch(&self, settings: &[(&str, &str)]) -> Result<()> {
-        if let Some((name, _)) = settings.iter().find(|(name, _)| OURS.contains(&name.to_lowercase().as_str())) {
-            return Err(Error::usage(format!("the setting `{name}` of a throw-away server is not for others to make")));
+        if let Some((name, _)) =
+            settings.iter().find(|(name, _)| OURS.contains(&name.to_lowercase().as_str()))
+        {
+            return Err(Error::usage(format!(
+                "the setting `{name}` of a throw-away server is not for others to make"
+            )));
         }
         let endpoint = match self.node.endpoint() {
             Endpoint::Unix { dir } => format!("port 0\nunixsocket {dir}/redis.sock\nunixsocketperm 700\n"),
@@ -155,7 +159,8 @@ impl RedisServer {
     async fn stopped(&self) -> Result<Error> {
         let log = self.read_log().await?;
         let last = log.lines().rev().find(|line| line.contains(" # ")).or(log.lines().last());
-        let last = last.map_or("its log is empty", |line| line.split_once(" # ").map_or(line, |(_, said)| said));
+        let last =
+            last.map_or("its log is empty", |line| line.split_once(" # ").map_or(line, |(_, said)| said));
         Ok(Error::failed(format!("the server in {} has stopped: {last}", self.node.name())))
     }
 
@@ -184,7 +189,8 @@ impl RedisServer {
 
     /// The names in the data directory.
     pub async fn list_data(&self) -> Result<Vec<String>> {
-        let output = self.node.exec(&Command::new("ls").args(["-A", "--", &self.data_dir()]), Io::default()).await?;
+        let output =
+            self.node.exec(&Command::new("ls").args(["-A", "--", &self.data_dir()]), Io::default()).await?;
         Ok(output.success("listing the data directory")?.text().lines().map(ToOwned::to_owned).collect())
     }
 

@@ -79,7 +79,8 @@ impl SnapshotStream {
         // Servers before version 7 do not know this, and send what comes later too; we just hang up.
         let _ = stream.command(&["REPLCONF", "rdb-only", "1"]).await?;
         let watch = Stopwatch::start();
-        let started = stream.command(&["PSYNC", "?", "-1"]).await?.map_err(|answer| refused("PSYNC", &answer))?;
+        let started =
+            stream.command(&["PSYNC", "?", "-1"]).await?.map_err(|answer| refused("PSYNC", &answer))?;
         stream.waited = watch.elapsed();
         let mut words = started.split_whitespace();
         match (words.next(), words.next(), words.next().and_then(|offset| offset.parse().ok())) {
@@ -99,7 +100,8 @@ impl SnapshotStream {
                 End::Reached => return Ok(None),
                 End::Length(0) => self.end = End::Reached,
                 End::Length(left) if !self.buffer.is_empty() => {
-                    let piece = usize::try_from(*left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
+                    let piece =
+                        usize::try_from(*left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
                     *left -= piece as u64;
                     return Ok(Some(self.buffer.split_to(piece).freeze()));
                 }
@@ -120,7 +122,8 @@ impl SnapshotStream {
     /// Reads what there is; that there is nothing any more is an error.
     async fn fill(&mut self) -> Result<()> {
         self.buffer.reserve(CHUNK_BYTES);
-        let read = wait::at_most("the server to send more", SILENCE_LIMIT, self.socket.read_buf(&mut self.buffer));
+        let read =
+            wait::at_most("the server to send more", SILENCE_LIMIT, self.socket.read_buf(&mut self.buffer));
         match read.await?.context("reading from the server")? {
             0 => Err(Error::could_not_verify("the server hung up before the end")
                 .hint("its log says why: a save that failed, or client-output-buffer-limit for replicas")),
@@ -174,18 +177,22 @@ impl SnapshotStream {
 async fn dial(place: &Place) -> Result<Box<dyn Socket>> {
     let doing = "connecting";
     Ok(match place {
-        Place::Tcp { host, port } => Box::new(TcpStream::connect((host.as_str(), *port)).await.context(doing)?),
+        Place::Tcp { host, port } => {
+            Box::new(TcpStream::connect((host.as_str(), *port)).await.context(doing)?)
+        }
         Place::Unix { path } => Box::new(UnixStream::connect(path).await.context(doing)?),
     })
 }
 
 fn refused(what: &str, answer: &str) -> Error {
-    let error = Error::could_not_verify(format!("the server refused {what}: {}", answer.trim_start_matches('-')));
+    let error =
+        Error::could_not_verify(format!("the server refused {what}: {}", answer.trim_start_matches('-')));
     match answer.split_whitespace().next() {
-        Some("-NOAUTH" | "-WRONGPASS") => {
-            error.hint("give the password in the environment variable REDISCLI_AUTH or with --password-file FILE")
+        Some("-NOAUTH" | "-WRONGPASS") => error
+            .hint("give the password in the environment variable REDISCLI_AUTH or with --password-file FILE"),
+        Some("-NOPERM") => {
+            error.hint("the user needs the commands psync and replconf: ACL SETUSER name +psync +replconf")
         }
-        Some("-NOPERM") => error.hint("the user needs the commands psync and replconf: ACL SETUSER name +psync +replconf"),
         _ => error.hint("a backup is read as a replica reads: managed services may not allow it"),
     }
 }

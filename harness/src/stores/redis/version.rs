@@ -73,7 +73,11 @@ mod tests {
     #[test]
     fn versions_are_read() {
         for (text, printed, rdb) in [
-            ("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae", "redis 7.0.15", Some(10)),
+            (
+                "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=ae",
+                "redis 7.0.15",
+                Some(10),
+            ),
             ("Valkey server v=8.1.1 sha=00000000:0 malloc=jemalloc", "valkey 8.1.1", Some(11)),
             ("Redis server v=255.255.255 sha=0", "redis 255.255.255", None),
         ] {
