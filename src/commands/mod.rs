@@ -63,6 +63,7 @@ fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|error| {
                 Error::usage(format!("reading the password from {}: {error}", path.display()))
+                    .hint("the file holds the password and nothing else")
             })?;
             Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }

@@ -94,19 +94,19 @@ impl WriteLedger {
     /// How what is there differs from what a snapshot of that moment must hold.
     pub fn compare(&self, fork: ForkMoment, observed: &ObservedWrites) -> Vec<WriteDiscrepancy> {
         let (least, most) = self.bounds(fork);
-        let mut found = Vec::new();
+        let mut differences = Vec::new();
         if !(least..=most).contains(&observed.sequence) {
-            found.push(WriteDiscrepancy::Counter { least, most, actual: observed.sequence });
+            differences.push(WriteDiscrepancy::Counter { least, most, actual: observed.sequence });
         }
-        let last = observed.sequence.clamp(least, most);
-        found.extend(self.acknowledged().filter_map(|(name, answer)| {
+        let last = observed.sequence.max(least).min(most);
+        differences.extend(self.acknowledged().filter_map(|(name, answer)| {
             match (answer.sequence <= last, observed.present.contains(&name)) {
                 (true, false) => Some(WriteDiscrepancy::Lost(name)),
                 (false, true) => Some(WriteDiscrepancy::Phantom(name)),
                 _ => None,
             }
         }));
-        found
+        differences
     }
 
     /// The acknowledged writes that are not there, whether the snapshot is to blame or the restore.

@@ -10,13 +10,16 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::redis::{
-    Observer, fetch_snapshot, open_restored, replace_keyspace, take_snapshot,
+    Observer, RedisWorkload, fetch_snapshot, open_restored, replace_keyspace, take_snapshot,
 };
 
 use super::{USERS, fill, is_snapshot, settings};
 
 /// A key that is always there, by which a client tells the old state from the new one; and its right value.
 const GENERATION: (&str, &str) = ("cache-generation", "41");
+
+/// Writes that the application makes between the two snapshots.
+const WRITES: u64 = 20;
 
 /// The scenario `redis/cache-corruption`.
 pub struct CacheCorruption;
@@ -51,6 +54,10 @@ impl Scenario for CacheCorruption {
         drill.step(Phase::Backup, "take the snapshot of six hours ago");
         let earlier = take_snapshot(&address, drill.repository(), drill.clock()).await?;
         drill.backup_taken(&earlier.manifest);
+        // What tells the two snapshots apart.
+        let workload = RedisWorkload::start(&address, drill.clock()).await?;
+        workload.reach(WRITES).await?;
+        workload.finish().await?;
 
         drill.step(Phase::Backup, "take the newest snapshot");
         let newest = take_snapshot(&address, drill.repository(), drill.clock()).await?;

@@ -137,7 +137,8 @@ fn split_port(place: &str) -> Option<(&str, u16)> {
         None => place.rsplit_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
     };
     let port = port.map_or(Some(DEFAULT_PORT), |port| port.parse().ok().filter(|port| *port != 0))?;
-    (!host.is_empty() && !(host.contains(':') && !place.starts_with('['))).then_some((host, port))
+    let is_plain = !host.contains(':') || place.starts_with('[');
+    (!host.is_empty() && is_plain).then_some((host, port))
 }
 
 fn unreadable() -> Error {

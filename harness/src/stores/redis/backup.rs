@@ -93,16 +93,16 @@ pub async fn fingerprint_server(address: &RedisAddress) -> Result<RdbSummary> {
     wait_for_other_saves(&client).await?;
     let mut stream = SnapshotStream::open(address).await?;
     let (mut feed, reading) = read_along();
-    let fed = async {
+    let sent = async {
         while let Some(piece) = stream.next().await? {
             feed.push(piece).await;
         }
         Ok::<_, Error>(())
     };
-    let fed = fed.await;
+    let sent = sent.await;
     drop(feed);
     let read = reading.finish().await;
-    fed?;
+    sent?;
     read
 }
 

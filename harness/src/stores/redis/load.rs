@@ -1,6 +1,7 @@
 //! Loads data through commands, as an application would write them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use redis::{Pipeline, Value, pipe};
 
@@ -19,10 +20,10 @@ pub async fn load_commands(
     let mut databases: BTreeMap<u32, (RedisClient, Pipeline)> = BTreeMap::new();
     let mut sent = 0;
     for (database, words) in commands {
-        if !databases.contains_key(&database) {
-            databases.insert(database, (RedisClient::connect(address, database).await?, pipe()));
-        }
-        let Some((client, waiting)) = databases.get_mut(&database) else { continue };
+        let (client, waiting) = match databases.entry(database) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(new) => new.insert((RedisClient::connect(address, database).await?, pipe())),
+        };
         for (at, word) in words.iter().enumerate() {
             match (at, std::str::from_utf8(word)) {
                 (0, Ok(name)) => waiting.cmd(name),

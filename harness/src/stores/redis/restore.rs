@@ -219,7 +219,11 @@ async fn accept_a_write(client: &RedisClient) -> Result<()> {
 }
 
 /// Compares what a file holds with what its manifest says. No key expires in a file.
-fn check_content(subject: &str, recorded: &KeyspaceFingerprint, summary: &RdbSummary) -> Result<(), Finding> {
+fn check_content(
+    subject: &str,
+    recorded: &KeyspaceFingerprint,
+    summary: &RdbSummary,
+) -> Result<(), RestoreFailure> {
     if summary.fingerprint == *recorded {
         return Ok(());
     }
@@ -235,7 +239,8 @@ fn check_content(subject: &str, recorded: &KeyspaceFingerprint, summary: &RdbSum
     let actual = format!("{} keys, {} of them expiring{which}", summary.keys, summary.fingerprint.expiring());
     let expected = format!("{} keys, {} of them expiring", recorded.keys(), recorded.expiring());
     Err(Finding::new(FindingCode::ContentDiffers, subject, expected, actual)
-        .remedy("restore an older backup: this file is whole, and is not what was backed up"))
+        .remedy("restore an older backup: this file is whole, and is not what was backed up")
+        .into())
 }
 
 fn damaged(subject: &str, expected: &str, actual: &str) -> Finding {

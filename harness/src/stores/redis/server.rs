@@ -107,9 +107,10 @@ impl RedisServer {
     /// listens nowhere but at its node's endpoint, lets nobody in without the password, and replicates nothing.
     /// The settings travel in a file for its user alone, because arguments can be read by everybody.
     pub(super) async fn launch(&self, settings: &[(&str, &str)]) -> Result<()> {
-        if let Some((name, _)) =
-            settings.iter().find(|(name, _)| OURS.contains(&name.to_lowercase().as_str()))
-        {
+        let is_ours = |(name, value): &&(&str, &str)| {
+            OURS.contains(&name.to_lowercase().as_str()) || name.contains('\n') || value.contains('\n')
+        };
+        if let Some((name, _)) = settings.iter().find(is_ours) {
             return Err(Error::usage(format!(
                 "the setting `{name}` of a throw-away server is not for others to make"
             )));
@@ -119,19 +120,17 @@ impl RedisServer {
             // The container's port is published on loopback alone.
             Endpoint::Tcp { .. } => format!("port {PORT}\nbind 0.0.0.0\n"),
         };
-        let mut config = format!(
-            "save \"\"\nappendonly no\nloglevel notice\n\
-             # Throw-away servers have no other replica to wait for.\nrepl-diskless-sync-delay 0\n"
-        );
-        for (name, value) in settings {
-            config.push_str(&format!("{name} {value}\n"));
-        }
-        config.push_str(&endpoint);
-        config.push_str(&format!(
-            "dir {}\ndbfilename dump.rdb\ndaemonize no\nlogfile \"\"\nprotected-mode yes\nrequirepass {}\n",
-            self.data_dir(),
-            self.password.expose()
-        ));
+        // Throw-away servers have no other replica to wait for before they send a snapshot.
+        let quiet = "save \"\"\nappendonly no\nloglevel notice\nrepl-diskless-sync-delay 0\n";
+        let wanted = settings.iter().map(|(name, value)| [name, " ", value, "\n"].concat());
+        let config = [
+            quiet,
+            &wanted.collect::<String>(),
+            &endpoint,
+            &format!("dir {}\ndbfilename dump.rdb\ndaemonize no\nlogfile \"\"\n", self.data_dir()),
+            &format!("protected-mode yes\nrequirepass {}\n", self.password.expose()),
+        ]
+        .concat();
         self.write_file(&self.config_path(), config.as_bytes()).await?;
         let command = Command::new(&self.program).arg(self.config_path());
         self.node.start(&command, &self.log_path()).await

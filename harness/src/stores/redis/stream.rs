@@ -133,10 +133,8 @@ impl SnapshotStream {
 
     /// Sends a command and reads a line of answer; the inner error is the server's own.
     async fn command(&mut self, words: &[&str]) -> Result<Result<String, String>> {
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
+        let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        let request = format!("*{}\r\n{}", words.len(), words.collect::<String>());
         self.socket.write_all(request.as_bytes()).await.context("writing to the server")?;
         let line = self.read_line().await?;
         Ok(if line.starts_with('-') { Err(line) } else { Ok(line) })
