@@ -10,6 +10,7 @@ mod lab;
 mod ledger;
 mod pitr;
 mod postgres;
+mod redis_corpus;
 mod repository;
 mod require;
 mod stopwatch;
