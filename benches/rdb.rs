@@ -129,7 +129,9 @@ async fn load_time(node: &Arc<dyn Node>) -> Result<Duration> {
     let log = node.exec(&Command::new("cat").arg("redis.log"), Io::default()).await?.text();
     let said = log.split_once("DB loaded from disk: ").and_then(|(_, rest)| rest.split_once(' '));
     let seconds = said.and_then(|(seconds, _)| seconds.parse().ok());
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| Error::could_not_verify(format!("no load time in:\n{log}")))
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| Error::could_not_verify(format!("no load time in:\n{log}")))
 }
 
 fn peak_memory() -> String {

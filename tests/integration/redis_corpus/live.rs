@@ -66,12 +66,16 @@ async fn read_key(server: &mut Server<'_>, key: &[u8]) -> Content {
 
 async fn read_hash(server: &mut Server<'_>, key: &[u8]) -> Content {
     let found: BTreeMap<Bytes, Bytes> = server.ask(&[b"HGETALL", key]).await;
+    // Redis before 7.4 and Valkey before 9 do not know that fields can expire.
+    let command: Vec<Value> = server.ask(&[b"COMMAND", b"INFO", b"HPEXPIRETIME"]).await;
+    let fields_expire = command != [Value::Nil];
     let mut fields = BTreeMap::new();
     for (name, value) in found {
-        // Redis before 7.4 and Valkey before 9 do not know that fields can expire.
-        let expiry: Option<Vec<i64>> =
-            server.try_ask(&[b"HPEXPIRETIME", key, b"FIELDS", b"1", &name]).await.ok();
-        let expiry = expiry.and_then(|expiry| u64::try_from(expiry[0]).ok());
+        let mut expiry = None;
+        if fields_expire {
+            let at: Vec<i64> = server.ask(&[b"HPEXPIRETIME", key, b"FIELDS", b"1", &name]).await;
+            expiry = u64::try_from(at[0]).ok();
+        }
         fields.insert(name, (value, expiry));
     }
     Content::Hash(fields)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use comeback_harness::substrate::{
-    Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, Node, NodeSpec, RunIdentity, Signal,
-    Software, Substrate,
+    Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, Node, NodeSpec, RunIdentity,
+    Signal, Software, Substrate,
 };
 use comeback_harness::{Result, wait};
 use redis::aio::MultiplexedConnection;
@@ -15,6 +15,9 @@ use crate::require;
 
 const LIMIT: Duration = Duration::from_mins(1);
 const PORT: u16 = 6379;
+/// Cannot be changed while a server runs.
+const CHECKSUM: &str = "rdbchecksum";
+const ARGUMENTS: [&str; 6] = ["--save", "", "--protected-mode", "no", "--databases", "20"];
 
 /// A make of server: where it runs, and the name of its program there.
 #[derive(Debug, Clone, Copy)]
@@ -78,12 +81,14 @@ impl Bench {
         }
         let socket = |dir: &str| format!("{dir}/redis.sock");
         let place = match self.node.endpoint() {
-            Endpoint::Unix { dir } => ["--port".to_owned(), "0".to_owned(), "--unixsocket".to_owned(), socket(&dir)],
+            Endpoint::Unix { dir } => {
+                ["--port".to_owned(), "0".to_owned(), "--unixsocket".to_owned(), socket(&dir)]
+            }
             Endpoint::Tcp { .. } => ["--port", "6379", "--bind", "0.0.0.0"].map(str::to_owned),
         };
-        let command = Command::new(&self.program)
-            .args(place)
-            .args(["--save", "", "--protected-mode", "no", "--enable-debug-command", "yes", "--databases", "20"]);
+        let checksum = settings.iter().find(|(name, _)| *name == CHECKSUM).map_or("yes", |(_, value)| value);
+        let command =
+            Command::new(&self.program).args(place).args(ARGUMENTS).args(["--rdbchecksum", checksum]);
         self.node.start(&command, "server.log").await.unwrap();
         let url = match self.node.endpoint() {
             Endpoint::Unix { dir } => format!("redis+unix://{}?protocol=resp2", socket(&dir)),
@@ -97,7 +102,9 @@ impl Bench {
             pong.map(|_| connection).map_err(|error| error.to_string())
         };
         let connected = wait::until("the server to answer", LIMIT, connect).await;
-        let Ok(connection) = connected else { panic!("{connected:?}: {}", self.shell("cat server.log", &[]).await) };
+        let Ok(connection) = connected else {
+            panic!("{connected:?}: {}", self.shell("cat server.log", &[]).await)
+        };
         let mut server = Server { bench: self, connection };
         server.set(settings).await;
         server
@@ -127,7 +134,7 @@ pub(crate) struct Server<'a> {
 impl Server<'_> {
     /// Changes settings. Those that it does not know are left out.
     pub(crate) async fn set(&mut self, settings: &[(&str, &str)]) {
-        for (name, value) in settings {
+        for (name, value) in settings.iter().filter(|(name, _)| *name != CHECKSUM) {
             let words: [&[u8]; 4] = [b"CONFIG", b"SET", name.as_bytes(), value.as_bytes()];
             let known: RedisResult<()> = self.try_ask(&words).await;
             if let Err(error) = known {
@@ -146,10 +153,14 @@ impl Server<'_> {
 
     pub(crate) async fn ask<T: FromRedisValue>(&mut self, words: &[&[u8]]) -> T {
         let answer = self.try_ask(words).await;
-        answer.unwrap_or_else(|error| {
-            let words: Vec<_> = words.iter().map(|word| word.escape_ascii().to_string()).collect();
-            panic!("{}: {error}", words.join(" "))
-        })
+        match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let words: Vec<_> = words.iter().map(|word| word.escape_ascii().to_string()).collect();
+                let log = self.bench.shell("tail -n 60 server.log", &[]).await;
+                panic!("{}: {error}\n{log}", words.join(" "))
+            }
+        }
     }
 
     /// Sends words separated by spaces, and forgets the answer.

@@ -238,7 +238,8 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
             .to_vec(),
         b"\xFD\x01\0\0\0\xF9\x07\x00\x01a\x01x\xF5\x40\x1B#!lua name=mylib\nreturn 123".to_vec(),
     ];
-    samples.extend((1..=3).zip([15, 19, 21]).map(|(form, code)| key(code, super::stream::tests::sample(form))));
+    samples
+        .extend((1..=3).zip([15, 19, 21]).map(|(form, code)| key(code, super::stream::tests::sample(form))));
     let all = samples.concat();
     samples.push(all);
     samples
