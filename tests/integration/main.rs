@@ -13,6 +13,7 @@ mod pitr;
 mod postgres;
 mod random_targets;
 mod redis;
+mod redis_corpus;
 mod repository;
 mod require;
 mod retention;

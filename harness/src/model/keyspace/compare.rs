@@ -107,9 +107,8 @@ impl Databases<'_> {
     }
 
     fn parts(&self) -> [(&Part, &Part); 3] {
-        let [a, b, c] = self.expected.parts();
-        let [x, y, z] = self.actual.parts();
-        [(a, x), (b, y), (c, z)]
+        let (expected, actual) = (self.expected.parts(), self.actual.parts());
+        std::array::from_fn(|part| (expected[part], actual[part]))
     }
 
     /// Whether fields of hashes may have expired since. A hash without any left is an ordinary one: it has

@@ -82,9 +82,9 @@ pub struct FunctionDifference {
 pub struct DatabaseDifference {
     /// Its number.
     pub database: u32,
-    /// The keys that it should hold, those left out whose expiry passed.
+    /// The keys that it should hold, at most: those are left out whose expiry passed for certain.
     pub expected_keys: u64,
-    /// The keys that it holds, those left out whose expiry passed.
+    /// The keys that it holds, those left out whose expiry passed for certain.
     pub actual_keys: u64,
     /// About how many keys differ; `None` if that could not be estimated.
     pub estimate: Option<u64>,

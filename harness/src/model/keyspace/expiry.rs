@@ -188,6 +188,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn order_and_parts_do_not_matter(
             mut expiries in proptest::collection::vec(0_u64..1 << 40, 0..5000),

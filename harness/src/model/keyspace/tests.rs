@@ -144,7 +144,7 @@ fn among_many_expired_a_damage_is_found() {
     assert_eq!(changes(&without("p9")), one("p9", KeyChange::Lost));
     let comparison = without("session:80000");
     assert!(comparison.differs(), "{comparison:?}");
-    assert_eq!(comparison.databases[0].expected_keys, comparison.databases[0].actual_keys + 1);
+    assert!(comparison.databases[0].expected_keys > comparison.databases[0].actual_keys, "{comparison:?}");
     let stays = alive(sessions()).chain(base()).chain([key("session:1")]);
     assert_eq!(changes(&expected.compare(&of(stays), NOW)), one("session:1", KeyChange::Extra));
 }

@@ -12,17 +12,36 @@ use xxhash_rust::xxh3::Xxh3;
 use super::reader::{Entry, RdbReader};
 use crate::error::Result;
 use crate::model::keyspace::{Collector, KeyState, Outcome, judge_key};
-use crate::model::{DatabaseDifference, KeyName, KeyRecord, KeyspaceComparison};
+use crate::model::{DatabaseDifference, KeyName, KeyRecord, KeyspaceComparison, ValueKind};
 
-/// Keys that are held at once: some 40 MB.
-const HELD_KEYS: usize = 500_000;
+/// Keys that are held at once: some 50 MB, and half as much again while they are gathered.
+const HELD_KEYS: usize = 1_048_576;
 
-/// A key of the expected file.
+/// A key of the expected file, in 48 bytes.
 struct Held {
     hash: u128,
-    state: KeyState,
+    value: u128,
+    /// [`NEVER`] for none.
+    instant_ms: u64,
     database: u32,
+    kind: ValueKind,
+    changing: bool,
     is_seen: bool,
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Held {
+    fn new(hash: u128, record: &KeyRecord) -> Self {
+        let KeyState { kind, instant_ms, changing, value } = KeyState::of(record);
+        let instant_ms = instant_ms.unwrap_or(NEVER);
+        Self { hash, value, instant_ms, database: record.database, kind, changing, is_seen: false }
+    }
+
+    fn state(&self) -> KeyState {
+        let instant_ms = (self.instant_ms != NEVER).then_some(self.instant_ms);
+        KeyState { kind: self.kind, instant_ms, changing: self.changing, value: self.value }
+    }
 }
 
 /// Libraries of functions, by name, as in a fingerprint.
@@ -122,8 +141,7 @@ fn hold(read: impl Read, range: &mut Range, held_keys: usize) -> Result<(Vec<Hel
     let functions = read_all(read, |record| {
         let hash = hash_of(&record);
         if range.contains(hash) {
-            let (state, database) = (KeyState::of(&record), record.database);
-            held.push(Held { hash, state, database, is_seen: false });
+            held.push(Held::new(hash, &record));
         }
         while held.len() > held_keys && range.from != range.last {
             range.halve();
@@ -159,7 +177,7 @@ impl Join {
 
     fn count_expected(&mut self, held: &[Held]) {
         for held in held {
-            let is_live = self.is_live(&held.state);
+            let is_live = self.is_live(&held.state());
             self.counts.entry(held.database).or_default().expected += u64::from(is_live);
         }
     }
@@ -178,7 +196,7 @@ impl Join {
             // A key that stands there twice is one too many.
             let before = at.map(|at| &mut held[at]).filter(|held| !held.is_seen).map(|held| {
                 held.is_seen = true;
-                held.state
+                held.state()
             });
             let outcome = judge_key(before.as_ref(), Some(&after), self.now_ms);
             self.take(record.database, || KeyName::Bytes(record.key), (before, Some(after)), outcome);
@@ -203,14 +221,15 @@ impl Join {
 
     fn keep_lost(&mut self, held: &[Held]) {
         for held in held.iter().filter(|held| !held.is_seen) {
-            let outcome = judge_key(Some(&held.state), None, self.now_ms);
+            let state = held.state();
+            let outcome = judge_key(Some(&state), None, self.now_ms);
             if !matches!(outcome, Outcome::Differs(_)) {
-                self.take(held.database, || KeyName::Hash(held.hash), (Some(held.state), None), outcome);
+                self.take(held.database, || KeyName::Hash(held.hash), (Some(state), None), outcome);
                 continue;
             }
             self.counts.entry(held.database).or_default().differing += 1;
             if self.lost.len() < self.named {
-                self.lost.insert(held.hash, held.state);
+                self.lost.insert(held.hash, state);
             }
         }
     }

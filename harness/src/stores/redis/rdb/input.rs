@@ -12,8 +12,9 @@ static JONES: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// A file that is read from the front to the end.
-pub(super) struct Input<R> {
-    read: R,
+pub(super) struct Input<'r> {
+    // One type for all sources: what is generic is compiled where it is used, and slower there.
+    read: Box<dyn Read + 'r>,
     buffer: Vec<u8>,
     /// The bytes that were read and not handed out are `buffer[at..end]`.
     at: usize,
@@ -26,10 +27,10 @@ pub(super) struct Input<R> {
     is_at_end: bool,
 }
 
-impl<R: Read> Input<R> {
-    pub(super) fn new(read: R) -> Self {
+impl<'r> Input<'r> {
+    pub(super) fn new(read: impl Read + 'r) -> Self {
         let (buffer, checksum) = (vec![0; BUFFER_BYTES], JONES.digest());
-        Self { read, buffer, at: 0, end: 0, checked: 0, checksum, base: 0, is_at_end: false }
+        Self { read: Box::new(read), buffer, at: 0, end: 0, checked: 0, checksum, base: 0, is_at_end: false }
     }
 
     /// The offset of the next byte.

@@ -153,7 +153,7 @@ pub(in crate::stores::redis::rdb) mod tests {
     pub(in crate::stores::redis::rdb) fn text(bytes: &[u8]) -> Vec<u8> {
         let mut element = match bytes.len() {
             0..64 => vec![0x80 | u8::try_from(bytes.len()).unwrap()],
-            64..4096 => vec![0xE0 | (bytes.len() >> 8) as u8, (bytes.len() & 0xFF) as u8],
+            64..4096 => vec![0xE0 | (bytes.len() >> 8 & 0x0F) as u8, (bytes.len() & 0xFF) as u8],
             _ => [vec![0xF0], u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec()].concat(),
         };
         element.extend(bytes);

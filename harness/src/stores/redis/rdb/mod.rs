@@ -8,6 +8,8 @@ mod input;
 mod listpack;
 mod lzf;
 mod module;
+#[cfg(test)]
+mod mutations;
 mod packed;
 mod reader;
 mod stream;

@@ -1,7 +1,5 @@
 //! What modules write: a row of values, each with its type, so that it can be passed over.
 
-use std::io::Read;
-
 use super::canon::{Elements, pair};
 use super::strings::Strings;
 use crate::error::Result;
@@ -16,20 +14,20 @@ pub(super) fn name(identifier: u64) -> String {
 }
 
 /// Reads a module's value to its digest.
-pub(super) fn read_value<R: Read>(strings: &mut Strings<R>) -> Result<u128> {
+pub(super) fn read_value(strings: &mut Strings) -> Result<u128> {
     let identifier = strings.length()?;
     Ok(pair(u128::from(identifier), read_parts(strings)?))
 }
 
 /// Passes over what a module keeps beside the keys, and gives the module's name.
-pub(super) fn read_aux<R: Read>(strings: &mut Strings<R>) -> Result<String> {
+pub(super) fn read_aux(strings: &mut Strings) -> Result<String> {
     let identifier = strings.length()?;
     read_parts(strings)?;
     Ok(name(identifier))
 }
 
 /// Reads typed parts up to the end mark.
-fn read_parts<R: Read>(strings: &mut Strings<R>) -> Result<u128> {
+fn read_parts(strings: &mut Strings) -> Result<u128> {
     let mut parts = Elements::default();
     loop {
         let opcode = strings.length()?;

@@ -55,17 +55,17 @@ pub enum Entry {
 ///
 /// Errors are of kind *failed* where the bytes are no whole, valid RDB file, and *could not verify* where the
 /// file cannot be judged: reading failed, or its version or a type in it is not known here.
-pub struct RdbReader<R> {
-    strings: Strings<R>,
+pub struct RdbReader<'r> {
+    strings: Strings<'r>,
     version: u32,
     aux: BTreeMap<String, String>,
     database: u32,
     is_at_end: bool,
 }
 
-impl<R: Read> RdbReader<R> {
+impl<'r> RdbReader<'r> {
     /// Reads the header.
-    pub fn open(read: R) -> Result<Self> {
+    pub fn open(read: impl Read + 'r) -> Result<Self> {
         let mut strings = Strings::new(read);
         let magic: [u8; 9] = strings.input.array()?;
         if magic.starts_with(VALKEY_MAGIC) {

@@ -1,7 +1,5 @@
 //! Streams: entries in listpacks, and the groups that consume them.
 
-use std::io::Read;
-
 use super::canon::{Elements, pair};
 use super::listpack::{Invalid, Listpack};
 use super::strings::Strings;
@@ -29,7 +27,7 @@ impl Id {
         Some(Self { ms: u64::from_be_bytes(*ms), seq: u64::from_be_bytes(seq.try_into().ok()?) })
     }
 
-    fn read<R: Read>(strings: &mut Strings<R>) -> Result<Self> {
+    fn read(strings: &mut Strings) -> Result<Self> {
         Ok(Self { ms: strings.length()?, seq: strings.length()? })
     }
 }
@@ -52,7 +50,7 @@ struct Counters {
 }
 
 /// Reads a stream of the first, second or third form.
-pub(super) fn read_stream<R: Read>(strings: &mut Strings<R>, form: u8) -> Result<u128> {
+pub(super) fn read_stream(strings: &mut Strings, form: u8) -> Result<u128> {
     let mut entries = Entries::default();
     for _ in 0..strings.length()? {
         let Some(master) = Id::from_bytes(strings.bytes()?) else {
@@ -80,7 +78,7 @@ pub(super) fn read_stream<R: Read>(strings: &mut Strings<R>, form: u8) -> Result
     Ok(parts.into_iter().fold(0, pair))
 }
 
-fn read_counters<R: Read>(strings: &mut Strings<R>, form: u8, entries: &Entries) -> Result<Counters> {
+fn read_counters(strings: &mut Strings, form: u8, entries: &Entries) -> Result<Counters> {
     let (length, last) = (strings.length()?, Id::read(strings)?);
     // The first form has no more; a server that reads it assumes this.
     let first = entries.first.unwrap_or_default();
@@ -169,7 +167,7 @@ impl Node<'_> {
 }
 
 /// A group: where it stands, what is pending, and for which consumer.
-fn read_group<R: Read>(strings: &mut Strings<R>, form: u8, counters: &Counters) -> Result<u128> {
+fn read_group(strings: &mut Strings, form: u8, counters: &Counters) -> Result<u128> {
     let name = strings.digest()?;
     let last = Id::read(strings)?;
     let read = if form == 1 { estimate_read(counters, last) } else { strings.length()? };
@@ -203,7 +201,7 @@ fn read_group<R: Read>(strings: &mut Strings<R>, form: u8, counters: &Counters) 
     Ok(parts.into_iter().fold(0, pair))
 }
 
-fn pending_id<R: Read>(strings: &mut Strings<R>) -> Result<u128> {
+fn pending_id(strings: &mut Strings) -> Result<u128> {
     let (ms, seq) = (strings.input.array()?, strings.input.array()?);
     Ok(Id { ms: u64::from_be_bytes(ms), seq: u64::from_be_bytes(seq) }.digest())
 }
@@ -223,7 +221,7 @@ fn estimate_read(counters: &Counters, last: Id) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::listpack::tests::{build, small, text};
     use super::*;
 
@@ -238,8 +236,6 @@ mod tests {
         let mut bytes = vec![1, 16];
         bytes.extend(5_u64.to_be_bytes());
         bytes.extend(1_u64.to_be_bytes());
-        bytes.push(u8::try_from(node.len()).unwrap() | 0x40);
-        bytes.truncate(bytes.len() - 1);
         bytes.extend([0x40, u8::try_from(node.len()).unwrap()]);
         bytes.extend(node);
         bytes.extend([2, 5, 3]);
@@ -263,6 +259,10 @@ mod tests {
         bytes.push(1);
         bytes.extend(&id);
         bytes
+    }
+
+    pub(in crate::stores::redis::rdb) fn sample(form: u8) -> Vec<u8> {
+        stream(form, |_| {})
     }
 
     fn digest(bytes: &[u8], form: u8) -> Result<u128> {

@@ -15,7 +15,7 @@ const WHOLE_BYTES: u64 = 1024 * 1024;
 const KEPT_BYTES: usize = 1024 * 1024;
 
 /// That the file does not make sense at the place that was reached.
-pub(super) fn damaged<R: Read>(input: &Input<R>, what: &str) -> Error {
+pub(super) fn damaged(input: &Input, what: &str) -> Error {
     Error::failed(format!("the RDB file is damaged before byte {}: {what}", input.offset()))
 }
 
@@ -34,14 +34,14 @@ enum Form {
 }
 
 /// Reads lengths and strings.
-pub(super) struct Strings<R> {
-    pub(super) input: Input<R>,
+pub(super) struct Strings<'r> {
+    pub(super) input: Input<'r>,
     unpacked: Vec<u8>,
     packed: Vec<u8>,
 }
 
-impl<R: Read> Strings<R> {
-    pub(super) fn new(read: R) -> Self {
+impl<'r> Strings<'r> {
+    pub(super) fn new(read: impl Read + 'r) -> Self {
         Self { input: Input::new(read), unpacked: Vec::new(), packed: Vec::new() }
     }
 
@@ -83,6 +83,7 @@ impl<R: Read> Strings<R> {
         }
     }
 
+    #[inline]
     fn form(&mut self) -> Result<Form> {
         Ok(match self.prefix()? {
             Prefix::Length(length) => Form::Raw(length),
@@ -107,7 +108,7 @@ impl<R: Read> Strings<R> {
     pub(super) fn digest(&mut self) -> Result<u128> {
         match self.form()? {
             Form::Integer(number) => Ok(canon::integer(number)),
-            Form::Raw(length) => match Input::<R>::fits(length) {
+            Form::Raw(length) => match Input::fits(length) {
                 Some(length) => Ok(xxh3_128(self.input.slice(length)?)),
                 None => {
                     let mut hash = Xxh3::new();
@@ -125,6 +126,7 @@ impl<R: Read> Strings<R> {
     }
 
     /// The bytes of a string.
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&[u8]> {
         match self.form()? {
             Form::Integer(number) => {
@@ -132,7 +134,7 @@ impl<R: Read> Strings<R> {
                 self.unpacked.extend_from_slice(Decimal::new(number).as_bytes());
                 Ok(&self.unpacked)
             }
-            Form::Raw(length) => match Input::<R>::fits(length) {
+            Form::Raw(length) => match Input::fits(length) {
                 Some(length) => self.input.slice(length),
                 None => {
                     self.unpacked.clear();
@@ -147,7 +149,7 @@ impl<R: Read> Strings<R> {
     fn unpack(&mut self, packed: u64, unpacked: u64) -> Result<&[u8]> {
         // Longer than memory cannot be: the file would have to hold a part of it.
         let unpacked = usize::try_from(unpacked).unwrap_or(usize::MAX);
-        let input = match Input::<R>::fits(packed) {
+        let input = match Input::fits(packed) {
             Some(packed) => self.input.slice(packed)?,
             None => {
                 self.packed.clear();

@@ -1,7 +1,5 @@
 //! Values of every type and encoding, brought to their digests.
 
-use std::io::Read;
-
 use super::canon::{self, Elements, field, scored};
 use super::listpack::{Invalid, Listpack, Next};
 use super::packed::{Ziplist, intset, zipmap};
@@ -51,7 +49,7 @@ impl Fields {
 }
 
 /// Reads the value of a type.
-pub(super) fn read_value<R: Read>(strings: &mut Strings<R>, type_code: u8) -> Result<Value> {
+pub(super) fn read_value(strings: &mut Strings, type_code: u8) -> Result<Value> {
     let value = match type_code {
         0 => Value::new(ValueKind::String, strings.digest()?),
         1 => Value::of(ValueKind::List, each(strings, |strings| strings.digest(), Elements::push)?),
@@ -73,7 +71,7 @@ pub(super) fn read_value<R: Read>(strings: &mut Strings<R>, type_code: u8) -> Re
     Ok(value)
 }
 
-fn unknown_type<R: Read>(strings: &Strings<R>, type_code: u8) -> Error {
+fn unknown_type(strings: &Strings, type_code: u8) -> Error {
     let offset = strings.input.offset();
     let what = match type_code {
         6 => " (a module's value before Redis 4.0 was final)",
@@ -88,9 +86,9 @@ fn unknown_type<R: Read>(strings: &Strings<R>, type_code: u8) -> Error {
 }
 
 /// Reads a count and so many elements.
-fn each<R: Read>(
-    strings: &mut Strings<R>,
-    mut read: impl FnMut(&mut Strings<R>) -> Result<u128>,
+fn each(
+    strings: &mut Strings,
+    mut read: impl FnMut(&mut Strings) -> Result<u128>,
     add: impl Fn(&mut Elements, u128),
 ) -> Result<Elements> {
     let mut elements = Elements::default();
@@ -100,19 +98,19 @@ fn each<R: Read>(
     Ok(elements)
 }
 
-fn plain_field<R: Read>(strings: &mut Strings<R>) -> Result<u128> {
+fn plain_field(strings: &mut Strings) -> Result<u128> {
     Ok(field(strings.digest()?, strings.digest()?, None))
 }
 
-fn member<R: Read>(strings: &mut Strings<R>, score: impl Fn(&mut Strings<R>) -> Result<f64>) -> Result<u128> {
+fn member(strings: &mut Strings, score: impl Fn(&mut Strings) -> Result<f64>) -> Result<u128> {
     Ok(scored(strings.digest()?, score(strings)?))
 }
 
-fn binary_score<R: Read>(strings: &mut Strings<R>) -> Result<f64> {
+fn binary_score(strings: &mut Strings) -> Result<f64> {
     Ok(f64::from_le_bytes(strings.input.array()?))
 }
 
-fn text_score<R: Read>(strings: &mut Strings<R>) -> Result<f64> {
+fn text_score(strings: &mut Strings) -> Result<f64> {
     let score = match strings.input.byte()? {
         253 => Some(f64::NAN),
         254 => Some(f64::INFINITY),
@@ -126,7 +124,7 @@ fn text_score<R: Read>(strings: &mut Strings<R>) -> Result<f64> {
 }
 
 /// Reads a collection that is one string.
-fn read_packed<R: Read>(strings: &mut Strings<R>, type_code: u8) -> Result<Value> {
+fn read_packed(strings: &mut Strings, type_code: u8) -> Result<Value> {
     let bytes = strings.bytes()?;
     let value = match type_code {
         9 => zipmap_fields(bytes).map(Value::of_hash),
@@ -210,7 +208,7 @@ fn zipmap_fields(bytes: &[u8]) -> Result<Fields, Invalid> {
 }
 
 /// A list as a list of ziplists.
-fn quicklist<R: Read>(strings: &mut Strings<R>) -> Result<Elements> {
+fn quicklist(strings: &mut Strings) -> Result<Elements> {
     let mut elements = Elements::default();
     for _ in 0..strings.length()? {
         let bytes = strings.bytes()?;
@@ -222,7 +220,7 @@ fn quicklist<R: Read>(strings: &mut Strings<R>) -> Result<Elements> {
 }
 
 /// A list as a list of listpacks and of single large elements.
-fn quicklist2<R: Read>(strings: &mut Strings<R>) -> Result<Elements> {
+fn quicklist2(strings: &mut Strings) -> Result<Elements> {
     let mut elements = Elements::default();
     for _ in 0..strings.length()? {
         match strings.length()? {
@@ -240,7 +238,7 @@ fn quicklist2<R: Read>(strings: &mut Strings<R>) -> Result<Elements> {
 }
 
 /// A hash whose fields expire: the first expiry, then each field with its own, counted from that one.
-fn hash_with_expiries<R: Read>(strings: &mut Strings<R>) -> Result<Fields> {
+fn hash_with_expiries(strings: &mut Strings) -> Result<Fields> {
     let first = u64::from_le_bytes(strings.input.array()?);
     let mut all = Fields::default();
     for _ in 0..strings.length()? {
@@ -257,7 +255,7 @@ fn hash_with_expiries<R: Read>(strings: &mut Strings<R>) -> Result<Fields> {
 }
 
 /// The same, packed: field, value and expiry in turns; 0 for none.
-fn packed_hash_with_expiries<R: Read>(strings: &mut Strings<R>) -> Result<Fields> {
+fn packed_hash_with_expiries(strings: &mut Strings) -> Result<Fields> {
     let _first: [u8; 8] = strings.input.array()?;
     let read = |bytes| {
         let mut found = Listpack::new(bytes)?;
