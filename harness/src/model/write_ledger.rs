@@ -98,9 +98,9 @@ impl WriteLedger {
         if !(least..=most).contains(&observed.sequence) {
             differences.push(WriteDiscrepancy::Counter { least, most, actual: observed.sequence });
         }
-        let last = observed.sequence.max(least).min(most);
+        let reached = observed.sequence.max(least).min(most);
         differences.extend(self.acknowledged().filter_map(|(name, answer)| {
-            match (answer.sequence <= last, observed.present.contains(&name)) {
+            match (answer.sequence <= reached, observed.present.contains(&name)) {
                 (true, false) => Some(WriteDiscrepancy::Lost(name)),
                 (false, true) => Some(WriteDiscrepancy::Phantom(name)),
                 _ => None,
