@@ -6,6 +6,9 @@ use clap::{Args, Subcommand};
 
 use super::{EXIT_CODES, SubstrateArg};
 
+const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
+    comes from the environment variable REDISCLI_AUTH or from a file";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
     /// Take a snapshot of a running Redis or Valkey server, without touching its disk
@@ -25,9 +28,7 @@ pub(crate) enum RestoreCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupRedisArgs {
-    /// The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password comes from the
-    /// environment variable REDISCLI_AUTH or from a file
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = SERVER)]
     pub(crate) from: String,
     /// The file that holds the password
     #[arg(long, value_name = "FILE")]
@@ -66,8 +67,7 @@ pub(crate) struct BackupFetchArgs {
 pub(crate) struct RestoreRedisArgs {
     /// The backup, as `comeback backup list` names it
     pub(crate) id: String,
-    /// The server; its password comes from the environment variable REDISCLI_AUTH or from a file
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = SERVER)]
     pub(crate) to: String,
     /// The same server once more, if it holds keys: they are replaced
     #[arg(long, value_name = "URL")]

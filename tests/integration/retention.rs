@@ -15,7 +15,7 @@ fn at(day: i64) -> Timestamp {
 }
 
 async fn take(repository: &LocalRepository, day: i64) -> String {
-    let id = format!("{:04}-dump", day);
+    let id = format!("{day:04}-dump");
     let mut backup = BackupWriter::new(repository.begin(&id).await.unwrap());
     backup.write("file", id.as_bytes()).await.unwrap();
     let export = DumpExport { format: DumpFormat::Plain, database: "roadtrip".to_owned(), major: 15 };

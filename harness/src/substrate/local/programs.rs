@@ -131,7 +131,12 @@ mod tests {
         let search = SearchPath { dirs: vec![folder.path().to_owned()] };
         assert!(search.find_redis().unwrap_err().message().contains("`redis-server`"));
         for name in ["redis-check-rdb", "redis-server"] {
-            fs::File::options().create(true).write(true).mode(0o755).open(folder.path().join(name)).unwrap();
+            fs::File::options()
+                .create_new(true)
+                .write(true)
+                .mode(0o755)
+                .open(folder.path().join(name))
+                .unwrap();
             assert_eq!(search.find_redis().unwrap().0.name, name);
         }
     }
