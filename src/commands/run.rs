@@ -143,7 +143,7 @@ fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario
     Ok(selected)
 }
 
-fn cancel_on_signals() -> Result<CancellationToken> {
+pub(super) fn cancel_on_signals() -> Result<CancellationToken> {
     let cancel = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let mut stream = signal(kind).context("listening for signals")?;

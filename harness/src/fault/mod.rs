@@ -8,8 +8,10 @@ mod backup;
 mod base;
 mod dump;
 mod postgres;
+mod redis;
 mod region;
 
+pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use archive::damage_archive;
 pub use backup::damage_repository;
 pub use postgres::{damage_server, damage_writes};
@@ -79,6 +81,36 @@ pub enum Damage {
     TableCut,
     /// The file with the roles is gone.
     RolesMissing,
+    /// A key is deleted.
+    KeyGone,
+    /// A key is there that was not there.
+    KeyAdded,
+    /// One byte of a value is another.
+    ValueChanged,
+    /// A key holds a value of another type.
+    TypeChanged,
+    /// A key that was to expire never will.
+    ExpiryGone,
+    /// A key expires earlier than it should.
+    ExpiryEarlier,
+    /// A key expires later than it should.
+    ExpiryLater,
+    /// A key is in another database.
+    DatabaseChanged,
+    /// A group of a stream's consumers is destroyed.
+    GroupGone,
+    /// An entry of a stream that waits for its acknowledgement waits no more.
+    PendingGone,
+    /// A library of functions is deleted.
+    FunctionGone,
+    /// A user of the server cannot log in any more.
+    UserGone,
+    /// A valid RDB file without a key is in place of the backup's, and its manifest says that it has to be so.
+    SnapshotEmpty,
+    /// The RDB file of an older backup is in place of the newest one's, and its manifest says that it has to be so.
+    SnapshotStale,
+    /// An RDB file ends before its last key, with a right checksum, and its manifest says that it has to be so.
+    SnapshotTruncated,
 }
 
 /// When a damage is injected.
@@ -97,9 +129,9 @@ pub enum DamageStage {
 /// What was damaged, as the judges should name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injury {
-    /// The table, index, file, … that was damaged.
+    /// The table, index, database, file, … that was damaged.
     pub subject: String,
-    /// The row's key, such as `id=17`, where a row was damaged.
+    /// The row's key, such as `id=17`, where a row was damaged; `key=session:17` where a key was.
     pub key: Option<String>,
 }
 
@@ -114,6 +146,8 @@ impl Damage {
             Self::TO_A_BASE_BACKUP,
             Self::TO_THE_ARCHIVE,
             Self::TO_AN_EXPORT,
+            Self::TO_A_KEYSPACE,
+            Self::TO_A_SNAPSHOT,
         ];
         groups.into_iter().flatten().copied()
     }
@@ -159,6 +193,31 @@ impl Damage {
     /// Those to what a logical export was made of.
     pub const TO_AN_EXPORT: &[Self] = &[Self::ExportTruncated, Self::TableCut, Self::RolesMissing];
 
+    /// That to the log of any restored server.
+    pub const TO_A_LOG: &[Self] = &[Self::LogWarning];
+
+    /// Those to what an application wrote to a key-value store, for the judge of its ledger.
+    pub const TO_KEY_WRITES: &[Self] = &[Self::WriteLost, Self::WritePhantom];
+
+    /// Those to what a Redis server holds.
+    pub const TO_A_KEYSPACE: &[Self] = &[
+        Self::KeyGone,
+        Self::KeyAdded,
+        Self::ValueChanged,
+        Self::TypeChanged,
+        Self::ExpiryGone,
+        Self::ExpiryEarlier,
+        Self::ExpiryLater,
+        Self::DatabaseChanged,
+        Self::GroupGone,
+        Self::PendingGone,
+        Self::FunctionGone,
+        Self::UserGone,
+    ];
+
+    /// Those to what a snapshot of Redis was made of.
+    pub const TO_A_SNAPSHOT: &[Self] = &[Self::SnapshotEmpty, Self::SnapshotStale, Self::SnapshotTruncated];
+
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
         match self {
@@ -192,6 +251,21 @@ impl Damage {
             Self::ExportTruncated => "export-truncated",
             Self::TableCut => "table-cut",
             Self::RolesMissing => "roles-missing",
+            Self::KeyGone => "key-gone",
+            Self::KeyAdded => "key-added",
+            Self::ValueChanged => "value-changed",
+            Self::TypeChanged => "type-changed",
+            Self::ExpiryGone => "expiry-gone",
+            Self::ExpiryEarlier => "expiry-earlier",
+            Self::ExpiryLater => "expiry-later",
+            Self::DatabaseChanged => "database-changed",
+            Self::GroupGone => "group-gone",
+            Self::PendingGone => "pending-gone",
+            Self::FunctionGone => "function-gone",
+            Self::UserGone => "user-gone",
+            Self::SnapshotEmpty => "snapshot-empty",
+            Self::SnapshotStale => "snapshot-stale",
+            Self::SnapshotTruncated => "snapshot-truncated",
         }
     }
 
@@ -203,7 +277,10 @@ impl Damage {
             | Self::BaseFileChanged
             | Self::ExportTruncated
             | Self::TableCut
-            | Self::RolesMissing => DamageStage::Repository,
+            | Self::RolesMissing
+            | Self::SnapshotEmpty
+            | Self::SnapshotStale
+            | Self::SnapshotTruncated => DamageStage::Repository,
             Self::SegmentGone | Self::SegmentFlipped => DamageStage::Archive,
             Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
                 DamageStage::Writes

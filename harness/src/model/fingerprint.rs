@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
+use super::hex128;
 use super::sketch::{KEY_BYTES, Sketch, SketchRow};
 
 /// The first byte of a key that is represented by its hash, because it is too long or because the table has none.
@@ -151,20 +152,6 @@ pub fn decode_key(key: &[u8; KEY_BYTES], key_columns: usize) -> Option<Vec<&[u8]
         rest = after;
     }
     Some(fields)
-}
-
-/// 128 bits as 32 hexadecimal digits: JSON numbers end at 2⁵³.
-mod hex128 {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub(super) fn serialize<S: Serializer>(value: &u128, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&format_args!("{value:032x}"))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
-        let text = String::deserialize(from)?;
-        u128::from_str_radix(&text, 16).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
-    }
 }
 
 #[cfg(test)]

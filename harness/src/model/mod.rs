@@ -4,6 +4,8 @@ mod catalogue;
 mod check;
 mod finding;
 mod fingerprint;
+mod hex128;
+pub mod keyspace;
 pub mod ledger;
 mod log_file;
 mod lsn;
@@ -13,20 +15,29 @@ mod phase;
 mod recovery_target;
 mod sketch;
 mod verdict;
+mod write_ledger;
 
 pub use catalogue::{Catalogue, CatalogueDifference};
 pub use check::Check;
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
+pub use keyspace::{
+    DatabaseDifference, DatabaseFingerprint, FingerprintBuilder, FunctionChange, FunctionDifference,
+    KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison, KeyspaceFingerprint, Unverified,
+    ValueKind,
+};
 pub use ledger::Ledger;
 pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
-    MANIFEST_VERSION, Manifest,
+    MANIFEST_VERSION, Manifest, RedisSnapshot,
 };
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 pub use verdict::Verdict;
+pub use write_ledger::{
+    Acknowledged, ForkMoment, KeyWrite, ObservedWrites, WriteDiscrepancy, WriteLedger, WriteName,
+};

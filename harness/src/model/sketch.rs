@@ -8,41 +8,45 @@
 //! estimate of their number.
 //!
 //! What it does not do: prove equality (the digest does), or name a row that stands three times.
+//!
+//! How long a key it gives back whole, and how many cells level 0 has, are parameters: the defaults are those
+//! of a table.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Bytes of a row's key that the sketch can give back; a longer key is represented by its hash.
+/// Bytes of a table row's key that the sketch can give back; a longer key is represented by its hash.
 pub const KEY_BYTES: usize = 32;
 /// Cells per row: each row is added to one cell of each part.
 const PARTS: usize = 4;
-/// Cells in a part. 4 × 40 cells give back some 100 differences.
-const CELLS_PER_PART: usize = 40;
-const CELLS: usize = PARTS * CELLS_PER_PART;
+/// Cells in a level above the first. 4 × 40 cells give back some 100 differences.
+pub(super) const LEVEL_CELLS: usize = 160;
 /// Levels; the last one holds one row in 8⁶ (about a quarter of a million).
 const LEVELS: usize = 7;
 /// log2 of the rarefaction from level to level.
 const LEVEL_BITS: u32 = 3;
-const CELL_BYTES: usize = 8 + KEY_BYTES + 16 + 8;
 const LEVEL_SEED: u64 = 0x636f_6d65_6261_636b;
+/// More of a key than any sketch holds, and a digest.
+const CHECKED_BYTES: usize = 128;
 
 /// A row as the sketch knows it: its key and the digest of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SketchRow {
+pub struct SketchRow<const K: usize = KEY_BYTES> {
     /// The key, encoded and padded with zeros; see `stores::postgres::fingerprint`.
-    pub key: [u8; KEY_BYTES],
+    pub key: [u8; K],
     /// The digest of the whole row.
     pub digest: u128,
 }
 
-impl SketchRow {
+impl<const K: usize> SketchRow<K> {
     fn check(&self) -> u64 {
-        let mut bytes = [0; KEY_BYTES + 16];
-        bytes[..KEY_BYTES].copy_from_slice(&self.key);
-        bytes[KEY_BYTES..].copy_from_slice(&self.digest.to_le_bytes());
-        xxh3_64_with_seed(&bytes, 1)
+        const { assert!(K + 16 <= CHECKED_BYTES && K.is_multiple_of(8)) };
+        let mut bytes = [0; CHECKED_BYTES];
+        bytes[..K].copy_from_slice(&self.key);
+        bytes[K..K + 16].copy_from_slice(&self.digest.to_le_bytes());
+        xxh3_64_with_seed(&bytes[..K + 16], 1)
     }
 
     /// The deepest level that the row belongs to: decided by its key alone, so that the old and the new
@@ -51,120 +55,121 @@ impl SketchRow {
         let zeros = xxh3_64_with_seed(&self.key, LEVEL_SEED).trailing_zeros();
         usize::try_from(zeros / LEVEL_BITS).unwrap_or(0).min(LEVELS - 1)
     }
+
+    /// Whether the row belongs to a sample in which each row stands for `sampling` ones.
+    pub fn is_in_sample(&self, sampling: u64) -> bool {
+        1_u64 << (LEVEL_BITS as usize * self.level()) >= sampling
+    }
 }
 
 /// Sums of the rows that fell into it. All additions wrap, so that removing undoes adding exactly.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Cell {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Cell<const K: usize> {
     count: i64,
-    key: [u64; KEY_BYTES / 8],
+    /// Little-endian lanes of eight bytes, summed lane by lane.
+    key: [u8; K],
     digest: u128,
     check: u64,
 }
 
-impl Cell {
-    fn add(&mut self, row: &SketchRow, check: u64, sign: i64) {
-        self.count = self.count.wrapping_add(sign);
-        for (sum, lane) in self.key.iter_mut().zip(row.key.as_chunks::<8>().0) {
-            let lane = u64::from_le_bytes(*lane);
-            *sum = if sign > 0 { sum.wrapping_add(lane) } else { sum.wrapping_sub(lane) };
-        }
-        if sign > 0 {
-            self.digest = self.digest.wrapping_add(row.digest);
-            self.check = self.check.wrapping_add(check);
-        } else {
-            self.digest = self.digest.wrapping_sub(row.digest);
-            self.check = self.check.wrapping_sub(check);
-        }
+impl<const K: usize> Default for Cell<K> {
+    fn default() -> Self {
+        Self { count: 0, key: [0; K], digest: 0, check: 0 }
+    }
+}
+
+/// Adds the lanes of a key, or subtracts them.
+fn add_lanes<const K: usize>(sum: &mut [u8; K], key: &[u8; K], sign: i64) {
+    for (sum, lane) in sum.as_chunks_mut::<8>().0.iter_mut().zip(key.as_chunks::<8>().0) {
+        let (before, lane) = (u64::from_le_bytes(*sum), u64::from_le_bytes(*lane));
+        let after = if sign > 0 { before.wrapping_add(lane) } else { before.wrapping_sub(lane) };
+        *sum = after.to_le_bytes();
+    }
+}
+
+impl<const K: usize> Cell<K> {
+    const BYTES: usize = 8 + K + 16 + 8;
+
+    fn add(&mut self, row: &SketchRow<K>, check: u64, sign: i64) {
+        self.combine(&Self { count: 1, key: row.key, digest: row.digest, check }, sign);
     }
 
     fn combine(&mut self, other: &Self, sign: i64) {
-        let negate = |value: u64| if sign > 0 { value } else { value.wrapping_neg() };
-        self.count = self.count.wrapping_add(sign * other.count);
-        for (sum, lane) in self.key.iter_mut().zip(other.key) {
-            *sum = sum.wrapping_add(negate(lane));
+        add_lanes(&mut self.key, &other.key, sign);
+        if sign > 0 {
+            self.count = self.count.wrapping_add(other.count);
+            self.digest = self.digest.wrapping_add(other.digest);
+            self.check = self.check.wrapping_add(other.check);
+        } else {
+            self.count = self.count.wrapping_sub(other.count);
+            self.digest = self.digest.wrapping_sub(other.digest);
+            self.check = self.check.wrapping_sub(other.check);
         }
-        let digest = if sign > 0 { other.digest } else { other.digest.wrapping_neg() };
-        self.digest = self.digest.wrapping_add(digest);
-        self.check = self.check.wrapping_add(negate(other.check));
     }
 
     /// The one row that is in it, and whether it was added or removed; none if it holds several.
-    fn single(&self) -> Option<(SketchRow, i64)> {
+    fn single(&self) -> Option<(SketchRow<K>, i64)> {
         let sign = self.count;
         if sign != 1 && sign != -1 {
             return None;
         }
-        let negate = |value: u64| if sign > 0 { value } else { value.wrapping_neg() };
-        let mut key = [0; KEY_BYTES];
-        for (bytes, lane) in key.chunks_exact_mut(8).zip(self.key) {
-            bytes.copy_from_slice(&negate(lane).to_le_bytes());
-        }
-        let digest = if sign > 0 { self.digest } else { self.digest.wrapping_neg() };
-        let row = SketchRow { key, digest };
-        (row.check() == negate(self.check)).then_some((row, sign))
+        let mut one = Self::default();
+        one.combine(self, sign);
+        let row = SketchRow { key: one.key, digest: one.digest };
+        (row.check() == one.check).then_some((row, sign))
     }
 
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    fn to_bytes(self) -> [u8; CELL_BYTES] {
-        let mut bytes = [0; CELL_BYTES];
-        bytes[..8].copy_from_slice(&self.count.to_le_bytes());
-        for (at, lane) in self.key.iter().enumerate() {
-            bytes[8 + at * 8..16 + at * 8].copy_from_slice(&lane.to_le_bytes());
-        }
-        bytes[40..56].copy_from_slice(&self.digest.to_le_bytes());
-        bytes[56..].copy_from_slice(&self.check.to_le_bytes());
-        bytes
+    fn write_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.count.to_le_bytes());
+        bytes.extend(self.key);
+        bytes.extend(self.digest.to_le_bytes());
+        bytes.extend(self.check.to_le_bytes());
     }
 
-    fn from_bytes(bytes: &[u8; CELL_BYTES]) -> Self {
-        let lane = |at: usize| {
-            let mut lane = [0; 8];
-            lane.copy_from_slice(&bytes[at..at + 8]);
-            lane
-        };
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&bytes[40..56]);
-        Self {
-            count: i64::from_le_bytes(lane(0)),
-            key: [8, 16, 24, 32].map(|at| u64::from_le_bytes(lane(at))),
-            digest: u128::from_le_bytes(digest),
-            check: u64::from_le_bytes(lane(56)),
-        }
+    fn read_from(bytes: &[u8]) -> Option<Self> {
+        let (count, rest) = bytes.split_first_chunk()?;
+        let (key, rest) = rest.split_first_chunk()?;
+        let (digest, rest) = rest.split_first_chunk()?;
+        Some(Self {
+            count: i64::from_le_bytes(*count),
+            key: *key,
+            digest: u128::from_le_bytes(*digest),
+            check: u64::from_le_bytes(rest.try_into().ok()?),
+        })
     }
 }
-
-type Level = [Cell; CELLS];
 
 /// The sketch of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Sketch(Vec<Level>);
+pub struct Sketch<const K: usize = KEY_BYTES, const FIRST: usize = LEVEL_CELLS>(Vec<Vec<Cell<K>>>);
 
 /// How two sketches differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SketchDifference {
+pub struct SketchDifference<const K: usize = KEY_BYTES> {
     /// Rows that only the second holds.
-    pub added: Vec<SketchRow>,
+    pub added: Vec<SketchRow<K>>,
     /// Rows that only the first holds.
-    pub removed: Vec<SketchRow>,
+    pub removed: Vec<SketchRow<K>>,
     /// How many differing rows each one that was found stands for: 1 if these are all of them, 8ⁿ if they
     /// are a sample. `None` if the sketch could not be read.
     pub sampling: Option<u64>,
 }
 
-impl Default for Sketch {
+impl<const K: usize, const FIRST: usize> Default for Sketch<K, FIRST> {
     fn default() -> Self {
-        Self(vec![[Cell::default(); CELLS]; LEVELS])
+        let cells = |level| if level == 0 { FIRST } else { LEVEL_CELLS };
+        Self((0..LEVELS).map(|level| vec![Cell::default(); cells(level)]).collect())
     }
 }
 
-impl Sketch {
+impl<const K: usize, const FIRST: usize> Sketch<K, FIRST> {
     /// Adds a row. Adding the same row twice is not the same as adding it once.
-    pub fn add(&mut self, row: &SketchRow) {
+    pub fn add(&mut self, row: &SketchRow<K>) {
         let check = row.check();
         for level in &mut self.0[..=row.level()] {
             apply(level, row, check, 1);
@@ -179,7 +184,7 @@ impl Sketch {
     }
 
     /// The rows in which `after` differs from `self`.
-    pub fn difference(&self, after: &Self) -> SketchDifference {
+    pub fn difference(&self, after: &Self) -> SketchDifference<K> {
         let mut cells = after.clone();
         for (cell, before) in cells.0.iter_mut().flatten().zip(self.0.iter().flatten()) {
             cell.combine(before, -1);
@@ -194,31 +199,25 @@ impl Sketch {
     }
 }
 
-/// The cells of a row: one in each part, from its check value.
-fn places(check: u64) -> [usize; PARTS] {
+/// Adds a row to its cells, one in each part, which its check value names.
+fn apply<const K: usize>(level: &mut [Cell<K>], row: &SketchRow<K>, check: u64, sign: i64) {
+    let cells_per_part = level.len() / PARTS;
     let mut rest = check;
-    std::array::from_fn(|part| {
-        let place = (rest & 0xFFFF) as usize % CELLS_PER_PART;
+    for part in level.chunks_exact_mut(cells_per_part) {
+        part[(rest & 0xFFFF) as usize % cells_per_part].add(row, check, sign);
         rest >>= 16;
-        part * CELLS_PER_PART + place
-    })
-}
-
-fn apply(level: &mut Level, row: &SketchRow, check: u64, sign: i64) {
-    for place in places(check) {
-        level[place].add(row, check, sign);
     }
 }
 
 /// Takes single rows out until nothing is left; `None` if something stays.
-fn peel(level: &mut Level) -> Option<SketchDifference> {
+fn peel<const K: usize>(level: &mut [Cell<K>]) -> Option<SketchDifference<K>> {
     let mut difference = SketchDifference::default();
     while let Some((row, sign)) = level.iter().find_map(Cell::single) {
         apply(level, &row, row.check(), -sign);
         let rows = if sign > 0 { &mut difference.added } else { &mut difference.removed };
         rows.push(row);
         // A cell that looks single by an accident of its check value could send us round for ever.
-        if difference.added.len() + difference.removed.len() > CELLS {
+        if difference.added.len() + difference.removed.len() > level.len() {
             return None;
         }
     }
@@ -226,36 +225,34 @@ fn peel(level: &mut Level) -> Option<SketchDifference> {
 }
 
 /// As text: for each cell that is not empty its position (two bytes) and its content, in base64.
-impl From<Sketch> for String {
-    fn from(sketch: Sketch) -> Self {
+impl<const K: usize, const FIRST: usize> From<Sketch<K, FIRST>> for String {
+    fn from(sketch: Sketch<K, FIRST>) -> Self {
         let mut bytes = Vec::new();
         for (position, cell) in (0_u16..).zip(sketch.0.iter().flatten()) {
             if !cell.is_empty() {
                 bytes.extend(position.to_le_bytes());
-                bytes.extend(cell.to_bytes());
+                cell.write_to(&mut bytes);
             }
         }
         BASE64.encode(bytes)
     }
 }
 
-impl TryFrom<String> for Sketch {
+impl<const K: usize, const FIRST: usize> TryFrom<String> for Sketch<K, FIRST> {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
         let bytes = BASE64.decode(text).map_err(|error| format!("the sketch is not base64: {error}"))?;
         let mut sketch = Self::default();
-        let (entries, rest) = bytes.as_chunks::<{ CELL_BYTES + 2 }>();
-        if !rest.is_empty() {
-            return Err(format!("the sketch has {} bytes too many", rest.len()));
+        let entries = bytes.chunks_exact(Cell::<K>::BYTES + 2);
+        if !entries.remainder().is_empty() {
+            return Err(format!("the sketch has {} bytes too many", entries.remainder().len()));
         }
         for entry in entries {
             let position = usize::from(u16::from_le_bytes([entry[0], entry[1]]));
-            let cell = sketch.0.get_mut(position / CELLS).map(|level| &mut level[position % CELLS]);
+            let cell = sketch.0.iter_mut().flatten().nth(position);
             let cell = cell.ok_or_else(|| format!("the sketch has no cell {position}"))?;
-            let mut content = [0; CELL_BYTES];
-            content.copy_from_slice(&entry[2..]);
-            *cell = Cell::from_bytes(&content);
+            *cell = Cell::read_from(&entry[2..]).ok_or("a cell of the sketch is cut short")?;
         }
         Ok(sketch)
     }
@@ -320,7 +317,7 @@ mod tests {
 
         #[test]
         fn foreign_text_never_panics(text in "[A-Za-z0-9+/=]{0,400}") {
-            let _ = Sketch::try_from(text);
+            let _ = Sketch::<32>::try_from(text);
         }
     }
 

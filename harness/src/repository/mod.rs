@@ -7,6 +7,7 @@
 
 mod local;
 mod log;
+mod retention;
 mod stream;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use crate::model::{FileEntry, Manifest};
 
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
+pub use retention::{Pruned, prune};
 pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
 
 /// How much is copied at a time.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 
+use super::server::DrillServer;
 use super::{Application, ScenarioSpec};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -19,7 +20,9 @@ use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Obj
 use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Oracle, TimeObjective};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
-use crate::stores::postgres::{ArchiveHealth, PostgresServer, RestoreFailure};
+use crate::stores::RestoreFailure;
+use crate::stores::postgres::{ArchiveHealth, PostgresServer};
+use crate::stores::redis::RedisAddress;
 use crate::substrate::Substrate;
 
 /// A running drill. Everything that it does is in the journal as it happens.
@@ -39,8 +42,9 @@ pub struct Drill {
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Option<Objective>,
     pub(super) application: Application,
+    pub(super) cache: Application<RedisAddress>,
     pub(super) password: Secret,
-    pub(super) servers: Vec<(String, PostgresServer)>,
+    pub(super) servers: Vec<(String, DrillServer)>,
     pub(super) checks: Vec<Check>,
     pub(super) declared_ms: Option<u64>,
     pub(super) recovered_ms: Option<u64>,
@@ -106,7 +110,7 @@ impl Drill {
     pub async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
         let node_name = format!("d{}-{name}", self.index);
         let server = PostgresServer::create(&*self.substrate, &node_name, &self.password).await?;
-        self.servers.push((name.to_owned(), server.clone()));
+        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
         Ok(server)
     }
 
@@ -115,7 +119,7 @@ impl Drill {
         let node_name = format!("d{}-{name}", self.index);
         let server =
             PostgresServer::create_for(&*self.substrate, &node_name, &self.password, manifest).await?;
-        self.servers.push((name.to_owned(), server.clone()));
+        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
         Ok(server)
     }
 
@@ -134,15 +138,13 @@ impl Drill {
 
     /// Tells what was backed up.
     pub fn backup_taken(&self, manifest: &Manifest) {
-        let cluster = manifest.content.cluster();
-        let content = format!("{} tables, {} rows", cluster.table_count(), cluster.row_count());
         let backup = BackupSummary {
             id: manifest.id.clone(),
             kind: manifest.content.label().to_owned(),
             taken_at: manifest.taken_at,
             elapsed_ms: manifest.elapsed_ms,
             stored_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-            content,
+            content: manifest.content.figures(),
         };
         self.journal.append(EventBody::BackupTaken { drill: self.index, backup });
     }
@@ -216,7 +218,7 @@ impl Drill {
         Ok(())
     }
 
-    fn injected(&self, damage: Damage, injury: &Injury) {
+    pub(super) fn injected(&self, damage: Damage, injury: &Injury) {
         self.is_injected.store(true, Ordering::Relaxed);
         self.note(format!("injected {damage}: {injury}"));
     }
@@ -234,9 +236,14 @@ impl Drill {
     /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
     pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
         let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
+        self.save_evidence("ledger.json", &text).await
+    }
+
+    /// Puts a file into the evidence, next to the servers' logs.
+    pub(super) async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
         let folder = self.logs.join(self.spec.name);
         tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-        tokio::fs::write(folder.join("ledger.json"), text).await.context("saving the ledger")
+        tokio::fs::write(folder.join(name), content).await.context(format_args!("saving {name}"))
     }
 
     /// Lets a judge look whose no ends the drill: to go on would waste time on what cannot be right.
@@ -348,9 +355,8 @@ impl Drill {
     /// file for its owner alone, because what is told here becomes evidence.
     pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
         for (name, server) in &self.servers {
-            let passfile = self.scratch.join(format!("{name}.pgpass"));
-            server.write_passfile_here(&passfile).await?;
-            self.note(format!("kept {name}: {}", server.connect_hint(&passfile)));
+            let hint = server.tell_how_to_connect(&self.scratch, name).await?;
+            self.note(format!("kept {name}: {hint}"));
             self.note(format!("a shell in it: {}", server.node().shell_hint()));
         }
         Ok(())
@@ -361,11 +367,7 @@ impl Drill {
         for (name, server) in &self.servers {
             // A node whose server never started has no log.
             let Ok(log) = server.read_log().await else { continue };
-            let folder = self.logs.join(self.spec.name);
-            tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-            tokio::fs::write(folder.join(format!("{name}.log")), log.text)
-                .await
-                .context("saving a server's log")?;
+            self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
         }
         Ok(())
     }

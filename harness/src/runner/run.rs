@@ -134,6 +134,7 @@ async fn prepare(
         objective,
         loss_objective,
         application: settings.application.clone(),
+        cache: Application::default(),
         password: Secret::random()?,
         servers: Vec::new(),
         checks: Vec::new(),

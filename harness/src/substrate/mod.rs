@@ -65,6 +65,24 @@ pub enum Software {
     Redis,
 }
 
+/// A name under which a distribution keeps the server of Redis or Valkey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisProgram {
+    /// The name.
+    pub name: &'static str,
+    /// Whether it is the checker of RDB files. It is the same program: which of the two it is it tells by the
+    /// name that it is started under, and packages with tools alone (`redis-tools`) bring no other.
+    pub is_checker: bool,
+}
+
+/// The names under which the server is looked for, in order.
+pub const REDIS_PROGRAMS: [RedisProgram; 4] = [
+    RedisProgram { name: "redis-server", is_checker: false },
+    RedisProgram { name: "valkey-server", is_checker: false },
+    RedisProgram { name: "redis-check-rdb", is_checker: true },
+    RedisProgram { name: "valkey-check-rdb", is_checker: true },
+];
+
 /// What a node is to be.
 #[derive(Debug, Clone)]
 pub struct NodeSpec {

@@ -112,7 +112,7 @@ impl Scenario for CrossRegion {
 
         drill
             .step(Phase::Judge, "prove that everything in the export came back, and tell what was not in it");
-        let recorded = newest.content.cluster();
+        let recorded = newest.content.cluster()?;
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
         drill.judge(&RowCounts { server: &restored, recorded }).await;
         drill.judge(&FingerprintOracle { server: &restored, recorded }).await;

@@ -72,7 +72,7 @@ impl Scenario for FullRestore {
         primary.destroy().await?;
         drill.application().disconnect();
         let disaster_ms = drill.declare_disaster();
-        let recorded = newest.content.cluster();
+        let recorded = newest.content.cluster()?;
         let mut ledger = workload.finish().await?;
         let moment = position_of(&newest)?;
         ledger.note_restore_point(&moment.restore_point, moment.restore_point_lsn);

@@ -27,6 +27,7 @@ mod statistics;
 mod tables;
 mod workload;
 
+pub use super::RestoreFailure;
 pub use archiver::Archiver;
 pub use backup::{system_identifier, take_base_backup};
 pub use barrier::{HeldMoment, hold_moment};
@@ -40,7 +41,7 @@ pub use log::{LogStretch, read_current_log, read_log};
 pub use log_fetch::{FetchedLog, fetch_log};
 pub use physical::{Complaint, Structure, verify_pages, verify_structure, verify_unpacked};
 pub use recovery::{AtTarget, Recovered, promote, recover_base_backup, recover_to};
-pub use restore::{RestoreFailure, fetch_base_backup, position_of};
+pub use restore::{fetch_base_backup, position_of};
 pub use salvage::{Salvaged, salvage_log};
 pub use server::{PostgresServer, ServerLog};
 pub use statistics::gather_statistics;

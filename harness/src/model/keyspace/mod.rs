@@ -1,0 +1,21 @@
+//! What a key-value store holds, as values: one record a key, and the fingerprint of a whole keyspace.
+
+mod collector;
+mod compare;
+mod comparison;
+mod expiry;
+mod fingerprint;
+mod judge;
+mod record;
+mod row;
+#[cfg(test)]
+mod tests;
+
+pub use collector::Collector;
+pub use comparison::{
+    DatabaseDifference, FunctionChange, FunctionDifference, KeyChange, KeyDifference, KeyspaceComparison,
+    Unverified,
+};
+pub use fingerprint::{DatabaseFingerprint, FingerprintBuilder, KeyspaceFingerprint};
+pub use judge::{KeyState, Outcome, judge_key};
+pub use record::{KeyName, KeyRecord, ValueKind};

@@ -1,0 +1,178 @@
+//! The canonical form of values: what counts as content, and how it is digested.
+//!
+//! - Bytes are bytes: an integer is its decimal text, however it was stored.
+//! - Lists are digested in order; sets, hashes and sorted sets as sums over their elements, modulo 2¹²⁸, so that
+//!   the order in which a server keeps them does not matter.
+//! - A score is its double; −0 is 0, because not every encoding keeps its sign.
+//! - A field of a hash counts with its own expiry.
+//! - A stream is its entries in order, its last identifier, its counters of entries added and deleted, and its
+//!   groups: last identifier delivered, counter of entries read, pending entries with their number of
+//!   deliveries, consumers and what is pending for each. When a consumer was last seen or active, and when an
+//!   entry was delivered, are no content.
+//! - A module's value is its module, with the encoding's version, and whatever it wrote.
+//!
+//! Encodings, idle times, frequencies and all auxiliary fields are no content.
+
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+
+use crate::model::ValueKind;
+
+/// An element of a packed encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element<'a> {
+    Bytes(&'a [u8]),
+    Integer(i64),
+}
+
+impl Element<'_> {
+    pub(super) fn digest(self) -> u128 {
+        match self {
+            Self::Bytes(bytes) => xxh3_128(bytes),
+            Self::Integer(number) => integer(number),
+        }
+    }
+
+    /// The score that the element stands for.
+    pub(super) fn score(self) -> Option<f64> {
+        match self {
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+            // A score that is stored as an integer is one that a double holds exactly.
+            Self::Integer(number) => Some(number as f64),
+        }
+    }
+
+    /// The number, where the element is stored as one or is its text.
+    pub(super) fn number(self) -> Option<i64> {
+        match self {
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+            Self::Integer(number) => Some(number),
+        }
+    }
+}
+
+/// The digits of an integer, written from the end.
+pub(super) struct Decimal {
+    digits: [u8; 20],
+    from: usize,
+}
+
+impl Decimal {
+    pub(super) fn new(number: i64) -> Self {
+        let (mut digits, mut from, mut rest) = ([0; 20], 20, number.unsigned_abs());
+        loop {
+            from -= 1;
+            digits[from] = b"0123456789"[(rest % 10) as usize];
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if number < 0 {
+            from -= 1;
+            digits[from] = b'-';
+        }
+        Self { digits, from }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.digits[self.from..]
+    }
+}
+
+pub(super) fn integer(number: i64) -> u128 {
+    xxh3_128(Decimal::new(number).as_bytes())
+}
+
+/// The digest of two things that belong together, in this order.
+pub(super) fn pair(first: u128, second: u128) -> u128 {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(&first.to_le_bytes());
+    bytes[16..].copy_from_slice(&second.to_le_bytes());
+    xxh3_128(&bytes)
+}
+
+/// The digest of a member and its score.
+pub(super) fn scored(member: u128, score: f64) -> u128 {
+    // Adding 0 turns −0 into 0.
+    let score = if score.is_nan() { f64::NAN } else { score + 0.0 };
+    pair(member, u128::from(score.to_bits()))
+}
+
+/// The digest of a field of a hash. One that expires is another one than one that does not.
+pub(super) fn field(name: u128, value: u128, expires_at_ms: Option<u64>) -> u128 {
+    let digest = pair(name, value);
+    match expires_at_ms {
+        None => digest,
+        Some(at_ms) => pair(digest, u128::from(at_ms)),
+    }
+}
+
+/// Digests of elements, gathered.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Elements {
+    sum: u128,
+    pub(super) count: u64,
+}
+
+impl Elements {
+    /// Adds one whose place matters.
+    pub(super) fn push(&mut self, digest: u128) {
+        self.sum = pair(self.sum, digest);
+        self.count += 1;
+    }
+
+    /// Adds one whose place does not matter.
+    pub(super) fn insert(&mut self, digest: u128) {
+        self.sum = self.sum.wrapping_add(digest);
+        self.count += 1;
+    }
+
+    pub(super) fn digest(self) -> u128 {
+        pair(self.sum, u128::from(self.count))
+    }
+}
+
+/// The digest of a whole value.
+pub(super) fn value(kind: ValueKind, content: u128) -> u128 {
+    xxh3_128_with_seed(&content.to_le_bytes(), kind as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_their_text() {
+        for number in [0, 7, -1, 1_000, i64::MAX, i64::MIN] {
+            assert_eq!(Decimal::new(number).as_bytes(), number.to_string().as_bytes());
+            assert_eq!(
+                Element::Integer(number).digest(),
+                Element::Bytes(number.to_string().as_bytes()).digest()
+            );
+        }
+    }
+
+    #[test]
+    fn scores_are_their_value() {
+        let of = |text: &str| scored(1, Element::Bytes(text.as_bytes()).score().unwrap());
+        assert_eq!(of("3"), scored(1, Element::Integer(3).score().unwrap()));
+        assert_eq!(of("-0"), of("0"));
+        assert_eq!(of("1e3"), of("1000"));
+        assert_eq!(of("inf"), scored(1, f64::INFINITY));
+        assert_ne!(of("0.1"), of("0.10000000000000002"));
+    }
+
+    #[test]
+    fn order_matters_where_it_should() {
+        let (mut list, mut reversed) = (Elements::default(), Elements::default());
+        let (mut set, mut shuffled) = (Elements::default(), Elements::default());
+        for (a, b) in [(1, 3), (2, 2), (3, 1)] {
+            list.push(integer(a));
+            reversed.push(integer(b));
+            set.insert(integer(a));
+            shuffled.insert(integer(b));
+        }
+        assert_ne!(list.digest(), reversed.digest());
+        assert_eq!(set.digest(), shuffled.digest());
+    }
+}

@@ -1,0 +1,183 @@
+//! LZF, the compression of strings in RDB files.
+
+use super::input::Input;
+use super::strings::damaged;
+use crate::error::Result;
+
+/// How far back a reference can point.
+const WINDOW: usize = 8 * 1024;
+/// What a stream hands on at once.
+const PIECE: usize = 64 * 1024;
+/// A reference of three bytes stands for at most 264.
+const BEST_RATIO: u64 = 88;
+
+/// Whether so few bytes can stand for so many.
+pub(super) fn is_plausible(packed: u64, unpacked: u64) -> bool {
+    unpacked <= packed.saturating_mul(BEST_RATIO)
+}
+
+/// Appends a reference's bytes: `length` bytes, from `distance` back. The two may overlap.
+fn refer(output: &mut Vec<u8>, distance: usize, length: usize) -> Option<()> {
+    let from = output.len().checked_sub(distance)?;
+    if distance >= length {
+        output.extend_from_within(from..from + length);
+    } else {
+        for at in from..from + length {
+            output.push(output[at]);
+        }
+    }
+    Some(())
+}
+
+/// Unpacks the whole input to exactly `unpacked` bytes. `None` if it is damaged.
+pub(super) fn unpack(input: &[u8], unpacked: usize, output: &mut Vec<u8>) -> Option<()> {
+    output.clear();
+    let mut rest = input;
+    while let Some((control, after)) = rest.split_first() {
+        rest = after;
+        let control = usize::from(*control);
+        if control < 32 {
+            let (literal, after) = rest.split_at_checked(control + 1)?;
+            match rest.first_chunk::<32>() {
+                // A copy of fixed length and a cut are faster than a short copy of any length.
+                Some(longest) => {
+                    output.extend_from_slice(longest);
+                    output.truncate(output.len() - longest.len() + literal.len());
+                }
+                None => output.extend_from_slice(literal),
+            }
+            rest = after;
+        } else {
+            let mut length = (control >> 5) + 2;
+            if length == 9 {
+                let (more, after) = rest.split_first()?;
+                length += usize::from(*more);
+                rest = after;
+            }
+            let (low, after) = rest.split_first()?;
+            rest = after;
+            refer(output, ((control & 0x1F) << 8 | usize::from(*low)) + 1, length)?;
+        }
+        if output.len() > unpacked {
+            return None;
+        }
+    }
+    (output.len() == unpacked).then_some(())
+}
+
+/// Unpacks `packed` bytes of a file to exactly `unpacked` bytes, piece by piece.
+pub(super) fn unpack_pieces(
+    input: &mut Input,
+    (packed, unpacked): (u64, u64),
+    mut take: impl FnMut(&[u8]),
+) -> Result<()> {
+    let is_wrong = |input: &Input| damaged(input, "a compressed string does not unpack");
+    let mut output = Vec::with_capacity(PIECE + WINDOW);
+    let (mut left, mut handed_on) = (packed, 0);
+    while left > 0 {
+        let control = usize::from(input.byte()?);
+        // What an instruction takes besides its first byte.
+        let more = match control {
+            0..32 => control + 1,
+            _ if control >> 5 == 7 => 2,
+            _ => 1,
+        };
+        left = left.checked_sub(1 + more as u64).ok_or_else(|| is_wrong(input))?;
+        if control < 32 {
+            output.extend_from_slice(input.slice(more)?);
+        } else {
+            let mut length = (control >> 5) + 2;
+            if more == 2 {
+                length += usize::from(input.byte()?);
+            }
+            let low = usize::from(input.byte()?);
+            refer(&mut output, ((control & 0x1F) << 8 | low) + 1, length).ok_or_else(|| is_wrong(input))?;
+        }
+        if output.len() >= PIECE + WINDOW {
+            let piece = output.len() - WINDOW;
+            take(&output[..piece]);
+            handed_on += piece as u64;
+            output.drain(..piece);
+        }
+        if handed_on + output.len() as u64 > unpacked {
+            return Err(is_wrong(input));
+        }
+    }
+    take(&output);
+    if handed_on + output.len() as u64 == unpacked { Ok(()) } else { Err(is_wrong(input)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A simple compressor: references where the last occurrence of three bytes is near, literals otherwise.
+    fn pack(bytes: &[u8]) -> Vec<u8> {
+        let (mut packed, mut literal, mut at) = (Vec::new(), Vec::new(), 0);
+        let flush = |packed: &mut Vec<u8>, literal: &mut Vec<u8>| {
+            for piece in literal.chunks(32) {
+                packed.push(u8::try_from(piece.len() - 1).unwrap());
+                packed.extend(piece);
+            }
+            literal.clear();
+        };
+        while at < bytes.len() {
+            let window = at.saturating_sub(WINDOW)..at;
+            let found = bytes.get(at..at + 3).and_then(|three| {
+                window.rev().find(|from| bytes[*from..].starts_with(three)).map(|from| (from, at - from - 1))
+            });
+            let Some((from, distance)) = found else {
+                literal.push(bytes[at]);
+                at += 1;
+                continue;
+            };
+            flush(&mut packed, &mut literal);
+            let length = bytes[at..].iter().zip(&bytes[from..]).take(264).take_while(|(a, b)| a == b).count();
+            let (high, low) = (u8::try_from(distance >> 8).unwrap(), (distance & 0xFF) as u8);
+            if length - 2 < 7 {
+                packed.extend([u8::try_from(length - 2).unwrap() << 5 | high, low]);
+            } else {
+                packed.extend([7 << 5 | high, u8::try_from(length - 9).unwrap(), low]);
+            }
+            at += length;
+        }
+        flush(&mut packed, &mut literal);
+        packed
+    }
+
+    fn by_pieces(packed: &[u8], unpacked: usize) -> Result<Vec<u8>> {
+        let (mut all, mut input) = (Vec::new(), Input::new(packed));
+        let sizes = (packed.len() as u64, unpacked as u64);
+        unpack_pieces(&mut input, sizes, |piece| all.extend_from_slice(piece)).map(|()| all)
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_packed_comes_back(bytes in proptest::collection::vec(0_u8..3, 0..2_000)) {
+            let (packed, mut output) = (pack(&bytes), Vec::new());
+            prop_assert_eq!(unpack(&packed, bytes.len(), &mut output), Some(()));
+            prop_assert_eq!(&output, &bytes);
+            prop_assert_eq!(by_pieces(&packed, bytes.len()).unwrap(), bytes);
+        }
+
+        #[test]
+        fn both_ways_agree_on_any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..80), size in 0_usize..400) {
+            let mut output = Vec::new();
+            let whole = unpack(&bytes, size, &mut output).map(|()| output);
+            prop_assert_eq!(by_pieces(&bytes, size).ok(), whole);
+        }
+    }
+
+    #[test]
+    fn a_long_stream_keeps_its_window() {
+        let bytes: Vec<u8> = (0..40_000_u32).map(|n| (n % 97) as u8 ^ (n / 7_000 % 8) as u8).collect();
+        let mut packed = Vec::new();
+        let mut all: Vec<u8> = Vec::new();
+        for _ in 0..20 {
+            packed.extend(pack(&bytes));
+            all.extend(&bytes);
+        }
+        assert_eq!(by_pieces(&packed, all.len()).unwrap(), all);
+    }
+}
