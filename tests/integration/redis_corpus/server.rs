@@ -30,8 +30,8 @@ pub(crate) struct Make {
 pub(crate) const MAKES: [Make; 4] = [
     Make { image: None, program: "redis-server" },
     Make { image: Some("comeback-servers:bookworm"), program: "redis-server" },
-    Make { image: Some("comeback-servers:rdb-lab"), program: "valkey-server" },
-    Make { image: Some("comeback-servers:rdb-lab"), program: "redis-server" },
+    Make { image: Some("comeback-servers:trixie"), program: "valkey-server" },
+    Make { image: Some("comeback-servers:trixie"), program: "redis-server" },
 ];
 
 /// A node with the program in it.

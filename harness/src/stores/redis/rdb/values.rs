@@ -86,9 +86,9 @@ fn unknown_type(strings: &Strings, type_code: u8) -> Error {
 }
 
 /// Reads a count and so many elements.
-fn each(
-    strings: &mut Strings,
-    mut read: impl FnMut(&mut Strings) -> Result<u128>,
+fn each<'r>(
+    strings: &mut Strings<'r>,
+    mut read: impl FnMut(&mut Strings<'r>) -> Result<u128>,
     add: impl Fn(&mut Elements, u128),
 ) -> Result<Elements> {
     let mut elements = Elements::default();
