@@ -58,7 +58,7 @@ async fn compare() -> Result<()> {
     ask(&node, &["SAVE"]).await?;
     node.stop(Signal::Term, LIMIT).await?;
     let file = format!("{}/dump.rdb", node.dir());
-    let checker = node.find_program("redis-check-rdb").await?;
+    let check_program = node.find_program("redis-check-rdb").await?;
     let (mut ours, mut loaded, mut checked) = (Vec::new(), Vec::new(), Vec::new());
     let mut summary = None;
     for _ in 0..ROUNDS {
@@ -72,7 +72,7 @@ async fn compare() -> Result<()> {
         node.stop(Signal::Term, LIMIT).await?;
 
         let watch = Instant::now();
-        let command = Command::new(&checker).arg(&file);
+        let command = Command::new(&check_program).arg(&file);
         node.exec(&command, Io::default()).await?.success("redis-check-rdb")?;
         checked.push(watch.elapsed());
     }

@@ -20,7 +20,7 @@ pub(crate) enum Content {
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Stream {
-    pub(crate) entries: Vec<(Id, Vec<(Vec<u8>, Vec<u8>)>)>,
+    pub(crate) entries: Vec<(Id, EntryFields)>,
     pub(crate) last: Id,
     pub(crate) max_deleted: Id,
     pub(crate) added: u64,
@@ -38,6 +38,9 @@ pub(crate) struct Group {
 }
 
 pub(crate) type Id = (u64, u64);
+
+/// Names and values, in order.
+pub(crate) type EntryFields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Database and name → expiry and value.
 pub(crate) type Keyspace = BTreeMap<(u32, Vec<u8>), (Option<u64>, Content)>;
@@ -146,6 +149,8 @@ pub(crate) fn fingerprint(keyspace: &Keyspace, functions: &[(String, String)]) -
             digest: content.digest(),
         });
     }
-    functions.iter().for_each(|(name, code)| builder.add_function(name, xxh3_128(code.as_bytes())));
+    for (name, code) in functions {
+        builder.add_function(name, xxh3_128(code.as_bytes()));
+    }
     builder.finish()
 }

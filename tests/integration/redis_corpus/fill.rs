@@ -37,8 +37,8 @@ const EXPIRY: u64 = 4_000_000_000_000;
 /// Words of every length that has an encoding of its own, compressible and not.
 fn word(seed: usize, length: usize) -> Vec<u8> {
     let bytes = (0..length).map(|at| match seed % 3 {
-        0 => b'a' + (at % 3) as u8,
-        1 => ((seed * 31 + at * at * 7919 + at / 3 * 104_729) >> 3 & 0xFF) as u8,
+        0 => b"abc"[at % 3],
+        1 => ((seed * 31 + at * at * 7919 + at / 3 * 104_729) >> 3).to_le_bytes()[0],
         _ => b"0123456789"[(seed + at) % 10],
     });
     bytes.collect()
@@ -54,7 +54,7 @@ fn odd_words() -> Vec<Vec<u8>> {
             words.push((-number).to_string().into_bytes());
         }
     }
-    words.extend(["", "-0", "00", "+1", " 1", "1.0", "1e3", "9223372036854775808"].map(|text| text.into()));
+    words.extend(["", "-0", "00", "+1", " 1", "1.0", "1e3", "9223372036854775808"].map(Into::into));
     words.sort();
     words.dedup();
     words

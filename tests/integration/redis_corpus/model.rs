@@ -74,8 +74,8 @@ fn stream() -> impl Strategy<Value = StreamPlan> {
     let entry = proptest::collection::vec((bytes(), bytes()), 1..4);
     let same = proptest::collection::vec(Just(vec![(b"f".to_vec(), b"1".to_vec())]), 1..4);
     let entries = proptest::collection::vec(prop_oneof![entry.prop_map(|one| vec![one]), same], 1..12);
-    let some = || proptest::collection::btree_set(0_usize..20, 0..6);
-    (entries, some(), proptest::collection::vec((0_u8..3, 1_usize..5), 0..4), some()).prop_map(
+    let places = || proptest::collection::btree_set(0_usize..20, 0..6);
+    (entries, places(), proptest::collection::vec((0_u8..3, 1_usize..5), 0..4), places()).prop_map(
         |(entries, deleted, reads, acknowledged)| StreamPlan {
             entries: entries.concat(),
             deleted,

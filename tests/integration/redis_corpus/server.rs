@@ -30,13 +30,12 @@ pub(crate) struct Make {
 pub(crate) const MAKES: [Make; 4] = [
     Make { image: None, program: "redis-server" },
     Make { image: Some("comeback-servers:bookworm"), program: "redis-server" },
-    Make { image: Some("comeback-servers:rdb-lab"), program: "valkey-server" },
-    Make { image: Some("comeback-servers:rdb-lab"), program: "redis-server" },
+    Make { image: Some("comeback-servers:trixie"), program: "valkey-server" },
+    Make { image: Some("comeback-servers:trixie"), program: "redis-server" },
 ];
 
 /// A node with the program in it.
 pub(crate) struct Bench {
-    pub(crate) make: Make,
     substrate: Arc<dyn Substrate>,
     node: Arc<dyn Node>,
     program: String,
@@ -46,7 +45,7 @@ impl Bench {
     pub(crate) async fn new(make: Make) -> Option<Self> {
         let need = if make.image.is_some() { "docker" } else { "local" };
         let (substrate, node, program) = require::or_skip(need, Self::open(make).await)?;
-        Some(Self { make, substrate, node, program })
+        Some(Self { substrate, node, program })
     }
 
     async fn open(make: Make) -> Result<(Arc<dyn Substrate>, Arc<dyn Node>, String)> {

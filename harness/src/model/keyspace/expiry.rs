@@ -168,7 +168,9 @@ mod tests {
 
     fn of(expiries: &[u64]) -> ExpiryWindows {
         let mut windows = ExpiryWindows::default();
-        expiries.iter().for_each(|at| windows.add(*at, u128::from(*at) << 7));
+        for at in expiries {
+            windows.add(*at, u128::from(*at) << 7);
+        }
         windows
     }
 

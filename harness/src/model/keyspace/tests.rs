@@ -85,7 +85,9 @@ fn each_difference_has_its_name() {
 fn functions_are_compared_by_name() {
     let with = |libraries: &[(&str, u128)]| {
         let mut builder = KeyspaceFingerprint::builder();
-        libraries.iter().for_each(|(name, digest)| builder.add_function(name, *digest));
+        for (name, digest) in libraries {
+            builder.add_function(name, *digest);
+        }
         builder.finish()
     };
     let comparison =

@@ -139,7 +139,7 @@ pub(in crate::stores::redis::rdb) mod tests {
                 _ => 3,
             };
             for at in (0..groups).rev() {
-                let bits = (size >> (7 * at) & 0x7F) as u8;
+                let bits = u8::try_from(size >> (7 * at) & 0x7F).unwrap();
                 body.push(if at == groups - 1 { bits } else { bits | 0x80 });
             }
         }
@@ -153,7 +153,7 @@ pub(in crate::stores::redis::rdb) mod tests {
     pub(in crate::stores::redis::rdb) fn text(bytes: &[u8]) -> Vec<u8> {
         let mut element = match bytes.len() {
             0..64 => vec![0x80 | u8::try_from(bytes.len()).unwrap()],
-            64..4096 => vec![0xE0 | (bytes.len() >> 8 & 0x0F) as u8, (bytes.len() & 0xFF) as u8],
+            64..4096 => (0xE000 | u16::try_from(bytes.len()).unwrap()).to_be_bytes().to_vec(),
             _ => [vec![0xF0], u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec()].concat(),
         };
         element.extend(bytes);

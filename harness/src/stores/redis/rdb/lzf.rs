@@ -134,7 +134,7 @@ mod tests {
             };
             flush(&mut packed, &mut literal);
             let length = bytes[at..].iter().zip(&bytes[from..]).take(264).take_while(|(a, b)| a == b).count();
-            let (high, low) = (u8::try_from(distance >> 8).unwrap(), (distance & 0xFF) as u8);
+            let (high, low) = (u8::try_from(distance >> 8).unwrap(), u8::try_from(distance & 0xFF).unwrap());
             if length - 2 < 7 {
                 packed.extend([u8::try_from(length - 2).unwrap() << 5 | high, low]);
             } else {

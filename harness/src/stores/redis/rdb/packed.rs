@@ -37,28 +37,32 @@ impl<'a> Ziplist<'a> {
         })
     }
 
-    fn take(&mut self) -> Option<Option<Element<'a>>> {
-        let rest = self.bytes.get(self.at..)?;
-        let first = *rest.first()?;
-        if first == END {
+    fn take(&mut self) -> Result<Option<Element<'a>>, Invalid> {
+        let rest = self.bytes.get(self.at..).ok_or(Invalid)?;
+        if rest.first() == Some(&END) {
             let is_right = rest.len() == 1
                 && self.tail == self.previous_at
                 && self.counted.is_none_or(|count| u64::from(count) == self.seen);
-            return is_right.then_some(None);
+            return if is_right { Ok(None) } else { Err(Invalid) };
         }
-        let (previous, previous_bytes) = match first {
-            0xFE => (usize::try_from(u32::from_le_bytes(*rest.get(1..)?.first_chunk()?)).ok()?, 5),
-            short => (usize::from(short), 1),
-        };
+        let (previous, previous_bytes) = previous_size(rest).ok_or(Invalid)?;
         let expected = if self.seen == 0 { 0 } else { self.at - self.previous_at };
         if previous != expected {
-            return None;
+            return Err(Invalid);
         }
-        let (element, size) = element(rest.get(previous_bytes..)?)?;
+        let (element, size) = rest.get(previous_bytes..).and_then(element).ok_or(Invalid)?;
         self.previous_at = self.at;
         self.at += previous_bytes + size;
         self.seen += 1;
-        Some(Some(element))
+        Ok(Some(element))
+    }
+}
+
+/// The size of the element before, for reading backwards, and how many bytes that takes.
+fn previous_size(bytes: &[u8]) -> Option<(usize, usize)> {
+    match bytes.split_first()? {
+        (0xFE, rest) => Some((usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok()?, 5)),
+        (short, _) => Some((usize::from(*short), 1)),
     }
 }
 
@@ -69,7 +73,7 @@ impl<'a> Iterator for Ziplist<'a> {
         if self.is_over {
             return None;
         }
-        let next = self.take().ok_or(Invalid).transpose();
+        let next = self.take().transpose();
         self.is_over = !matches!(next, Some(Ok(_)));
         next
     }

@@ -108,14 +108,14 @@ impl<'r> Strings<'r> {
     pub(super) fn digest(&mut self) -> Result<u128> {
         match self.form()? {
             Form::Integer(number) => Ok(canon::integer(number)),
-            Form::Raw(length) => match Input::fits(length) {
-                Some(length) => Ok(xxh3_128(self.input.slice(length)?)),
-                None => {
-                    let mut hash = Xxh3::new();
-                    self.input.pieces(length, |piece| hash.update(piece))?;
-                    Ok(hash.digest128())
+            Form::Raw(length) => {
+                if let Some(length) = Input::fits(length) {
+                    return Ok(xxh3_128(self.input.slice(length)?));
                 }
-            },
+                let mut hash = Xxh3::new();
+                self.input.pieces(length, |piece| hash.update(piece))?;
+                Ok(hash.digest128())
+            }
             Form::Packed { packed, unpacked } if unpacked > WHOLE_BYTES => {
                 let mut hash = Xxh3::new();
                 lzf::unpack_pieces(&mut self.input, (packed, unpacked), |piece| hash.update(piece))?;
@@ -134,14 +134,14 @@ impl<'r> Strings<'r> {
                 self.unpacked.extend_from_slice(Decimal::new(number).as_bytes());
                 Ok(&self.unpacked)
             }
-            Form::Raw(length) => match Input::fits(length) {
-                Some(length) => self.input.slice(length),
-                None => {
-                    self.unpacked.clear();
-                    self.input.copy(length, &mut self.unpacked)?;
-                    Ok(&self.unpacked)
+            Form::Raw(length) => {
+                if let Some(length) = Input::fits(length) {
+                    return self.input.slice(length);
                 }
-            },
+                self.unpacked.clear();
+                self.input.copy(length, &mut self.unpacked)?;
+                Ok(&self.unpacked)
+            }
             Form::Packed { packed, unpacked } => self.unpack(packed, unpacked),
         }
     }
@@ -149,13 +149,12 @@ impl<'r> Strings<'r> {
     fn unpack(&mut self, packed: u64, unpacked: u64) -> Result<&[u8]> {
         // Longer than memory cannot be: the file would have to hold a part of it.
         let unpacked = usize::try_from(unpacked).unwrap_or(usize::MAX);
-        let input = match Input::fits(packed) {
-            Some(packed) => self.input.slice(packed)?,
-            None => {
-                self.packed.clear();
-                self.input.copy(packed, &mut self.packed)?;
-                &self.packed
-            }
+        let input = if let Some(packed) = Input::fits(packed) {
+            self.input.slice(packed)?
+        } else {
+            self.packed.clear();
+            self.input.copy(packed, &mut self.packed)?;
+            &self.packed
         };
         if lzf::unpack(input, unpacked, &mut self.unpacked).is_none() {
             return Err(self.damaged("a compressed string does not unpack"));

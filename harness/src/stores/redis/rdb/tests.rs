@@ -66,7 +66,9 @@ fn a_list_is_the_same_in_every_encoding() {
         one(18, &counted(&[node(2, listpack(&[b"1", b"b"])), node(1, string(b"c"))], 2)),
         one(18, &counted(&[node(1, vec![0xC0, 1]), node(2, listpack(&[b"b", b"c"]))], 2)),
     ];
-    ways.iter().for_each(|way| assert_eq!(*way, plain));
+    for way in ways {
+        assert_eq!(way, plain);
+    }
     assert_ne!(one(10, &packed(&[b"b", b"1", b"c"])), plain);
 }
 
@@ -90,7 +92,9 @@ fn a_sorted_set_is_the_same_in_every_encoding_and_order() {
         one(12, &packed(&[b"c", b"0", b"a", b"1.5", b"b", b"inf"])),
         one(17, &listpack(&[b"c", b"-0", b"a", b"1.5", b"b", b"inf"])),
     ];
-    ways.iter().for_each(|way| assert_eq!(*way, plain));
+    for way in ways {
+        assert_eq!(way, plain);
+    }
     assert_ne!(one(17, &listpack(&[b"c", b"0", b"a", b"1.5000000000000002", b"b", b"inf"])), plain);
 }
 
@@ -102,7 +106,9 @@ fn a_hash_is_the_same_in_every_encoding_and_order() {
         one(13, &packed(&[b"g", b"x", b"f", b"1"])),
         one(16, &listpack(&[b"g", b"x", b"f", b"1"])),
     ];
-    ways.iter().for_each(|way| assert_eq!(*way, plain));
+    for way in ways {
+        assert_eq!(way, plain);
+    }
     assert_ne!(one(16, &listpack(&[b"x", b"g", b"f", b"1"])), plain);
 }
 
@@ -238,8 +244,7 @@ pub(super) fn samples() -> Vec<Vec<u8>> {
             .to_vec(),
         b"\xFD\x01\0\0\0\xF9\x07\x00\x01a\x01x\xF5\x40\x1B#!lua name=mylib\nreturn 123".to_vec(),
     ];
-    samples
-        .extend((1..=3).zip([15, 19, 21]).map(|(form, code)| key(code, super::stream::tests::sample(form))));
+    samples.extend((1..=3).zip([15, 19, 21]).map(|(form, code)| key(code, stream::tests::sample(form))));
     let all = samples.concat();
     samples.push(all);
     samples

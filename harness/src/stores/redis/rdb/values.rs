@@ -35,7 +35,7 @@ impl Value {
 }
 
 /// The fields of a hash.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Fields {
     elements: Elements,
     first_expires_at_ms: Option<u64>,
@@ -52,8 +52,8 @@ impl Fields {
 pub(super) fn read_value(strings: &mut Strings, type_code: u8) -> Result<Value> {
     let value = match type_code {
         0 => Value::new(ValueKind::String, strings.digest()?),
-        1 => Value::of(ValueKind::List, each(strings, |strings| strings.digest(), Elements::push)?),
-        2 => Value::of(ValueKind::Set, each(strings, |strings| strings.digest(), Elements::insert)?),
+        1 => Value::of(ValueKind::List, each(strings, Strings::digest, Elements::push)?),
+        2 => Value::of(ValueKind::Set, each(strings, Strings::digest, Elements::insert)?),
         3 => Value::of(ValueKind::SortedSet, each(strings, |s| member(s, text_score), Elements::insert)?),
         4 => Value::of(ValueKind::Hash, each(strings, plain_field, Elements::insert)?),
         5 => Value::of(ValueKind::SortedSet, each(strings, |s| member(s, binary_score), Elements::insert)?),
@@ -86,9 +86,9 @@ fn unknown_type(strings: &Strings, type_code: u8) -> Error {
 }
 
 /// Reads a count and so many elements.
-fn each(
-    strings: &mut Strings,
-    mut read: impl FnMut(&mut Strings) -> Result<u128>,
+fn each<'r>(
+    strings: &mut Strings<'r>,
+    mut read: impl FnMut(&mut Strings<'r>) -> Result<u128>,
     add: impl Fn(&mut Elements, u128),
 ) -> Result<Elements> {
     let mut elements = Elements::default();
@@ -174,7 +174,7 @@ fn members_of_intset(bytes: &[u8]) -> Result<Elements, Invalid> {
 }
 
 /// What belongs to the element before: without it, the collection is damaged.
-fn partner<'a>(next: Next<'a>) -> Result<canon::Element<'a>, Invalid> {
+fn partner(next: Next<'_>) -> Result<canon::Element<'_>, Invalid> {
     next.ok_or(Invalid)?
 }
 
