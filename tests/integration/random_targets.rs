@@ -164,7 +164,8 @@ async fn make_history(world: &World, plan: &Plan) -> Ledger {
             .unwrap();
         points.push((name, lsn.parse::<Lsn>().unwrap()));
     }
-    workload.reach(plan.writes + 10).await.unwrap();
+    // So that there is something behind the last of them.
+    workload.reach(workload.acknowledged() + 10).await.unwrap();
     world.server.node().kill().await.unwrap();
     let mut ledger = workload.finish().await.unwrap();
     for (name, lsn) in points {
@@ -207,6 +208,7 @@ fn choose(ledger: &Ledger, pick: &Pick) -> RecoveryTarget {
     // Nothing ends behind the last record: replay to there, or to a time after it, does not arrive.
     match point {
         RecoveryPoint::Time(time) if records.iter().all(|one| one.at <= time) => latest(),
+        RecoveryPoint::Lsn(lsn) if records.iter().all(|one| one.lsn < lsn) => latest(),
         point => target(point, pick.inclusive),
     }
 }
