@@ -25,6 +25,7 @@ pub(super) enum Element<'a> {
 }
 
 impl Element<'_> {
+    #[inline]
     pub(super) fn digest(self) -> u128 {
         match self {
             Self::Bytes(bytes) => xxh3_128(bytes),
@@ -33,6 +34,7 @@ impl Element<'_> {
     }
 
     /// The score that the element stands for.
+    #[inline]
     pub(super) fn score(self) -> Option<f64> {
         match self {
             Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
@@ -42,6 +44,7 @@ impl Element<'_> {
     }
 
     /// The number, where the element is stored as one or is its text.
+    #[inline]
     pub(super) fn number(self) -> Option<i64> {
         match self {
             Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
@@ -57,6 +60,7 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
+    #[inline]
     pub(super) fn new(number: i64) -> Self {
         let (mut digits, mut from, mut rest) = ([0; 20], 20, number.unsigned_abs());
         loop {
@@ -74,16 +78,19 @@ impl Decimal {
         Self { digits, from }
     }
 
+    #[inline]
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.digits[self.from..]
     }
 }
 
+#[inline]
 pub(super) fn integer(number: i64) -> u128 {
     xxh3_128(Decimal::new(number).as_bytes())
 }
 
 /// The digest of two things that belong together, in this order.
+#[inline]
 pub(super) fn pair(first: u128, second: u128) -> u128 {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(&first.to_le_bytes());
@@ -92,6 +99,7 @@ pub(super) fn pair(first: u128, second: u128) -> u128 {
 }
 
 /// The digest of a member and its score.
+#[inline]
 pub(super) fn scored(member: u128, score: f64) -> u128 {
     // Adding 0 turns −0 into 0.
     let score = if score.is_nan() { f64::NAN } else { score + 0.0 };
@@ -99,6 +107,7 @@ pub(super) fn scored(member: u128, score: f64) -> u128 {
 }
 
 /// The digest of a field of a hash. One that expires is another one than one that does not.
+#[inline]
 pub(super) fn field(name: u128, value: u128, expires_at_ms: Option<u64>) -> u128 {
     let digest = pair(name, value);
     match expires_at_ms {
@@ -116,23 +125,27 @@ pub(super) struct Elements {
 
 impl Elements {
     /// Adds one whose place matters.
+    #[inline]
     pub(super) fn push(&mut self, digest: u128) {
         self.sum = pair(self.sum, digest);
         self.count += 1;
     }
 
     /// Adds one whose place does not matter.
+    #[inline]
     pub(super) fn insert(&mut self, digest: u128) {
         self.sum = self.sum.wrapping_add(digest);
         self.count += 1;
     }
 
+    #[inline]
     pub(super) fn digest(self) -> u128 {
         pair(self.sum, u128::from(self.count))
     }
 }
 
 /// The digest of a whole value.
+#[inline]
 pub(super) fn value(kind: ValueKind, content: u128) -> u128 {
     xxh3_128_with_seed(&content.to_le_bytes(), kind as u64)
 }

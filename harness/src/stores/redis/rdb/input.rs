@@ -39,11 +39,13 @@ impl<'r> Input<'r> {
     }
 
     /// The checksum of all bytes before the next one.
+    #[inline]
     pub(super) fn checksum(&mut self) -> u64 {
         self.check();
         self.checksum.clone().finalize()
     }
 
+    #[inline]
     fn check(&mut self) {
         self.checksum.update(&self.buffer[self.checked..self.at]);
         self.checked = self.at;
@@ -51,6 +53,7 @@ impl<'r> Input<'r> {
 
     /// Reads until that many bytes are there.
     #[cold]
+    #[inline]
     fn fill(&mut self, count: usize) -> Result<()> {
         self.check();
         self.buffer.copy_within(self.at..self.end, 0);
@@ -98,6 +101,7 @@ impl<'r> Input<'r> {
     }
 
     /// Whether nothing follows.
+    #[inline]
     pub(super) fn is_finished(&mut self) -> Result<bool> {
         if self.at == self.end && !self.is_at_end {
             self.check();
