@@ -4,7 +4,7 @@ CARGO ?= cargo
 IMAGE ?= comeback-servers:bookworm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill soak test lint fmt image clean-machine
+.PHONY: help setup drill test soak bench lint fmt image clean-machine
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,15 +16,23 @@ drill: ## restore a lost database on throw-away servers, and prove what came bac
 	@scripts/setup
 	$(CARGO) run --release --package comeback -- run --suite weekly
 
-soak: ## the long tests: damaged RDB files for ten minutes, a thousand random keyspaces
+test: ## set-up, format, lints and every test
+	@scripts/test
+
+soak: ## the random tests at full length: recovery targets, kills, damaged RDB files, keyspaces; about an hour
+	@scripts/setup --require local
+	COMEBACK_HISTORIES=100 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
+		$(CARGO) test --release --package comeback --test integration -- --nocapture \
+		random_targets kills after_a_kill_under_load
 	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-harness --lib rdb::mutations
 	COMEBACK_REDIS_CASES=1000 $(CARGO) test --package comeback --test integration redis_corpus::model
 	if $(CARGO) fuzz --version >/dev/null 2>&1; then \
 		$(CARGO) +nightly fuzz run rdb -- -max_total_time=600 -rss_limit_mb=600 -malloc_limit_mb=64 -max_len=8192; \
 	else echo 'NOT RUN: the target under fuzz/ needs cargo-fuzz and a nightly compiler'; fi
 
-test: ## set-up, format, lints and every test
-	@scripts/test
+bench: ## speed against peers that are measured in the same run, on 1.2 GB; about half an hour
+	@scripts/setup --require local
+	$(CARGO) bench --package comeback
 
 lint: ## format and lints only
 	@scripts/lint

@@ -45,7 +45,7 @@ async fn compare() -> Result<()> {
     let ratio = initdb.as_secs_f64() / template.as_secs_f64();
     let told = writeln!(
         std::io::stdout(),
-        "from nothing to ready, median of {ROUNDS}: initdb {initdb:.0?}, copy of a template {template:.0?}, ratio {ratio:.2}"
+        "from nothing to ready, median of {ROUNDS}: initdb {initdb:.3?}, copy of a template {template:.3?}, ratio {ratio:.2}"
     );
     told.map_err(|error| Error::could_not_verify(error.to_string()))
 }

@@ -1,5 +1,7 @@
 //! The command line's grammar.
 
+mod backups;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,10 @@ use comeback_fixtures::Scale;
 use comeback_harness::fault::Damage;
 use comeback_harness::runner::Suite;
 use comeback_harness::substrate::SubstrateChoice;
+
+pub(crate) use backups::{
+    BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -34,6 +40,12 @@ pub(crate) enum Command {
     /// Run drills: servers are started, filled, backed up, destroyed, restored and judged
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Take backups, list them, fetch them
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Bring a backup back, with the code that the drills run
+    #[command(subcommand)]
+    Restore(RestoreCommand),
     /// List the scenarios, their suites, objectives and damages
     List(ListArgs),
     /// Say what is there, what is not, and what to do about it

@@ -19,6 +19,7 @@ const DEFAULT_FILE: &str = "comeback.toml";
 pub(crate) struct Config {
     pub(crate) run: RunSection,
     pub(crate) docker: DockerSection,
+    pub(crate) repository: RepositorySection,
     /// The user's own integrity queries.
     pub(crate) queries: Vec<IntegrityQuery>,
 }
@@ -30,6 +31,8 @@ struct File {
     run: RunSection,
     #[serde(default)]
     docker: DockerSection,
+    #[serde(default)]
+    repository: RepositorySection,
     #[serde(default)]
     postgres: PostgresSection,
 }
@@ -51,6 +54,13 @@ pub(crate) struct RunSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DockerSection {
     pub(crate) image: Option<String>,
+}
+
+/// Where `comeback backup` and `comeback restore` keep backups.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RepositorySection {
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -104,7 +114,12 @@ fn parse(name: &str, text: &str) -> Result<Config> {
         let expect_text = entry.expect.into_inner();
         Ok(IntegrityQuery { name: entry.name, sql: entry.sql, expect, expect_text })
     });
-    Ok(Config { run: file.run, docker: file.docker, queries: queries.collect::<Result<_>>()? })
+    Ok(Config {
+        run: file.run,
+        docker: file.docker,
+        repository: file.repository,
+        queries: queries.collect::<Result<_>>()?,
+    })
 }
 
 /// Line and column, both from 1, of a place in a text; columns count characters.

@@ -15,6 +15,11 @@ impl Secret {
         Ok(Self(random_hex::<24>()?.into()))
     }
 
+    /// One that the user gave, from a file or the environment.
+    pub fn given(value: impl Into<String>) -> Self {
+        Self(SecretString::from(value.into()))
+    }
+
     /// The value, for the one place that needs it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

@@ -41,6 +41,12 @@ where
     }
 }
 
+/// What a future gives, or an error after `limit`: for a peer that may fall silent.
+pub async fn at_most<T>(what: &str, limit: Duration, future: impl Future<Output = T>) -> Result<T> {
+    let silent = |_| Error::could_not_verify(format!("waited {:.1} s for {what}", limit.as_secs_f64()));
+    tokio::time::timeout(limit, future).await.map_err(silent)
+}
+
 /// Lets a task that works in rounds rest between two of them, for so long or until something happens.
 pub async fn rest(longest: Duration, until: impl Future) {
     // Which of the two ended it makes no difference: the next round looks for itself.

@@ -1,6 +1,7 @@
 //! The drills, one file each, grouped by store; each reads like its section of the runbook.
 
 pub mod postgres;
+pub mod redis;
 mod roadtrip;
 
 use std::sync::Arc;
@@ -9,5 +10,11 @@ use comeback_harness::runner::Scenario;
 
 /// Every scenario, in the order of the runbook.
 pub fn all() -> Vec<Arc<dyn Scenario>> {
-    vec![Arc::new(postgres::PointInTime), Arc::new(postgres::FullRestore), Arc::new(postgres::CrossRegion)]
+    vec![
+        Arc::new(postgres::PointInTime),
+        Arc::new(postgres::FullRestore),
+        Arc::new(postgres::CrossRegion),
+        Arc::new(redis::CacheCorruption),
+        Arc::new(redis::CompleteLoss),
+    ]
 }

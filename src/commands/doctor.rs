@@ -104,7 +104,7 @@ fn local_lines(probe: &LocalProbe) -> (Vec<Line>, bool) {
         disk.hints.push("set TMPDIR to a folder with more room".to_owned());
     }
     lines.push(disk);
-    for program in &probe.programs {
+    for program in probe.programs.iter().chain([&probe.redis]) {
         lines.push(Line::new(&program.path, program.name, |path| {
             let version =
                 program.version.as_deref().map(|version| format!(", {version}")).unwrap_or_default();
@@ -112,8 +112,9 @@ fn local_lines(probe: &LocalProbe) -> (Vec<Line>, bool) {
         }));
     }
     // A drill of PostgreSQL needs no Redis.
-    let mut needed = probe.programs.iter().filter(|program| !program.name.starts_with("redis"));
-    let usable = probe.folder.is_ok() && probe.user.is_ok() && needed.all(|program| program.path.is_ok());
+    let usable = probe.folder.is_ok()
+        && probe.user.is_ok()
+        && probe.programs.iter().all(|program| program.path.is_ok());
     (lines, usable)
 }
 

@@ -23,8 +23,14 @@ pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
         ];
         output::text(&format!("{}\n", lines.join("\n")));
         if args.damages {
-            let names =
-                spec.damages.iter().map(|damage| Damage::name(*damage)).collect::<Vec<_>>().join(", ");
+            let names = spec
+                .damages
+                .iter()
+                .copied()
+                .flatten()
+                .map(|damage| Damage::name(*damage))
+                .collect::<Vec<_>>()
+                .join(", ");
             output::text(&format!("  damages    {names}\n"));
         }
     }

@@ -1,16 +1,22 @@
 //! The commands, one file each.
 
+mod backup;
 mod clean;
 mod doctor;
 mod list;
 mod report;
+mod restore;
 mod run;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
+use comeback_harness::model::Manifest;
+use comeback_harness::repository::{LocalRepository, Repository as _};
 use comeback_harness::runbook::Runbook;
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::redis::RedisAddress;
 use comeback_harness::{Error, Result};
 
 use crate::cli::{Cli, Command};
@@ -28,6 +34,8 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         }
         Command::Report(args) => report::report(&args.dir),
         Command::Run(args) => run::run(*args, Config::load(cli.config.as_deref())?).await,
+        Command::Backup(command) => backup::backup(command, &Config::load(cli.config.as_deref())?).await,
+        Command::Restore(command) => restore::restore(command, &Config::load(cli.config.as_deref())?).await,
         Command::List(args) => list::list(&args, &Config::load(cli.config.as_deref())?),
         Command::Doctor(args) => doctor::doctor(args.substrate, &Config::load(cli.config.as_deref())?).await,
         Command::Clean(args) => clean::clean(args.kept).await,
@@ -44,4 +52,52 @@ fn load_runbook(named: Option<&Path>) -> Result<Arc<Runbook>> {
             .hint("name it with --runbook FILE, or as `runbook` under [run] in comeback.toml")
     })?;
     Ok(Arc::new(Runbook::parse(path.display().to_string(), text)))
+}
+
+/// The variable in which `redis-cli` looks for a password, too.
+const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
+
+/// The server that the user named, with the password from a file or from the environment.
+fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress> {
+    let password = match password_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                Error::usage(format!("reading the password from {}: {error}", path.display()))
+                    .hint("the file holds the password and nothing else")
+            })?;
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+        None => std::env::var(PASSWORD_VARIABLE).ok(),
+    };
+    let password = password.filter(|password| !password.is_empty()).map(Secret::given);
+    Ok(RedisAddress::parse(url)?.with_password(password))
+}
+
+/// The repository that the user named. Only where backups are written may it be made.
+async fn open_repository(
+    named: Option<&PathBuf>,
+    config: &Config,
+    may_make: bool,
+) -> Result<LocalRepository> {
+    let folder = named.or(config.repository.dir.as_ref()).ok_or_else(|| {
+        Error::usage("no repository was named")
+            .hint("name its folder with --repository DIR, or as `dir` under [repository] in comeback.toml")
+    })?;
+    if !may_make && !folder.is_dir() {
+        return Err(Error::usage(format!("there is no repository in {}", folder.display()))
+            .hint("name the folder that `comeback backup` wrote to"));
+    }
+    LocalRepository::open(folder).await
+}
+
+/// The snapshot of Redis that the user named.
+async fn snapshot_named(repository: &LocalRepository, id: &str) -> Result<Manifest> {
+    let known = repository.list().await?;
+    if !known.iter().any(|one| one == id) {
+        return Err(Error::usage(format!("there is no backup {id} in {}", repository.location()))
+            .hint("`comeback backup list` shows what there is"));
+    }
+    let manifest = repository.manifest(id).await?;
+    manifest.content.keyspace()?;
+    Ok(manifest)
 }

@@ -84,7 +84,9 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
     let suite = args.suite.map(Suite::from);
     let scenarios = select(&args.scenarios, suite)?;
     if let Some(damage) = args.damage {
-        let blind = scenarios.iter().find(|scenario| !scenario.spec().damages.contains(&damage));
+        let blind = scenarios
+            .iter()
+            .find(|scenario| !scenario.spec().damages.iter().any(|group| group.contains(&damage)));
         if let Some(scenario) = blind {
             return Err(Error::usage(format!("{} has no damage {damage}", scenario.spec().name))
                 .hint("`comeback list --damages` shows what each scenario's judges notice"));
@@ -141,7 +143,7 @@ fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario
     Ok(selected)
 }
 
-fn cancel_on_signals() -> Result<CancellationToken> {
+pub(super) fn cancel_on_signals() -> Result<CancellationToken> {
     let cancel = CancellationToken::new();
     for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
         let mut stream = signal(kind).context("listening for signals")?;

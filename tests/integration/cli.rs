@@ -99,9 +99,14 @@ fn text(bytes: &[u8]) -> String {
 /// Whether drills can run on this machine's own programs; says so where they cannot.
 fn local_is_here() -> bool {
     let probe = comeback_harness::substrate::probe_local();
-    let mut missing = probe.programs.iter().filter(|program| !program.name.starts_with("redis"));
-    let missing = missing.find_map(|program| program.path.as_ref().err().cloned());
+    let missing = probe.programs.iter().find_map(|program| program.path.as_ref().err().cloned());
     require::or_skip("local", missing.map_or(Ok(()), Err)).is_some()
+}
+
+/// Whether drills of Redis can run on this machine's own programs; says so where they cannot.
+fn redis_is_here() -> bool {
+    let probe = comeback_harness::substrate::probe_local();
+    require::or_skip("local", probe.redis.path).is_some()
 }
 
 /// Whether drills can run in Docker; says so where they cannot.

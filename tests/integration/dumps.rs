@@ -89,7 +89,7 @@ of two lines" values (1, 'a;', E'\\.\n\\.\n', '<a/>', '{1.0,NULL,NaN}'), (2, nul
 "#;
 
 async fn judge(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
-    let recorded = manifest.content.cluster();
+    let recorded = manifest.content.cluster().unwrap();
     let catalogue = LogicalCatalogue { server, recorded: manifest };
     let (counts, rows) = (RowCounts { server, recorded }, FingerprintOracle { server, recorded });
     let log = ServerLogOracle { server };
@@ -152,6 +152,20 @@ async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     let RestoreFailure::Other(error) = refused else { panic!("{refused:?}") };
     assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
     assert!(error.message().ends_with("was taken on PostgreSQL 15, and the new server is 17"), "{error}");
+
+    // Where the user has named no image, it follows from what is to be restored.
+    let run_of_any = RunIdentity::random(false).unwrap();
+    let any = DockerSubstrate::new(&run_of_any, &DockerSettings::default()).await.unwrap();
+    let base_of_newer = take_base_backup(&plain, &repository).await.unwrap();
+    for (name, manifest) in [("older", &base), ("newer", &base_of_newer), ("of-dump", &script)] {
+        let server =
+            PostgresServer::create_for(&any, name, &Secret::random().unwrap(), manifest).await.unwrap();
+        assert_eq!(server.major(), if name == "newer" { 17 } else { 15 }, "{name}");
+    }
+    let secret = Secret::random().unwrap();
+    let refused = PostgresServer::create_for(&*newer, "wrong", &secret, &base).await.map(drop).unwrap_err();
+    assert!(refused.message().contains("needs PostgreSQL 15, and 17 is what"), "{refused}");
+    any.remove_all().await.unwrap();
 
     let newest = take_dump(&plain, "roadtrip", &repository, DumpFormat::Plain).await.unwrap();
     let back = server(&*older, "back").await.unwrap();

@@ -38,7 +38,8 @@ pub(crate) struct End {
     pub(crate) committed: bool,
 }
 
-const SETTINGS: [(&str, &str); 2] = [("track_commit_timestamp", "on"), ("max_prepared_transactions", "7")];
+const SETTINGS: [(&str, &str); 3] =
+    [("track_commit_timestamp", "on"), ("max_prepared_transactions", "7"), ("wal_keep_size", "256MB")];
 
 impl Lab {
     pub(crate) async fn local() -> Option<Self> {
@@ -58,8 +59,7 @@ impl Lab {
         let created = PostgresServer::create(&*substrate, "primary", &password).await;
         let primary = require::or_skip(need, created)?;
         primary.init().await.unwrap();
-        let settings = SETTINGS.map(|(name, value)| (name, value.to_owned()));
-        primary.start_archiving(&settings).await.unwrap();
+        start(&primary).await;
         sql(&primary, "alter system set timezone = 'Asia/Kolkata'").await;
         sql(&primary, "select pg_reload_conf(); create table public.t (n int)").await;
         let folder = tempfile::tempdir().unwrap();
@@ -68,6 +68,21 @@ impl Lab {
         let archive = LogArchive::new(repository.clone(), &system_identifier(&primary).await.unwrap());
         let archiver = Archiver::start(&primary, archive.clone()).await.unwrap();
         Some(Self { substrate, primary, repository, archive, archiver, password, folder })
+    }
+
+    /// Starts the primary again after it was killed. What was prepared and lost its client would hold its locks
+    /// for ever.
+    pub(crate) async fn restart_primary(&self) {
+        start(&self.primary).await;
+        let mut connection = self.primary.connect("postgres").await.unwrap();
+        let left: Vec<String> =
+            sqlx::query_scalar("select format('rollback prepared %L', gid) from pg_prepared_xacts")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        for statement in left {
+            sql(&self.primary, &statement).await;
+        }
     }
 
     /// The stored file of the log archive with a name.
@@ -138,6 +153,11 @@ impl Lab {
         self.archiver.finish().await.unwrap();
         self.substrate.remove_all().await.unwrap();
     }
+}
+
+async fn start(primary: &PostgresServer) {
+    let settings = SETTINGS.map(|(name, value)| (name, value.to_owned()));
+    primary.start_archiving(&settings).await.unwrap();
 }
 
 pub(crate) async fn sql(server: &PostgresServer, statements: &str) {

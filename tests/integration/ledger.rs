@@ -1,8 +1,6 @@
 //! The ledger of a workload on real servers: what it says of them is so.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use comeback_harness::clock::Stopwatch;
 use comeback_harness::fault::{Damage, damage_writes};
@@ -16,20 +14,19 @@ use comeback_harness::stores::postgres::{
     LogStretch, PostgresServer, WORKLOAD_SETTINGS, Workload, read_current_log, read_log, run_script,
 };
 use comeback_harness::substrate::{Command, Io, LocalSubstrate, RunIdentity, Substrate};
-use comeback_harness::wait;
 use sqlx::Row as _;
 
 use crate::require;
 
-const DATABASE: &str = "app";
+pub(crate) const DATABASE: &str = "app";
 
-struct World {
-    substrate: Arc<dyn Substrate>,
-    server: PostgresServer,
+pub(crate) struct World {
+    pub(crate) substrate: Arc<dyn Substrate>,
+    pub(crate) server: PostgresServer,
 }
 
 impl World {
-    async fn new() -> Option<Self> {
+    pub(crate) async fn new() -> Option<Self> {
         let run = RunIdentity::random(false).unwrap();
         let substrate: Arc<dyn Substrate> = Arc::new(require::or_skip("local", LocalSubstrate::new(&run))?);
         let password = Secret::random().unwrap();
@@ -44,39 +41,39 @@ impl World {
         Some(Self { substrate, server })
     }
 
-    async fn workload(&self, seed: u64) -> Workload {
+    pub(crate) async fn workload(&self, seed: u64) -> Workload {
         Workload::start(&self.server, DATABASE, seed, Stopwatch::start()).await.unwrap()
     }
 
-    async fn shell(&self, script: &str) -> String {
+    pub(crate) async fn shell(&self, script: &str) -> String {
         let command = Command::new("sh").args(["-ec", script]);
         let output = self.server.node().exec(&command, Io::default()).await.unwrap();
         output.success(script).unwrap().text()
     }
 
-    async fn findings(&self, ledger: &Ledger, expectation: &Expectation) -> Vec<String> {
+    pub(crate) async fn findings(&self, ledger: &Ledger, expectation: &Expectation) -> Vec<String> {
         let oracle = LedgerOracle { server: &self.server, database: DATABASE, ledger, expectation };
         oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
     }
 }
 
-fn target(point: RecoveryPoint, inclusive: bool) -> RecoveryTarget {
+pub(crate) fn target(point: RecoveryPoint, inclusive: bool) -> RecoveryTarget {
     RecoveryTarget { point, inclusive, timeline: None }
 }
 
-fn latest() -> RecoveryTarget {
+pub(crate) fn latest() -> RecoveryTarget {
     target(RecoveryPoint::Latest, true)
 }
 
 /// What follows from a ledger that knows the log to its end.
-fn expect_exactly(ledger: &Ledger, target: &RecoveryTarget) -> Expectation {
+pub(crate) fn expect_exactly(ledger: &Ledger, target: &RecoveryTarget) -> Expectation {
     let replay = Replay { ends_at: Some(ledger.log_read_until()), ..Replay::default() };
     let expectation = ledger.expectation(target, &replay);
     assert_eq!(expectation.count(Presence::MayBeThere), 0, "{target:?} leaves something open");
     expectation
 }
 
-fn end_record<'a>(ledger: &'a Ledger, transaction: &Transaction) -> Option<&'a LogRecord> {
+pub(crate) fn end_record<'a>(ledger: &'a Ledger, transaction: &Transaction) -> Option<&'a LogRecord> {
     let outcome = transaction.end.as_ref()?.outcome;
     ledger.log[0].of_transaction(transaction.xid).find(|record| record.kind.outcome() == Some(outcome))
 }
@@ -217,99 +214,4 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
     run_script(&world.server, DATABASE, "a lost table", gone).await.unwrap();
     assert!(world.findings(&ledger, &expectation).await[0].starts_with("write-lost"));
     world.substrate.remove_all().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recovery_stops_where_the_ledger_says() {
-    let Some(world) = World::new().await else { return };
-    // A cluster that was shut down is a base to recover from; its log is what the killed server leaves.
-    let dir = world.server.node().dir().to_owned();
-    world.server.stop().await.unwrap();
-    world.shell(&format!("cp -a {dir}/data {dir}/base")).await;
-    world.server.start(&[]).await.unwrap();
-    let mut workload = world.workload(11).await;
-    workload.reach(200).await.unwrap();
-    let mut connection = world.server.connect("postgres").await.unwrap();
-    let point: String = sqlx::query_scalar("select pg_create_restore_point('halfway')::text")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    workload.reach(400).await.unwrap();
-    workload.read_log(&world.server).await.unwrap();
-    world.server.node().kill().await.unwrap();
-    let mut ledger = workload.finish().await.unwrap();
-    ledger.note_restore_point("halfway", point.parse().unwrap());
-    world.shell(&format!("cp -a {dir}/data/pg_wal {dir}/wal")).await;
-
-    let mut open = 0;
-    for target in targets(&ledger) {
-        let expectation = expect_exactly(&ledger, &target);
-        assert!(
-            expectation.count(Presence::MustBeThere) > 0 && expectation.count(Presence::MustNotBeThere) > 0
-        );
-        recover(&world, &target).await;
-        open += expectation.prepared.values().filter(|one| **one == Presence::MustBeThere).count();
-        assert_eq!(world.findings(&ledger, &expectation).await, [""; 0], "{target:?}");
-        world.server.node().kill().await.unwrap();
-    }
-    assert!(open > 0, "nothing was prepared at any of the targets");
-    world.substrate.remove_all().await.unwrap();
-}
-
-/// Targets of every kind, at transactions of every kind.
-fn targets(ledger: &Ledger) -> Vec<RecoveryTarget> {
-    let middle = ledger.log_read_until();
-    let ended = ledger.transactions.iter().filter_map(|one| Some((one, end_record(ledger, one)?)));
-    let ended: BTreeMap<Lsn, _> = ended.map(|(one, record)| (record.lsn, (one, record))).collect();
-    let ended: Vec<_> = ended.into_values().filter(|(_, record)| record.end < middle).collect();
-    let (_, record) = ended[ended.len() / 3];
-    let two_phase = ended.iter().find(|(one, _)| one.prepare.is_some() && one.asked_to_commit()).unwrap().0;
-    let aborted = ended.iter().skip(50).find(|(one, _)| !one.asked_to_commit()).unwrap().0;
-    // Between the preparation of a transaction and its end, so that it is open there.
-    let prepared = ledger.log[0].records.iter().rfind(|record| record.kind.outcome().is_none()).unwrap();
-    let mut targets = vec![
-        target(RecoveryPoint::Name("halfway".to_owned()), true),
-        target(RecoveryPoint::Lsn(prepared.lsn), true),
-    ];
-    for inclusive in [true, false] {
-        targets.push(target(RecoveryPoint::Time(record.at), inclusive));
-        targets.push(target(RecoveryPoint::Xid(two_phase.xid), inclusive));
-        targets.push(target(RecoveryPoint::Xid(aborted.xid), inclusive));
-        targets.push(target(RecoveryPoint::Lsn(record.lsn), inclusive));
-        targets.push(target(RecoveryPoint::Lsn(record.end), inclusive));
-    }
-    targets
-}
-
-async fn recover(world: &World, target: &RecoveryTarget) {
-    let dir = world.server.node().dir();
-    world
-        .shell(&format!("rm -rf {dir}/data; cp -a {dir}/base {dir}/data; touch {dir}/data/recovery.signal"))
-        .await;
-    let (name, value) = match &target.point {
-        RecoveryPoint::Name(name) => ("recovery_target_name", name.clone()),
-        // Where settings are read, names of zones are not known yet, and `Z` is one.
-        RecoveryPoint::Time(time) => ("recovery_target_time", time.to_string().replace('Z', "+00")),
-        RecoveryPoint::Xid(xid) => ("recovery_target_xid", xid.to_string()),
-        RecoveryPoint::Lsn(lsn) => ("recovery_target_lsn", lsn.to_string()),
-        RecoveryPoint::Latest | RecoveryPoint::Immediate => panic!("not here: {target:?}"),
-    };
-    let settings = [
-        ("restore_command", format!("cp {dir}/wal/%f %p")),
-        (name, value),
-        ("recovery_target_inclusive", target.inclusive.to_string()),
-        ("recovery_target_timeline", "current".to_owned()),
-        ("recovery_target_action", "promote".to_owned()),
-    ];
-    world.server.start(&settings).await.unwrap();
-    wait::until("the end of the recovery", Duration::from_secs(30), async || {
-        let mut connection = world.server.connect("postgres").await.map_err(|error| error.to_string())?;
-        let recovering: bool = sqlx::query_scalar("select pg_is_in_recovery()")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(|error| error.to_string())?;
-        if recovering { Err("it is going".to_owned()) } else { Ok(()) }
-    })
-    .await
-    .unwrap();
 }

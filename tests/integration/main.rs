@@ -6,13 +6,17 @@
 mod archive;
 mod cli;
 mod dumps;
+mod kills;
 mod lab;
 mod ledger;
 mod pitr;
 mod postgres;
+mod random_targets;
+mod redis;
 mod redis_corpus;
 mod repository;
 mod require;
+mod retention;
 mod stopwatch;
 mod substrate;
 mod tidy;

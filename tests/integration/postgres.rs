@@ -72,7 +72,7 @@ const SCHEMA: &str = "
     analyze";
 
 fn cluster(manifest: &Manifest) -> &comeback_harness::model::ClusterContent {
-    manifest.content.cluster()
+    manifest.content.cluster().unwrap()
 }
 
 async fn findings(oracle: &dyn Oracle) -> Vec<String> {

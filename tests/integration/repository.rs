@@ -66,6 +66,7 @@ promises! { local:
     a_log_file_is_stored_once_and_read_again,
     another_content_under_a_log_files_name_is_refused,
     a_damaged_log_file_is_named,
+    a_removed_log_file_is_gone_and_an_unknown_one_an_error,
     log_archives_are_apart_and_no_backups,
     names_stay_inside_the_log_archive,
 }
@@ -277,6 +278,15 @@ async fn log_archives_are_apart_and_no_backups(bench: Bench) {
     assert_eq!(bench.repository.list().await.unwrap(), [""; 0]);
 }
 
+async fn a_removed_log_file_is_gone_and_an_unknown_one_an_error(bench: Bench) {
+    let archive = LogArchive::new(bench.repository.clone(), "7001");
+    let file = archive.store(SEGMENT, &content(1), false).await.unwrap();
+    archive.store("00000002.history", b"1\t0/5000110\tx\n", false).await.unwrap();
+    archive.remove(&file).await.unwrap();
+    assert_eq!(archive.list().await.unwrap().into_keys().collect::<Vec<_>>(), ["00000002.history"]);
+    assert!(archive.remove(&file).await.is_err());
+}
+
 async fn names_stay_inside_the_log_archive(bench: Bench) {
     let repository = &bench.repository;
     for (cluster, name) in
@@ -285,6 +295,7 @@ async fn names_stay_inside_the_log_archive(bench: Bench) {
         let refused = repository.put_log(cluster, name, b"x").await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Usage, "{cluster} {name}");
         assert!(repository.open_log(cluster, name).await.is_err(), "{cluster} {name}");
+        assert!(repository.remove_log(cluster, name).await.is_err(), "{cluster} {name}");
     }
     let refused = repository.begin("wal").await.err().map(|error| error.kind());
     assert_eq!(refused, Some(ErrorKind::Usage), "the name of the log archives");

@@ -20,9 +20,16 @@ pub async fn damage_repository(repository: &dyn Repository, damage: Damage, seed
             Ok(Injury { subject: newest.clone(), key: None })
         }
         Damage::BackupBitFlipped => flip_bit(repository, newest, seed).await,
+        Damage::BaseFileChanged => super::base::change_file(repository, newest, seed).await,
         Damage::ExportTruncated => super::dump::truncate(repository, newest, seed).await,
         Damage::TableCut => super::dump::cut_table(repository, newest, seed).await,
         Damage::RolesMissing => super::dump::remove_roles(repository, newest).await,
+        Damage::SnapshotEmpty => super::redis::empty_snapshot(repository, newest).await,
+        Damage::SnapshotStale => {
+            let older = ids.get(1).ok_or_else(|| Error::could_not_verify("there is no older snapshot"))?;
+            super::redis::stale_snapshot(repository, newest, older).await
+        }
+        Damage::SnapshotTruncated => super::redis::truncate_snapshot(repository, newest).await,
         other => Err(Error::usage(format!("{other} is no damage to a repository"))),
     }
 }

@@ -4,8 +4,8 @@ use async_compression::tokio::bufread::GzipDecoder;
 use async_compression::tokio::write::GzipEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::Injury;
 use super::backup::{read, write};
+use super::{Injury, choose};
 use crate::error::{Context as _, Error, Result};
 use crate::model::Manifest;
 use crate::repository::{BackupWriter, Repository};
@@ -52,12 +52,6 @@ pub(super) async fn remove_roles(repository: &dyn Repository, id: &str) -> Resul
     }
     upload.commit(&manifest).await?;
     Ok(Injury { subject: format!("{id}/{ROLES}"), key: None })
-}
-
-/// A number below `count` for a seed.
-fn choose(seed: u64, count: usize) -> usize {
-    let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
-    usize::try_from(spread % (count.max(1) as u64)).unwrap_or(0)
 }
 
 /// The tables that have rows, and where in the script the rows are.

@@ -3,11 +3,16 @@
 //! A damage is injected on purpose, so that a judge can be seen to notice it: a check that cannot fail is
 //! worth nothing.
 
+mod archive;
 mod backup;
+mod base;
 mod dump;
 mod postgres;
+mod redis;
 mod region;
 
+pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
+pub use archive::damage_archive;
 pub use backup::damage_repository;
 pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;
@@ -51,18 +56,61 @@ pub enum Damage {
     WriteResurrected,
     /// One row of a transaction of several is gone.
     WriteTorn,
+    /// An index lacks a row of its table: queries that use it do not see the row.
+    IndexEntryGone,
+    /// A table claims that all of its rows are frozen, and one is not: it will vanish when transaction numbers
+    /// begin anew.
+    FreezeLimitWrong,
+    /// One byte of a page on disk is another, where no row lies.
+    PageFlipped,
     /// The server logs a warning.
     LogWarning,
     /// An older backup stands under the name of the newest.
     StaleBackup,
     /// One bit of a backup's file is flipped.
     BackupBitFlipped,
+    /// One bit of a data file is flipped inside a base backup whose manifest says that it has to be so.
+    BaseFileChanged,
+    /// A segment of the log is missing in the archive.
+    SegmentGone,
+    /// One bit of a segment of the log is flipped in the archive.
+    SegmentFlipped,
     /// An export ends in its middle, and its manifest says that it has to be so.
     ExportTruncated,
     /// An export lacks rows of one table, and its manifest says that it has to be so.
     TableCut,
     /// The file with the roles is gone.
     RolesMissing,
+    /// A key is deleted.
+    KeyGone,
+    /// A key is there that was not there.
+    KeyAdded,
+    /// One byte of a value is another.
+    ValueChanged,
+    /// A key holds a value of another type.
+    TypeChanged,
+    /// A key that was to expire never will.
+    ExpiryGone,
+    /// A key expires earlier than it should.
+    ExpiryEarlier,
+    /// A key expires later than it should.
+    ExpiryLater,
+    /// A key is in another database.
+    DatabaseChanged,
+    /// A group of a stream's consumers is destroyed.
+    GroupGone,
+    /// An entry of a stream that waits for its acknowledgement waits no more.
+    PendingGone,
+    /// A library of functions is deleted.
+    FunctionGone,
+    /// A user of the server cannot log in any more.
+    UserGone,
+    /// A valid RDB file without a key is in place of the backup's, and its manifest says that it has to be so.
+    SnapshotEmpty,
+    /// The RDB file of an older backup is in place of the newest one's, and its manifest says that it has to be so.
+    SnapshotStale,
+    /// An RDB file ends before its last key, with a right checksum, and its manifest says that it has to be so.
+    SnapshotTruncated,
 }
 
 /// When a damage is injected.
@@ -70,6 +118,8 @@ pub enum Damage {
 pub enum DamageStage {
     /// Into the repository, between the backup and the restore.
     Repository,
+    /// Into the archive of the log, between the disaster and the restore.
+    Archive,
     /// Into the restored server, before the judges look.
     Restored,
     /// Into what the workload wrote to the restored server, which takes its ledger.
@@ -79,19 +129,35 @@ pub enum DamageStage {
 /// What was damaged, as the judges should name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Injury {
-    /// The table, index, file, … that was damaged.
+    /// The table, index, database, file, … that was damaged.
     pub subject: String,
-    /// The row's key, such as `id=17`, where a row was damaged.
+    /// The row's key, such as `id=17`, where a row was damaged; `key=session:17` where a key was.
     pub key: Option<String>,
 }
 
 impl Damage {
     /// Every damage.
-    pub const ALL: [Self; 24] = [
-        Self::WriteLost,
-        Self::WritePhantom,
-        Self::WriteResurrected,
-        Self::WriteTorn,
+    pub fn all() -> impl Iterator<Item = Self> {
+        let groups = [
+            Self::TO_WRITES,
+            Self::TO_A_CLUSTER,
+            Self::TO_THE_CHOICE,
+            Self::TO_ANY_BACKUP,
+            Self::TO_A_BASE_BACKUP,
+            Self::TO_THE_ARCHIVE,
+            Self::TO_AN_EXPORT,
+            Self::TO_A_KEYSPACE,
+            Self::TO_A_SNAPSHOT,
+        ];
+        groups.into_iter().flatten().copied()
+    }
+
+    /// Those to what a workload wrote, for the judge of its ledger.
+    pub const TO_WRITES: &[Self] =
+        &[Self::WriteLost, Self::WritePhantom, Self::WriteResurrected, Self::WriteTorn];
+
+    /// Those to a restored cluster, whatever it was restored from.
+    pub const TO_A_CLUSTER: &[Self] = &[
         Self::RowGone,
         Self::RowTwice,
         Self::ByteChanged,
@@ -106,21 +172,51 @@ impl Damage {
         Self::SequenceBack,
         Self::LargeObjectGone,
         Self::OrphanRow,
+        Self::IndexEntryGone,
+        Self::FreezeLimitWrong,
+        Self::PageFlipped,
         Self::LogWarning,
-        Self::StaleBackup,
-        Self::BackupBitFlipped,
-        Self::ExportTruncated,
-        Self::TableCut,
-        Self::RolesMissing,
     ];
 
-    /// Those that can be done to any kind of backup and what is restored from it: all but the last three,
-    /// which are of logical exports.
-    pub const OF_ANY_BACKUP: &[Self] = Self::ALL.split_at(Self::ALL.len() - 3).0;
+    /// That to which backup is the newest.
+    pub const TO_THE_CHOICE: &[Self] = &[Self::StaleBackup];
 
-    /// Those that can be done to an export and what is restored from it: all but the first four, because an
-    /// export has no place in the log that the ledger could judge it by.
-    pub const OF_ANY_EXPORT: &[Self] = Self::ALL.split_at(4).1;
+    /// That to the bytes of any kind of backup.
+    pub const TO_ANY_BACKUP: &[Self] = &[Self::BackupBitFlipped];
+
+    /// That to what a base backup was made of.
+    pub const TO_A_BASE_BACKUP: &[Self] = &[Self::BaseFileChanged];
+
+    /// Those to the archive of the log.
+    pub const TO_THE_ARCHIVE: &[Self] = &[Self::SegmentGone, Self::SegmentFlipped];
+
+    /// Those to what a logical export was made of.
+    pub const TO_AN_EXPORT: &[Self] = &[Self::ExportTruncated, Self::TableCut, Self::RolesMissing];
+
+    /// That to the log of any restored server.
+    pub const TO_A_LOG: &[Self] = &[Self::LogWarning];
+
+    /// Those to what an application wrote to a key-value store, for the judge of its ledger.
+    pub const TO_KEY_WRITES: &[Self] = &[Self::WriteLost, Self::WritePhantom];
+
+    /// Those to what a Redis server holds.
+    pub const TO_A_KEYSPACE: &[Self] = &[
+        Self::KeyGone,
+        Self::KeyAdded,
+        Self::ValueChanged,
+        Self::TypeChanged,
+        Self::ExpiryGone,
+        Self::ExpiryEarlier,
+        Self::ExpiryLater,
+        Self::DatabaseChanged,
+        Self::GroupGone,
+        Self::PendingGone,
+        Self::FunctionGone,
+        Self::UserGone,
+    ];
+
+    /// Those to what a snapshot of Redis was made of.
+    pub const TO_A_SNAPSHOT: &[Self] = &[Self::SnapshotEmpty, Self::SnapshotStale, Self::SnapshotTruncated];
 
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
@@ -143,12 +239,33 @@ impl Damage {
             Self::WritePhantom => "write-phantom",
             Self::WriteResurrected => "write-resurrected",
             Self::WriteTorn => "write-torn",
+            Self::IndexEntryGone => "index-entry-gone",
+            Self::FreezeLimitWrong => "freeze-limit-wrong",
+            Self::PageFlipped => "page-flipped",
+            Self::BaseFileChanged => "base-file-changed",
+            Self::SegmentGone => "segment-gone",
+            Self::SegmentFlipped => "segment-flipped",
             Self::LogWarning => "log-warning",
             Self::StaleBackup => "stale-backup",
             Self::BackupBitFlipped => "backup-bit-flipped",
             Self::ExportTruncated => "export-truncated",
             Self::TableCut => "table-cut",
             Self::RolesMissing => "roles-missing",
+            Self::KeyGone => "key-gone",
+            Self::KeyAdded => "key-added",
+            Self::ValueChanged => "value-changed",
+            Self::TypeChanged => "type-changed",
+            Self::ExpiryGone => "expiry-gone",
+            Self::ExpiryEarlier => "expiry-earlier",
+            Self::ExpiryLater => "expiry-later",
+            Self::DatabaseChanged => "database-changed",
+            Self::GroupGone => "group-gone",
+            Self::PendingGone => "pending-gone",
+            Self::FunctionGone => "function-gone",
+            Self::UserGone => "user-gone",
+            Self::SnapshotEmpty => "snapshot-empty",
+            Self::SnapshotStale => "snapshot-stale",
+            Self::SnapshotTruncated => "snapshot-truncated",
         }
     }
 
@@ -157,9 +274,14 @@ impl Damage {
         match self {
             Self::StaleBackup
             | Self::BackupBitFlipped
+            | Self::BaseFileChanged
             | Self::ExportTruncated
             | Self::TableCut
-            | Self::RolesMissing => DamageStage::Repository,
+            | Self::RolesMissing
+            | Self::SnapshotEmpty
+            | Self::SnapshotStale
+            | Self::SnapshotTruncated => DamageStage::Repository,
+            Self::SegmentGone | Self::SegmentFlipped => DamageStage::Archive,
             Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
                 DamageStage::Writes
             }
@@ -168,12 +290,18 @@ impl Damage {
     }
 }
 
+/// A number below `count` for a seed.
+fn choose(seed: u64, count: usize) -> usize {
+    let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
+    usize::try_from(spread % (count.max(1) as u64)).unwrap_or(0)
+}
+
 impl std::str::FromStr for Damage {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|damage| damage.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
+        Self::all().find(|damage| damage.name() == name).ok_or_else(|| {
+            let names = Self::all().map(Self::name).collect::<Vec<_>>().join(", ");
             format!("there is no damage named `{name}`: there are {names}")
         })
     }

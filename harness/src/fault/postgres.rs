@@ -1,6 +1,7 @@
 //! Damage to a restored PostgreSQL database. The victim is chosen by the seed among all that qualify.
 
 mod definitions;
+mod files;
 mod rows;
 mod writes;
 
@@ -27,12 +28,12 @@ pub async fn damage_server(
         Damage::ByteChanged => rows::change_byte(&mut connection, &seed).await,
         Damage::ValuesSwapped => rows::swap(&mut connection, &seed).await,
         Damage::OrphanRow => rows::orphan(&mut connection, &seed).await,
+        Damage::IndexEntryGone => files::drop_index_entry(&mut connection, &seed).await,
+        Damage::FreezeLimitWrong => files::set_freeze_limit(&mut connection, &seed).await,
+        Damage::PageFlipped => files::flip_page(server, &mut connection, &seed).await,
         Damage::LogWarning => log_warning(server, database).await,
-        other if other.stage() == DamageStage::Repository => {
-            Err(Error::usage(format!("{damage} is a damage to the repository")))
-        }
-        Damage::WriteLost | Damage::WritePhantom | Damage::WriteResurrected | Damage::WriteTorn => {
-            Err(Error::usage(format!("{damage} is a damage to what a workload wrote")))
+        other if other.stage() != DamageStage::Restored => {
+            Err(Error::usage(format!("{damage} is no damage to a restored server")))
         }
         definition => definitions::damage(&mut connection, definition, &seed).await,
     };

@@ -50,6 +50,12 @@ pub enum FindingCode {
     BackupDamaged,
     /// An export ends before its end.
     BackupTruncated,
+    /// A page on disk is not what its checksum says.
+    PageDamaged,
+    /// A row is stored in a way that the server itself calls corrupt.
+    TableCorrupt,
+    /// An index is out of order, or lacks a row of its table.
+    IndexCorrupt,
     /// The restore did not go through.
     RestoreFailed,
     /// The log does not lead to where replay was told to stop.
@@ -58,6 +64,36 @@ pub enum FindingCode {
     ArchiveGap,
     /// The log archive is further behind the server than it may be, or the server cannot archive.
     ArchiveBehind,
+    /// A keyspace holds another number of keys than the manifest says.
+    KeyCount,
+    /// A key of the manifest is not there, and its expiry has not passed.
+    KeyMissing,
+    /// A key is there that the manifest does not know.
+    KeyExtra,
+    /// A key is there with another value.
+    KeyChanged,
+    /// A stream is there with other entries, groups, consumers or pending entries.
+    StreamChanged,
+    /// A key is there with a value of another type.
+    KeyTypeChanged,
+    /// A key is there in another database.
+    KeyMoved,
+    /// A key that was to expire never will.
+    ExpiryLost,
+    /// A key expires earlier than it should.
+    ExpiryShortened,
+    /// A key expires later than it should.
+    ExpiryLengthened,
+    /// A library of functions is not there.
+    FunctionMissing,
+    /// A library of functions is there that the manifest does not know.
+    FunctionExtra,
+    /// A library of functions has another code.
+    FunctionChanged,
+    /// The restored server can be reached, or logged in to, otherwise than it should.
+    AccessDiffers,
+    /// Clients saw an empty server where they had to see the old state or the new one.
+    EmptyServed,
     /// The objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -88,10 +124,28 @@ impl FindingCode {
             Self::BackupStale => "backup-stale",
             Self::BackupDamaged => "backup-damaged",
             Self::BackupTruncated => "backup-truncated",
+            Self::PageDamaged => "page-damaged",
+            Self::TableCorrupt => "table-corrupt",
+            Self::IndexCorrupt => "index-corrupt",
             Self::RestoreFailed => "restore-failed",
             Self::TargetNotReached => "target-not-reached",
             Self::ArchiveGap => "archive-gap",
             Self::ArchiveBehind => "archive-behind",
+            Self::KeyCount => "key-count",
+            Self::KeyMissing => "key-missing",
+            Self::KeyExtra => "key-extra",
+            Self::KeyChanged => "key-changed",
+            Self::StreamChanged => "stream-changed",
+            Self::KeyTypeChanged => "key-type-changed",
+            Self::KeyMoved => "key-moved",
+            Self::ExpiryLost => "expiry-lost",
+            Self::ExpiryShortened => "expiry-shortened",
+            Self::ExpiryLengthened => "expiry-lengthened",
+            Self::FunctionMissing => "function-missing",
+            Self::FunctionExtra => "function-extra",
+            Self::FunctionChanged => "function-changed",
+            Self::AccessDiffers => "access-differs",
+            Self::EmptyServed => "empty-served",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

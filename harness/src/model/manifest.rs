@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, Lsn, TableFingerprint};
+use super::{Catalogue, KeyspaceFingerprint, Lsn, TableFingerprint};
+use crate::error::{Error, Result};
 
 /// The version of the manifest's form. A reader refuses a newer one.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -60,6 +61,13 @@ pub enum Content {
         /// What the database contained in the export's own snapshot, and the roles beside it.
         cluster: ClusterContent,
     },
+    /// Everything that a Redis or Valkey server held at one moment.
+    RedisSnapshot {
+        /// Which moment, and what its file is.
+        snapshot: RedisSnapshot,
+        /// What the server held at that moment.
+        keyspace: KeyspaceFingerprint,
+    },
 }
 
 impl Content {
@@ -68,13 +76,41 @@ impl Content {
         match self {
             Self::PostgresBaseBackup { .. } => "base backup",
             Self::PostgresDump { .. } => "dump",
+            Self::RedisSnapshot { .. } => "snapshot",
         }
     }
 
-    /// What the PostgreSQL cluster contained.
-    pub fn cluster(&self) -> &ClusterContent {
+    /// What it holds, in a few figures: `21 tables, 104211 rows`.
+    pub fn figures(&self) -> String {
         match self {
-            Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => cluster,
+            Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => {
+                format!("{} tables, {} rows", cluster.table_count(), cluster.row_count())
+            }
+            Self::RedisSnapshot { keyspace, .. } => format!(
+                "{} keys in {} databases, {} function libraries",
+                keyspace.keys(),
+                keyspace.databases.len(),
+                keyspace.functions.len()
+            ),
+        }
+    }
+
+    /// What the PostgreSQL cluster contained. Of a backup of another store, asking is an error of the caller.
+    pub fn cluster(&self) -> Result<&ClusterContent> {
+        match self {
+            Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => Ok(cluster),
+            Self::RedisSnapshot { .. } => {
+                Err(Error::usage("a snapshot of Redis holds no PostgreSQL cluster"))
+            }
+        }
+    }
+
+    /// The moment of a snapshot of Redis, and what the server held. Of a backup of another store, asking is an
+    /// error of the caller.
+    pub fn keyspace(&self) -> Result<(&RedisSnapshot, &KeyspaceFingerprint)> {
+        match self {
+            Self::RedisSnapshot { snapshot, keyspace } => Ok((snapshot, keyspace)),
+            other => Err(Error::usage(format!("a {} of PostgreSQL is no snapshot of Redis", other.label()))),
         }
     }
 }
@@ -100,6 +136,24 @@ pub enum DumpFormat {
     Custom,
     /// A folder of `pg_dump --format=directory`, written by several processes.
     Directory,
+}
+
+/// The moment of a Redis snapshot, and its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedisSnapshot {
+    /// The version of the RDB format. A server that knows only older ones cannot load it.
+    pub rdb_version: u32,
+    /// The size of the RDB file before compression, in bytes.
+    pub rdb_bytes: u64,
+    /// The memory that the server's data took, in bytes: what a restored server needs at least.
+    pub used_memory_bytes: u64,
+    /// The identity of the server's stream of writes.
+    pub replication_id: String,
+    /// How far that stream was at the moment of the snapshot.
+    pub replication_offset: u64,
+    /// The users that could log in. An RDB file holds none of them: a restored server needs them from its
+    /// configuration.
+    pub users: Vec<String>,
 }
 
 /// How to bring a base backup to the moment of its manifest.

@@ -15,6 +15,7 @@ mod phase;
 mod recovery_target;
 mod sketch;
 mod verdict;
+mod write_ledger;
 
 pub use catalogue::{Catalogue, CatalogueDifference};
 pub use check::Check;
@@ -30,10 +31,13 @@ pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
-    MANIFEST_VERSION, Manifest,
+    MANIFEST_VERSION, Manifest, RedisSnapshot,
 };
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 pub use verdict::Verdict;
+pub use write_ledger::{
+    Acknowledged, ForkMoment, KeyWrite, ObservedWrites, WriteDiscrepancy, WriteLedger, WriteName,
+};

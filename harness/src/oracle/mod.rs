@@ -1,17 +1,23 @@
 //! Judges: each looks at the restored system and at what was recorded before the disaster, never at the
 //! source after it.
 
+mod access;
 mod archive;
 mod backup;
 mod catalogue;
 mod content;
+mod continuity;
 mod expectation;
 mod integrity;
+mod key_writes;
 mod keys;
+mod keyspace;
 mod ledger;
 mod logical;
 mod majors;
 mod objective;
+mod physical;
+mod redis_log;
 mod server_log;
 
 use async_trait::async_trait;
@@ -19,15 +25,21 @@ use async_trait::async_trait;
 use crate::error::Result;
 use crate::model::Finding;
 
+pub use access::AccessOracle;
 pub use archive::ArchiveOracle;
 pub use backup::NewestBackup;
 pub use catalogue::CatalogueOracle;
 pub use content::{FingerprintOracle, RowCounts};
+pub use continuity::ContinuityOracle;
 pub use expectation::Expectation;
 pub use integrity::{IntegrityQueries, IntegrityQuery};
+pub use key_writes::{KeyWritesOracle, measure_key_loss};
+pub use keyspace::{KeyCounts, KeyspaceOracle};
 pub use ledger::{LedgerOracle, measure_loss};
 pub use logical::LogicalCatalogue;
 pub use objective::{LossObjective, TimeObjective};
+pub use physical::{PageChecksums, StructureOracle, UnpackedFiles};
+pub use redis_log::RedisLogOracle;
 pub use server_log::ServerLogOracle;
 
 /// A judge. One that cannot look answers with an error: that is *could not verify*, never a pass.

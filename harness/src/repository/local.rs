@@ -148,6 +148,12 @@ impl Repository for LocalRepository {
         sync_folder(&folder).await.context(&doing)
     }
 
+    async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {
+        let doing = format!("removing {name} from the log archive");
+        fs::remove_file(self.log_file(cluster, name)?).await.context(&doing)?;
+        sync_folder(&self.log_folder(cluster)?).await.context(&doing)
+    }
+
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader> {
         let file = fs::File::open(self.log_file(cluster, name)?).await;
         let file =

@@ -124,6 +124,24 @@ impl LogArchive {
             .remedy("recover to a moment before it, or from a base backup that was taken after it"))
     }
 
+    /// Removes a file for ever.
+    pub async fn remove(&self, file: &LogFile) -> Result<()> {
+        self.repository.remove_log(&self.cluster, &file.stored_name()).await
+    }
+
+    /// The bytes of a file as they are stored.
+    pub(crate) async fn read_stored(&self, file: &LogFile) -> Result<Vec<u8>> {
+        let mut stored = Vec::new();
+        let mut reader = self.repository.open_log(&self.cluster, &file.stored_name()).await?;
+        reader.read_to_end(&mut stored).await.context(format_args!("reading {}", file.name))?;
+        Ok(stored)
+    }
+
+    /// Puts bytes under the name of a file, whatever they are.
+    pub(crate) async fn write_stored(&self, file: &LogFile, stored: &[u8]) -> Result<()> {
+        self.repository.put_log(&self.cluster, &file.stored_name(), stored).await
+    }
+
     /// A file of the archive, for people.
     pub fn describe(&self, name: &str) -> String {
         format!("log archive of cluster {}/{name}", self.cluster)

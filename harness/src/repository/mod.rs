@@ -7,6 +7,7 @@
 
 mod local;
 mod log;
+mod retention;
 mod stream;
 
 use async_trait::async_trait;
@@ -17,6 +18,7 @@ use crate::model::{FileEntry, Manifest};
 
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
+pub use retention::{Pruned, prune};
 pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
 
 /// How much is copied at a time.
@@ -55,6 +57,9 @@ pub trait Repository: Send + Sync {
     /// Puts a file into the log archive of a cluster: it appears whole and durable, or not at all. Putting the
     /// same file again is no error.
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()>;
+
+    /// Removes a file of a log archive. An unknown one is an error.
+    async fn remove_log(&self, cluster: &str, name: &str) -> Result<()>;
 
     /// Reads a file of a log archive.
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader>;

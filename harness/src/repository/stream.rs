@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
-use async_compression::tokio::write::ZstdEncoder;
+use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio_util::io::{InspectReader, InspectWriter};
@@ -55,15 +55,26 @@ impl BackupWriter {
 
     /// A new file; what is written into it is compressed if its name ends in `.zst`.
     pub async fn create(&mut self, name: &str) -> Result<FileSink<'_>> {
-        let (meter, file) = (Meter::default(), self.upload.create(name).await?);
-        let passing = meter.clone();
-        let metered: Writer = Box::new(InspectWriter::new(file, move |bytes: &[u8]| passing.pass(bytes)));
+        let (meter, metered) = self.metered(name).await?;
         let writer: Writer = if name.ends_with(COMPRESSED) {
             Box::new(ZstdEncoder::with_quality(metered, Level::Fastest))
         } else {
             metered
         };
         Ok(FileSink { writer, meter, name: name.to_owned(), files: &mut self.files })
+    }
+
+    /// A new file; what is written into it is compressed as one member of gzip.
+    pub async fn create_gzip(&mut self, name: &str) -> Result<FileSink<'_>> {
+        let (meter, metered) = self.metered(name).await?;
+        let writer: Writer = Box::new(GzipEncoder::with_quality(metered, Level::Fastest));
+        Ok(FileSink { writer, meter, name: name.to_owned(), files: &mut self.files })
+    }
+
+    async fn metered(&mut self, name: &str) -> Result<(Meter, Writer)> {
+        let (meter, file) = (Meter::default(), self.upload.create(name).await?);
+        let passing = meter.clone();
+        Ok((meter, Box::new(InspectWriter::new(file, move |bytes: &[u8]| passing.pass(bytes)))))
     }
 
     /// A new file with this content.

@@ -7,17 +7,17 @@ use tokio::sync::watch;
 
 /// Where the application connects to. Clones point to the same application.
 #[derive(Clone)]
-pub struct Application(Arc<watch::Sender<Option<PgConnectOptions>>>);
+pub struct Application<T = PgConnectOptions>(Arc<watch::Sender<Option<T>>>);
 
-impl Default for Application {
+impl<T> Default for Application<T> {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(None)))
     }
 }
 
-impl Application {
+impl<T> Application<T> {
     /// Switches the application to a database.
-    pub fn switch_to(&self, database: PgConnectOptions) {
+    pub fn switch_to(&self, database: T) {
         self.0.send_replace(Some(database));
     }
 
@@ -27,7 +27,7 @@ impl Application {
     }
 
     /// The database that it is switched to now, and every later one.
-    pub fn watch(&self) -> watch::Receiver<Option<PgConnectOptions>> {
+    pub fn watch(&self) -> watch::Receiver<Option<T>> {
         self.0.subscribe()
     }
 }

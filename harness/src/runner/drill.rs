@@ -3,20 +3,26 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 
+use super::server::DrillServer;
 use super::{Application, ScenarioSpec};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::evidence::{BackupSummary, EventBody, Journal, Loss};
-use crate::fault::{Damage, DamageStage, damage_repository, damage_server, damage_writes};
+use crate::fault::{
+    Damage, DamageStage, Injury, damage_archive, damage_repository, damage_server, damage_writes,
+};
 use crate::model::ledger::Expectation;
 use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Objective, Phase, Verdict};
 use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Oracle, TimeObjective};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
-use crate::stores::postgres::{ArchiveHealth, PostgresServer, RestoreFailure};
+use crate::stores::RestoreFailure;
+use crate::stores::postgres::{ArchiveHealth, PostgresServer};
+use crate::stores::redis::RedisAddress;
 use crate::substrate::Substrate;
 
 /// A running drill. Everything that it does is in the journal as it happens.
@@ -31,12 +37,14 @@ pub struct Drill {
     pub(super) seed: u64,
     pub(super) scale: String,
     pub(super) damage: Option<Damage>,
+    pub(super) is_injected: AtomicBool,
     pub(super) queries: Vec<IntegrityQuery>,
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Option<Objective>,
     pub(super) application: Application,
+    pub(super) cache: Application<RedisAddress>,
     pub(super) password: Secret,
-    pub(super) servers: Vec<(String, PostgresServer)>,
+    pub(super) servers: Vec<(String, DrillServer)>,
     pub(super) checks: Vec<Check>,
     pub(super) declared_ms: Option<u64>,
     pub(super) recovered_ms: Option<u64>,
@@ -102,7 +110,16 @@ impl Drill {
     pub async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
         let node_name = format!("d{}-{name}", self.index);
         let server = PostgresServer::create(&*self.substrate, &node_name, &self.password).await?;
-        self.servers.push((name.to_owned(), server.clone()));
+        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
+        Ok(server)
+    }
+
+    /// The same for the restore of a backup: of the major version that it needs.
+    pub async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
+        let node_name = format!("d{}-{name}", self.index);
+        let server =
+            PostgresServer::create_for(&*self.substrate, &node_name, &self.password, manifest).await?;
+        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
         Ok(server)
     }
 
@@ -121,15 +138,13 @@ impl Drill {
 
     /// Tells what was backed up.
     pub fn backup_taken(&self, manifest: &Manifest) {
-        let cluster = manifest.content.cluster();
-        let content = format!("{} tables, {} rows", cluster.table_count(), cluster.row_count());
         let backup = BackupSummary {
             id: manifest.id.clone(),
             kind: manifest.content.label().to_owned(),
             taken_at: manifest.taken_at,
             elapsed_ms: manifest.elapsed_ms,
             stored_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-            content,
+            content: manifest.content.figures(),
         };
         self.journal.append(EventBody::BackupTaken { drill: self.index, backup });
     }
@@ -165,7 +180,7 @@ impl Drill {
     pub async fn damage_backups(&self, repository: &dyn Repository) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Repository) {
             let injury = damage_repository(repository, damage, self.seed).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
     }
@@ -174,7 +189,7 @@ impl Drill {
     pub async fn damage_restored(&self, server: &PostgresServer, database: &str) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Restored) {
             let injury = damage_server(server, database, damage, self.seed).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
     }
@@ -189,21 +204,61 @@ impl Drill {
     ) -> Result<()> {
         if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Writes) {
             let injury = damage_writes(server, database, damage, self.seed, ledger, expectation).await?;
-            self.note(format!("injected {damage}: {injury}"));
+            self.injected(damage, &injury);
         }
         Ok(())
+    }
+
+    /// Damages a segment of the archive of the log, if the run was asked for such a damage.
+    pub async fn damage_archive(&self, archive: &LogArchive, segment: &str) -> Result<()> {
+        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Archive) {
+            let injury = damage_archive(archive, segment, damage, self.seed).await?;
+            self.injected(damage, &injury);
+        }
+        Ok(())
+    }
+
+    pub(super) fn injected(&self, damage: Damage, injury: &Injury) {
+        self.is_injected.store(true, Ordering::Relaxed);
+        self.note(format!("injected {damage}: {injury}"));
+    }
+
+    /// That a damage was asked for and never injected: nothing was shown by the judges' silence.
+    pub(super) fn ensure_damaged(&self) -> Result<()> {
+        match self.damage {
+            Some(damage) if !self.is_injected.load(Ordering::Relaxed) => Err(Error::could_not_verify(
+                format!("{damage} was asked for, and the drill ended without having injected it"),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
     pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
         let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
+        self.save_evidence("ledger.json", &text).await
+    }
+
+    /// Puts a file into the evidence, next to the servers' logs.
+    pub(super) async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
         let folder = self.logs.join(self.spec.name);
         tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-        tokio::fs::write(folder.join("ledger.json"), text).await.context("saving the ledger")
+        tokio::fs::write(folder.join(name), content).await.context(format_args!("saving {name}"))
+    }
+
+    /// Lets a judge look whose no ends the drill: to go on would waste time on what cannot be right.
+    pub async fn insist(&mut self, oracle: &dyn Oracle) -> Result<()> {
+        match self.judge(oracle).await {
+            Verdict::Failed => Err(Error::failed(format!(
+                "the restore was given up, because the judge {} said no",
+                oracle.name()
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Lets a judge look, and records what it says. A judge that fails or panics could not verify.
-    pub async fn judge(&mut self, oracle: &dyn Oracle) {
+    pub async fn judge(&mut self, oracle: &dyn Oracle) -> Verdict {
         let watch = Stopwatch::start();
         let judged = AssertUnwindSafe(oracle.judge()).catch_unwind().await;
         let (verdict, summary, findings, hints) = match judged {
@@ -226,6 +281,7 @@ impl Drill {
             hints,
             elapsed_ms: watch.elapsed_ms(),
         });
+        verdict
     }
 
     /// Judges the time to recovery by the runbook.
@@ -299,9 +355,8 @@ impl Drill {
     /// file for its owner alone, because what is told here becomes evidence.
     pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
         for (name, server) in &self.servers {
-            let passfile = self.scratch.join(format!("{name}.pgpass"));
-            server.write_passfile_here(&passfile).await?;
-            self.note(format!("kept {name}: {}", server.connect_hint(&passfile)));
+            let hint = server.tell_how_to_connect(&self.scratch, name).await?;
+            self.note(format!("kept {name}: {hint}"));
             self.note(format!("a shell in it: {}", server.node().shell_hint()));
         }
         Ok(())
@@ -312,11 +367,7 @@ impl Drill {
         for (name, server) in &self.servers {
             // A node whose server never started has no log.
             let Ok(log) = server.read_log().await else { continue };
-            let folder = self.logs.join(self.spec.name);
-            tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-            tokio::fs::write(folder.join(format!("{name}.log")), log.text)
-                .await
-                .context("saving a server's log")?;
+            self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 
 mod application;
 mod drill;
+mod keyspace;
 mod run;
 mod scenario;
+mod server;
 
 pub use application::Application;
 pub use drill::Drill;

@@ -103,7 +103,7 @@ async fn run_drill(
     drill.step(Phase::Teardown, if settings.keep { "keep the servers" } else { "remove the servers" });
     let saved = drill.save_logs().await;
     let removed = if settings.keep { drill.tell_how_to_connect().await } else { drill.remove_nodes().await };
-    let ended = ended?.and(saved).and(removed);
+    let ended = ended?.and_then(|()| drill.ensure_damaged()).and(saved).and(removed);
     let verdicts: Vec<_> = drill.checks.iter().map(|check| check.verdict).collect();
     Some(end(index, journal, &verdicts, ended.err()))
 }
@@ -129,10 +129,12 @@ async fn prepare(
         seed: settings.seed,
         scale: settings.scale.clone(),
         damage: settings.damage,
+        is_injected: false.into(),
         queries: settings.queries.clone(),
         objective,
         loss_objective,
         application: settings.application.clone(),
+        cache: Application::default(),
         password: Secret::random()?,
         servers: Vec::new(),
         checks: Vec::new(),

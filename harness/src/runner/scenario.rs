@@ -48,8 +48,8 @@ pub struct ScenarioSpec {
     pub section: &'static str,
     /// The suites that it belongs to.
     pub suites: &'static [Suite],
-    /// The damages that its judges notice.
-    pub damages: &'static [Damage],
+    /// The damages that its judges notice, in groups.
+    pub damages: &'static [&'static [Damage]],
 }
 
 /// A drill, written down like its section of the runbook.

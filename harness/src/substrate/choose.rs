@@ -100,9 +100,13 @@ fn local_has(software: Software) -> Result<()> {
     let search = SearchPath::of_this_machine(&Account::choose()?);
     let needed: &[&str] = match software {
         Software::Postgres => &["setsid", "setpriv", "initdb", "postgres"],
-        Software::Redis => &["setsid", "setpriv", "redis-server"],
+        Software::Redis => &["setsid", "setpriv"],
     };
-    needed.iter().try_for_each(|program| search.find(program).map(|_| ()))
+    needed.iter().try_for_each(|program| search.find(program).map(drop))?;
+    match software {
+        Software::Postgres => Ok(()),
+        Software::Redis => search.find_redis().map(drop),
+    }
 }
 
 /// The error that tells what both lack, and every way out, once.

@@ -65,6 +65,24 @@ pub enum Software {
     Redis,
 }
 
+/// A name under which a distribution keeps the server of Redis or Valkey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedisProgram {
+    /// The name.
+    pub name: &'static str,
+    /// Whether it is the checker of RDB files. It is the same program: which of the two it is it tells by the
+    /// name that it is started under, and packages with tools alone (`redis-tools`) bring no other.
+    pub is_checker: bool,
+}
+
+/// The names under which the server is looked for, in order.
+pub const REDIS_PROGRAMS: [RedisProgram; 4] = [
+    RedisProgram { name: "redis-server", is_checker: false },
+    RedisProgram { name: "valkey-server", is_checker: false },
+    RedisProgram { name: "redis-check-rdb", is_checker: true },
+    RedisProgram { name: "valkey-check-rdb", is_checker: true },
+];
+
 /// What a node is to be.
 #[derive(Debug, Clone)]
 pub struct NodeSpec {
@@ -72,6 +90,9 @@ pub struct NodeSpec {
     pub name: String,
     /// What runs in it.
     pub software: Software,
+    /// The major version that is preferred, where the substrate has a choice of images. What the node got is for
+    /// the caller to find out.
+    pub major: Option<u32>,
     /// The TCP port that the server listens on inside the node, and the number in the name of its socket.
     pub port: u16,
 }

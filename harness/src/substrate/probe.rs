@@ -1,11 +1,12 @@
 //! A look at what a machine has, for a person who wonders why a drill does not start.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::docker::{candidates, connect, is_present};
 use super::local::{Account, SearchPath, base_dir, prepare_base};
-use super::{DockerSettings, Software};
+use super::{DockerSettings, REDIS_PROGRAMS, Software};
 use crate::error::{Context, Error, Result};
 
 /// The programs of PostgreSQL that drills use.
@@ -20,8 +21,6 @@ const POSTGRES_PROGRAMS: [&str; 9] = [
     "pg_amcheck",
     "pg_waldump",
 ];
-/// The programs of Redis that drills use.
-const REDIS_PROGRAMS: [&str; 4] = ["redis-server", "redis-cli", "redis-check-rdb", "redis-check-aof"];
 /// The programs with which processes are started and cleared away.
 const SYSTEM_PROGRAMS: [&str; 3] = ["setsid", "setpriv", "ipcrm"];
 
@@ -56,8 +55,10 @@ pub struct LocalProbe {
     pub user: Result<String>,
     /// Bytes that are free for an ordinary user where the runs' folders are.
     pub free_bytes: Result<u64>,
-    /// Each program that drills use.
+    /// Each program that drills of PostgreSQL use, and those that all need.
     pub programs: Vec<ProgramProbe>,
+    /// The server of Redis or Valkey, under whichever name it is here.
+    pub redis: ProgramProbe,
 }
 
 /// Whether this machine has a program.
@@ -93,27 +94,41 @@ pub async fn probe_docker(settings: &DockerSettings) -> DockerProbe {
 /// It starts each program once, for its version, and so may take a second.
 pub fn probe_local() -> LocalProbe {
     let account = Account::choose();
-    let programs = [&SYSTEM_PROGRAMS[..], &POSTGRES_PROGRAMS, &REDIS_PROGRAMS].concat();
-    let programs = account.as_ref().map(SearchPath::of_this_machine).map_or_else(
+    let search = account.as_ref().map(SearchPath::of_this_machine);
+    let programs = [&SYSTEM_PROGRAMS[..], &POSTGRES_PROGRAMS].concat();
+    let programs = search.as_ref().map_or_else(
         |_| Vec::new(),
-        |search| programs.into_iter().map(|name| probe_program(&search, name)).collect(),
+        |search| programs.into_iter().map(|name| probe_program(search, name)).collect(),
     );
+    let redis = probe_redis(search.map_err(Error::clone));
     LocalProbe {
         folder: account.clone().and_then(|account| prepare_base(&account)),
         user: account.map(|account| account.name),
         free_bytes: base_dir().and_then(|base| free_bytes(base.parent().unwrap_or(&base))),
         programs,
+        redis,
     }
+}
+
+fn probe_redis(search: Result<SearchPath>) -> ProgramProbe {
+    let found = search.and_then(|search| search.find_redis());
+    let version = found.as_ref().ok().and_then(|(_, path)| {
+        // Whatever the file is called: under this name it is the server.
+        version_of(Command::new(path).arg0("redis-server"))
+    });
+    ProgramProbe { name: REDIS_PROGRAMS[0].name, path: found.map(|(_, path)| path), version }
 }
 
 fn probe_program(search: &SearchPath, name: &'static str) -> ProgramProbe {
     let path = search.find(name);
-    let version = path.as_ref().ok().and_then(|path| {
-        let output = Command::new(path).arg("--version").output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
-    });
+    let version = path.as_ref().ok().and_then(|path| version_of(&mut Command::new(path)));
     ProgramProbe { name, path, version }
+}
+
+fn version_of(command: &mut Command) -> Option<String> {
+    let output = command.arg("--version").output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
 }
 
 /// The ports that the kernel gives out where none is asked for, as Docker does for what it publishes.
@@ -143,6 +158,6 @@ mod tests {
         assert!(port_range().unwrap().0 > 0);
         let setpriv = probe.programs.iter().find(|program| program.name == "setpriv").unwrap();
         assert!(setpriv.path.is_ok() && setpriv.version.as_deref().unwrap().contains("util-linux"));
-        assert_eq!(probe.programs.len(), 16);
+        assert_eq!((probe.programs.len(), probe.redis.name), (12, "redis-server"));
     }
 }

@@ -9,8 +9,8 @@ use comeback_harness::fault::{Damage, lose_region};
 use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Content, DumpFormat, Manifest, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
-    FingerprintOracle, IntegrityQueries, LogicalCatalogue, NewestBackup, RowCounts, ServerLogOracle,
-    measure_loss,
+    FingerprintOracle, IntegrityQueries, LogicalCatalogue, NewestBackup, PageChecksums, RowCounts,
+    ServerLogOracle, StructureOracle, measure_loss,
 };
 use comeback_harness::repository::{self, Repository};
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
@@ -36,7 +36,12 @@ impl Scenario for CrossRegion {
             title: "a lost region's database comes back elsewhere from the newest SQL export",
             section: "PostgreSQL / Cross-region restore",
             suites: &[Suite::Weekly, Suite::Quarterly],
-            damages: Damage::OF_ANY_EXPORT,
+            damages: &[
+                Damage::TO_A_CLUSTER,
+                Damage::TO_THE_CHOICE,
+                Damage::TO_ANY_BACKUP,
+                Damage::TO_AN_EXPORT,
+            ],
         }
     }
 
@@ -76,7 +81,7 @@ impl Scenario for CrossRegion {
         ));
 
         drill.step(Phase::Recover, "create a new server in region B");
-        let restored = drill.postgres_node("restored").await?;
+        let restored = drill.postgres_node_for("restored", &chosen).await?;
         restored.init().await?;
         restored.start(&[]).await?;
 
@@ -107,12 +112,14 @@ impl Scenario for CrossRegion {
 
         drill
             .step(Phase::Judge, "prove that everything in the export came back, and tell what was not in it");
-        let recorded = newest.content.cluster();
+        let recorded = newest.content.cluster()?;
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
         drill.judge(&RowCounts { server: &restored, recorded }).await;
         drill.judge(&FingerprintOracle { server: &restored, recorded }).await;
         drill.judge(&LogicalCatalogue { server: &restored, recorded: &newest }).await;
         drill.judge(&ServerLogOracle { server: &restored }).await;
+        drill.judge(&StructureOracle { server: &restored }).await;
+        drill.judge(&PageChecksums { server: &restored }).await;
         // An export has no place in the log: its content is judged above, here only what it came too early for.
         let everything =
             ledger.expectation(&RecoveryTarget::including(RecoveryPoint::Latest), &Replay::default());

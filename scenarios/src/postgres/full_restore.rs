@@ -8,8 +8,8 @@ use comeback_harness::fault::Damage;
 use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Content, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, IntegrityQueries, LedgerOracle, NewestBackup, RowCounts,
-    ServerLogOracle, measure_loss,
+    CatalogueOracle, FingerprintOracle, IntegrityQueries, LedgerOracle, NewestBackup, PageChecksums,
+    RowCounts, ServerLogOracle, StructureOracle, UnpackedFiles, measure_loss,
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
@@ -35,7 +35,13 @@ impl Scenario for FullRestore {
             title: "a lost PostgreSQL server comes back from its newest base backup",
             section: "PostgreSQL / Full restore",
             suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: Damage::OF_ANY_BACKUP,
+            damages: &[
+                Damage::TO_WRITES,
+                Damage::TO_A_CLUSTER,
+                Damage::TO_THE_CHOICE,
+                Damage::TO_ANY_BACKUP,
+                Damage::TO_A_BASE_BACKUP,
+            ],
         }
     }
 
@@ -66,7 +72,7 @@ impl Scenario for FullRestore {
         primary.destroy().await?;
         drill.application().disconnect();
         let disaster_ms = drill.declare_disaster();
-        let recorded = newest.content.cluster();
+        let recorded = newest.content.cluster()?;
         let mut ledger = workload.finish().await?;
         let moment = position_of(&newest)?;
         ledger.note_restore_point(&moment.restore_point, moment.restore_point_lsn);
@@ -77,11 +83,14 @@ impl Scenario for FullRestore {
         drill.note(format!("chose backup {}", chosen.id));
 
         drill.step(Phase::Recover, "create a new server");
-        let restored = drill.postgres_node("restored").await?;
+        let restored = drill.postgres_node_for("restored", &chosen).await?;
 
         drill.step(Phase::Recover, "fetch the base backup, check every byte and unpack it");
         let fetched = fetch_base_backup(&restored, drill.repository(), &chosen).await;
         drill.restored(fetched)?;
+
+        drill.step(Phase::Recover, "compare the unpacked files with PostgreSQL's own list of them");
+        drill.insist(&UnpackedFiles { server: &restored }).await?;
 
         drill.step(Phase::Recover, "replay the log to the backup's restore point and open for writes");
         let recovered = recover_base_backup(&restored, &chosen).await;
@@ -115,6 +124,8 @@ impl Scenario for FullRestore {
         drill.judge(&CatalogueOracle { server: &restored, recorded }).await;
         drill.judge(&ServerLogOracle { server: &restored }).await;
         drill.judge(&LedgerOracle { server: &restored, database, ledger: &ledger, expectation }).await;
+        drill.judge(&StructureOracle { server: &restored }).await;
+        drill.judge(&PageChecksums { server: &restored }).await;
         let loss = measure_loss(&restored, database, &ledger, expectation, disaster_ms).await?;
         drill.judge_loss(loss).await;
         drill.judge_time().await?;

@@ -3,10 +3,13 @@
 use comeback_harness::fault::Damage;
 use serde_json::Value;
 
-use super::{Place, docker_is_here, files_below, local_is_here, text};
+use super::{Place, docker_is_here, files_below, local_is_here, redis_is_here, text};
 
 const RUN: [&str; 5] = ["run", "postgres/full-restore", "--scale", "ci", "--substrate"];
+const RUN_POINT_IN_TIME: [&str; 5] = ["run", "postgres/point-in-time", "--scale", "ci", "--substrate"];
 const RUN_CROSS_REGION: [&str; 5] = ["run", "postgres/cross-region", "--scale", "ci", "--substrate"];
+const RUN_COMPLETE_LOSS: [&str; 5] = ["run", "redis/complete-loss", "--scale", "ci", "--substrate"];
+const RUN_CACHE_CORRUPTION: [&str; 5] = ["run", "redis/cache-corruption", "--scale", "ci", "--substrate"];
 
 fn drill(place: &Place, substrate: &str, more: &[&str]) -> std::process::Output {
     place.run(&[&RUN[..], &[substrate], more].concat())
@@ -56,6 +59,34 @@ fn a_lost_server_comes_back_on_local() {
 fn a_lost_region_comes_back_on_local() {
     if local_is_here() {
         verified_and_gone(&RUN_CROSS_REGION, "local");
+    }
+}
+
+#[test]
+fn a_lost_redis_server_comes_back_on_local() {
+    if redis_is_here() {
+        verified_and_gone(&RUN_COMPLETE_LOSS, "local");
+    }
+}
+
+#[test]
+fn a_corrupted_redis_server_gets_its_content_back_on_local() {
+    if redis_is_here() {
+        verified_and_gone(&RUN_CACHE_CORRUPTION, "local");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_redis_server_comes_back_on_docker() {
+    if docker_is_here().await {
+        verified_and_gone(&RUN_COMPLETE_LOSS, "docker");
+    }
+}
+
+#[tokio::test]
+async fn a_corrupted_redis_server_gets_its_content_back_on_docker() {
+    if docker_is_here().await {
+        verified_and_gone(&RUN_CACHE_CORRUPTION, "docker");
     }
 }
 
@@ -135,18 +166,55 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::WritePhantom => ("ledger", "write-phantom"),
         Damage::WriteResurrected => ("ledger", "write-resurrected"),
         Damage::WriteTorn => ("ledger", "write-torn"),
+        Damage::IndexEntryGone => ("structure", "index-corrupt"),
+        Damage::FreezeLimitWrong => ("structure", "table-corrupt"),
+        Damage::PageFlipped => ("page-checksums", "page-damaged"),
+        Damage::BaseFileChanged => ("unpacked-files", "backup-damaged"),
+        Damage::SegmentGone => ("restore", "archive-gap"),
         Damage::LogWarning => ("server-log", "server-log"),
         Damage::StaleBackup => ("newest-backup", "backup-stale"),
-        Damage::BackupBitFlipped | Damage::RolesMissing => ("restore", "backup-damaged"),
+        Damage::SegmentFlipped | Damage::BackupBitFlipped | Damage::RolesMissing => {
+            ("restore", "backup-damaged")
+        }
         Damage::ExportTruncated => ("restore", "backup-truncated"),
         Damage::TableCut => ("row-counts", "row-count"),
+        Damage::KeyGone => ("fingerprint", "key-missing"),
+        Damage::KeyAdded => ("fingerprint", "key-extra"),
+        Damage::ValueChanged => ("fingerprint", "key-changed"),
+        Damage::TypeChanged => ("fingerprint", "key-type-changed"),
+        Damage::ExpiryGone => ("fingerprint", "expiry-lost"),
+        Damage::ExpiryEarlier => ("fingerprint", "expiry-shortened"),
+        Damage::ExpiryLater => ("fingerprint", "expiry-lengthened"),
+        Damage::DatabaseChanged => ("fingerprint", "key-moved"),
+        Damage::GroupGone | Damage::PendingGone => ("fingerprint", "stream-changed"),
+        Damage::FunctionGone => ("fingerprint", "function-missing"),
+        Damage::UserGone => ("access", "access-differs"),
+        Damage::SnapshotEmpty | Damage::SnapshotStale | Damage::SnapshotTruncated => {
+            ("restore", "content-differs")
+        }
     }
 }
 
 #[test]
-fn every_damage_fails_for_its_own_reason_and_names_what_it_hit() {
+fn every_damage_to_a_cluster_fails_for_its_own_reason_and_names_what_it_hit() {
     if local_is_here() {
-        noticed_and_named(&RUN, Damage::OF_ANY_BACKUP);
+        noticed_and_named(&RUN, Damage::TO_A_CLUSTER);
+    }
+}
+
+#[test]
+fn every_damage_to_a_base_backup_and_to_writes_fails_for_its_own_reason_and_names_what_it_hit() {
+    if local_is_here() {
+        let groups =
+            [Damage::TO_WRITES, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP, Damage::TO_A_BASE_BACKUP];
+        noticed_and_named(&RUN, &groups.concat());
+    }
+}
+
+#[test]
+fn every_damage_to_the_archive_fails_for_its_own_reason_and_names_what_it_hit() {
+    if local_is_here() {
+        noticed_and_named(&RUN_POINT_IN_TIME, Damage::TO_THE_ARCHIVE);
     }
 }
 
@@ -168,6 +236,36 @@ fn every_damage_to_an_export_fails_for_its_own_reason_and_names_what_it_hit() {
                 Damage::LargeObjectGone,
             ],
         );
+    }
+}
+
+#[test]
+fn every_damage_to_a_snapshot_fails_for_its_own_reason_and_names_what_it_hit() {
+    if redis_is_here() {
+        let damages = [
+            Damage::TO_A_KEYSPACE,
+            Damage::TO_KEY_WRITES,
+            Damage::TO_A_LOG,
+            Damage::TO_THE_CHOICE,
+            Damage::TO_ANY_BACKUP,
+            Damage::TO_A_SNAPSHOT,
+        ];
+        noticed_and_named(&RUN_COMPLETE_LOSS, &damages.concat());
+    }
+}
+
+#[test]
+fn a_bad_snapshot_never_replaces_what_a_corrupted_server_still_holds() {
+    if redis_is_here() {
+        let bad = [
+            Damage::BackupBitFlipped,
+            Damage::SnapshotEmpty,
+            Damage::SnapshotStale,
+            Damage::SnapshotTruncated,
+        ];
+        // Each ends the drill in the proof, before the step that replaces.
+        noticed_and_named(&RUN_CACHE_CORRUPTION, &bad);
+        noticed_and_named(&RUN_CACHE_CORRUPTION, &[Damage::ExpiryGone, Damage::FunctionGone]);
     }
 }
 

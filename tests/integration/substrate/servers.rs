@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use comeback_harness::substrate::{Command, Endpoint, Node, NodeSpec, Signal, Software};
+use comeback_harness::substrate::{
+    Command, Endpoint, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software,
+};
 use comeback_harness::wait;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
@@ -109,13 +111,27 @@ fn psql(node: &dyn Node, query: &str) -> Command {
     Command::new("psql").args(["-h", &socket, "-U", "postgres", "-XAtc", query])
 }
 
-pub(super) async fn redis_answers_on_the_endpoint(bench: &Bench) {
-    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, port: 6379 };
-    let node = bench.substrate.create(&spec).await.unwrap();
-    if or_skip("redis", node.find_program("redis-server").await).is_none() {
-        return;
+/// The server under whichever name it is there; the checker of files becomes the server by its name.
+async fn redis_server(node: &dyn Node) -> Option<String> {
+    let mut missing = String::new();
+    for RedisProgram { name, is_checker } in REDIS_PROGRAMS {
+        match node.find_program(name).await {
+            Ok(path) if is_checker => {
+                printed(node, &format!("ln -s {path} redis-server")).await;
+                return Some("./redis-server".to_owned());
+            }
+            Ok(path) => return Some(path),
+            Err(error) => missing = error.to_string(),
+        }
     }
-    let server = Command::new("redis-server").args(["--save", "", "--protected-mode", "no"]);
+    or_skip("redis", Err(missing))
+}
+
+pub(super) async fn redis_answers_on_the_endpoint(bench: &Bench) {
+    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, major: None, port: 6379 };
+    let node = bench.substrate.create(&spec).await.unwrap();
+    let Some(program) = redis_server(&*node).await else { return };
+    let server = Command::new(program).args(["--save", "", "--protected-mode", "no"]);
     let server = match node.endpoint() {
         Endpoint::Unix { dir } => server.args(["--port", "0", "--unixsocket", &format!("{dir}/redis.sock")]),
         Endpoint::Tcp { .. } => server.args(["--port", "6379", "--bind", "0.0.0.0"]),

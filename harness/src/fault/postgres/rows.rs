@@ -7,10 +7,10 @@ use crate::error::{Context as _, Result};
 use crate::fault::Injury;
 
 /// A column of a table with a primary key: the table, the key as an expression that prints `id=17`, the column.
-struct Target {
-    table: String,
+pub(super) struct Target {
+    pub(super) table: String,
     key: String,
-    column: String,
+    pub(super) column: String,
 }
 
 /// Columns outside every key, constraint and expression index, of a type that takes any change.
@@ -33,7 +33,7 @@ const TARGETS: &str = "
       and not exists (select from unnest(x.indkey) k(n) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.n
           where a.atttypid not in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'text'::regtype))";
 
-async fn choose(connection: &mut PgConnection, seed: &str, condition: &str) -> Result<Target> {
+pub(super) async fn choose(connection: &mut PgConnection, seed: &str, condition: &str) -> Result<Target> {
     let sql = format!(
         "select * from ({TARGETS}) t(name, key, column_name, type) where {condition} \
          order by md5(name || column_name || $1), name, column_name limit 1"
@@ -46,7 +46,7 @@ async fn choose(connection: &mut PgConnection, seed: &str, condition: &str) -> R
 }
 
 /// Rows of a table by the order that the seed gives them: their places on disk and their keys.
-async fn choose_rows(
+pub(super) async fn choose_rows(
     connection: &mut PgConnection,
     target: &Target,
     seed: &str,
@@ -98,7 +98,7 @@ pub(super) async fn duplicate(connection: &mut PgConnection, seed: &str) -> Resu
     Ok(Injury { subject: target.table, key: Some(key.clone()) })
 }
 
-async fn insertable_columns(connection: &mut PgConnection, table: &str) -> Result<String> {
+pub(super) async fn insertable_columns(connection: &mut PgConnection, table: &str) -> Result<String> {
     sqlx::query_scalar(
         "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute \
          where attrelid = $1::regclass and attnum > 0 and not attisdropped and attgenerated = ''",

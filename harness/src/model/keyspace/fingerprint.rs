@@ -21,9 +21,23 @@ use crate::model::hex128;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyspaceFingerprint {
     /// Number → content of each database that holds a key.
+    #[serde(deserialize_with = "by_number")]
     pub databases: BTreeMap<u32, DatabaseFingerprint>,
     /// Name → digest of the code of each library of functions, in hexadecimal.
     pub functions: BTreeMap<String, String>,
+}
+
+/// Reads the numbers of the databases, which are text in JSON. Serde reads them as numbers by itself, but not
+/// inside an enum that is told by a tag, as the content of a manifest is.
+fn by_number<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<u32, DatabaseFingerprint>, D::Error> {
+    let by_text = BTreeMap::<String, DatabaseFingerprint>::deserialize(from)?;
+    let numbered = by_text.into_iter().map(|(number, content)| match number.parse() {
+        Ok(number) => Ok((number, content)),
+        Err(_) => Err(serde::de::Error::custom(format!("`{number}` is no number of a database"))),
+    });
+    numbered.collect()
 }
 
 /// The fingerprint of one database.

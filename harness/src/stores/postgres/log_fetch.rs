@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::RestoreFailure;
 use super::log_page::reach;
 use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
-use super::restore::{RestoreFailure, position_of, wal_dir};
+use super::restore::{position_of, wal_dir};
 use super::server::PostgresServer;
 use crate::error::{Error, Result};
 use crate::model::{

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _};
 
+use super::RestoreFailure;
 use super::log_fetch::FetchedLog;
 use super::recovery_log::{explain_stop, read_since_start, stopped_where};
 use super::recovery_settings::{copied_settings, target_settings};
-use super::restore::{RestoreFailure, position_of};
+use super::restore::position_of;
 use super::server::PostgresServer;
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget};

@@ -3,30 +3,10 @@
 use super::backup::{BASE, WAL};
 use super::server::PostgresServer;
 use crate::error::{Error, Result};
-use crate::model::{BaseBackupPosition, Content, Finding, Manifest};
+use crate::model::{BaseBackupPosition, Content, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
+use crate::stores::RestoreFailure;
 use crate::substrate::{Command, Io};
-
-/// Why a restore did not go through.
-#[derive(Debug)]
-pub enum RestoreFailure {
-    /// The backup is at fault: what is wrong with it.
-    Backup(Box<Finding>),
-    /// Something else.
-    Other(Error),
-}
-
-impl From<Error> for RestoreFailure {
-    fn from(error: Error) -> Self {
-        Self::Other(error)
-    }
-}
-
-impl From<Finding> for RestoreFailure {
-    fn from(finding: Finding) -> Self {
-        Self::Backup(Box::new(finding))
-    }
-}
 
 /// Fetches a base backup out of the repository into the data directory of a new server, and checks every
 /// byte of it against the manifest on the way. The server is not started.
@@ -74,8 +54,8 @@ pub async fn fetch_base_backup(
 pub fn position_of(manifest: &Manifest) -> Result<&BaseBackupPosition> {
     match &manifest.content {
         Content::PostgresBaseBackup { position, .. } => Ok(position),
-        Content::PostgresDump { .. } => {
-            Err(Error::usage(format!("backup {} is a dump, and no base backup", manifest.id)))
+        other => {
+            Err(Error::usage(format!("backup {} is a {}, and no base backup", manifest.id, other.label())))
         }
     }
 }

@@ -1,3 +1,26 @@
-//! Redis and Valkey.
+//! Redis and Valkey: servers, snapshots, restores, fingerprints.
 
+mod address;
+mod along;
+mod backup;
+mod client;
+mod load;
+mod observer;
 pub mod rdb;
+mod replace;
+mod restore;
+mod server;
+mod stream;
+mod version;
+mod workload;
+
+pub use address::RedisAddress;
+pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};
+pub use client::{Info, RedisClient};
+pub use load::load_commands;
+pub use observer::{Observer, Seen};
+pub use replace::{Replaced, replace_keyspace};
+pub use restore::{Loaded, RestoreSettings, copy_snapshot, fetch_snapshot, open_restored};
+pub use server::RedisServer;
+pub use version::RedisVersion;
+pub use workload::{RedisWorkload, key as write_key, read_key_writes, value as write_value};

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::Account;
 use crate::error::{Error, Result};
+use crate::substrate::{REDIS_PROGRAMS, RedisProgram};
 
 /// Where Debian and Ubuntu keep the programs of each PostgreSQL major version.
 const POSTGRES_HOME: &str = "/usr/lib/postgresql";
@@ -46,6 +47,14 @@ impl SearchPath {
         dirs.join(":")
     }
 
+    /// The server of Redis or Valkey, under whichever name it is here.
+    pub(in crate::substrate) fn find_redis(&self) -> Result<(RedisProgram, PathBuf)> {
+        let mut found = REDIS_PROGRAMS.iter().map(|program| Ok((*program, self.find(program.name)?)));
+        // Where there is none, the first name is the one to ask for.
+        let first = found.next().unwrap_or_else(|| Err(Error::could_not_verify("no name is known")));
+        first.or_else(|missing| found.find_map(Result::ok).ok_or(missing))
+    }
+
     /// The first program of this name.
     pub(in crate::substrate) fn find(&self, name: &str) -> Result<PathBuf> {
         self.dirs.iter().map(|dir| dir.join(name)).find(|path| is_program(path)).ok_or_else(|| {
@@ -64,7 +73,7 @@ pub(super) fn is_program(path: &Path) -> bool {
 fn advice(name: &str) -> String {
     let package = match name {
         "setpriv" | "setsid" | "ipcrm" => "util-linux",
-        _ if name.starts_with("redis") => "redis-server",
+        _ if name.starts_with("redis") => "redis-tools",
         "psql" | "initdb" | "postgres" | "createdb" | "dropdb" | "vacuumdb" => "postgresql",
         _ if name.starts_with("pg_") || name.starts_with("pgbench") => "postgresql",
         _ => return format!("install the package that has `{name}`, or put its folder into PATH"),
@@ -112,6 +121,23 @@ mod tests {
         let search = SearchPath { dirs: vec![PathBuf::from("/nowhere")] };
         let error = search.find("redis-server").unwrap_err();
         assert_eq!(error.message(), "there is no program `redis-server` in /nowhere");
-        assert_eq!(error.hints(), ["install it: apt-get install redis-server"]);
+        assert_eq!(error.hints(), ["install it: apt-get install redis-tools"]);
+    }
+
+    #[test]
+    fn the_checker_of_files_is_the_server_too() {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let search = SearchPath { dirs: vec![folder.path().to_owned()] };
+        assert!(search.find_redis().unwrap_err().message().contains("`redis-server`"));
+        for name in ["redis-check-rdb", "redis-server"] {
+            fs::File::options()
+                .create_new(true)
+                .write(true)
+                .mode(0o755)
+                .open(folder.path().join(name))
+                .unwrap();
+            assert_eq!(search.find_redis().unwrap().0.name, name);
+        }
     }
 }

@@ -7,8 +7,8 @@ use super::{ARCHIVE, FOLDER, ROLES, SCRIPT, client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DumpExport, DumpFormat, FileEntry, Finding, FindingCode, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
+use crate::stores::postgres::RestoreFailure;
 use crate::stores::postgres::import::{Imported, import_roles, import_sql};
-use crate::stores::postgres::restore::RestoreFailure;
 use crate::stores::postgres::server::PostgresServer;
 use crate::substrate::{Command, Io};
 

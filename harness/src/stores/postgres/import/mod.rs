@@ -32,7 +32,7 @@ use self::part::{Command, Part, RowFormat, Rows, Statement};
 use self::rows::{Loading, LoadingAlone, Section};
 use self::script::Script;
 use self::session::{Sessions, run};
-use super::restore::RestoreFailure;
+use super::RestoreFailure;
 use super::server::PostgresServer;
 use crate::error::{Context as _, Result};
 

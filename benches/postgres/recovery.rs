@@ -1,0 +1,150 @@
+//! Whole recoveries against shell scripts of the same steps: what the harness costs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use comeback_harness::model::{DumpFormat, Manifest, RecoveryPoint, RecoveryTarget};
+use comeback_harness::oracle::{Oracle, UnpackedFiles};
+use comeback_harness::repository::{LocalRepository, LogArchive, Repository};
+use comeback_harness::stores::postgres::{
+    Archiver, AtTarget, PostgresServer, RestoreFailure, fetch_base_backup, fetch_log, gather_statistics,
+    hold_moment, parallelism, recover_to, restore_dump, restore_roles, run_script, system_identifier,
+    take_base_backup, take_dump,
+};
+use comeback_harness::{Error, Result};
+
+use super::bench::{DATABASE, Table, World, rounds};
+
+/// A good hand-written script: checksums first, then unpack, check, replay, and poll until it accepts a write.
+const RECOVERY_SCRIPT: &str = r#"
+    (cd "$BACKUP" && sha256sum --quiet -c "$SUMS")
+    mkdir -m 0700 "$DATA"
+    zstd -dc "$BACKUP/base.tar.zst" | tar -x -C "$DATA"
+    pg_verifybackup -qn "$DATA"
+    touch "$DATA/recovery.signal"
+    get="for f in $BACKUP/wal/%f.zst $ARCHIVE/%f-*.zst; do test -e \$f && exec zstd -dqfo %p \$f; done; exit 1"
+    echo "local all all scram-sha-256" > "$DATA/../script_hba.conf"
+    postgres -D "$DATA" -k "$PGHOST" -c listen_addresses= -c archive_mode=off -c hba_file="$DATA/../script_hba.conf" \
+        -c restore_command="$get" -c recovery_target_time="$TARGET" -c recovery_target_inclusive=off \
+        -c recovery_target_action=promote > "$DATA/../script.log" 2>&1 &
+    until [ "$(psql -XAtc 'select pg_is_in_recovery()' postgres 2>/dev/null)" = f ]; do sleep 0.05; done
+    psql -Xqc "select pg_logical_emit_message(true, 'script', 'ready')" postgres > /dev/null
+    kill -9 $!
+    wait || true"#;
+
+pub(crate) async fn compare_recovery() -> Result<()> {
+    let world = World::new().await?;
+    world.server.start_archiving(&[]).await?;
+    let (folder, repository) = repository().await?;
+    let cluster = system_identifier(&world.server).await?;
+    let archive = LogArchive::new(repository.clone(), &cluster);
+    let archiver = Archiver::start(&world.server, archive.clone()).await?;
+    world.fill().await?;
+    let manifest = take_base_backup(&world.server, &*repository).await?;
+    run_script(
+        &world.server,
+        DATABASE,
+        "changes",
+        "update narrow set balance = balance + 1 where aid % 20 = 0",
+    )
+    .await?;
+    let well = hold_moment(&world.server, "all_is_well").await?;
+    run_script(&world.server, DATABASE, "an accident", "delete from wide where id % 2 = 0").await?;
+    archiver.catch_up().await?;
+    archiver.finish().await?;
+    world.server.node().kill().await?;
+    let target = RecoveryTarget::before(RecoveryPoint::Time(well.at));
+    let mut table = Table::default();
+    for round in 0..rounds() {
+        let server = PostgresServer::create(&*world.substrate, &format!("s{round}"), &world.password).await?;
+        let backup = folder.path().join(&manifest.id);
+        let script = format!(
+            "BACKUP={} SUMS={}/sums DATA={} ARCHIVE={}/wal/{cluster} TARGET='{}'\n{RECOVERY_SCRIPT}",
+            backup.display(),
+            server.node().dir(),
+            server.data_dir(),
+            folder.path().display(),
+            well.at.to_string().replace('Z', "+00"),
+        );
+        write_sums(&world, &server, &manifest).await?;
+        table.time("shell script", world.shell(&server, &script)).await?;
+        server.node().remove().await?;
+
+        let server = PostgresServer::create(&*world.substrate, &format!("h{round}"), &world.password).await?;
+        let recovery = async {
+            fetch_base_backup(&server, &*repository, &manifest).await?;
+            let log = fetch_log(&server, &archive, &manifest, &target).await?;
+            let opinion = UnpackedFiles { server: &server }.judge().await?;
+            if let Some(finding) = opinion.findings.into_iter().next() {
+                return Err(finding.into());
+            }
+            recover_to(&server, &manifest, &target, &log, AtTarget::Promote).await
+        };
+        table.time("comeback", Box::pin(plain(recovery))).await?;
+        server.node().remove().await?;
+    }
+    world.substrate.remove_all().await?;
+    table.print("point-in-time recovery")
+}
+
+const DUMP_SCRIPT: &str = r#"
+    (cd "$BACKUP" && sha256sum --quiet -c "$SUMS")
+    psql -Xq -v ON_ERROR_STOP=0 -f "$BACKUP/roles.sql" postgres > /dev/null 2>&1
+    gzip -dc "$BACKUP/dump.sql.gz" | psql -Xq -v ON_ERROR_STOP=1 postgres > /dev/null
+    vacuumdb -q --analyze-only -j 2 bench"#;
+
+pub(crate) async fn compare_dump() -> Result<()> {
+    let world = World::new().await?;
+    world.server.start(&[]).await?;
+    let (folder, repository) = repository().await?;
+    world.fill().await?;
+    let manifest = take_dump(&world.server, DATABASE, &*repository, DumpFormat::Plain).await?;
+    world.server.stop().await?;
+    let mut table = Table::default();
+    for round in 0..rounds() {
+        let server = world.another(&format!("s{round}")).await?;
+        let backup = folder.path().join(&manifest.id);
+        let script = format!("BACKUP={} SUMS={}/sums\n{DUMP_SCRIPT}", backup.display(), server.node().dir());
+        write_sums(&world, &server, &manifest).await?;
+        table.time("shell script (psql, one connection)", world.shell(&server, &script)).await?;
+        server.node().remove().await?;
+
+        let server = world.another(&format!("h{round}")).await?;
+        let restore = async {
+            restore_roles(&server, &*repository, &manifest).await?;
+            restore_dump(&server, &*repository, &manifest, parallelism()).await?;
+            Ok(gather_statistics(&server, DATABASE, parallelism()).await?)
+        };
+        table.time("comeback", Box::pin(plain(restore))).await?;
+        server.node().remove().await?;
+    }
+    world.substrate.remove_all().await?;
+    table.print("restore of a .sql.gz export")
+}
+
+/// A repository in a folder that the servers' user can read.
+async fn repository() -> Result<(tempfile::TempDir, Arc<dyn Repository>)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let error = |error: std::io::Error| Error::could_not_verify(error.to_string());
+    let folder = tempfile::tempdir().map_err(error)?;
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(error)?;
+    let repository: Arc<dyn Repository> = Arc::new(LocalRepository::open(folder.path()).await?);
+    Ok((folder, repository))
+}
+
+/// Writes the checksums in the form of `sha256sum`.
+async fn write_sums(world: &World, server: &PostgresServer, manifest: &Manifest) -> Result<()> {
+    let sums = manifest.files.iter().map(|file| format!("{}  {}\n", file.sha256, file.name));
+    let path = Path::new(server.node().dir()).join("sums");
+    world
+        .shell(server, &format!("cat > {} <<'E'\n{}E\n", path.display(), sums.collect::<String>()))
+        .await
+        .map(drop)
+}
+
+async fn plain<T>(recovery: impl Future<Output = Result<T, RestoreFailure>>) -> Result<T> {
+    recovery.await.map_err(|failure| match failure {
+        RestoreFailure::Backup(finding) => Error::failed(finding.to_string()),
+        RestoreFailure::Other(error) => error,
+    })
+}

@@ -1,0 +1,136 @@
+//! Takes a snapshot of a running server into a repository.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redis::cmd;
+use tokio::io::AsyncWriteExt as _;
+
+use super::address::RedisAddress;
+use super::along::read_along;
+use super::client::RedisClient;
+use super::rdb::RdbSummary;
+use super::stream::SnapshotStream;
+use crate::clock::{self, Stopwatch};
+use crate::error::{Context as _, Error, Result};
+use crate::model::{Content, ForkMoment, MANIFEST_VERSION, Manifest, RedisSnapshot};
+use crate::repository::{BackupWriter, Repository};
+use crate::wait;
+
+/// The RDB file, as one member of gzip.
+pub(super) const SNAPSHOT: &str = "dump.rdb.gz";
+/// How long we wait for a save that is going on already. After that the server is asked nevertheless, and
+/// makes us wait itself.
+const BUSY_LIMIT: Duration = Duration::from_secs(2);
+
+/// A snapshot that was taken.
+#[derive(Debug, Clone)]
+pub struct TakenSnapshot {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// When the server forked for it, on the clock that was given.
+    pub fork: ForkMoment,
+}
+
+/// Takes a snapshot of everything that a server holds at one moment: compressed, hashed, read and
+/// fingerprinted in one pass, without touching the server's disk. See [`SnapshotStream`] for the way.
+///
+/// What arrives is proven to be a whole RDB file before the backup appears in the repository.
+pub async fn take_snapshot(
+    address: &RedisAddress,
+    repository: &dyn Repository,
+    timer: Stopwatch,
+) -> Result<TakenSnapshot> {
+    let (watch, started_at) = (Stopwatch::start(), clock::now());
+    let id = format!("{}-redis-snapshot", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let client = RedisClient::connect(address, 0).await?;
+    let server = client.info("server").await?;
+    let users: Vec<String> = client.ask(cmd("ACL").arg("USERS")).await?;
+    wait_for_other_saves(&client).await?;
+
+    let asked_ms = timer.elapsed_ms();
+    let mut stream = SnapshotStream::open(address).await?;
+    let forked_ms = timer.elapsed_ms();
+    let taken_at = Timestamp::from_millisecond(client.now_ms().await?.cast_signed())
+        .context("reading the server's clock")?;
+    let mut backup = BackupWriter::new(repository.begin(&id).await?);
+    let summary = copy(&mut stream, &mut backup).await?;
+    let memory = client.info("memory").await?;
+
+    let product = if server.get("valkey_version").is_some() { "valkey" } else { "redis" };
+    let number = server.get("valkey_version").or(server.get("redis_version")).unwrap_or("unknown");
+    let manifest = Manifest {
+        manifest_version: MANIFEST_VERSION,
+        id,
+        started_at,
+        taken_at,
+        elapsed_ms: watch.elapsed_ms(),
+        versions: BTreeMap::from([
+            ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            (product.to_owned(), number.to_owned()),
+        ]),
+        files: backup.files().to_vec(),
+        content: Content::RedisSnapshot {
+            snapshot: RedisSnapshot {
+                rdb_version: summary.version,
+                rdb_bytes: summary.bytes,
+                used_memory_bytes: memory.number("used_memory")?,
+                replication_id: stream.replication_id.clone(),
+                replication_offset: stream.replication_offset,
+                users,
+            },
+            keyspace: summary.fingerprint,
+        },
+    };
+    backup.commit(&manifest).await?;
+    Ok(TakenSnapshot { manifest, fork: ForkMoment { asked_ms, forked_ms } })
+}
+
+/// What a server holds now, as its next backup would have it.
+pub async fn fingerprint_server(address: &RedisAddress) -> Result<RdbSummary> {
+    let client = RedisClient::connect(address, 0).await?;
+    wait_for_other_saves(&client).await?;
+    let mut stream = SnapshotStream::open(address).await?;
+    let (mut feed, reading) = read_along();
+    let sent = async {
+        while let Some(piece) = stream.next().await? {
+            feed.push(piece).await;
+        }
+        Ok::<_, Error>(())
+    };
+    let sent = sent.await;
+    drop(feed);
+    let read = reading.finish().await;
+    sent?;
+    read
+}
+
+/// A server that saves already would let us wait for its next full second, and then for its delay.
+async fn wait_for_other_saves(client: &RedisClient) -> Result<()> {
+    let idle = wait::until("other saves to end", BUSY_LIMIT, || async {
+        let info = client.info("persistence").await.map_err(|error| error.to_string())?;
+        for field in ["loading", "rdb_bgsave_in_progress", "aof_rewrite_in_progress"] {
+            if info.get(field) == Some("1") {
+                return Err(format!("{field} is 1"));
+            }
+        }
+        Ok(())
+    });
+    // A long save is no reason to give up: the server makes us wait for it.
+    let _ = idle.await;
+    Ok(())
+}
+
+async fn copy(stream: &mut SnapshotStream, backup: &mut BackupWriter) -> Result<RdbSummary> {
+    let mut sink = backup.create_gzip(SNAPSHOT).await?;
+    let (mut feed, reading) = read_along();
+    while let Some(piece) = stream.next().await? {
+        feed.push(piece.clone()).await;
+        sink.write_all(&piece).await.context("writing the snapshot")?;
+    }
+    drop(feed);
+    let summary = reading.finish().await.map_err(|error| error.context("reading what the server sent"))?;
+    sink.finish().await?;
+    Ok(summary)
+}

@@ -1,0 +1,278 @@
+//! Brings a snapshot into a new server's node, and proves on the way that it is whole.
+
+use async_compression::tokio::bufread::GzipDecoder;
+use redis::cmd;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+
+use super::along::read_along;
+use super::backup::SNAPSHOT;
+use super::client::RedisClient;
+use super::rdb::RdbSummary;
+use super::server::RedisServer;
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::model::{Finding, FindingCode, KeyspaceFingerprint, Manifest};
+use crate::repository::{Fetch, Repository, find_file};
+use crate::stores::RestoreFailure;
+use crate::substrate::{Command, Io};
+
+/// How much is read at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// What a member of gzip begins with.
+const MEMBER: [u8; 2] = [0x1f, 0x8b];
+/// How many keys are named when a file is not what its manifest says.
+const NAMED: usize = 3;
+
+/// What a restored server is to be like, once its data are in memory.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreSettings {
+    /// Further settings: users, for one, because an RDB file holds none.
+    pub settings: Vec<(String, String)>,
+    /// How much memory it may use; no limit if none is given. It is set only when all data are loaded, so that
+    /// nothing of them is evicted.
+    pub maxmemory_bytes: Option<u64>,
+    /// What the server does beyond that limit, such as `allkeys-lru`.
+    pub maxmemory_policy: Option<String>,
+    /// Whether it keeps an append-only file from then on.
+    pub append_only: bool,
+}
+
+/// What a server said when it had loaded a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loaded {
+    /// Keys that are there.
+    pub keys: u64,
+    /// Keys that it left out, because their expiry had passed.
+    pub expired: u64,
+}
+
+/// Fetches a snapshot out of the repository to where a new server will load it from.
+///
+/// In one pass it is compared with the manifest's checksum, unpacked, read as a server would read it, and its
+/// fingerprint compared with the manifest's: what this leaves behind is loadable, and is what was backed up.
+/// The server must not run: when it stops it may write its own snapshot over the file.
+pub async fn fetch_snapshot(
+    server: &RedisServer,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+) -> Result<RdbSummary, RestoreFailure> {
+    let (snapshot, _) = manifest.content.keyspace()?;
+    server.version().check_rdb(&manifest.id, snapshot.rdb_version)?;
+    if server.node().is_running().await? {
+        return Err(Error::usage(format!("the server in {} runs", server.node().name()))
+            .hint("stop it first: when it stops it may write its own snapshot over the file")
+            .into());
+    }
+    let found = server.list_data().await?;
+    if let Some(in_the_way) = found.first() {
+        return Err(Error::usage(format!(
+            "there is `{in_the_way}` in the data directory of {}",
+            server.node().name()
+        ))
+        .hint("restore into an empty one: an append-only file would win over the snapshot")
+        .into());
+    }
+    read_snapshot(repository, manifest, Destination::Node(server)).await
+}
+
+/// Copies a snapshot out of the repository to anywhere, unpacked, with the same proofs.
+pub async fn copy_snapshot(
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    sink: &mut (dyn AsyncWrite + Send + Unpin),
+) -> Result<RdbSummary, RestoreFailure> {
+    read_snapshot(repository, manifest, Destination::Writer(sink)).await
+}
+
+/// Where an unpacked snapshot goes.
+enum Destination<'a> {
+    Node(&'a RedisServer),
+    Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
+}
+
+impl Destination<'_> {
+    async fn take(self, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
+        match self {
+            Self::Node(server) => {
+                let path = server.rdb_path();
+                let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
+                let written = server.node().exec(&write, Io { stdin: Some(source), stdout: None }).await?;
+                written.success(&format!("writing {path}")).map(drop)
+            }
+            Self::Writer(sink) => {
+                tokio::io::copy(source, sink).await.context("writing the snapshot")?;
+                sink.flush().await.context("writing the snapshot")
+            }
+        }
+    }
+}
+
+/// Reads a snapshot while it goes to its destination, and says whether it is what its manifest says.
+async fn read_snapshot(
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    destination: Destination<'_>,
+) -> Result<RdbSummary, RestoreFailure> {
+    let (_, keyspace) = manifest.content.keyspace()?;
+    let entry = find_file(manifest, SNAPSHOT)?;
+    let subject = format!("{}/{SNAPSHOT}", manifest.id);
+    let fetch = Fetch::open(repository, &manifest.id, entry).await.map_err(|error| {
+        if error.kind() == ErrorKind::Failed {
+            damaged(&subject, "the file", error.message()).into()
+        } else {
+            RestoreFailure::Other(error)
+        }
+    })?;
+    let unpacked = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
+    let (feed, reading) = read_along();
+    let mut source = feed.listen(Unpacking { decoder: unpacked, broke: None });
+    let taken = destination.take(&mut source).await;
+    let Unpacking { decoder, broke } = source.into_inner();
+    let mut packed = decoder.into_inner();
+    let behind = packed.fill_buf().await.map(<[u8]>::to_vec).unwrap_or_default();
+    let read = reading.finish().await;
+    // What the checksum says comes first: whatever else is wrong follows from it.
+    packed.into_inner().finish().await?;
+    if let Some(broke) = broke {
+        return Err(Finding::new(FindingCode::BackupTruncated, subject, "a whole member of gzip", broke)
+            .remedy("restore an older backup: this one was cut short before its checksum was taken")
+            .into());
+    }
+    if !behind.is_empty() {
+        let what = if behind.starts_with(&MEMBER) { "a second member" } else { "more bytes" };
+        let actual = format!("{what} after the first");
+        return Err(damaged(&subject, "one member of gzip", &actual).into());
+    }
+    taken?;
+    let summary = read.map_err(|error| unreadable(&subject, error))?;
+    check_content(&subject, keyspace, &summary)?;
+    Ok(summary)
+}
+
+/// Starts a server on the snapshot that was fetched for it, and waits until all of it is in memory.
+///
+/// It starts without an append-only file, which would win over the snapshot, and without a limit for its
+/// memory, beyond which it would evict what was just loaded; both come afterwards, if they are wanted.
+pub async fn open_restored(
+    server: &RedisServer,
+    manifest: &Manifest,
+    wanted: &RestoreSettings,
+) -> Result<Loaded, RestoreFailure> {
+    let (_, keyspace) = manifest.content.keyspace()?;
+    let settings: Vec<_> =
+        wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    if let Err(error) = server.start(&settings).await {
+        if error.kind() != ErrorKind::Failed {
+            return Err(error.into());
+        }
+        return Err(Finding::new(
+            FindingCode::RestoreFailed,
+            &manifest.id,
+            format!("{} loads it", server.version()),
+            error.message(),
+        )
+        .remedy("read the server's log in the evidence")
+        .into());
+    }
+    let client = server.connect(0).await?;
+    let info = client.info("persistence").await?;
+    let loaded = Loaded {
+        keys: info.number("rdb_last_load_keys_loaded")?,
+        expired: info.number("rdb_last_load_keys_expired")?,
+    };
+    if loaded.keys + loaded.expired != keyspace.keys() {
+        let actual = format!("{} keys loaded and {} expired", loaded.keys, loaded.expired);
+        let expected = format!("{} keys in {}", keyspace.keys(), manifest.id);
+        return Err(Finding::new(FindingCode::KeyCount, "restored server", expected, actual)
+            .remedy("find out what else the server loads: an append-only file wins over the snapshot")
+            .into());
+    }
+    limit_memory(&client, wanted).await?;
+    if wanted.append_only {
+        server.enable_append_only().await?;
+    }
+    accept_a_write(&client).await?;
+    Ok(loaded)
+}
+
+/// Sets the limit of the memory that was wanted, if what was loaded fits into it.
+async fn limit_memory(client: &RedisClient, wanted: &RestoreSettings) -> Result<()> {
+    let Some(limit) = wanted.maxmemory_bytes.filter(|limit| *limit > 0) else { return Ok(()) };
+    let used = client.info("memory").await?.number("used_memory")?;
+    if used > limit {
+        return Err(Error::failed(format!(
+            "the restored data take {used} bytes of memory, and maxmemory is {limit}"
+        ))
+        .hint("raise maxmemory: beyond it the server evicts keys or refuses writes"));
+    }
+    if let Some(policy) = &wanted.maxmemory_policy {
+        client.ask::<()>(cmd("CONFIG").arg("SET").arg("maxmemory-policy").arg(policy)).await?;
+    }
+    client.ask(cmd("CONFIG").arg("SET").arg("maxmemory").arg(limit)).await
+}
+
+/// Writes a key and deletes it again, at once: nobody sees it.
+async fn accept_a_write(client: &RedisClient) -> Result<()> {
+    let key = format!("comeback:{}", crate::secret::random_hex::<8>()?);
+    let mut both = redis::pipe();
+    both.atomic().cmd("SET").arg(&key).arg("1").ignore().cmd("DEL").arg(&key).ignore();
+    client.ask_all("writing a key", &both).await
+}
+
+/// Compares what a file holds with what its manifest says. No key expires in a file.
+fn check_content(
+    subject: &str,
+    recorded: &KeyspaceFingerprint,
+    summary: &RdbSummary,
+) -> Result<(), RestoreFailure> {
+    if summary.fingerprint == *recorded {
+        return Ok(());
+    }
+    let comparison = recorded.compare(&summary.fingerprint, 0);
+    let named: Vec<_> = comparison
+        .keys
+        .iter()
+        .take(NAMED)
+        .map(|one| format!("{} in database {}", one.key, one.database))
+        .chain(comparison.functions.iter().take(NAMED).map(|one| format!("function library {}", one.library)))
+        .collect();
+    let which = if named.is_empty() { String::new() } else { format!("; different: {}", named.join(", ")) };
+    let actual = format!("{} keys, {} of them expiring{which}", summary.keys, summary.fingerprint.expiring());
+    let expected = format!("{} keys, {} of them expiring", recorded.keys(), recorded.expiring());
+    Err(Finding::new(FindingCode::ContentDiffers, subject, expected, actual)
+        .remedy("restore an older backup: this file is whole, and is not what was backed up")
+        .into())
+}
+
+fn damaged(subject: &str, expected: &str, actual: &str) -> Finding {
+    Finding::new(FindingCode::BackupDamaged, subject, expected, actual)
+        .remedy("restore an older backup, and find out what changed this one: `comeback` never does")
+}
+
+/// A file that is no RDB file is the backup's fault; one that we do not know enough to read is not.
+fn unreadable(subject: &str, error: Error) -> RestoreFailure {
+    if error.kind() == ErrorKind::Failed {
+        damaged(subject, "a whole RDB file", error.message()).into()
+    } else {
+        error.into()
+    }
+}
+
+/// Unpacks, and remembers why it could not go on: whoever reads takes a broken stream for his own failure.
+struct Unpacking {
+    decoder: GzipDecoder<BufReader<Fetch>>,
+    broke: Option<String>,
+}
+
+impl AsyncRead for Unpacking {
+    fn poll_read(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> std::task::Poll<std::io::Result<()>> {
+        let polled = std::pin::Pin::new(&mut self.decoder).poll_read(cx, buffer);
+        if let std::task::Poll::Ready(Err(error)) = &polled {
+            self.broke = Some(error.to_string());
+        }
+        polled
+    }
+}

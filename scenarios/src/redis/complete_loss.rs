@@ -1,0 +1,119 @@
+//! The Redis server and its disk are gone, and come back from the newest snapshot.
+
+use async_trait::async_trait;
+use comeback_harness::Result;
+use comeback_harness::fault::Damage;
+use comeback_harness::model::Phase;
+use comeback_harness::oracle::{
+    AccessOracle, KeyCounts, KeyWritesOracle, KeyspaceOracle, NewestBackup, RedisLogOracle, measure_key_loss,
+};
+use comeback_harness::repository;
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::redis::{
+    RedisWorkload, fetch_snapshot, open_restored, read_key_writes, take_snapshot,
+};
+
+use super::{USERS, fill, is_snapshot, settings};
+
+/// Acknowledged writes between one event of the drill and the next.
+const WRITES: u64 = 60;
+
+/// The scenario `redis/complete-loss`.
+pub struct CompleteLoss;
+
+#[async_trait]
+impl Scenario for CompleteLoss {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "redis/complete-loss",
+            title: "a lost Redis server comes back from its newest snapshot",
+            section: "Redis / Complete loss",
+            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            damages: &[
+                Damage::TO_A_KEYSPACE,
+                Damage::TO_KEY_WRITES,
+                Damage::TO_A_LOG,
+                Damage::TO_THE_CHOICE,
+                Damage::TO_ANY_BACKUP,
+                Damage::TO_A_SNAPSHOT,
+            ],
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(Phase::Prepare, "start the server and fill it with the application's data");
+        let primary = drill.redis_node("primary").await?;
+        primary.start(&USERS).await?;
+        fill(drill, &primary.address()).await?;
+        drill.cache().switch_to(primary.address());
+        let workload = RedisWorkload::start(&primary.address(), drill.clock()).await?;
+        workload.reach(WRITES).await?;
+
+        drill.step(Phase::Backup, "take the snapshot of six hours ago");
+        let earlier = take_snapshot(&primary.address(), drill.repository(), drill.clock()).await?;
+        drill.backup_taken(&earlier.manifest);
+        workload.reach(workload.acknowledged() + WRITES).await?;
+
+        drill.step(Phase::Backup, "take the newest snapshot");
+        let newest = take_snapshot(&primary.address(), drill.repository(), drill.clock()).await?;
+        drill.backup_taken(&newest.manifest);
+        drill.damage_repository().await?;
+        workload.reach(workload.acknowledged() + WRITES).await?;
+
+        drill.step(Phase::Disaster, "kill the server with SIGKILL and delete its disk");
+        primary.destroy().await?;
+        drill.cache().disconnect();
+        let disaster_ms = drill.declare_disaster();
+        let (snapshot, recorded) = newest.manifest.content.keyspace()?;
+        let ledger = workload.finish().await?;
+        drill.save_write_ledger(&ledger).await?;
+
+        drill.step(Phase::Recover, "find the newest snapshot in the catalogue");
+        let chosen = repository::newest(drill.repository(), is_snapshot).await?;
+        drill.note(format!("chose backup {}", chosen.id));
+
+        drill.step(Phase::Recover, "fetch it, and check it before it is loaded");
+        let restored = drill.redis_node("restored").await?;
+        let fetched = fetch_snapshot(&restored, drill.repository(), &chosen).await;
+        let read = drill.restored(fetched)?;
+        drill.note(format!("{} keys in {} bytes", read.keys, read.bytes));
+
+        drill.step(
+            Phase::Recover,
+            "start a new server on it with the append-only file off, and turn that on once the data is in memory",
+        );
+        let loaded = open_restored(&restored, &chosen, &settings(true)).await;
+        let loaded = drill.restored(loaded)?;
+        drill.ready();
+        drill.note(format!("loaded {} keys; {} had expired", loaded.keys, loaded.expired));
+        let address = restored.address();
+        drill.damage_keyspace(&address).await?;
+
+        drill.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
+        drill.judge(&KeyCounts { server: &address, recorded }).await;
+
+        drill.step(Phase::Recover, "switch the application to the new server");
+        drill.cache().switch_to(address.clone());
+        drill.recovered();
+
+        drill.step(Phase::Judge, "prove that every key of the snapshot came back, and nothing after it");
+        let observed = read_key_writes(&address, &ledger).await?;
+        drill.damage_key_writes(&address, &ledger, &observed).await?;
+        let observed = read_key_writes(&address, &ledger).await?;
+        drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
+        drill.judge(&KeyspaceOracle { server: &address, recorded }).await;
+        drill.judge(&KeyWritesOracle { ledger: &ledger, fork: newest.fork, observed: &observed }).await;
+        drill.judge(&AccessOracle { server: &address, recorded: snapshot }).await;
+        drill.judge(&RedisLogOracle { server: &restored }).await;
+        let loss = measure_key_loss(&ledger, &observed, disaster_ms);
+        drill.note(format!(
+            "{} acknowledged writes came after the snapshot and are lost; with a snapshot every 6 hours, as much \
+             as 6 hours of them can be",
+            loss.lost_writes
+        ));
+        drill.judge_loss(loss).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}

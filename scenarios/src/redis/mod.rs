@@ -1,0 +1,39 @@
+//! Drills of Redis.
+
+mod cache_corruption;
+mod complete_loss;
+
+pub use cache_corruption::CacheCorruption;
+pub use complete_loss::CompleteLoss;
+
+use comeback_fixtures::{Keyspace, Scale};
+use comeback_harness::model::{Content, Manifest};
+use comeback_harness::runner::Drill;
+use comeback_harness::stores::redis::{RedisAddress, RestoreSettings, load_commands};
+use comeback_harness::{Error, Result};
+
+/// A user of the application. An RDB file holds no users: they come from the server's configuration. Nobody
+/// knows the password of this one, of which there is a hash alone.
+const USERS: [(&str, &str); 1] = [(
+    "user",
+    "app on #5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5 ~* &* +@all -@dangerous",
+)];
+
+/// Fills a server with the application's data, by the seed and the scale of the drill.
+async fn fill(drill: &Drill, server: &RedisAddress) -> Result<()> {
+    let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
+    let commands = Keyspace::new(drill.seed(), scale).commands();
+    let sent = load_commands(server, commands.map(|command| (command.database, command.words))).await?;
+    drill.note(format!("loaded the data with {sent} commands"));
+    Ok(())
+}
+
+/// What a restored server is to be like: as the lost one was configured.
+fn settings(append_only: bool) -> RestoreSettings {
+    let users = USERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    RestoreSettings { settings: users.to_vec(), append_only, ..RestoreSettings::default() }
+}
+
+fn is_snapshot(manifest: &Manifest) -> bool {
+    matches!(manifest.content, Content::RedisSnapshot { .. })
+}

@@ -1,0 +1,114 @@
+//! `comeback backup`: takes backups, lists them, fetches them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use comeback_harness::clock::Stopwatch;
+use comeback_harness::model::{Content, Manifest};
+use comeback_harness::repository::{Repository as _, prune};
+use comeback_harness::stores::redis::{copy_snapshot, take_snapshot};
+use comeback_harness::{Error, Result, clock};
+use comeback_reports::format;
+
+use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
+use crate::config::Config;
+use crate::output;
+
+const DAY: Duration = Duration::from_hours(24);
+
+pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8> {
+    match command {
+        BackupCommand::Redis(args) => redis(&args, config).await,
+        BackupCommand::List(args) => list(&args, config).await,
+        BackupCommand::Fetch(args) => fetch(&args, config).await,
+    }
+}
+
+async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
+    let address = super::redis_address(&args.from, args.password_file.as_deref())?;
+    let repository = super::open_repository(args.repository.as_ref(), config, true).await?;
+    let manifest = take_snapshot(&address, &repository, Stopwatch::start()).await?.manifest;
+    output::text(&format!("took {}\n", line(&manifest)));
+    if let Some(days) = args.keep_days {
+        let pruned = prune(&repository, is_snapshot, clock::now(), DAY * days.get()).await?;
+        for id in pruned.removed {
+            output::text(&format!("removed {id}\n"));
+        }
+        for (id, why) in pruned.kept {
+            output::text(&format!("kept {id}: {why}\n"));
+        }
+    }
+    Ok(0)
+}
+
+async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
+    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+    let since = args.days.map(|days| clock::now().checked_sub(DAY * days)).transpose();
+    let since = since.map_err(|error| Error::usage(format!("so many days ago: {error}")))?;
+    let (mut shown, mut unreadable) = (0, 0);
+    for id in repository.list().await? {
+        match repository.manifest(&id).await {
+            Ok(manifest) if since.is_none_or(|since| manifest.taken_at >= since) => {
+                output::text(&format!("{}\n", line(&manifest)));
+                shown += 1;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                output::error_line(&format!("warning: {error}"));
+                unreadable += 1;
+            }
+        }
+    }
+    if shown == 0 {
+        output::error_line("no backup was found");
+    }
+    // A catalogue with holes, or without backups, is nothing that a script may take for all well.
+    Ok(if shown == 0 || unreadable > 0 { 3 } else { 0 })
+}
+
+async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
+    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+    let manifest = super::snapshot_named(&repository, &args.id).await?;
+    let out = &args.out;
+    if out.exists() {
+        return Err(
+            Error::usage(format!("{} exists already", out.display())).hint("name another file with --out")
+        );
+    }
+    let complain =
+        |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", out.display()));
+    let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Nothing stands under the name that was asked for before it is proven whole.
+    let unfinished = tempfile::Builder::new().prefix(".comeback-").tempfile_in(folder);
+    let unfinished =
+        unfinished.map_err(|error| complain(error).into_kind(comeback_harness::ErrorKind::Usage))?;
+    let mut file = tokio::fs::File::from_std(unfinished.as_file().try_clone().map_err(complain)?);
+    let summary = copy_snapshot(&repository, &manifest, &mut file).await?;
+    file.sync_all().await.map_err(complain)?;
+    unfinished.persist_noclobber(out).map_err(|error| complain(error.error))?;
+    output::text(&format!(
+        "fetched {} to {}: {}, {}, as its manifest says\n",
+        manifest.id,
+        out.display(),
+        format::plural(summary.keys, "key"),
+        format::bytes(summary.bytes)
+    ));
+    Ok(0)
+}
+
+/// A backup in one line.
+fn line(manifest: &Manifest) -> String {
+    let stored = manifest.files.iter().map(|file| file.bytes).sum();
+    format!(
+        "{}  {}  {}  {}  {}",
+        manifest.id,
+        format::instant(manifest.taken_at),
+        manifest.content.label(),
+        format::bytes(stored),
+        manifest.content.figures()
+    )
+}
+
+fn is_snapshot(manifest: &Manifest) -> bool {
+    matches!(manifest.content, Content::RedisSnapshot { .. })
+}

@@ -1,0 +1,85 @@
+//! `comeback restore`: brings a backup back, with the code that the drills run.
+
+use std::sync::Arc;
+
+use comeback_harness::model::Manifest;
+use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
+use comeback_harness::repository::LocalRepository;
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::redis::{
+    RedisAddress, RedisClient, RedisServer, RestoreSettings, fetch_snapshot, open_restored, replace_keyspace,
+};
+use comeback_harness::substrate::{DockerSettings, RunIdentity, Substrate, open};
+use comeback_harness::{Error, Result};
+use comeback_reports::format;
+
+use crate::cli::{RestoreCommand, RestoreRedisArgs, SubstrateArg};
+use crate::config::Config;
+use crate::output;
+
+pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<u8> {
+    match command {
+        RestoreCommand::Redis(args) => redis(&args, config).await,
+    }
+}
+
+async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
+    let target = super::redis_address(&args.to, args.password_file.as_deref())?;
+    let confirmed = args.replace.as_deref().map(RedisAddress::parse).transpose()?;
+    if confirmed.as_ref().is_some_and(|confirmed| !confirmed.is_same_place(&target)) {
+        return Err(Error::usage(format!("--to names {target}, and --replace names another server"))
+            .hint("name the same server in both, if it is the one to be replaced"));
+    }
+    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+    let manifest = super::snapshot_named(&repository, &args.id).await?;
+    let keys: u64 = RedisClient::connect(&target, 0).await?.key_counts().await?.values().sum();
+    if keys > 0 && confirmed.is_none() {
+        return Err(Error::usage(format!("{target} holds {}", format::plural(keys, "key")))
+            .hint(format!("to replace them, name it a second time: --replace {target}")));
+    }
+    let cancel = super::run::cancel_on_signals()?;
+    let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
+    let settings = DockerSettings { image: config.docker.image.clone() };
+    let substrate = open(choice, &RunIdentity::random(false)?, &settings).await?;
+    let outcome = tokio::select! {
+        outcome = bring_back(&substrate, &repository, &manifest, &target) => outcome,
+        () = cancel.cancelled() => Err(Error::interrupted("interrupted: look at the server before it is used")),
+    };
+    let removed = substrate.remove_all().await;
+    let code = outcome?;
+    removed?;
+    Ok(code)
+}
+
+/// Proves the backup on a throw-away server, replaces what the target holds, and looks whether it is right.
+async fn bring_back(
+    substrate: &Arc<dyn Substrate>,
+    repository: &LocalRepository,
+    manifest: &Manifest,
+    target: &RedisAddress,
+) -> Result<u8> {
+    let proof = RedisServer::create(&**substrate, "proof", &Secret::random()?).await?;
+    fetch_snapshot(&proof, repository, manifest).await?;
+    let loaded = open_restored(&proof, manifest, &RestoreSettings::default()).await?;
+    output::text(&format!(
+        "{} loads on {}: {}, {} expired\n",
+        manifest.id,
+        proof.version(),
+        format::plural(loaded.keys, "key"),
+        loaded.expired
+    ));
+    let replaced = replace_keyspace(&proof.address(), target).await?;
+    output::text(&format!(
+        "put {} in place on {target}: copied in {}, exchanged in {} µs\n",
+        format::plural(replaced.keys, "key"),
+        format::duration(replaced.copy_ms),
+        replaced.exchange_us
+    ));
+    let (_, recorded) = manifest.content.keyspace()?;
+    let opinion = KeyspaceOracle { server: target, recorded }.judge().await?;
+    output::text(&format!("{}\n", opinion.summary));
+    for finding in &opinion.findings {
+        output::error_line(&format!("finding: {finding}"));
+    }
+    Ok(u8::from(!opinion.findings.is_empty()))
+}

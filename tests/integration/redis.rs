@@ -1,0 +1,8 @@
+//! Redis: snapshots, restores and their traps, on real servers.
+
+mod bench;
+mod command_line;
+mod isolation;
+mod replacement;
+mod snapshots;
+mod traps;

@@ -1,0 +1,179 @@
+//! A Redis server with something in it, and restores from its snapshots.
+
+use std::sync::Arc;
+
+use comeback_harness::Error;
+use comeback_harness::clock::Stopwatch;
+use comeback_harness::model::{Finding, KeyspaceFingerprint, Manifest, RedisSnapshot};
+use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
+use comeback_harness::repository::{BackupWriter, LocalRepository, Repository, find_file};
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::RestoreFailure;
+use comeback_harness::stores::redis::{
+    Loaded, RedisAddress, RedisServer, RestoreSettings, copy_snapshot, fetch_snapshot, load_commands,
+    open_restored, take_snapshot,
+};
+use comeback_harness::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
+use redis::{FromRedisValue, cmd};
+use tokio::io::AsyncReadExt as _;
+
+use crate::require::or_skip;
+
+const SNAPSHOT: &str = "dump.rdb.gz";
+
+/// A running server with the road-trip data in it, and an empty repository.
+pub(super) struct Bench {
+    pub(super) substrate: Arc<dyn Substrate>,
+    pub(super) primary: RedisServer,
+    pub(super) repository: Arc<dyn Repository>,
+    pub(super) password: Secret,
+    pub(super) folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(super) async fn local() -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let substrate = or_skip("local", LocalSubstrate::new(&run))?;
+        Self::on(Arc::new(substrate), "local", &[]).await
+    }
+
+    /// The same with further settings of the server.
+    pub(super) async fn local_with(settings: &[(&str, &str)]) -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let substrate = or_skip("local", LocalSubstrate::new(&run))?;
+        Self::on(Arc::new(substrate), "local", settings).await
+    }
+
+    pub(super) async fn docker(image: Option<&str>) -> Option<Self> {
+        let run = RunIdentity::random(false).unwrap();
+        let settings = DockerSettings { image: image.map(ToOwned::to_owned) };
+        let opened = or_skip("docker", DockerSubstrate::new(&run, &settings).await)?;
+        Self::on(Arc::new(opened), "docker", &[]).await
+    }
+
+    async fn on(substrate: Arc<dyn Substrate>, need: &str, settings: &[(&str, &str)]) -> Option<Self> {
+        let password = Secret::random().unwrap();
+        let primary = or_skip(need, RedisServer::create(&*substrate, "primary", &password).await)?;
+        primary.start(settings).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let repository = Arc::new(LocalRepository::open(folder.path()).await.unwrap());
+        let bench = Self { substrate, primary, repository, password, folder };
+        bench.fill(&bench.primary.address(), 7).await;
+        Some(bench)
+    }
+
+    pub(super) async fn fill(&self, server: &RedisAddress, seed: u64) {
+        let commands = comeback_fixtures::Keyspace::new(seed, comeback_fixtures::Scale::Ci).commands();
+        load_commands(server, commands.map(|one| (one.database, one.words))).await.unwrap();
+    }
+
+    pub(super) async fn snapshot(&self) -> Manifest {
+        let taken = take_snapshot(&self.primary.address(), &*self.repository, Stopwatch::start()).await;
+        taken.unwrap().manifest
+    }
+
+    /// A new node, in which nothing runs.
+    pub(super) async fn node(&self, name: &str) -> RedisServer {
+        RedisServer::create(&*self.substrate, name, &self.password).await.unwrap()
+    }
+
+    pub(super) async fn fetch(
+        &self,
+        server: &RedisServer,
+        manifest: &Manifest,
+    ) -> Result<(), RestoreFailure> {
+        fetch_snapshot(server, &*self.repository, manifest).await.map(drop)
+    }
+
+    /// Restores onto a new node.
+    pub(super) async fn restore(
+        &self,
+        name: &str,
+        manifest: &Manifest,
+        settings: &RestoreSettings,
+    ) -> Result<(RedisServer, Loaded), RestoreFailure> {
+        let server = self.node(name).await;
+        self.fetch(&server, manifest).await?;
+        let loaded = open_restored(&server, manifest, settings).await?;
+        Ok((server, loaded))
+    }
+
+    /// The file of a backup, as it is stored.
+    pub(super) async fn stored(&self, manifest: &Manifest) -> Vec<u8> {
+        let mut stored = Vec::new();
+        let mut file = self.repository.open(&manifest.id, SNAPSHOT).await.unwrap();
+        file.read_to_end(&mut stored).await.unwrap();
+        assert_eq!(stored.len() as u64, find_file(manifest, SNAPSHOT).unwrap().bytes);
+        stored
+    }
+
+    /// The file of a backup, unpacked.
+    pub(super) async fn unpacked(&self, manifest: &Manifest) -> Vec<u8> {
+        let mut file = std::io::Cursor::new(Vec::new());
+        copy_snapshot(&*self.repository, manifest, &mut file).await.unwrap();
+        file.into_inner()
+    }
+
+    /// Puts other bytes in place of the stored ones, with a manifest whose checksum fits them.
+    pub(super) async fn store(&self, manifest: &Manifest, stored: &[u8]) -> Manifest {
+        self.repository.remove(&manifest.id).await.unwrap();
+        let mut backup = BackupWriter::new(self.repository.begin(&manifest.id).await.unwrap());
+        backup.write(SNAPSHOT, stored).await.unwrap();
+        let manifest = Manifest { files: backup.files().to_vec(), ..manifest.clone() };
+        backup.commit(&manifest).await.unwrap();
+        manifest
+    }
+
+    /// Puts another file in place, packed as it has to be.
+    pub(super) async fn store_unpacked(&self, manifest: &Manifest, file: &[u8]) -> Manifest {
+        use tokio::io::AsyncWriteExt as _;
+        self.repository.remove(&manifest.id).await.unwrap();
+        let mut backup = BackupWriter::new(self.repository.begin(&manifest.id).await.unwrap());
+        let mut sink = backup.create_gzip(SNAPSHOT).await.unwrap();
+        sink.write_all(file).await.unwrap();
+        sink.finish().await.unwrap();
+        let manifest = Manifest { files: backup.files().to_vec(), ..manifest.clone() };
+        backup.commit(&manifest).await.unwrap();
+        manifest
+    }
+
+    pub(super) async fn end(self) {
+        self.substrate.remove_all().await.unwrap();
+    }
+}
+
+pub(super) fn content(manifest: &Manifest) -> (&RedisSnapshot, &KeyspaceFingerprint) {
+    manifest.content.keyspace().unwrap()
+}
+
+/// What the judge of the keyspace says against a server.
+pub(super) async fn differences(server: &RedisAddress, manifest: &Manifest) -> Vec<String> {
+    let (_, recorded) = content(manifest);
+    let opinion = KeyspaceOracle { server, recorded }.judge().await.unwrap();
+    opinion.findings.iter().map(ToString::to_string).collect()
+}
+
+/// Sends a command to database 0.
+pub(super) async fn ask<T: FromRedisValue>(server: &RedisServer, words: &[&str]) -> T {
+    let mut command = cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(word);
+    }
+    server.connect(0).await.unwrap().ask(&command).await.unwrap()
+}
+
+/// The backup's own fault.
+pub(super) fn finding<T: std::fmt::Debug>(outcome: Result<T, RestoreFailure>) -> Finding {
+    match outcome {
+        Err(RestoreFailure::Backup(finding)) => *finding,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What stood in the way, other than the backup.
+pub(super) fn refusal<T: std::fmt::Debug>(outcome: Result<T, RestoreFailure>) -> Error {
+    match outcome {
+        Err(RestoreFailure::Other(error)) => error,
+        other => panic!("{other:?}"),
+    }
+}
