@@ -42,10 +42,10 @@ pub async fn replace_keyspace(source: &RedisAddress, target: &RedisAddress) -> R
     ensure_replaceable(&from, &to).await?;
     let (wanted, found) = (from.key_counts().await?, to.key_counts().await?);
     let spares = choose_spares(&to, &wanted, &found).await?;
-    let copied = copy_all(source, target, &spares).await;
-    let exchanged = match copied {
+    let exchanged = match copy_all(source, target, &spares).await {
         Ok(keys) => exchange(&from, &to, &spares, &found).await.map(|exchange_us| (keys, exchange_us)),
-        Err(error) => Err(error),
+        Err(Obstacle::Stranger(error)) => return Err(error),
+        Err(Obstacle::Other(error)) => Err(error),
     };
     // What is in the spare databases now is the damaged state, or part of the good one: neither is wanted.
     let copy_ms = watch.elapsed_ms();
@@ -124,7 +124,24 @@ async fn choose_spares(
     Ok(wanted.keys().copied().zip(free).collect())
 }
 
-async fn copy_all(source: &RedisAddress, target: &RedisAddress, spares: &BTreeMap<u32, u32>) -> Result<u64> {
+/// Why keys could not be copied.
+enum Obstacle {
+    /// Somebody else's keys are among them: nothing may be cleared away.
+    Stranger(Error),
+    Other(Error),
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+async fn copy_all(
+    source: &RedisAddress,
+    target: &RedisAddress,
+    spares: &BTreeMap<u32, u32>,
+) -> Result<u64, Obstacle> {
     let mut keys = 0;
     for (database, spare) in spares {
         let (from, to) =
@@ -133,9 +150,14 @@ async fn copy_all(source: &RedisAddress, target: &RedisAddress, spares: &BTreeMa
         let there: u64 = to.ask(&cmd("DBSIZE")).await?;
         // Whatever expired in between is missing; that more is there would be somebody else's writing.
         if there > copied {
-            return Err(Error::could_not_verify(format!(
+            let sentence = format!(
                 "{copied} keys were copied into database {spare}, and {there} are there: somebody else uses it"
-            )));
+            );
+            let numbers: Vec<_> = spares.values().map(ToString::to_string).collect();
+            return Err(Obstacle::Stranger(Error::could_not_verify(sentence).hint(format!(
+                "the live databases are as they were; look into {} and clear what is not wanted there",
+                numbers.join(", ")
+            ))));
         }
         keys += copied;
     }
