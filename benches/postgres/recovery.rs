@@ -80,7 +80,7 @@ pub(crate) async fn compare_recovery() -> Result<()> {
             }
             recover_to(&server, &manifest, &target, &log, AtTarget::Promote).await
         };
-        table.time("comeback", plain(recovery)).await?;
+        table.time("comeback", Box::pin(plain(recovery))).await?;
         server.node().remove().await?;
     }
     world.substrate.remove_all().await?;
@@ -115,7 +115,7 @@ pub(crate) async fn compare_dump() -> Result<()> {
             restore_dump(&server, &*repository, &manifest, parallelism()).await?;
             Ok(gather_statistics(&server, DATABASE, parallelism()).await?)
         };
-        table.time("comeback", plain(restore)).await?;
+        table.time("comeback", Box::pin(plain(restore))).await?;
         server.node().remove().await?;
     }
     world.substrate.remove_all().await?;

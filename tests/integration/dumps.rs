@@ -153,6 +153,20 @@ async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
     assert!(error.message().ends_with("was taken on PostgreSQL 15, and the new server is 17"), "{error}");
 
+    // Where the user has named no image, it follows from what is to be restored.
+    let run_of_any = RunIdentity::random(false).unwrap();
+    let any = DockerSubstrate::new(&run_of_any, &DockerSettings::default()).await.unwrap();
+    let base_of_newer = take_base_backup(&plain, &repository).await.unwrap();
+    for (name, manifest) in [("older", &base), ("newer", &base_of_newer), ("of-dump", &script)] {
+        let server =
+            PostgresServer::create_for(&any, name, &Secret::random().unwrap(), manifest).await.unwrap();
+        assert_eq!(server.major(), if name == "newer" { 17 } else { 15 }, "{name}");
+    }
+    let secret = Secret::random().unwrap();
+    let refused = PostgresServer::create_for(&*newer, "wrong", &secret, &base).await.map(drop).unwrap_err();
+    assert!(refused.message().contains("needs PostgreSQL 15, and 17 is what"), "{refused}");
+    any.remove_all().await.unwrap();
+
     let newest = take_dump(&plain, "roadtrip", &repository, DumpFormat::Plain).await.unwrap();
     let back = server(&*older, "back").await.unwrap();
     let refused = restore_roles(&back, &repository, &newest).await.unwrap_err();

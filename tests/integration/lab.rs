@@ -70,9 +70,19 @@ impl Lab {
         Some(Self { substrate, primary, repository, archive, archiver, password, folder })
     }
 
-    /// Starts the primary again after it was killed.
+    /// Starts the primary again after it was killed. What was prepared and lost its client would hold its locks
+    /// for ever.
     pub(crate) async fn restart_primary(&self) {
         start(&self.primary).await;
+        let mut connection = self.primary.connect("postgres").await.unwrap();
+        let left: Vec<String> =
+            sqlx::query_scalar("select format('rollback prepared %L', gid) from pg_prepared_xacts")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        for statement in left {
+            sql(&self.primary, &statement).await;
+        }
     }
 
     /// The stored file of the log archive with a name.

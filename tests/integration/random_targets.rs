@@ -164,7 +164,8 @@ async fn make_history(world: &World, plan: &Plan) -> Ledger {
             .unwrap();
         points.push((name, lsn.parse::<Lsn>().unwrap()));
     }
-    workload.reach(plan.writes + 10).await.unwrap();
+    // So that there is something behind the last of them.
+    workload.reach(workload.acknowledged() + 10).await.unwrap();
     world.server.node().kill().await.unwrap();
     let mut ledger = workload.finish().await.unwrap();
     for (name, lsn) in points {

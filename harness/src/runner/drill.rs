@@ -114,6 +114,15 @@ impl Drill {
         Ok(server)
     }
 
+    /// The same for the restore of a backup: of the major version that it needs.
+    pub async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
+        let node_name = format!("d{}-{name}", self.index);
+        let server =
+            PostgresServer::create_for(&*self.substrate, &node_name, &self.password, manifest).await?;
+        self.servers.push((name.to_owned(), server.clone()));
+        Ok(server)
+    }
+
     /// Gives a server the name of the one that it stands in for. That one keeps its node, as evidence, and is
     /// called damaged from now on.
     pub fn take_over(&mut self, name: &str, successor: &PostgresServer) {

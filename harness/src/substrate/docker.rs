@@ -116,7 +116,7 @@ impl DockerSubstrate {
 
     async fn make(&self, spec: &NodeSpec) -> Result<DockerNode> {
         let docker = &self.run.docker;
-        let image = image::choose(docker, &self.settings, spec.software).await?;
+        let image = image::choose(docker, &self.settings, spec.software, spec.major).await?;
         let container = Container::start(docker, &image, spec, &self.run.identity, &self.owner).await?;
         DockerNode::prepare(container, spec, Arc::clone(&self.run)).await
     }

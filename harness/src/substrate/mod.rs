@@ -90,6 +90,9 @@ pub struct NodeSpec {
     pub name: String,
     /// What runs in it.
     pub software: Software,
+    /// The major version that is preferred, where the substrate has a choice of images. What the node got is for
+    /// the caller to find out.
+    pub major: Option<u32>,
     /// The TCP port that the server listens on inside the node, and the number in the name of its socket.
     pub port: u16,
 }

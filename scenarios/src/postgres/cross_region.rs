@@ -81,7 +81,7 @@ impl Scenario for CrossRegion {
         ));
 
         drill.step(Phase::Recover, "create a new server in region B");
-        let restored = drill.postgres_node("restored").await?;
+        let restored = drill.postgres_node_for("restored", &chosen).await?;
         restored.init().await?;
         restored.start(&[]).await?;
 

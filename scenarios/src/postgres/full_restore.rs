@@ -83,7 +83,7 @@ impl Scenario for FullRestore {
         drill.note(format!("chose backup {}", chosen.id));
 
         drill.step(Phase::Recover, "create a new server");
-        let restored = drill.postgres_node("restored").await?;
+        let restored = drill.postgres_node_for("restored", &chosen).await?;
 
         drill.step(Phase::Recover, "fetch the base backup, check every byte and unpack it");
         let fetched = fetch_base_backup(&restored, drill.repository(), &chosen).await;

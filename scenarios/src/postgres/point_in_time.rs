@@ -115,7 +115,7 @@ impl Scenario for PointInTime {
             "on a new server, fetch the newest base backup that ended before that moment",
         );
         let chosen = choose_base_backup(&drill.shared_repository(), &target).await?;
-        let recovered = drill.postgres_node("recovered").await?;
+        let recovered = drill.postgres_node_for("recovered", &chosen).await?;
         let fetched = fetch_base_backup(&recovered, drill.repository(), &chosen).await;
         drill.restored(fetched)?;
         drill.note(format!("fetched backup {}", chosen.id));

@@ -65,7 +65,7 @@ impl Bench {
 }
 
 pub(super) fn spec(name: &str) -> NodeSpec {
-    NodeSpec { name: name.to_owned(), software: Software::Postgres, port: 5432 }
+    NodeSpec { name: name.to_owned(), software: Software::Postgres, major: None, port: 5432 }
 }
 
 pub(super) fn identity(keep: bool) -> RunIdentity {

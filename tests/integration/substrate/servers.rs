@@ -128,7 +128,7 @@ async fn redis_server(node: &dyn Node) -> Option<String> {
 }
 
 pub(super) async fn redis_answers_on_the_endpoint(bench: &Bench) {
-    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, port: 6379 };
+    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, major: None, port: 6379 };
     let node = bench.substrate.create(&spec).await.unwrap();
     let Some(program) = redis_server(&*node).await else { return };
     let server = Command::new(program).args(["--save", "", "--protected-mode", "no"]);

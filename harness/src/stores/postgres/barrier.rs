@@ -71,6 +71,11 @@ pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], na
         attempt(server, databases, name).await.map_err(|error| error.message().to_owned())
     })
     .await
+    .map_err(|error| {
+        error
+            .hint("a transaction that writes has not ended: look into pg_stat_activity for the oldest xact_start")
+            .hint("one that was prepared and forgotten holds its locks for ever: look into pg_prepared_xacts")
+    })
 }
 
 async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {

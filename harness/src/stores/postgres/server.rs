@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::spool;
 use crate::error::{Context as _, Error, Result};
+use crate::model::{Content, Manifest};
 use crate::secret::Secret;
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
 use crate::wait;
@@ -42,9 +43,52 @@ pub struct ServerLog {
 impl PostgresServer {
     /// A new node with the programs of PostgreSQL in it. No cluster exists in it yet.
     pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
-        let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, port: PORT };
+        Self::create_preferring(substrate, name, password, None).await
+    }
+
+    /// A new node for the restore of a backup: of the same major version where there is a choice. A base backup
+    /// takes no other, a dump takes a newer one.
+    pub async fn create_for(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        manifest: &Manifest,
+    ) -> Result<Self> {
+        let (major, takes_newer) = match &manifest.content {
+            Content::PostgresBaseBackup { position, .. } => (position.major, false),
+            Content::PostgresDump { export, .. } => (export.major, true),
+        };
+        let server = Self::create_preferring(substrate, name, password, Some(major)).await?;
+        if server.major == major || (takes_newer && server.major > major) {
+            return Ok(server);
+        }
+        server.node.remove().await?;
+        let (id, found) = (&manifest.id, server.major);
+        Err(Error::could_not_verify(format!(
+            "backup {id} needs PostgreSQL {major}, and {found} is what the node `{name}` got"
+        ))
+        .hint(format!(
+            "local: apt-get install postgresql-{major}; docker: pull or build an image of {major}"
+        )))
+    }
+
+    async fn create_preferring(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        major: Option<u32>,
+    ) -> Result<Self> {
+        let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, major, port: PORT };
         let node = substrate.create(&spec).await?;
-        let initdb = node.find_program("initdb").await?;
+        // Debian keeps several versions side by side; elsewhere there is the one in the search path.
+        let preferred = match major {
+            Some(major) => node.find_program(&format!("/usr/lib/postgresql/{major}/bin/initdb")).await.ok(),
+            None => None,
+        };
+        let initdb = match preferred {
+            Some(initdb) => initdb,
+            None => node.find_program("initdb").await?,
+        };
         let programs = initdb.strip_suffix("/initdb").unwrap_or("/usr/bin").to_owned();
         let output =
             node.exec(&Command::new(format!("{programs}/postgres")).arg("--version"), Io::default()).await?;

@@ -8,6 +8,11 @@ use crate::substrate::Software;
 
 /// The image with both servers that `make setup` builds from Debian's packages.
 const BUILT_IMAGE: &str = "comeback-servers:bookworm";
+/// The major version of PostgreSQL in it.
+const BUILT_MAJOR: u32 = 15;
+/// The same of a newer Debian, and its major version.
+const NEWER_IMAGE: &str = "comeback-servers:trixie";
+const NEWER_MAJOR: u32 = 17;
 
 /// The settings of the Docker substrate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,14 +47,37 @@ pub(in crate::substrate) fn candidates(settings: &DockerSettings, software: Soft
     }
 }
 
+/// The images of a major version go first, unless the user has named one.
+fn preferring(
+    others: Vec<String>,
+    settings: &DockerSettings,
+    software: Software,
+    major: Option<u32>,
+) -> Vec<String> {
+    let (Some(major), None, Software::Postgres) = (major, &settings.image, software) else { return others };
+    let built = match major {
+        BUILT_MAJOR => Some(BUILT_IMAGE.to_owned()),
+        NEWER_MAJOR => Some(NEWER_IMAGE.to_owned()),
+        _ => None,
+    };
+    let mut preferred: Vec<_> = [format!("postgres:{major}")].into_iter().chain(built).collect();
+    preferred.extend(others.into_iter().filter(|other| !preferred.contains(other)).collect::<Vec<_>>());
+    preferred
+}
+
 /// Whether the daemon has an image.
 pub(in crate::substrate) async fn is_present(docker: &Docker, image: &str) -> Result<bool> {
     Ok(inspect(docker, image).await?.is_some())
 }
 
 /// The first image that is there.
-pub(super) async fn choose(docker: &Docker, settings: &DockerSettings, software: Software) -> Result<Image> {
-    let candidates = candidates(settings, software);
+pub(super) async fn choose(
+    docker: &Docker,
+    settings: &DockerSettings,
+    software: Software,
+    major: Option<u32>,
+) -> Result<Image> {
+    let candidates = preferring(candidates(settings, software), settings, software, major);
     for candidate in &candidates {
         if let Some(image) = inspect(docker, candidate).await? {
             return Ok(image);
@@ -108,6 +136,20 @@ mod tests {
         ] {
             assert_eq!(split(image), (name.to_owned(), tag.to_owned()));
         }
+    }
+
+    #[test]
+    fn the_images_of_the_wanted_version_go_first() {
+        let order = |image: Option<&str>, major| {
+            let settings = DockerSettings { image: image.map(str::to_owned) };
+            preferring(candidates(&settings, Software::Postgres), &settings, Software::Postgres, major)
+        };
+        let usual = ["postgres:15", "comeback-servers:bookworm"];
+        assert_eq!(order(None, None), usual);
+        assert_eq!(order(None, Some(15)), usual);
+        assert_eq!(order(None, Some(17)), [&["postgres:17", "comeback-servers:trixie"], &usual[..]].concat());
+        assert_eq!(order(None, Some(16)), [&["postgres:16"], &usual[..]].concat());
+        assert_eq!(order(Some("ours:1"), Some(17)), ["ours:1"]);
     }
 
     #[test]
