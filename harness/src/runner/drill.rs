@@ -119,7 +119,7 @@ impl Drill {
         let node_name = format!("d{}-{name}", self.index);
         let server =
             PostgresServer::create_for(&*self.substrate, &node_name, &self.password, manifest).await?;
-        self.servers.push((name.to_owned(), server.clone()));
+        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
         Ok(server)
     }
 

@@ -58,7 +58,7 @@ impl Bench {
                 Arc::new(DockerSubstrate::new(&run, &settings).await?)
             }
         };
-        let spec = NodeSpec { name: "corpus".to_owned(), software: Software::Redis, port: PORT };
+        let spec = NodeSpec { name: "corpus".to_owned(), software: Software::Redis, major: None, port: PORT };
         let found = async {
             let node = substrate.create(&spec).await?;
             let program = node.find_program(make.program).await?;

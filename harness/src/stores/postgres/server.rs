@@ -57,6 +57,10 @@ impl PostgresServer {
         let (major, takes_newer) = match &manifest.content {
             Content::PostgresBaseBackup { position, .. } => (position.major, false),
             Content::PostgresDump { export, .. } => (export.major, true),
+            Content::PostgresTable { export, .. } => (export.major, true),
+            Content::RedisSnapshot { .. } => {
+                return Err(Error::usage(format!("backup {} is none of PostgreSQL", manifest.id)));
+            }
         };
         let server = Self::create_preferring(substrate, name, password, Some(major)).await?;
         if server.major == major || (takes_newer && server.major > major) {

@@ -48,7 +48,7 @@ pub struct RedisServer {
 impl RedisServer {
     /// A new node with the program of the server in it. Nothing runs in it yet.
     pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
-        let spec = NodeSpec { name: name.to_owned(), software: Software::Redis, port: PORT };
+        let spec = NodeSpec { name: name.to_owned(), software: Software::Redis, major: None, port: PORT };
         let node = substrate.create(&spec).await?;
         let program = find_program(&*node).await?;
         let output = node.exec(&Command::new(&program).arg("--version"), Io::default()).await?;
