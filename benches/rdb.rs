@@ -48,7 +48,7 @@ fn main() -> Result<()> {
 
 async fn compare() -> Result<()> {
     let substrate = LocalSubstrate::new(&RunIdentity::random(false)?)?;
-    let spec = NodeSpec { name: "bench".to_owned(), software: Software::Redis, port: 6379 };
+    let spec = NodeSpec { name: "bench".to_owned(), software: Software::Redis, major: None, port: 6379 };
     let node = substrate.create(&spec).await?;
     start(&node).await?;
     for from in (0..KEYS).step_by(usize::try_from(BATCH).unwrap_or(usize::MAX)) {

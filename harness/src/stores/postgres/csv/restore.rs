@@ -171,7 +171,7 @@ async fn copy_in(
 }
 
 /// The header must name every column of the export once; their order does not matter.
-fn compare_columns(export: &TableExport, subject: &str, columns: &[String]) -> Result<(), Finding> {
+fn compare_columns(export: &TableExport, subject: &str, columns: &[String]) -> Result<(), RestoreFailure> {
     let sorted = |columns: &[String]| {
         let mut columns = columns.to_vec();
         columns.sort();
@@ -182,7 +182,8 @@ fn compare_columns(export: &TableExport, subject: &str, columns: &[String]) -> R
     }
     let (expected, actual) = (export.columns.join(", "), columns.join(", "));
     Err(Finding::new(FindingCode::ColumnsDiffer, subject, expected, actual)
-        .remedy("restore an older export, and find out what changed this one"))
+        .remedy("restore an older export, and find out what changed this one")
+        .into())
 }
 
 fn misencoded(subject: &str, found: Misencoded) -> Finding {
