@@ -1,5 +1,6 @@
 //! The drills, one file each, grouped by store; each reads like its section of the runbook.
 
+pub mod content;
 pub mod postgres;
 pub mod redis;
 mod roadtrip;
@@ -16,5 +17,6 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
         Arc::new(postgres::CrossRegion),
         Arc::new(redis::CacheCorruption),
         Arc::new(redis::CompleteLoss),
+        Arc::new(content::StoriesCsv),
     ]
 }

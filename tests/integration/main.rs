@@ -5,6 +5,7 @@
 
 mod archive;
 mod cli;
+mod csv;
 mod dumps;
 mod kills;
 mod lab;

@@ -30,6 +30,15 @@ pub async fn damage_repository(repository: &dyn Repository, damage: Damage, seed
             super::redis::stale_snapshot(repository, newest, older).await
         }
         Damage::SnapshotTruncated => super::redis::truncate_snapshot(repository, newest).await,
+        Damage::CsvLineCut => super::csv::cut_line(repository, newest, seed).await,
+        Damage::CsvEncodingChanged => super::csv::change_encoding(repository, newest).await,
+        Damage::CsvNullsEmptied => super::csv::empty_nulls(repository, newest, seed).await,
+        Damage::CsvColumnsReordered => super::csv::reorder_columns(repository, newest, seed).await,
+        Damage::CsvValueChanged => super::csv::change_value(repository, newest, seed).await,
+        Damage::CsvStale => {
+            let older = ids.get(1).ok_or_else(|| Error::could_not_verify("there is no older export"))?;
+            super::csv::stale(repository, newest, older).await
+        }
         other => Err(Error::usage(format!("{other} is no damage to a repository"))),
     }
 }

@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod base;
+mod csv;
 mod dump;
 mod postgres;
 mod redis;
@@ -111,6 +112,19 @@ pub enum Damage {
     SnapshotStale,
     /// An RDB file ends before its last key, with a right checksum, and its manifest says that it has to be so.
     SnapshotTruncated,
+    /// An export of a table lacks a row, and its manifest says that it has to be so.
+    CsvLineCut,
+    /// An export of a table is in Latin-1, and its manifest says that it has to be so.
+    CsvEncodingChanged,
+    /// An export of a table has empty texts for NULLs, and its manifest says that it has to be so.
+    CsvNullsEmptied,
+    /// The header of an export of a table names its columns in another order than the rows have them, and its
+    /// manifest says that it has to be so.
+    CsvColumnsReordered,
+    /// One letter of an export of a table is another, and its manifest says that it has to be so.
+    CsvValueChanged,
+    /// The file of another day is in place of the newest export's, and its manifest says that it has to be so.
+    CsvStale,
 }
 
 /// When a damage is injected.
@@ -148,6 +162,7 @@ impl Damage {
             Self::TO_AN_EXPORT,
             Self::TO_A_KEYSPACE,
             Self::TO_A_SNAPSHOT,
+            Self::TO_A_CSV,
         ];
         groups.into_iter().flatten().copied()
     }
@@ -218,6 +233,16 @@ impl Damage {
     /// Those to what a snapshot of Redis was made of.
     pub const TO_A_SNAPSHOT: &[Self] = &[Self::SnapshotEmpty, Self::SnapshotStale, Self::SnapshotTruncated];
 
+    /// Those to what an export of one table was made of.
+    pub const TO_A_CSV: &[Self] = &[
+        Self::CsvLineCut,
+        Self::CsvEncodingChanged,
+        Self::CsvNullsEmptied,
+        Self::CsvColumnsReordered,
+        Self::CsvValueChanged,
+        Self::CsvStale,
+    ];
+
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
         match self {
@@ -266,6 +291,12 @@ impl Damage {
             Self::SnapshotEmpty => "snapshot-empty",
             Self::SnapshotStale => "snapshot-stale",
             Self::SnapshotTruncated => "snapshot-truncated",
+            Self::CsvLineCut => "csv-line-cut",
+            Self::CsvEncodingChanged => "csv-encoding-changed",
+            Self::CsvNullsEmptied => "csv-nulls-emptied",
+            Self::CsvColumnsReordered => "csv-columns-reordered",
+            Self::CsvValueChanged => "csv-value-changed",
+            Self::CsvStale => "csv-stale",
         }
     }
 
@@ -280,7 +311,13 @@ impl Damage {
             | Self::RolesMissing
             | Self::SnapshotEmpty
             | Self::SnapshotStale
-            | Self::SnapshotTruncated => DamageStage::Repository,
+            | Self::SnapshotTruncated
+            | Self::CsvLineCut
+            | Self::CsvEncodingChanged
+            | Self::CsvNullsEmptied
+            | Self::CsvColumnsReordered
+            | Self::CsvValueChanged
+            | Self::CsvStale => DamageStage::Repository,
             Self::SegmentGone | Self::SegmentFlipped => DamageStage::Archive,
             Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
                 DamageStage::Writes

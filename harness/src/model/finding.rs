@@ -50,6 +50,10 @@ pub enum FindingCode {
     BackupDamaged,
     /// An export ends before its end.
     BackupTruncated,
+    /// A file of text is in another encoding than it should be.
+    EncodingWrong,
+    /// An export has other columns than its manifest says.
+    ColumnsDiffer,
     /// A page on disk is not what its checksum says.
     PageDamaged,
     /// A row is stored in a way that the server itself calls corrupt.
@@ -124,6 +128,8 @@ impl FindingCode {
             Self::BackupStale => "backup-stale",
             Self::BackupDamaged => "backup-damaged",
             Self::BackupTruncated => "backup-truncated",
+            Self::EncodingWrong => "encoding-wrong",
+            Self::ColumnsDiffer => "columns-differ",
             Self::PageDamaged => "page-damaged",
             Self::TableCorrupt => "table-corrupt",
             Self::IndexCorrupt => "index-corrupt",

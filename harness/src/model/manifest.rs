@@ -61,6 +61,13 @@ pub enum Content {
         /// What the database contained in the export's own snapshot, and the roles beside it.
         cluster: ClusterContent,
     },
+    /// The rows of one PostgreSQL table, as comma-separated values.
+    PostgresTable {
+        /// What was exported.
+        export: TableExport,
+        /// The rows in the export's own snapshot, computed columns among them.
+        rows: TableFingerprint,
+    },
     /// Everything that a Redis or Valkey server held at one moment.
     RedisSnapshot {
         /// Which moment, and what its file is.
@@ -76,6 +83,7 @@ impl Content {
         match self {
             Self::PostgresBaseBackup { .. } => "base backup",
             Self::PostgresDump { .. } => "dump",
+            Self::PostgresTable { .. } => "CSV export",
             Self::RedisSnapshot { .. } => "snapshot",
         }
     }
@@ -86,6 +94,7 @@ impl Content {
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => {
                 format!("{} tables, {} rows", cluster.table_count(), cluster.row_count())
             }
+            Self::PostgresTable { export, rows } => format!("{} rows of {}", rows.rows, export.table),
             Self::RedisSnapshot { keyspace, .. } => format!(
                 "{} keys in {} databases, {} function libraries",
                 keyspace.keys(),
@@ -99,9 +108,15 @@ impl Content {
     pub fn cluster(&self) -> Result<&ClusterContent> {
         match self {
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => Ok(cluster),
-            Self::RedisSnapshot { .. } => {
-                Err(Error::usage("a snapshot of Redis holds no PostgreSQL cluster"))
-            }
+            other => Err(Error::usage(format!("a {} holds no PostgreSQL cluster", other.label()))),
+        }
+    }
+
+    /// The table that was exported, and its rows. Of a backup of anything else, asking is an error of the caller.
+    pub fn table(&self) -> Result<(&TableExport, &TableFingerprint)> {
+        match self {
+            Self::PostgresTable { export, rows } => Ok((export, rows)),
+            other => Err(Error::usage(format!("a {} is no export of one table", other.label()))),
         }
     }
 
@@ -136,6 +151,22 @@ pub enum DumpFormat {
     Custom,
     /// A folder of `pg_dump --format=directory`, written by several processes.
     Directory,
+}
+
+/// What an export of one table holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableExport {
+    /// The database that the table is in.
+    pub database: String,
+    /// The table, qualified and quoted as SQL wants it.
+    pub table: String,
+    /// The major version of the server that it was taken from.
+    pub major: u32,
+    /// The columns of the file, in its order: all of the table's but those that it computes itself.
+    pub columns: Vec<String>,
+    /// The sequences that number the table's rows → the last value that each gave out; `None` if it was never
+    /// asked. A number of a row that was deleted since must not be given out again.
+    pub sequences: BTreeMap<String, Option<i64>>,
 }
 
 /// The moment of a Redis snapshot, and its file.

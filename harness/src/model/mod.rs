@@ -31,7 +31,7 @@ pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
-    MANIFEST_VERSION, Manifest, RedisSnapshot,
+    MANIFEST_VERSION, Manifest, RedisSnapshot, TableExport,
 };
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};

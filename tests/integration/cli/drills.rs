@@ -10,6 +10,7 @@ const RUN_POINT_IN_TIME: [&str; 5] = ["run", "postgres/point-in-time", "--scale"
 const RUN_CROSS_REGION: [&str; 5] = ["run", "postgres/cross-region", "--scale", "ci", "--substrate"];
 const RUN_COMPLETE_LOSS: [&str; 5] = ["run", "redis/complete-loss", "--scale", "ci", "--substrate"];
 const RUN_CACHE_CORRUPTION: [&str; 5] = ["run", "redis/cache-corruption", "--scale", "ci", "--substrate"];
+const RUN_STORIES_CSV: [&str; 5] = ["run", "content/stories-csv", "--scale", "ci", "--substrate"];
 
 fn drill(place: &Place, substrate: &str, more: &[&str]) -> std::process::Output {
     place.run(&[&RUN[..], &[substrate], more].concat())
@@ -73,6 +74,20 @@ fn a_lost_redis_server_comes_back_on_local() {
 fn a_corrupted_redis_server_gets_its_content_back_on_local() {
     if redis_is_here() {
         verified_and_gone(&RUN_CACHE_CORRUPTION, "local");
+    }
+}
+
+#[test]
+fn deleted_stories_come_back_on_local() {
+    if local_is_here() {
+        verified_and_gone(&RUN_STORIES_CSV, "local");
+    }
+}
+
+#[tokio::test]
+async fn deleted_stories_come_back_on_docker() {
+    if docker_is_here().await {
+        verified_and_gone(&RUN_STORIES_CSV, "docker");
     }
 }
 
@@ -192,6 +207,12 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::SnapshotEmpty | Damage::SnapshotStale | Damage::SnapshotTruncated => {
             ("restore", "content-differs")
         }
+        Damage::CsvLineCut => ("loaded-rows", "row-missing"),
+        Damage::CsvEncodingChanged => ("restore", "encoding-wrong"),
+        Damage::CsvNullsEmptied | Damage::CsvColumnsReordered | Damage::CsvStale => {
+            ("loaded-rows", "content-differs")
+        }
+        Damage::CsvValueChanged => ("loaded-rows", "row-changed"),
     }
 }
 
@@ -236,6 +257,16 @@ fn every_damage_to_an_export_fails_for_its_own_reason_and_names_what_it_hit() {
                 Damage::LargeObjectGone,
             ],
         );
+    }
+}
+
+#[test]
+fn every_damage_to_a_csv_export_fails_for_its_own_reason_and_names_what_it_hit() {
+    if local_is_here() {
+        let groups = [Damage::TO_A_CSV, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE];
+        noticed_and_named(&RUN_STORIES_CSV, &groups.concat());
+        // What was restored is a cluster, as above: these are the ones that hit what a CSV file does not hold.
+        noticed_and_named(&RUN_STORIES_CSV, &[Damage::SequenceBack, Damage::PolicyGone, Damage::ByteChanged]);
     }
 }
 

@@ -19,6 +19,7 @@ fn every_procedure_of_the_sample_has_its_documented_limits() {
         ("Secrets", Some(10), 15),
         ("Photos", Some(20), 40),
         ("Stories", None, 20),
+        ("Stories / All of them", None, 20),
         ("Full disaster recovery", Some(60), 90),
         ("Full disaster recovery / Step 1: activate", None, 5),
         ("Full disaster recovery / Step 2: restore the database", None, 30),
@@ -47,6 +48,7 @@ fn the_sample_documents_recovery_points() {
         ("Complete loss", 6 * HOUR),
         ("Secrets", 24 * HOUR),
         ("Stories", 5 * MINUTE),
+        ("Stories / All of them", 24 * HOUR),
         ("Full disaster recovery", HOUR),
     ] {
         let found = runbook.objective(runbook.section(name).unwrap(), RPO).unwrap();

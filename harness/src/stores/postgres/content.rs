@@ -74,7 +74,22 @@ impl Exporter {
         &mut self,
         server: &PostgresServer,
     ) -> Result<BTreeMap<String, TableFingerprint>> {
-        read_exported(server, self).await
+        read_exported(server, self, |_| true).await
+    }
+
+    /// The fingerprint of one table, as the snapshot sees it.
+    pub(super) async fn read_table(
+        &mut self,
+        server: &PostgresServer,
+        table: &str,
+    ) -> Result<TableFingerprint> {
+        let tables = read_exported(server, self, |name| name == table).await?;
+        tables.into_values().next().ok_or_else(|| Error::could_not_verify(format!("{table} is not there")))
+    }
+
+    /// The connection, whose transaction is the one of the snapshot.
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
     }
 
     /// The tables that the snapshot sees.
@@ -115,7 +130,7 @@ pub(super) async fn read_tables(
     content: &mut ClusterContent,
 ) -> Result<()> {
     for mut exporter in exporters {
-        let tables = read_exported(server, &mut exporter).await?;
+        let tables = read_exported(server, &mut exporter, |_| true).await?;
         content.databases.entry(exporter.database).or_default().tables = tables;
     }
     Ok(())
@@ -136,7 +151,27 @@ pub async fn fingerprint_tables(
     server: &PostgresServer,
     database: &str,
 ) -> Result<BTreeMap<String, TableFingerprint>> {
-    read_exported(server, &mut Exporter::open(server, database).await?).await
+    read_exported(server, &mut Exporter::open(server, database).await?, |_| true).await
+}
+
+/// Reads what the cluster contains in one of its databases, and what belongs to none. Of the other databases
+/// nothing is read.
+pub async fn read_content(server: &PostgresServer, database: &str) -> Result<ClusterContent> {
+    let mut content =
+        ClusterContent { catalogue: read_cluster_catalogue(server).await?, ..Default::default() };
+    let mut exporter = Exporter::open(server, database).await?;
+    let catalogue = exporter.read_catalogue().await?;
+    let tables = exporter.read_tables(server).await?;
+    content.databases.insert(database.to_owned(), DatabaseContent { catalogue, tables });
+    Ok(content)
+}
+
+/// The fingerprint of one table as a connection sees it in its own transaction, what it has changed included.
+pub(super) async fn fingerprint_within(
+    connection: &mut PgConnection,
+    table: &TableInfo,
+) -> Result<TableFingerprint> {
+    read_part(connection, table, &Part { table: 0, first_page: 0, end_page: None }).await
 }
 
 /// A part of a table for one worker to read.
@@ -173,8 +208,10 @@ struct Work {
 async fn read_exported(
     server: &PostgresServer,
     exporter: &mut Exporter,
+    wanted: impl Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, TableFingerprint>> {
-    let tables = exporter.list_tables().await?;
+    let mut tables = exporter.list_tables().await?;
+    tables.retain(|table| wanted(&table.name));
     let parts = split(&tables);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(parts.len());
     let results = tables.iter().map(empty_fingerprint).collect();

@@ -57,6 +57,7 @@ impl PostgresServer {
         let (major, takes_newer) = match &manifest.content {
             Content::PostgresBaseBackup { position, .. } => (position.major, false),
             Content::PostgresDump { export, .. } => (export.major, true),
+            Content::PostgresTable { export, .. } => (export.major, true),
             Content::RedisSnapshot { .. } => {
                 return Err(Error::usage(format!("backup {} is none of PostgreSQL", manifest.id)));
             }

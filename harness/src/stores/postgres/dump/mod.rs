@@ -5,6 +5,7 @@ mod scope;
 
 use std::collections::BTreeMap;
 
+pub(super) use restore::open;
 pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
 

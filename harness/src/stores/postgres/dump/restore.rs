@@ -67,7 +67,7 @@ fn ensure_major<'a>(server: &PostgresServer, manifest: &'a Manifest) -> Result<&
 }
 
 /// Opens a file of the backup; that it is not there is the backup's fault.
-async fn open(
+pub(in crate::stores::postgres) async fn open(
     repository: &dyn Repository,
     manifest: &Manifest,
     entry: &FileEntry,

@@ -1,0 +1,80 @@
+//! Exports a table into a repository.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use sqlx::PgConnection;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+use super::FILE;
+use super::shape::TableShape;
+use crate::clock::{self, Stopwatch};
+use crate::error::{Context as _, Result};
+use crate::model::{Content, MANIFEST_VERSION, Manifest, TableExport};
+use crate::repository::{BackupWriter, Repository};
+use crate::stores::postgres::content::Exporter;
+use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::tables::quote_identifier;
+
+/// Exports a table, named as SQL wants it, into the repository. The manifest says what the table contained in
+/// the very snapshot that is exported.
+///
+/// Computed columns are not in the file, because they could not be loaded; they are in the fingerprint, because
+/// they have to come out the same.
+pub async fn export_table(
+    server: &PostgresServer,
+    database: &str,
+    table: &str,
+    repository: &dyn Repository,
+) -> Result<Manifest> {
+    let (watch, started_at) = (Stopwatch::start(), clock::now());
+    let id = format!("{}-postgres-csv", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let mut exporter = Exporter::open(server, database).await?;
+    let taken_at = exporter.taken_at().await?;
+    let shape = TableShape::read(exporter.connection(), table).await?;
+    let mut backup = BackupWriter::new(repository.begin(&id).await?);
+    let mut sink = backup.create_gzip(FILE).await?;
+    copy_out(exporter.connection(), &copy_statement(table, &shape.columns), &mut sink)
+        .await
+        .map_err(|error| error.context(format!("exporting {table}")))?;
+    sink.finish().await?;
+    let rows = exporter.read_table(server, table).await?;
+
+    let TableShape { columns, sequences, .. } = shape;
+    let (database, table) = (database.to_owned(), table.to_owned());
+    let manifest = Manifest {
+        manifest_version: MANIFEST_VERSION,
+        id,
+        started_at,
+        taken_at,
+        elapsed_ms: watch.elapsed_ms(),
+        versions: BTreeMap::from([
+            ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("postgres".to_owned(), server.version().to_owned()),
+        ]),
+        files: backup.files().to_vec(),
+        content: Content::PostgresTable {
+            export: TableExport { database, table, major: server.major(), columns, sequences },
+            rows,
+        },
+    };
+    backup.commit(&manifest).await?;
+    Ok(manifest)
+}
+
+fn copy_statement(table: &str, columns: &[String]) -> String {
+    let columns = columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ");
+    format!("copy (select {columns} from only {table}) to stdout (format csv, header, encoding 'UTF8')")
+}
+
+async fn copy_out(
+    connection: &mut PgConnection,
+    statement: &str,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<()> {
+    let mut stream = connection.copy_out_raw(statement).await.context("starting the copy")?;
+    while let Some(piece) = stream.try_next().await.context("copying")? {
+        sink.write_all(&piece).await.context("writing the rows")?;
+    }
+    Ok(())
+}

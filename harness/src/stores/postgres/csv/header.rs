@@ -1,0 +1,99 @@
+//! The first record of a file of comma-separated values: the names of its columns.
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use crate::error::{Context as _, Result};
+
+/// More than the longest header: 1600 columns with names of 63 bytes, all of them quotes.
+const LONGEST: usize = 512 * 1024;
+/// The mark that some programs put in front of a text that is in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What a file begins with.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The names of the columns.
+    pub(super) columns: Vec<String>,
+    /// What was read of the records after it.
+    pub(super) rest: BytesMut,
+    /// The bytes of the header, the mark in front of it included.
+    pub(super) bytes: BytesMut,
+}
+
+/// Reads the header off a stream; `None` if the stream does not begin with one.
+pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Header>> {
+    let mut read = BytesMut::new();
+    loop {
+        let bytes = stream.read_buf(&mut read).await.context("reading the header")?;
+        if let Some(end) = end_of_record(&read) {
+            let bytes = read.split_to(end);
+            return Ok(parse(&bytes).map(|columns| Header { columns, rest: read, bytes }));
+        }
+        if bytes == 0 || read.len() > LONGEST {
+            return Ok(None);
+        }
+    }
+}
+
+/// Where the first record ends, its line end included: a line end in quotes is a part of the record.
+fn end_of_record(bytes: &[u8]) -> Option<usize> {
+    let mut quoted = false;
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The names in a header; `None` if it has none, or is not of the form.
+fn parse(record: &[u8]) -> Option<Vec<String>> {
+    let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
+    let text = std::str::from_utf8(record).ok()?.trim_end_matches(['\r', '\n']);
+    let (mut names, mut name, mut quoted) = (Vec::new(), String::new(), false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                name.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => names.push(std::mem::take(&mut name)),
+            other => name.push(other),
+        }
+    }
+    names.push(name);
+    (!quoted && names.iter().all(|name| !name.is_empty())).then_some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn names_are_read_and_the_rest_is_left() {
+        for (file, names, rest) in [
+            ("id,title\n1,a\n", vec!["id", "title"], "1,a\n"),
+            ("\u{feff}id,title\r\n1,a\r\n", vec!["id", "title"], "1,a\r\n"),
+            ("\"a,b\",\"c\"\"d\",\"two\nlines\"\n", vec!["a,b", "c\"d", "two\nlines"], ""),
+        ] {
+            let header = read_header(&mut file.as_bytes()).await.unwrap().unwrap();
+            assert_eq!(
+                (header.columns, &header.rest[..]),
+                (names.into_iter().map(str::to_owned).collect(), rest.as_bytes())
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_header_is_told() {
+        for file in ["", "no line end", "\"never closed\n1,2\n", "a,,b\n", "\n"] {
+            assert_eq!(read_header(&mut file.as_bytes()).await.unwrap(), None, "{file:?}");
+        }
+        assert_eq!(read_header(&mut &b"Gr\xfc\xdfe\n"[..]).await.unwrap(), None);
+    }
+}

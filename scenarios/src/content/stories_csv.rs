@@ -1,0 +1,121 @@
+//! Every story is deleted by mistake, and all of them come back from the newest CSV export.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use comeback_harness::Result;
+use comeback_harness::fault::Damage;
+use comeback_harness::model::{Content, Manifest, Phase};
+use comeback_harness::oracle::{
+    CatalogueOracle, FingerprintOracle, IntegrityQueries, LoadedRows, NewestBackup, PageChecksums, RowCounts,
+    ServerLogOracle, StructureOracle,
+};
+use comeback_harness::repository;
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::{export_table, load_table_csv, read_content, run_script};
+
+use crate::roadtrip;
+
+/// How long one verification query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
+const TABLE: &str = "roadtrip.stories";
+/// A day of the application: stories are written, changed and deleted. The number of a deleted story must not be
+/// given out again.
+const A_DAY: &str = "
+    insert into roadtrip.stories (journey_id, author_id, position, title, body, summary)
+        select journey_id, author_id, position + 1000, 'Zurück: ' || title, E'\"Since\" then,\\r\\nnothing; =1+1', ''
+        from roadtrip.stories order by id limit 20;
+    update roadtrip.stories set summary = case when summary is null then '' end where id between 60 and 90;
+    delete from roadtrip.stories where id = (select max(id) from roadtrip.stories)";
+/// A job that was meant for the staging system. With triggers and foreign keys off, as it works, nothing objects,
+/// and the photos of the stories keep their references.
+const DISASTER: &str = "
+    set session_replication_role = 'replica';
+    delete from roadtrip.stories;
+    alter table roadtrip.stories alter column id restart";
+
+/// The scenario `content/stories-csv`.
+pub struct StoriesCsv;
+
+#[async_trait]
+impl Scenario for StoriesCsv {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "content/stories-csv",
+            title: "deleted stories come back from the newest CSV export",
+            section: "Stories / All of them",
+            suites: &[Suite::Weekly, Suite::Quarterly],
+            damages: &[Damage::TO_A_CSV, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE, Damage::TO_A_CLUSTER],
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(Phase::Prepare, "start the primary and fill it with the application's data");
+        let primary = drill.postgres_node("primary").await?;
+        primary.init().await?;
+        primary.start(&[]).await?;
+        roadtrip::fill(drill, &primary).await?;
+        let database = roadtrip::DATABASE;
+        drill.application().switch_to(primary.options(database));
+
+        drill.step(Phase::Backup, "take yesterday's CSV export of the stories");
+        let yesterdays = export_table(&primary, database, TABLE, drill.repository()).await?;
+        drill.backup_taken(&yesterdays);
+        run_script(&primary, database, "a day of the application", A_DAY).await?;
+
+        drill.step(Phase::Backup, "take the newest CSV export of the stories");
+        let newest = export_table(&primary, database, TABLE, drill.repository()).await?;
+        drill.backup_taken(&newest);
+        drill.damage_repository().await?;
+        let before = read_content(&primary, database).await?;
+
+        drill.step(Phase::Disaster, "delete every story, with triggers off, and number new ones from 1");
+        let gone = run_script(&primary, database, "the disaster", DISASTER).await?;
+        drill.application().disconnect();
+        drill.declare_disaster();
+        drill.note(format!("{gone} stories are gone"));
+
+        drill.step(Phase::Recover, "find the newest CSV export of the stories in the catalogue");
+        let chosen = repository::newest(drill.repository(), is_export_of_stories).await?;
+        drill.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
+
+        drill.step(Phase::Recover, "load it into the empty table, in a transaction that nobody else sees");
+        let loaded = load_table_csv(&primary, drill.repository(), &chosen).await;
+        let loaded = drill.restored(loaded)?;
+
+        drill.step(Phase::Recover, "prove the rows, computed columns too, by the manifest of the export");
+        drill.insist(&LoadedRows { loaded: loaded.fingerprint(), recorded: &chosen }).await?;
+
+        drill.step(Phase::Recover, "keep the rows and set the numbers of new stories on");
+        let stories = loaded.keep().await?;
+        drill.note(format!("{stories} stories are back"));
+        drill.ready();
+        drill.damage_restored(&primary, database).await?;
+
+        drill.step(Phase::Recover, "run the verification queries of the runbook");
+        let queries = roadtrip::integrity_queries(drill)?;
+        let timeout = QUERY_TIMEOUT;
+        drill.judge(&IntegrityQueries { server: &primary, database, queries: &queries, timeout }).await;
+
+        drill.step(Phase::Recover, "let the application write stories again");
+        drill.application().switch_to(primary.options(database));
+        drill.recovered();
+
+        drill.step(Phase::Judge, "prove that every story came back and that nothing else changed");
+        let (server, recorded) = (&primary, &before);
+        drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
+        drill.judge(&RowCounts { server, recorded }).await;
+        drill.judge(&FingerprintOracle { server, recorded }).await;
+        drill.judge(&CatalogueOracle { server, recorded }).await;
+        drill.judge(&ServerLogOracle { server }).await;
+        drill.judge(&StructureOracle { server }).await;
+        drill.judge(&PageChecksums { server }).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}
+
+fn is_export_of_stories(manifest: &Manifest) -> bool {
+    matches!(&manifest.content, Content::PostgresTable { export, .. } if export.table == TABLE)
+}
