@@ -83,7 +83,9 @@ async fn drill(scenario: Arc<dyn Scenario>, application: &Application) -> Option
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ttr_is_what_an_outside_stopwatch_shows() {
-    for scenario in comeback_scenarios::all() {
+    // Those of Redis give the application no database; their milestones are set by the same code.
+    let of_databases = |scenario: &Arc<dyn Scenario>| !scenario.spec().name.starts_with("redis/");
+    for scenario in comeback_scenarios::all().into_iter().filter(of_databases) {
         let application = Application::default();
         let watched = application.clone();
         // A thread and a runtime of its own: what the drill computes must not hold the stopwatch up.
