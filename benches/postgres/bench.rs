@@ -46,7 +46,7 @@ impl World {
         let (narrow, wide) = (megabytes * 1_000_000 * 2 / 3 / 136, megabytes * 1_000_000 / 3 / 1080);
         run_script(&self.server, "postgres", "the database", &format!("create database {DATABASE}")).await?;
         let script = format!(
-            "create table narrow as select n as aid, n % 10 as bid, (n * 7919 % 100000)::int4 as balance, \
+            "create table narrow as select n as aid, n % 10 as bid, (n::int8 * 7919 % 100000)::int4 as balance, \
                 rpad('', 84)::char(84) as filler from generate_series(1, {narrow}) n; \
              alter table narrow add primary key (aid); create index on narrow (balance); \
              create table wide as select n as id, jsonb_build_object('n', n, 'tags', array[md5(n::text), md5((n + 1)::text)]) as doc, \
