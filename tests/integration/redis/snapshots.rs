@@ -5,6 +5,8 @@ use comeback_harness::model::FindingCode;
 use comeback_harness::stores::RestoreFailure;
 use comeback_harness::stores::redis::{RestoreSettings, fingerprint_server};
 
+use crate::require::note;
+
 use super::bench::{Bench, ask, content, differences, finding};
 
 async fn comes_back(bench: Bench) {
@@ -109,16 +111,22 @@ async fn a_flipped_bit_that_no_checksum_tells_is_noticed() {
             Err(RestoreFailure::Backup(found)) if found.code == FindingCode::BackupDamaged => structure += 1,
             // A type that is not known: it could be one of a newer server.
             Err(RestoreFailure::Other(error)) if error.kind() == ErrorKind::CouldNotVerify => unknown += 1,
-            // Bits that are no content: how a number is written, how much memory was in use. That those files
-            // hold what the manifest says is shown on real servers, in the tests of the corpus.
-            Ok(()) => idle += 1,
+            // A bit that is no content, such as how much memory was in use: a server that loads the file, and
+            // writes one of its own, has the last word on that.
+            Ok(()) => {
+                let name = format!("again{step}");
+                let (again, _) = bench.restore(&name, &manifest, &RestoreSettings::default()).await.unwrap();
+                assert_eq!(differences(&again.address(), &manifest).await, [""; 0], "byte {at}");
+                idle += 1;
+            }
             other => panic!("{other:?}"),
         }
         clean(&server).await;
     }
     let told =
         format!("{content} by content, {structure} by structure, {unknown} by unknown types, {idle} idle");
-    assert!(content > 10 && idle < 5, "{told}");
+    assert!(content > 10, "{told}");
+    note(&told);
     bench.end().await;
 }
 
