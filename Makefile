@@ -29,9 +29,7 @@ soak: ## the random tests at full length: recovery targets, kills, damaged RDB f
 	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-harness --lib rdb::mutations
 	COMEBACK_REDIS_CASES=1000 COMEBACK_FLIPS=1000 $(CARGO) test --package comeback --test integration -- \
 		redis_corpus::model redis_corpus::flips
-	if $(CARGO) fuzz --version >/dev/null 2>&1; then \
-		$(CARGO) +nightly fuzz run rdb -- -max_total_time=600 -rss_limit_mb=600 -malloc_limit_mb=64 -max_len=8192; \
-	else echo 'NOT RUN: the target under fuzz/ needs cargo-fuzz and a nightly compiler'; fi
+	scripts/fuzz rdb 600
 
 bench: ## speed against peers that are measured in the same run, on 1.2 GB; about half an hour
 	@scripts/setup --require local

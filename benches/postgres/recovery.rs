@@ -27,7 +27,10 @@ const RECOVERY_SCRIPT: &str = r#"
     postgres -D "$DATA" -k "$PGHOST" -c listen_addresses= -c archive_mode=off -c hba_file="$DATA/../script_hba.conf" \
         -c restore_command="$get" -c recovery_target_time="$TARGET" -c recovery_target_inclusive=off \
         -c recovery_target_action=promote > "$DATA/../script.log" 2>&1 &
-    until [ "$(psql -XAtc 'select pg_is_in_recovery()' postgres 2>/dev/null)" = f ]; do sleep 0.05; done
+    until [ "$(psql -XAtc 'select pg_is_in_recovery()' postgres 2>/dev/null)" = f ]; do
+        kill -0 $! || { tail -n 20 "$DATA/../script.log" >&2; exit 1; }
+        sleep 0.05
+    done
     psql -Xqc "select pg_logical_emit_message(true, 'script', 'ready')" postgres > /dev/null
     kill -9 $!
     wait || true"#;
@@ -53,6 +56,7 @@ pub(crate) async fn compare_recovery() -> Result<()> {
     archiver.catch_up().await?;
     archiver.finish().await?;
     world.server.node().kill().await?;
+    open_to_all(folder.path())?;
     let target = RecoveryTarget::before(RecoveryPoint::Time(well.at));
     let mut table = Table::default();
     for round in 0..rounds() {
@@ -130,6 +134,15 @@ async fn repository() -> Result<(tempfile::TempDir, Arc<dyn Repository>)> {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(error)?;
     let repository: Arc<dyn Repository> = Arc::new(LocalRepository::open(folder.path()).await?);
     Ok((folder, repository))
+}
+
+/// The script runs as the servers' user, and the repository's files are for their owner alone.
+fn open_to_all(folder: &Path) -> Result<()> {
+    let changed = std::process::Command::new("chmod").args(["-R", "a+rX"]).arg(folder).status();
+    match changed {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(Error::could_not_verify(format!("opening {} to all: {other:?}", folder.display()))),
+    }
 }
 
 /// Writes the checksums in the form of `sha256sum`.

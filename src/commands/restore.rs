@@ -7,7 +7,7 @@ use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
 use comeback_harness::repository::LocalRepository;
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::redis::{
-    RedisAddress, RedisClient, RedisServer, RestoreSettings, fetch_snapshot, open_restored, replace_keyspace,
+    RedisAddress, RedisClient, RedisServer, RestoreSettings, replace_keyspace, restore_snapshot,
 };
 use comeback_harness::substrate::{DockerSettings, RunIdentity, Substrate, open};
 use comeback_harness::{Error, Result};
@@ -59,8 +59,7 @@ async fn bring_back(
     target: &RedisAddress,
 ) -> Result<u8> {
     let proof = RedisServer::create(&**substrate, "proof", &Secret::random()?).await?;
-    fetch_snapshot(&proof, repository, manifest).await?;
-    let loaded = open_restored(&proof, manifest, &RestoreSettings::default()).await?;
+    let (_, loaded) = restore_snapshot(&proof, repository, manifest, &RestoreSettings::default()).await?;
     output::text(&format!(
         "{} loads on {}: {}, {} expired\n",
         manifest.id,

@@ -67,17 +67,26 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
         &identity,
         substrate.as_ref().ok(),
     ))));
-    match substrate {
-        Ok(substrate) => drill(&args, config, &plan, substrate, &folder, &journal, &cancel).await?,
-        Err(error) => give_up(&journal, &plan, &error),
-    }
+    let torn_down = match substrate {
+        Ok(substrate) => drill(&args, config, &plan, substrate, &folder, &journal, &cancel).await,
+        Err(error) => {
+            give_up(&journal, &plan, &error);
+            Ok(())
+        }
+    };
     let interrupted = cancel.is_cancelled();
     journal.append(EventBody::RunEnded { interrupted });
     let record = journal.finish()?;
     write_reports(&folder, &record)?;
     append_step_summary(&record)?;
     show(&record, &folder);
-    Ok(if interrupted { INTERRUPTED } else { record.verdict.exit_code() })
+    // What stayed behind changes nothing of what the drills proved; that nobody tidied up must not look like success.
+    let mut verdict = record.verdict;
+    if let Err(error) = torn_down {
+        output::error_line(&format!("error: {error}"));
+        verdict = Verdict::merge([verdict, Verdict::CouldNotVerify]);
+    }
+    Ok(if interrupted { INTERRUPTED } else { verdict.exit_code() })
 }
 
 fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {

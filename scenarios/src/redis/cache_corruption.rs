@@ -10,7 +10,7 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::redis::{
-    Observer, RedisWorkload, fetch_snapshot, open_restored, replace_keyspace, take_snapshot,
+    Observer, RedisWorkload, replace_keyspace, restore_snapshot, take_snapshot,
 };
 
 use super::{USERS, fill, is_snapshot, settings};
@@ -81,10 +81,8 @@ impl Scenario for CacheCorruption {
 
         drill.step(Phase::Recover, "prove on a throw-away server that the newest snapshot loads");
         let proof = drill.redis_node("proof").await?;
-        let fetched = fetch_snapshot(&proof, drill.repository(), &chosen).await;
-        drill.restored(fetched)?;
-        let loaded = open_restored(&proof, &chosen, &settings(false)).await;
-        let loaded = drill.restored(loaded)?;
+        let restored = restore_snapshot(&proof, drill.repository(), &chosen, &settings(false)).await;
+        let (_, loaded) = drill.restored(restored)?;
         drill.note(format!("{} loads: {} keys; {} had expired", chosen.id, loaded.keys, loaded.expired));
 
         drill.step(Phase::Recover, "replace what the damaged server holds, all at once");

@@ -9,9 +9,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::redis::{
-    RedisWorkload, fetch_snapshot, open_restored, read_key_writes, take_snapshot,
-};
+use comeback_harness::stores::redis::{RedisWorkload, read_key_writes, restore_snapshot, take_snapshot};
 
 use super::{USERS, fill, is_snapshot, settings};
 
@@ -72,20 +70,19 @@ impl Scenario for CompleteLoss {
         let chosen = repository::newest(drill.repository(), is_snapshot).await?;
         drill.note(format!("chose backup {}", chosen.id));
 
-        drill.step(Phase::Recover, "fetch it, and check it before it is loaded");
-        let restored = drill.redis_node("restored").await?;
-        let fetched = fetch_snapshot(&restored, drill.repository(), &chosen).await;
-        let read = drill.restored(fetched)?;
-        drill.note(format!("{} keys in {} bytes", read.keys, read.bytes));
-
         drill.step(
             Phase::Recover,
-            "start a new server on it with the append-only file off, and turn that on once the data is in memory",
+            "start a new server that loads it while it is fetched and checked, with the append-only file off, and turn \
+             that on once the data is in memory",
         );
-        let loaded = open_restored(&restored, &chosen, &settings(true)).await;
-        let loaded = drill.restored(loaded)?;
+        let restored = drill.redis_node("restored").await?;
+        let outcome = restore_snapshot(&restored, drill.repository(), &chosen, &settings(true)).await;
+        let (read, loaded) = drill.restored(outcome)?;
         drill.ready();
-        drill.note(format!("loaded {} keys; {} had expired", loaded.keys, loaded.expired));
+        drill.note(format!(
+            "loaded {} keys out of {} bytes; {} had expired",
+            loaded.keys, read.bytes, loaded.expired
+        ));
         let address = restored.address();
         drill.damage_keyspace(&address).await?;
 

@@ -10,10 +10,12 @@ use comeback_harness::repository::{BackupWriter, LocalRepository, Repository, fi
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::RestoreFailure;
 use comeback_harness::stores::redis::{
-    Loaded, RedisAddress, RedisServer, RestoreSettings, copy_snapshot, fetch_snapshot, load_commands,
-    open_restored, take_snapshot,
+    Loaded, RedisAddress, RedisServer, RestoreSettings, copy_snapshot, load_commands, restore_snapshot,
+    take_snapshot,
 };
-use comeback_harness::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
+use comeback_harness::substrate::{
+    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
+};
 use redis::{FromRedisValue, cmd};
 use tokio::io::AsyncReadExt as _;
 
@@ -77,12 +79,14 @@ impl Bench {
         RedisServer::create(&*self.substrate, name, &self.password).await.unwrap()
     }
 
-    pub(super) async fn fetch(
+    /// Restores into a node.
+    pub(super) async fn restore_into(
         &self,
         server: &RedisServer,
         manifest: &Manifest,
-    ) -> Result<(), RestoreFailure> {
-        fetch_snapshot(server, &*self.repository, manifest).await.map(drop)
+        settings: &RestoreSettings,
+    ) -> Result<Loaded, RestoreFailure> {
+        restore_snapshot(server, &*self.repository, manifest, settings).await.map(|(_, loaded)| loaded)
     }
 
     /// Restores onto a new node.
@@ -93,9 +97,15 @@ impl Bench {
         settings: &RestoreSettings,
     ) -> Result<(RedisServer, Loaded), RestoreFailure> {
         let server = self.node(name).await;
-        self.fetch(&server, manifest).await?;
-        let loaded = open_restored(&server, manifest, settings).await?;
+        let loaded = self.restore_into(&server, manifest, settings).await?;
         Ok((server, loaded))
+    }
+
+    /// Puts a file where a server will load it from, and proves nothing.
+    pub(super) async fn place(&self, server: &RedisServer, file: &[u8]) {
+        let (path, mut bytes) = (server.rdb_path(), file);
+        let write = Command::new("sh").args(["-c", "cat > \"$0\"", &path]);
+        server.node().exec(&write, Io { stdin: Some(&mut bytes), stdout: None }).await.unwrap();
     }
 
     /// The file of a backup, as it is stored.

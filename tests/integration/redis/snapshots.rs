@@ -86,9 +86,11 @@ async fn a_flipped_bit_in_the_stored_file_is_noticed() {
         flipped[at] ^= 16;
         bench.store(&manifest, &flipped).await;
         // The manifest that was recorded, not the one that fits.
-        let found = finding(bench.fetch(&server, &manifest).await);
+        let found = finding(bench.restore_into(&server, &manifest, &RestoreSettings::default()).await);
         assert_eq!(found.code, FindingCode::BackupDamaged, "{found}");
-        clean(&server).await;
+        // Nothing of it stays, not even a server.
+        assert!(!server.node().is_running().await.unwrap());
+        assert_eq!(server.list_data().await.unwrap(), [""; 0]);
     }
     bench.end().await;
 }
@@ -99,39 +101,31 @@ async fn a_flipped_bit_that_no_checksum_tells_is_noticed() {
     let Some(bench) = Bench::local_with(&[("rdbchecksum", "no")]).await else { return };
     let manifest = bench.snapshot().await;
     let file = bench.unpacked(&manifest).await;
-    let server = bench.node("restored").await;
     let (mut content, mut structure, mut unknown, mut idle) = (0, 0, 0, 0);
     for step in 1..40 {
         let mut flipped = file.clone();
         let at = file.len() * step / 41;
         flipped[at] ^= 1;
         let manifest = bench.store_unpacked(&manifest, &flipped).await;
-        match bench.fetch(&server, &manifest).await {
+        let server = bench.node(&format!("restored{step}")).await;
+        match bench.restore_into(&server, &manifest, &RestoreSettings::default()).await {
             Err(RestoreFailure::Backup(found)) if found.code == FindingCode::ContentDiffers => content += 1,
             Err(RestoreFailure::Backup(found)) if found.code == FindingCode::BackupDamaged => structure += 1,
             // A type that is not known: it could be one of a newer server.
             Err(RestoreFailure::Other(error)) if error.kind() == ErrorKind::CouldNotVerify => unknown += 1,
-            // A bit that is no content, such as how much memory was in use: a server that loads the file, and
+            // A bit that is no content, such as how much memory was in use: the server that loaded the file, and
             // writes one of its own, has the last word on that.
-            Ok(()) => {
-                let name = format!("again{step}");
-                let (again, _) = bench.restore(&name, &manifest, &RestoreSettings::default()).await.unwrap();
-                assert_eq!(differences(&again.address(), &manifest).await, [""; 0], "byte {at}");
+            Ok(_) => {
+                assert_eq!(differences(&server.address(), &manifest).await, [""; 0], "byte {at}");
                 idle += 1;
             }
-            other => panic!("{other:?}"),
+            other => panic!("byte {at}: {other:?}"),
         }
-        clean(&server).await;
+        server.node().remove().await.unwrap();
     }
     let told =
         format!("{content} by content, {structure} by structure, {unknown} by unknown types, {idle} idle");
     assert!(content > 10, "{told}");
     note(&told);
     bench.end().await;
-}
-
-/// What a refused restore leaves behind is for whoever looks into it; here it would be in the way.
-async fn clean(server: &comeback_harness::stores::redis::RedisServer) {
-    let remove = comeback_harness::substrate::Command::new("rm").args(["-f", "--", &server.rdb_path()]);
-    server.node().exec(&remove, comeback_harness::substrate::Io::default()).await.unwrap();
 }

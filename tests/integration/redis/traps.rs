@@ -3,8 +3,7 @@
 use comeback_harness::ErrorKind;
 use comeback_harness::model::{Content, FindingCode, Manifest, RedisSnapshot};
 use comeback_harness::oracle::{AccessOracle, Oracle as _};
-use comeback_harness::stores::redis::{RestoreSettings, open_restored};
-use comeback_harness::substrate::{Command, Io};
+use comeback_harness::stores::redis::RestoreSettings;
 use redis::cmd;
 
 use super::bench::{Bench, ask, content, differences, finding, refusal};
@@ -16,23 +15,22 @@ async fn an_append_only_file_does_not_win_over_the_snapshot() {
 
     // The trap: a server with the append-only file on does not even look at the snapshot.
     let trapped = bench.node("trapped").await;
-    bench.fetch(&trapped, &manifest).await.unwrap();
+    bench.place(&trapped, &bench.unpacked(&manifest).await).await;
     trapped.start(&[("appendonly", "yes")]).await.unwrap();
     assert_eq!(ask::<u64>(&trapped, &["DBSIZE"]).await, 0);
     trapped.stop().await.unwrap();
     // One that is there already is refused before anything is written beside it.
-    let error = refusal(bench.fetch(&trapped, &manifest).await);
+    let error = refusal(bench.restore_into(&trapped, &manifest, &RestoreSettings::default()).await.map(drop));
     assert!(error.message().contains("appendonlydir") || error.message().contains("dump.rdb"), "{error}");
 
-    // And that configured by hand, the number of keys tells.
+    // And that configured by hand, the server never reads what it is given.
     let careless = bench.node("careless").await;
-    bench.fetch(&careless, &manifest).await.unwrap();
     let on = RestoreSettings {
         settings: vec![("appendonly".to_owned(), "yes".to_owned())],
         ..RestoreSettings::default()
     };
-    let found = finding(open_restored(&careless, &manifest, &on).await);
-    assert_eq!(found.code, FindingCode::KeyCount, "{found}");
+    let error = refusal(bench.restore_into(&careless, &manifest, &on).await.map(drop));
+    assert!(error.message().contains("for the server to read the snapshot"), "{error}");
 
     // Turned on once the data are in memory, it holds them, also after a restart from it.
     let settings = RestoreSettings { append_only: true, ..RestoreSettings::default() };
@@ -50,7 +48,7 @@ async fn a_save_on_shutdown_does_not_overwrite_the_file_just_copied_in() {
     // The trap: when it stops, this server writes its own snapshot, of nothing, over the file.
     let running = bench.node("running").await;
     running.start(&[("save", "3600 1")]).await.unwrap();
-    let error = refusal(bench.fetch(&running, &manifest).await);
+    let error = refusal(bench.restore_into(&running, &manifest, &RestoreSettings::default()).await.map(drop));
     assert_eq!(error.kind(), ErrorKind::Usage);
     assert!(error.message().ends_with("runs") && error.hints()[0].contains("its own snapshot"), "{error}");
     // A restored server does not: what it was started on stays as it is.
@@ -71,7 +69,7 @@ async fn a_snapshot_newer_than_the_server_is_refused_before_the_start() {
     let content = Content::RedisSnapshot { snapshot: newer, keyspace: keyspace.clone() };
     let manifest = Manifest { content, ..manifest.clone() };
     let server = bench.node("restored").await;
-    let error = refusal(bench.fetch(&server, &manifest).await);
+    let error = refusal(bench.restore_into(&server, &manifest, &RestoreSettings::default()).await.map(drop));
     assert!(error.message().contains("version 99") && !error.hints().is_empty(), "{error}");
     assert_eq!(server.list_data().await.unwrap(), [""; 0]);
     bench.end().await;
@@ -83,7 +81,7 @@ async fn a_file_cut_short_is_refused() {
     let manifest = bench.snapshot().await;
     let (stored, server) = (bench.stored(&manifest).await, bench.node("restored").await);
     let cut = bench.store(&manifest, &stored[..stored.len() * 2 / 3]).await;
-    let found = finding(bench.fetch(&server, &cut).await);
+    let found = finding(bench.restore_into(&server, &cut, &RestoreSettings::default()).await.map(drop));
     assert_eq!(found.code, FindingCode::BackupTruncated, "{found}");
     bench.end().await;
 }
@@ -96,7 +94,7 @@ async fn a_second_member_is_refused() {
     for (behind, what) in [(&stored[..], "a second member"), (b"and more", "more bytes")] {
         let server = bench.node(if behind.len() > 8 { "one" } else { "two" }).await;
         let twice = bench.store(&manifest, &[&stored, behind].concat()).await;
-        let found = finding(bench.fetch(&server, &twice).await);
+        let found = finding(bench.restore_into(&server, &twice, &RestoreSettings::default()).await.map(drop));
         assert_eq!((found.code, found.actual.contains(what)), (FindingCode::BackupDamaged, true), "{found}");
     }
     bench.end().await;
@@ -159,15 +157,13 @@ async fn a_damaged_file_without_a_checksum_that_the_server_would_load_is_refused
     let damaged = bench.store_unpacked(&manifest, &file).await;
     // The trap: the server loads it and says nothing.
     let trapped = bench.node("trapped").await;
-    let (path, mut bytes) = (trapped.rdb_path(), &file[..]);
-    let write = Command::new("sh").args(["-c", "cat > \"$0\"", &path]);
-    trapped.node().exec(&write, Io { stdin: Some(&mut bytes), stdout: None }).await.unwrap();
+    bench.place(&trapped, &file).await;
     trapped.start(&[]).await.unwrap();
     let there: Option<String> =
         trapped.connect(0).await.unwrap().ask(cmd("GET").arg("balance:17")).await.unwrap();
     assert_eq!(there, None);
     let server = bench.node("restored").await;
-    let found = finding(bench.fetch(&server, &damaged).await);
+    let found = finding(bench.restore_into(&server, &damaged, &RestoreSettings::default()).await.map(drop));
     assert_eq!(found.code, FindingCode::ContentDiffers, "{found}");
     assert!(found.actual.contains("balance:17"), "{found}");
     bench.end().await;

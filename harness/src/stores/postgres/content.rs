@@ -171,7 +171,14 @@ pub(super) async fn fingerprint_within(
     connection: &mut PgConnection,
     table: &TableInfo,
 ) -> Result<TableFingerprint> {
-    read_part(connection, table, &Part { table: 0, first_page: 0, end_page: None }).await
+    let (mut fingerprint, mut reader) = (empty_fingerprint(table), RowReader::default());
+    let statement = copy_statement(table, &Part { table: 0, first_page: 0, end_page: None });
+    let mut stream = connection.copy_out_raw(&statement).await.context("starting the copy")?;
+    while let Some(piece) = stream.try_next().await.context("copying")? {
+        reader.feed(&piece, |row| fingerprint.add_row(row)).map_err(Error::could_not_verify)?;
+    }
+    reader.finish().map_err(Error::could_not_verify)?;
+    Ok(fingerprint)
 }
 
 /// A part of a table for one worker to read.
@@ -241,40 +248,23 @@ async fn read_parts(
     snapshot: String,
     work: Arc<Work>,
 ) -> Result<()> {
-    let mut connection = server.connect(&database).await?;
+    let mut session = server.connect_to_copy(&database).await?;
     let begin = format!(
         "begin isolation level repeatable read read only; set transaction snapshot {}",
         quote_literal(&snapshot)
     );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
-        .execute(&mut connection)
-        .await
-        .context("joining the snapshot")?;
+    session.execute(&begin).await.context("joining the snapshot")?;
     loop {
         let part = work.parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(part) = part else { return Ok(()) };
+        let Some(part) = part else { return session.close().await };
         let table = &work.tables[part.table];
-        let fingerprint = read_part(&mut connection, table, &part)
+        let mut fingerprint = empty_fingerprint(table);
+        session
+            .rows(&copy_statement(table, &part), |row| fingerprint.add_row(row))
             .await
             .map_err(|e| e.context(format!("reading {}", table.name)))?;
         work.results.lock().unwrap_or_else(PoisonError::into_inner)[part.table].merge(&fingerprint);
     }
-}
-
-async fn read_part(
-    connection: &mut PgConnection,
-    table: &TableInfo,
-    part: &Part,
-) -> Result<TableFingerprint> {
-    let mut fingerprint = empty_fingerprint(table);
-    let mut reader = RowReader::default();
-    let mut stream =
-        connection.copy_out_raw(&copy_statement(table, part)).await.context("starting the copy")?;
-    while let Some(piece) = stream.try_next().await.context("copying")? {
-        reader.feed(piece, |row| fingerprint.add_row(row)).map_err(Error::could_not_verify)?;
-    }
-    reader.finish().map_err(Error::could_not_verify)?;
-    Ok(fingerprint)
 }
 
 fn copy_statement(table: &TableInfo, part: &Part) -> String {

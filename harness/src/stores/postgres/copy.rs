@@ -1,6 +1,6 @@
 //! Reads a binary `COPY` stream row by row, in constant memory.
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::Buf as _;
 
 /// The signature that every binary `COPY` stream begins with.
 /// Source: PostgreSQL documentation, "COPY", section "Binary Format".
@@ -11,24 +11,25 @@ const HEADER_BYTES: usize = 11 + 4 + 4;
 /// Cuts a stream into rows. The server sends one row per message, but nothing promises it.
 #[derive(Debug, Default)]
 pub(super) struct RowReader {
-    rest: BytesMut,
+    rest: Vec<u8>,
     header_seen: bool,
     trailer_seen: bool,
 }
 
 impl RowReader {
     /// Takes the next piece of the stream and hands on each whole row in it: its bytes after the field count.
-    pub(super) fn feed(&mut self, piece: Bytes, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), String> {
+    pub(super) fn feed(&mut self, piece: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), String> {
+        let mut bytes = piece;
         if self.rest.is_empty() {
-            let mut piece = piece;
-            self.consume(&mut piece, &mut take)?;
-            self.rest.extend_from_slice(&piece);
+            self.consume(&mut bytes, &mut take)?;
+            self.rest.extend_from_slice(bytes);
             return Ok(());
         }
-        self.rest.extend_from_slice(&piece);
-        let mut whole = self.rest.split().freeze();
-        self.consume(&mut whole, &mut take)?;
-        self.rest.extend_from_slice(&whole);
+        let mut whole = std::mem::take(&mut self.rest);
+        whole.extend_from_slice(piece);
+        bytes = &whole;
+        self.consume(&mut bytes, &mut take)?;
+        self.rest.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -40,7 +41,7 @@ impl RowReader {
         Err("the stream of rows ends before its end mark".to_owned())
     }
 
-    fn consume(&mut self, bytes: &mut Bytes, take: &mut impl FnMut(&[u8]) -> bool) -> Result<(), String> {
+    fn consume(&mut self, bytes: &mut &[u8], take: &mut impl FnMut(&[u8]) -> bool) -> Result<(), String> {
         if !self.header_seen {
             if bytes.len() < HEADER_BYTES {
                 return Ok(());
@@ -67,7 +68,7 @@ impl RowReader {
     }
 
     /// The length of the row that the bytes begin with; `None` if it is not all there, or at the end mark.
-    fn row_length(&mut self, bytes: &mut Bytes) -> Result<Option<usize>, String> {
+    fn row_length(&mut self, bytes: &mut &[u8]) -> Result<Option<usize>, String> {
         if self.trailer_seen {
             return if bytes.is_empty() {
                 Ok(None)
@@ -121,12 +122,12 @@ mod tests {
             let bytes = stream(&rows);
             let (mut reader, mut seen) = (RowReader::default(), Vec::new());
             for piece in bytes.chunks(size) {
-                reader.feed(Bytes::copy_from_slice(piece), |row| { seen.push(row.to_vec()); true }).expect("a good stream");
+                reader.feed(piece, |row| { seen.push(row.to_vec()); true }).expect("a good stream");
             }
             reader.finish().expect("a whole stream");
             prop_assert_eq!(seen.len(), rows.len());
             let (mut whole, mut at_once) = (RowReader::default(), Vec::new());
-            whole.feed(Bytes::from(bytes), |row| { at_once.push(row.to_vec()); true }).expect("a good stream");
+            whole.feed(&bytes, |row| { at_once.push(row.to_vec()); true }).expect("a good stream");
             prop_assert_eq!(seen, at_once);
         }
 
@@ -135,7 +136,7 @@ mod tests {
             let bytes = stream(&[vec![Some(b"abc".to_vec()), None], vec![Some(b"def".to_vec())]]);
             prop_assume!(cut < bytes.len());
             let mut reader = RowReader::default();
-            let fed = reader.feed(Bytes::copy_from_slice(&bytes[..cut]), |_| true);
+            let fed = reader.feed(&bytes[..cut], |_| true);
             prop_assert!(fed.is_err() || reader.finish().is_err());
         }
 
@@ -144,7 +145,7 @@ mod tests {
             let mut stream = SIGNATURE.to_vec();
             stream.extend([0; 8]);
             stream.extend(bytes);
-            let _ = RowReader::default().feed(Bytes::from(stream), |_| true);
+            let _ = RowReader::default().feed(&stream, |_| true);
         }
     }
 }

@@ -7,6 +7,7 @@ mod catalogue;
 mod choice;
 mod content;
 mod copy;
+mod copy_out;
 mod csv;
 mod dump;
 mod health;

@@ -20,7 +20,7 @@ pub use client::{Info, RedisClient};
 pub use load::load_commands;
 pub use observer::{Observer, Seen};
 pub use replace::{Replaced, replace_keyspace};
-pub use restore::{Loaded, RestoreSettings, copy_snapshot, fetch_snapshot, open_restored};
+pub use restore::{Loaded, RestoreSettings, copy_snapshot, restore_snapshot};
 pub use server::RedisServer;
 pub use version::RedisVersion;
 pub use workload::{RedisWorkload, key as write_key, read_key_writes, value as write_value};

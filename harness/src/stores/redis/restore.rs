@@ -1,5 +1,7 @@
 //! Brings a snapshot into a new server's node, and proves on the way that it is whole.
 
+use std::time::Duration;
+
 use async_compression::tokio::bufread::GzipDecoder;
 use redis::cmd;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -14,6 +16,7 @@ use crate::model::{Finding, FindingCode, KeyspaceFingerprint, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
 use crate::stores::RestoreFailure;
 use crate::substrate::{Command, Io};
+use crate::wait;
 
 /// How much is read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -21,6 +24,9 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const MEMBER: [u8; 2] = [0x1f, 0x8b];
 /// How many keys are named when a file is not what its manifest says.
 const NAMED: usize = 3;
+
+/// How long the last bytes may be on their way once the server has loaded all of them.
+const LAST_BYTES_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a restored server is to be like, once its data are in memory.
 #[derive(Debug, Clone, Default)]
@@ -45,33 +51,99 @@ pub struct Loaded {
     pub expired: u64,
 }
 
-/// Fetches a snapshot out of the repository to where a new server will load it from.
+/// Restores a snapshot into a new server, which loads it while it is fetched.
 ///
 /// In one pass it is compared with the manifest's checksum, unpacked, read as a server would read it, and its
-/// fingerprint compared with the manifest's: what this leaves behind is loadable, and is what was backed up.
-/// The server must not run: when it stops it may write its own snapshot over the file.
-pub async fn fetch_snapshot(
+/// fingerprint compared with the manifest's; the server reads the same bytes out of a pipe in place of its file, and
+/// a copy goes to the disk beside it. Nobody else knows the server: what it has loaded counts only when every proof
+/// is there, and otherwise it is killed, and nothing stays of what it loaded.
+///
+/// It starts without an append-only file, which would win over the snapshot, and without a limit for its memory,
+/// beyond which it would evict what was just loaded; both come afterwards, if they are wanted. It must not run: when
+/// a server stops it may write its own snapshot over the file.
+pub async fn restore_snapshot(
     server: &RedisServer,
     repository: &dyn Repository,
     manifest: &Manifest,
-) -> Result<RdbSummary, RestoreFailure> {
-    let (snapshot, _) = manifest.content.keyspace()?;
+    wanted: &RestoreSettings,
+) -> Result<(RdbSummary, Loaded), RestoreFailure> {
+    let (snapshot, keyspace) = manifest.content.keyspace()?;
     server.version().check_rdb(&manifest.id, snapshot.rdb_version)?;
+    refuse_used(server).await?;
+    let restored = async {
+        make_pipe(server).await?;
+        let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        server.launch(&settings.collect::<Vec<_>>()).await?;
+        let read = read_snapshot(repository, manifest, Destination::Server(server)).await?;
+        put_copy_in_place(server).await?;
+        server.wait_until_it_answers().await?;
+        Ok((read, count_loaded(server, manifest, keyspace).await?))
+    };
+    let restored = match Box::pin(restored).await {
+        Ok(restored) => restored,
+        Err(failure) => {
+            forget(server).await?;
+            return Err(blame_snapshot(failure, server, manifest));
+        }
+    };
+    let client = server.connect(0).await?;
+    limit_memory(&client, wanted).await?;
+    if wanted.append_only {
+        server.enable_append_only().await?;
+    }
+    accept_a_write(&client).await?;
+    Ok(restored)
+}
+
+/// Kills the server and deletes what it was given: nobody shall start it on that by mistake.
+async fn forget(server: &RedisServer) -> Result<()> {
+    server.node().kill().await?;
+    let path = server.rdb_path();
+    let remove = Command::new("rm").args(["-f", "--", &path, &copy_path(&path)]);
+    server.node().exec(&remove, Io::default()).await?.success("deleting the snapshot").map(drop)
+}
+
+/// The server is new, and so is its disk: that it stopped, or would not start, is the snapshot's doing.
+fn blame_snapshot(failure: RestoreFailure, server: &RedisServer, manifest: &Manifest) -> RestoreFailure {
+    match failure {
+        RestoreFailure::Other(error) if error.kind() == ErrorKind::Failed => {
+            let expected = format!("{} loads it", server.version());
+            Finding::new(FindingCode::RestoreFailed, &manifest.id, expected, error.message())
+                .remedy("read the server's log in the evidence")
+                .into()
+        }
+        other => other,
+    }
+}
+
+/// Only a server that never ran takes a snapshot.
+async fn refuse_used(server: &RedisServer) -> Result<()> {
     if server.node().is_running().await? {
         return Err(Error::usage(format!("the server in {} runs", server.node().name()))
-            .hint("stop it first: when it stops it may write its own snapshot over the file")
-            .into());
+            .hint("stop it first: when it stops it may write its own snapshot over the file"));
     }
     let found = server.list_data().await?;
-    if let Some(in_the_way) = found.first() {
-        return Err(Error::usage(format!(
-            "there is `{in_the_way}` in the data directory of {}",
-            server.node().name()
-        ))
-        .hint("restore into an empty one: an append-only file would win over the snapshot")
-        .into());
-    }
-    read_snapshot(repository, manifest, Destination::Node(server)).await
+    let Some(in_the_way) = found.first() else { return Ok(()) };
+    let name = server.node().name();
+    Err(Error::usage(format!("there is `{in_the_way}` in the data directory of {name}"))
+        .hint("restore into an empty one: an append-only file would win over the snapshot"))
+}
+
+/// A pipe where the server looks for its file.
+async fn make_pipe(server: &RedisServer) -> Result<()> {
+    let make = Command::new("mkfifo").args(["-m", "0600", "--", &server.rdb_path()]);
+    server.node().exec(&make, Io::default()).await?.success("making a pipe for the snapshot").map(drop)
+}
+
+/// What the server was started on, in place of the pipe: the next start needs it.
+async fn put_copy_in_place(server: &RedisServer) -> Result<()> {
+    let path = server.rdb_path();
+    let rename = Command::new("mv").args(["-f", "--", &copy_path(&path), &path]);
+    server.node().exec(&rename, Io::default()).await?.success("putting the snapshot in place").map(drop)
+}
+
+fn copy_path(path: &str) -> String {
+    format!("{path}.part")
 }
 
 /// Copies a snapshot out of the repository to anywhere, unpacked, with the same proofs.
@@ -85,18 +157,35 @@ pub async fn copy_snapshot(
 
 /// Where an unpacked snapshot goes.
 enum Destination<'a> {
-    Node(&'a RedisServer),
+    Server(&'a RedisServer),
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
 }
 
 impl Destination<'_> {
     async fn take(self, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
         match self {
-            Self::Node(server) => {
+            Self::Server(server) => {
                 let path = server.rdb_path();
-                let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
-                let written = server.node().exec(&write, Io { stdin: Some(source), stdout: None }).await?;
-                written.success(&format!("writing {path}")).map(drop)
+                let script = "umask 077 && exec tee -- \"$1\" > \"$0\"";
+                let write = Command::new("sh").args(["-c", script, &path, &copy_path(&path)]);
+                let mut writing = server.node().exec(&write, Io { stdin: Some(source), stdout: None });
+                let written = tokio::select! {
+                    written = &mut writing => written?,
+                    ended = server.end_of_loading() => {
+                        ended?;
+                        // It has read all and the last of it is on its way to the disk, or it does not read at all.
+                        let written = wait::at_most("the server to read the snapshot", LAST_BYTES_LIMIT, writing);
+                        written.await.map_err(|error| {
+                            error.hint("find out what else it loads: an append-only file wins over the snapshot")
+                        })??
+                    }
+                };
+                let written = written.success(&format!("writing {path}"));
+                if written.is_err() {
+                    // Whatever the server had against it is the better reason.
+                    server.end_of_loading().await?;
+                }
+                written.map(drop)
             }
             Self::Writer(sink) => {
                 tokio::io::copy(source, sink).await.context("writing the snapshot")?;
@@ -126,6 +215,8 @@ async fn read_snapshot(
     let (feed, reading) = read_along();
     let mut source = feed.listen(Unpacking { decoder: unpacked, broke: None });
     let taken = destination.take(&mut source).await;
+    // Who gave up half-way does not know what is wrong: the rest of the file may. How reading ends is noted already.
+    let _ = tokio::io::copy(&mut source, &mut tokio::io::sink()).await;
     let Unpacking { decoder, broke } = source.into_inner();
     let mut packed = decoder.into_inner();
     let behind = packed.fill_buf().await.map(<[u8]>::to_vec).unwrap_or_default();
@@ -142,56 +233,32 @@ async fn read_snapshot(
         let actual = format!("{what} after the first");
         return Err(damaged(&subject, "one member of gzip", &actual).into());
     }
-    taken?;
     let summary = read.map_err(|error| unreadable(&subject, error))?;
     check_content(&subject, keyspace, &summary)?;
+    // A server that does not like a damaged file is no news.
+    taken?;
     Ok(summary)
 }
 
-/// Starts a server on the snapshot that was fetched for it, and waits until all of it is in memory.
-///
-/// It starts without an append-only file, which would win over the snapshot, and without a limit for its
-/// memory, beyond which it would evict what was just loaded; both come afterwards, if they are wanted.
-pub async fn open_restored(
+/// What a server says that it loaded, if that is all of the snapshot.
+async fn count_loaded(
     server: &RedisServer,
     manifest: &Manifest,
-    wanted: &RestoreSettings,
+    keyspace: &KeyspaceFingerprint,
 ) -> Result<Loaded, RestoreFailure> {
-    let (_, keyspace) = manifest.content.keyspace()?;
-    let settings: Vec<_> =
-        wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    if let Err(error) = server.start(&settings).await {
-        if error.kind() != ErrorKind::Failed {
-            return Err(error.into());
-        }
-        return Err(Finding::new(
-            FindingCode::RestoreFailed,
-            &manifest.id,
-            format!("{} loads it", server.version()),
-            error.message(),
-        )
-        .remedy("read the server's log in the evidence")
-        .into());
-    }
-    let client = server.connect(0).await?;
-    let info = client.info("persistence").await?;
+    let info = server.connect(0).await?.info("persistence").await?;
     let loaded = Loaded {
         keys: info.number("rdb_last_load_keys_loaded")?,
         expired: info.number("rdb_last_load_keys_expired")?,
     };
-    if loaded.keys + loaded.expired != keyspace.keys() {
-        let actual = format!("{} keys loaded and {} expired", loaded.keys, loaded.expired);
-        let expected = format!("{} keys in {}", keyspace.keys(), manifest.id);
-        return Err(Finding::new(FindingCode::KeyCount, "restored server", expected, actual)
-            .remedy("find out what else the server loads: an append-only file wins over the snapshot")
-            .into());
+    if loaded.keys + loaded.expired == keyspace.keys() {
+        return Ok(loaded);
     }
-    limit_memory(&client, wanted).await?;
-    if wanted.append_only {
-        server.enable_append_only().await?;
-    }
-    accept_a_write(&client).await?;
-    Ok(loaded)
+    let actual = format!("{} keys loaded and {} expired", loaded.keys, loaded.expired);
+    let expected = format!("{} keys in {}", keyspace.keys(), manifest.id);
+    Err(Finding::new(FindingCode::KeyCount, "restored server", expected, actual)
+        .remedy("find out what else the server loads: an append-only file wins over the snapshot")
+        .into())
 }
 
 /// Sets the limit of the memory that was wanted, if what was loaded fits into it.

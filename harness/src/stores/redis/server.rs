@@ -20,6 +20,8 @@ use crate::wait;
 const PORT: u16 = 6379;
 /// How long a server may take to answer after its start, its data loaded.
 const START_LIMIT: Duration = Duration::from_mins(5);
+/// How long to wait between two looks at a server that loads.
+const LOOK_AT_LOADING: Duration = Duration::from_millis(500);
 /// How long it may take to stop: it may write a last snapshot.
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 /// Settings with which a server would listen elsewhere, follow another one, or let anybody in.
@@ -152,6 +154,23 @@ impl RedisServer {
             Ok(true)
         });
         if answered.await? { Ok(()) } else { Err(self.stopped().await?) }
+    }
+
+    /// Waits while the server loads its data: until it answers, or stops, which is the error. Loading has no limit,
+    /// and a look costs the server time: they are far apart.
+    pub(super) async fn end_of_loading(&self) -> Result<()> {
+        loop {
+            if !self.node.is_running().await? {
+                return Err(self.stopped().await?);
+            }
+            if let Ok(client) = self.connect(0).await
+                && let Ok(info) = client.info("persistence").await
+                && info.get("loading") == Some("0")
+            {
+                return Ok(());
+            }
+            wait::rest(LOOK_AT_LOADING, std::future::pending::<()>()).await;
+        }
     }
 
     /// The error for a server that has stopped by itself, with what it said last.

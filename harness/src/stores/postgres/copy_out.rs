@@ -1,0 +1,309 @@
+//! A connection that does one thing, quickly: it takes rows out of a server.
+//!
+//! The general driver hands on every row as a message of its own, read 8 KiB at a time: for narrow rows that costs
+//! more than hashing them. Here rows are cut out of large pieces where they lie. The words of the protocol come from
+//! `postgres-protocol`; only the stream of `CopyData` messages is read by hand.
+//! Source: PostgreSQL documentation, "Frontend/Backend Protocol", sections "COPY Operations" and "Message Formats".
+
+use bytes::{Buf as _, BytesMut};
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::message::backend::{COPY_DATA_TAG, ErrorResponseBody, Message};
+use postgres_protocol::message::frontend;
+use sqlx::error::BoxDynError;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::copy::RowReader;
+use super::server::SUPERUSER;
+use crate::error::{Context as _, Error, Result};
+use crate::secret::Secret;
+use crate::substrate::Endpoint;
+
+/// How much is asked for at once: as much as a Unix socket holds by default, and some more.
+const PIECE_BYTES: usize = 256 * 1024;
+/// The tag of a message and its length, which counts itself and not the tag.
+const HEADER_BYTES: usize = 1 + 4;
+
+/// No answer of a server is longer, rows left out; the parser reserves what a message announces.
+const LONGEST_MESSAGE: u32 = 1024 * 1024;
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// A session of the superuser that reads tables.
+pub(super) struct CopyOut {
+    stream: Box<dyn Stream>,
+    received: BytesMut,
+}
+
+impl CopyOut {
+    /// Logs in. The connection is not encrypted: the endpoint of a node is a socket of this machine.
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        socket_port: u16,
+        database: &str,
+        password: &Secret,
+    ) -> Result<Self> {
+        let stream: Box<dyn Stream> = match endpoint {
+            Endpoint::Unix { dir } => {
+                let path = format!("{dir}/.s.PGSQL.{socket_port}");
+                Box::new(UnixStream::connect(&path).await.context(format_args!("connecting to {path}"))?)
+            }
+            Endpoint::Tcp { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await;
+                Box::new(stream.context(format_args!("connecting to {host}:{port}"))?)
+            }
+        };
+        let mut session = Self { stream, received: BytesMut::with_capacity(PIECE_BYTES) };
+        session
+            .log_in(database, password)
+            .await
+            .context(format_args!("logging in to database {database}"))?;
+        Ok(session)
+    }
+
+    async fn log_in(&mut self, database: &str, password: &Secret) -> Result<(), BoxDynError> {
+        let parameters = [
+            ("user", SUPERUSER),
+            ("database", database),
+            ("client_encoding", "UTF8"),
+            ("application_name", "comeback"),
+        ];
+        let mut request = BytesMut::new();
+        frontend::startup_message(parameters, &mut request)?;
+        self.stream.write_all(&request).await?;
+        let mut scram = ScramSha256::new(password.expose().as_bytes(), ChannelBinding::unsupported());
+        loop {
+            request.clear();
+            match self.receive().await? {
+                Message::AuthenticationSasl(_) => {
+                    frontend::sasl_initial_response(SCRAM_SHA_256, scram.message(), &mut request)?;
+                }
+                Message::AuthenticationSaslContinue(body) => {
+                    scram.update(body.data())?;
+                    frontend::sasl_response(scram.message(), &mut request)?;
+                }
+                // The server proves that it knows the password, too.
+                Message::AuthenticationSaslFinal(body) => scram.finish(body.data())?,
+                Message::ReadyForQuery(_) => return Ok(()),
+                Message::ErrorResponse(body) => return Err(words_of(&body).into()),
+                Message::AuthenticationOk
+                | Message::BackendKeyData(_)
+                | Message::ParameterStatus(_)
+                | Message::NoticeResponse(_) => {}
+                _ => return Err("the server asks for another way to log in than SCRAM-SHA-256".into()),
+            }
+            self.stream.write_all(&request).await?;
+        }
+    }
+
+    /// Runs statements whose results nobody wants.
+    pub(super) async fn execute(&mut self, script: &str) -> Result<()> {
+        self.copy(script, |_| true).await
+    }
+
+    /// Runs a statement `COPY … TO STDOUT (FORMAT binary)` and hands on the bytes of each row after its field count.
+    /// The taker says whether a row has the columns that it expects.
+    pub(super) async fn rows(&mut self, statement: &str, take: impl FnMut(&[u8]) -> bool) -> Result<()> {
+        let (mut reader, mut take) = (RowReader::default(), take);
+        let mut refused = None;
+        self.copy(statement, |piece| match reader.feed(piece, &mut take) {
+            Ok(()) => true,
+            Err(reason) => {
+                refused = Some(reason);
+                false
+            }
+        })
+        .await?;
+        match refused {
+            Some(reason) => Err(Error::could_not_verify(reason)),
+            None => reader.finish().map_err(Error::could_not_verify),
+        }
+    }
+
+    /// Ends the session in good order: the server logs a lost connection otherwise.
+    pub(super) async fn close(mut self) -> Result<()> {
+        let mut request = BytesMut::new();
+        frontend::terminate(&mut request);
+        self.stream.write_all(&request).await.context("ending the session")
+    }
+
+    /// Sends a query and reads all that it answers. The taker gets the content of each `CopyData` message; when it
+    /// says no, reading ends at once, and with it the use of the session.
+    async fn copy(&mut self, query: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<()> {
+        let mut request = BytesMut::new();
+        frontend::query(query, &mut request).context("sending a query")?;
+        self.stream.write_all(&request).await.context("sending a query")?;
+        let mut failure = None;
+        loop {
+            if !take_copy_data(&mut self.received, &mut take) {
+                return Ok(());
+            }
+            match self.receive_unless_copy_data().await.context("reading an answer")? {
+                Some(Message::ErrorResponse(body)) => failure = Some(words_of(&body)),
+                Some(Message::ReadyForQuery(_)) => {
+                    return failure.map_or(Ok(()), |words| Err(Error::could_not_verify(words)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message, or none if rows are next.
+    async fn receive_unless_copy_data(&mut self) -> std::io::Result<Option<Message>> {
+        loop {
+            let rows_are_next = self.received.first() == Some(&COPY_DATA_TAG);
+            if rows_are_next && whole_message(&self.received).is_some() {
+                return Ok(None);
+            }
+            if !rows_are_next && let Some(message) = parse_message(&mut self.received)? {
+                return Ok(Some(message));
+            }
+            self.read_more().await?;
+        }
+    }
+
+    async fn receive(&mut self) -> std::io::Result<Message> {
+        loop {
+            if let Some(message) = parse_message(&mut self.received)? {
+                return Ok(message);
+            }
+            self.read_more().await?;
+        }
+    }
+
+    async fn read_more(&mut self) -> std::io::Result<()> {
+        // A message that is larger than a piece grows the buffer to its own size and no further.
+        self.received.reserve(PIECE_BYTES);
+        if self.stream.read_buf(&mut self.received).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
+    }
+}
+
+/// The length of the message that the bytes begin with, if it is all there.
+fn whole_message(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_be_bytes(*bytes.get(1..)?.first_chunk()?);
+    let end = usize::try_from(length).ok()?.checked_add(1)?;
+    (end >= HEADER_BYTES && end <= bytes.len()).then_some(end)
+}
+
+/// The message that the bytes begin with, if it is all there.
+fn parse_message(received: &mut BytesMut) -> std::io::Result<Option<Message>> {
+    let announced = received.get(1..HEADER_BYTES).and_then(<[u8]>::first_chunk);
+    if announced.is_some_and(|length| u32::from_be_bytes(*length) > LONGEST_MESSAGE) {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            "the server sends what is no message",
+        ));
+    }
+    Message::parse(received)
+}
+
+/// Hands on the content of every whole `CopyData` message that the bytes begin with. False if the taker said no.
+fn take_copy_data(received: &mut BytesMut, take: &mut impl FnMut(&[u8]) -> bool) -> bool {
+    let mut at = 0;
+    let mut wanted = true;
+    while wanted
+        && received.get(at) == Some(&COPY_DATA_TAG)
+        && let Some(length) = whole_message(&received[at..])
+    {
+        wanted = take(&received[at + HEADER_BYTES..at + length]);
+        at += length;
+    }
+    received.advance(at);
+    wanted
+}
+
+/// What the server says is wrong.
+fn words_of(body: &ErrorResponseBody) -> String {
+    use fallible_iterator::FallibleIterator as _;
+    let mut message = String::from("the server reported an error without a message");
+    let mut fields = body.fields();
+    while let Ok(Some(field)) = fields.next() {
+        if field.type_() == b'M' {
+            message = String::from_utf8_lossy(field.value_bytes()).into_owned();
+        }
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Messages as a server would send them: a tag, a length, a content.
+    fn messages(contents: &[(u8, Vec<u8>)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (tag, content) in contents {
+            bytes.push(*tag);
+            bytes.extend(u32::try_from(content.len() + 4).expect("short").to_be_bytes());
+            bytes.extend(content);
+        }
+        bytes
+    }
+
+    async fn copied(bytes: Vec<u8>, piece: usize) -> (Result<()>, Vec<Vec<u8>>) {
+        let (near, mut far) = tokio::io::duplex(piece);
+        let server = async move {
+            // The query has a length of its own; nobody here reads what it says.
+            let mut query = [0; 1 + 4 + 2];
+            far.read_exact(&mut query).await.expect("a query");
+            // Whoever has seen the end of the answer listens no longer.
+            let _ = far.write_all(&bytes).await;
+        };
+        let client = async move {
+            let mut session = CopyOut { stream: Box::new(near), received: BytesMut::new() };
+            let mut seen = Vec::new();
+            let take = |content: &[u8]| {
+                seen.push(content.to_vec());
+                true
+            };
+            let outcome = session.copy("q", take).await;
+            (outcome, seen)
+        };
+        tokio::join!(client, server).0
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+    }
+
+    proptest! {
+        #[test]
+        fn contents_come_out_whole_however_the_stream_is_cut(
+            contents in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..12),
+            piece in 1_usize..64,
+        ) {
+            let mut sent: Vec<_> = contents.iter().map(|content| (b'd', content.clone())).collect();
+            sent.insert(sent.len() / 2, (b'N', b"SNOTICE\0Mlook\0\0".to_vec()));
+            sent.push((b'c', Vec::new()));
+            sent.push((b'Z', vec![b'I']));
+            let (outcome, seen) = block_on(copied(messages(&sent), piece));
+            prop_assert!(outcome.is_ok());
+            prop_assert_eq!(seen, contents);
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = block_on(copied(bytes, 64));
+        }
+    }
+
+    #[test]
+    fn an_error_half_way_is_the_outcome() {
+        let sent =
+            [(b'd', b"row".to_vec()), (b'E', b"SERROR\0Mout of disk\0\0".to_vec()), (b'Z', vec![b'I'])];
+        let (outcome, seen) = block_on(copied(messages(&sent), 64));
+        assert_eq!(outcome.expect_err("an error").message(), "out of disk");
+        assert_eq!(seen, [b"row"]);
+    }
+
+    #[test]
+    fn a_connection_that_ends_is_an_error_and_not_the_end_of_the_rows() {
+        let (outcome, _) = block_on(copied(messages(&[(b'd', b"row".to_vec())]), 64));
+        assert!(outcome.is_err());
+    }
+}
