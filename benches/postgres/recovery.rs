@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use comeback_harness::model::{DumpFormat, Manifest, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{Oracle, UnpackedFiles};
@@ -13,7 +14,7 @@ use comeback_harness::stores::postgres::{
 };
 use comeback_harness::{Error, Result};
 
-use super::bench::{DATABASE, Table, World, rounds};
+use super::bench::{DATABASE, Table, World, rounds, say};
 
 /// A good hand-written script: checksums first, then unpack, check, replay, and poll until it accepts a write.
 const RECOVERY_SCRIPT: &str = r#"
@@ -71,21 +72,35 @@ pub(crate) async fn compare_recovery() -> Result<()> {
             well.at.to_string().replace('Z', "+00"),
         );
         write_sums(&world, &server, &manifest).await?;
+        settle()?;
         table.time("shell script", world.shell(&server, &script)).await?;
         server.node().remove().await?;
 
         let server = PostgresServer::create(&*world.substrate, &format!("h{round}"), &world.password).await?;
+        settle()?;
+        let mut parts = Vec::new();
         let recovery = async {
+            let mut watch = Instant::now();
+            let mut part = |name: &'static str| {
+                parts.push(format!("{name} {:.1} s", watch.elapsed().as_secs_f64()));
+                watch = Instant::now();
+            };
             fetch_base_backup(&server, &*repository, &manifest).await?;
+            part("base backup");
             let log = fetch_log(&server, &archive, &manifest, &target).await?;
+            part("log");
             let opinion = UnpackedFiles { server: &server }.judge().await?;
+            part("check of the files");
             if let Some(finding) = opinion.findings.into_iter().next() {
                 return Err(finding.into());
             }
-            recover_to(&server, &manifest, &target, &log, AtTarget::Promote).await
+            let recovered = recover_to(&server, &manifest, &target, &log, AtTarget::Promote).await;
+            part("replay");
+            recovered
         };
         table.time("comeback", Box::pin(plain(recovery))).await?;
         server.node().remove().await?;
+        say(&format!("  comeback: {}", parts.join(", ")))?;
     }
     world.substrate.remove_all().await?;
     table.print("point-in-time recovery")
@@ -134,6 +149,14 @@ async fn repository() -> Result<(tempfile::TempDir, Arc<dyn Repository>)> {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).map_err(error)?;
     let repository: Arc<dyn Repository> = Arc::new(LocalRepository::open(folder.path()).await?);
     Ok((folder, repository))
+}
+
+/// Waits until what was written so far is on the disk: nobody shall pay for the one before.
+fn settle() -> Result<()> {
+    match std::process::Command::new("sync").status() {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(Error::could_not_verify(format!("sync: {other:?}"))),
+    }
 }
 
 /// The script runs as the servers' user, and the repository's files are for their owner alone.

@@ -2,17 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::StreamExt as _;
+
 use super::RestoreFailure;
 use super::log_page::reach;
 use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
 use super::restore::{position_of, wal_dir};
 use super::server::PostgresServer;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::model::{
     BaseBackupPosition, Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, RecoveryTarget,
     SegmentName, TimelineHistory,
 };
 use crate::repository::{LogArchive, LogFile};
+
+/// How many segments are read at once: each is held in memory.
+const SEGMENTS_AHEAD: usize = 2;
 
 /// The log that a restored server has to replay from.
 #[derive(Debug, Clone)]
@@ -57,9 +62,19 @@ pub async fn fetch_log(
     let until = end_of_need(target, position);
     let path = LogPath::plan(&inventory, &own, &history, position.start_lsn, until, position.segment_bytes);
     let mut log = FetchedLog { history, last_segment: None, fetched_segments: 0, broken: None };
-    for step in &path.steps {
-        if !step.files.is_empty() {
-            match read_step(archive, step).await {
+    // One segment is unpacked and checked while the one before it is written.
+    let reading = path.steps.iter().cloned().map(|step| {
+        let archive = archive.clone();
+        tokio::spawn(async move {
+            let content = if step.files.is_empty() { None } else { Some(read_step(&archive, &step).await) };
+            (step, content)
+        })
+    });
+    let mut steps = futures_util::stream::iter(reading).buffered(SEGMENTS_AHEAD);
+    while let Some(read) = steps.next().await {
+        let (step, content) = read.context("reading the log archive")?;
+        if let Some(content) = content {
+            match content {
                 Ok(content) => write(server, &step.segment.to_string(), &content).await?,
                 Err(finding) => {
                     log.broken = Some(finding);

@@ -9,7 +9,10 @@ use crate::substrate::Io;
 
 /// Run by the server in its data directory. Files that were never there are asked for too: that is no error,
 /// and no line in the log. The path is relative, so that nothing needs quoting, whatever the folder is called.
-const RESTORE_COMMAND: &str = "test -f ../wal/%f && cp ../wal/%f %p";
+///
+/// A second name for the file, not a second copy: a log is as large as it is. The server writes into a segment again
+/// only once it has recovered, under a new name, and asks for none any more.
+const RESTORE_COMMAND: &str = "test -f ../wal/%f && { ln -f ../wal/%f %p 2>/dev/null || cp ../wal/%f %p; }";
 
 /// What a server that answers reads while it replays needs as much of as the one that wrote the log had; the
 /// names in `pg_controldata`, and those of the settings.

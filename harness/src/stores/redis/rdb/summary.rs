@@ -1,11 +1,12 @@
 //! A whole file at once.
 
 use std::io::Read;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use jiff::Timestamp;
 
 use super::reader::{Checksum, Entry, RdbReader};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::KeyspaceFingerprint;
 
 /// What an RDB file holds.
@@ -35,25 +36,25 @@ pub struct RdbSummary {
     pub modules: Vec<String>,
 }
 
+/// Entries that are handed over at once.
+const BATCH: usize = 512;
+/// Batches that may wait: what has been read is summed up beside it, and must not fall behind without bound.
+const WAITING_BATCHES: usize = 8;
+
 /// Reads a whole RDB file, checks it, and takes its fingerprint. Decompress before.
+///
+/// Two threads share the work: one reads the values, the other sums them up.
 pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
     let mut reader = RdbReader::open(read)?;
-    let mut builder = KeyspaceFingerprint::builder();
-    let mut modules = Vec::new();
-    while let Some(entry) = reader.next_entry()? {
-        match entry {
-            Entry::Key(record) => builder.add(&record),
-            Entry::Function { library, digest } => builder.add_function(&library, digest),
-            Entry::ModuleAux { module } => {
-                if !modules.contains(&module) {
-                    modules.push(module);
-                }
-            }
-        }
-    }
+    let (fingerprint, modules) = std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(WAITING_BATCHES);
+        let summing = scope.spawn(|| sum_up(receiver));
+        hand_over(&mut reader, &sender)?;
+        drop(sender);
+        summing.join().map_err(|_| Error::could_not_verify("summing up the keys of the RDB file ended early"))
+    })?;
     let (version, aux) = (reader.version(), reader.aux().clone());
     let (checksum, bytes) = reader.finish_counted()?;
-    let fingerprint = builder.finish();
     let number = |name: &str| aux.get(name).and_then(|text| text.parse::<u64>().ok());
     let created_at = number("ctime").and_then(|seconds| i64::try_from(seconds).ok());
     let (server_name, server_version) = match aux.get("valkey-ver") {
@@ -73,4 +74,37 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
         is_aof_base: number("aof-base") == Some(1),
         modules,
     })
+}
+
+/// Reads all entries, and hands them over in batches.
+fn hand_over(reader: &mut RdbReader<'_>, to: &SyncSender<Vec<Entry>>) -> Result<()> {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(entry) = reader.next_entry()? {
+        batch.push(entry);
+        // Nobody takes it only where the summing has ended early, which is an error of its own.
+        if batch.len() == BATCH && to.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_err()
+        {
+            return Ok(());
+        }
+    }
+    let _ = to.send(batch);
+    Ok(())
+}
+
+/// The fingerprint of the entries, and the modules among them.
+fn sum_up(batches: Receiver<Vec<Entry>>) -> (KeyspaceFingerprint, Vec<String>) {
+    let mut builder = KeyspaceFingerprint::builder();
+    let mut modules = Vec::new();
+    for entry in batches.into_iter().flatten() {
+        match entry {
+            Entry::Key(record) => builder.add(&record),
+            Entry::Function { library, digest } => builder.add_function(&library, digest),
+            Entry::ModuleAux { module } => {
+                if !modules.contains(&module) {
+                    modules.push(module);
+                }
+            }
+        }
+    }
+    (builder.finish(), modules)
 }
