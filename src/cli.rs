@@ -1,6 +1,7 @@
 //! The command line's grammar.
 
 mod backups;
+mod objects;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use comeback_harness::substrate::SubstrateChoice;
 pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
+pub(crate) use objects::RestoreObjectsArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -17,6 +17,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
         Arc::new(postgres::CrossRegion),
         Arc::new(redis::CacheCorruption),
         Arc::new(redis::CompleteLoss),
+        Arc::new(content::PhotoVersion),
         Arc::new(content::StoriesCsv),
     ]
 }

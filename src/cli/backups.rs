@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EXIT_CODES, SubstrateArg};
+use super::{EXIT_CODES, RestoreObjectsArgs, SubstrateArg};
 
 const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
     comes from the environment variable REDISCLI_AUTH or from a file";
@@ -24,6 +24,9 @@ pub(crate) enum RestoreCommand {
     /// Bring a snapshot back onto a running Redis or Valkey server, once it has loaded on a throw-away one
     #[command(after_help = EXIT_CODES)]
     Redis(RestoreRedisArgs),
+    /// Bring the objects of a bucket back as they were at a moment, from the versions that it keeps
+    #[command(after_help = EXIT_CODES)]
+    Objects(RestoreObjectsArgs),
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod backup;
 mod clean;
 mod doctor;
 mod list;
+mod objects;
 mod report;
 mod restore;
 mod run;

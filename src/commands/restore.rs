@@ -20,6 +20,7 @@ use crate::output;
 pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<u8> {
     match command {
         RestoreCommand::Redis(args) => redis(&args, config).await,
+        RestoreCommand::Objects(args) => super::objects::restore(&args).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: exit codes, messages, and what a run leaves behind.
 
 mod drills;
+mod objects;
 mod refusals;
 mod signals;
 

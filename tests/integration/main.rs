@@ -10,6 +10,7 @@ mod dumps;
 mod kills;
 mod lab;
 mod ledger;
+mod objects;
 mod pitr;
 mod postgres;
 mod random_targets;

@@ -8,6 +8,7 @@ mod backup;
 mod base;
 mod csv;
 mod dump;
+mod objects;
 mod postgres;
 mod redis;
 mod region;
@@ -15,6 +16,7 @@ mod region;
 pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use archive::damage_archive;
 pub use backup::damage_repository;
+pub use objects::{damage_bucket, delete_prefix};
 pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;
 
@@ -125,6 +127,16 @@ pub enum Damage {
     CsvValueChanged,
     /// The file of another day is in place of the newest export's, and its manifest says that it has to be so.
     CsvStale,
+    /// A bucket does not keep old versions.
+    VersioningOff,
+    /// The version of an object that a restore needs was removed by a lifecycle rule.
+    VersionExpired,
+    /// An older version of an object stands in place of the right one.
+    GenerationWrong,
+    /// One bit of an object is another, and its store's checksum fits that.
+    ObjectBytesChanged,
+    /// An object has lost the metadata that users gave it.
+    MetadataLost,
 }
 
 /// When a damage is injected.
@@ -138,6 +150,10 @@ pub enum DamageStage {
     Restored,
     /// Into what the workload wrote to the restored server, which takes its ledger.
     Writes,
+    /// Into the settings of a bucket, while all is well.
+    Settings,
+    /// Into the old versions that a bucket keeps, between the disaster and the restore.
+    Versions,
 }
 
 /// What was damaged, as the judges should name it.
@@ -163,6 +179,7 @@ impl Damage {
             Self::TO_A_KEYSPACE,
             Self::TO_A_SNAPSHOT,
             Self::TO_A_CSV,
+            Self::TO_A_BUCKET,
         ];
         groups.into_iter().flatten().copied()
     }
@@ -243,6 +260,15 @@ impl Damage {
         Self::CsvStale,
     ];
 
+    /// Those to a bucket, to its versions, and to what was restored in it.
+    pub const TO_A_BUCKET: &[Self] = &[
+        Self::VersioningOff,
+        Self::VersionExpired,
+        Self::GenerationWrong,
+        Self::ObjectBytesChanged,
+        Self::MetadataLost,
+    ];
+
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
         match self {
@@ -297,6 +323,11 @@ impl Damage {
             Self::CsvColumnsReordered => "csv-columns-reordered",
             Self::CsvValueChanged => "csv-value-changed",
             Self::CsvStale => "csv-stale",
+            Self::VersioningOff => "versioning-off",
+            Self::VersionExpired => "version-expired",
+            Self::GenerationWrong => "generation-wrong",
+            Self::ObjectBytesChanged => "object-bytes-changed",
+            Self::MetadataLost => "metadata-lost",
         }
     }
 
@@ -322,6 +353,8 @@ impl Damage {
             Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
                 DamageStage::Writes
             }
+            Self::VersioningOff => DamageStage::Settings,
+            Self::VersionExpired => DamageStage::Versions,
             _ => DamageStage::Restored,
         }
     }

@@ -22,9 +22,9 @@ pub enum FindingCode {
     TableMissing,
     /// A table is there that the manifest does not know.
     TableExtra,
-    /// An object of the catalogue (index, trigger, grant, …) is not there.
+    /// An object of the catalogue (index, trigger, grant, …) or of a bucket is not there.
     ObjectMissing,
-    /// An object of the catalogue is there that the manifest does not know.
+    /// An object of the catalogue or of a bucket is there that the manifest does not know.
     ObjectExtra,
     /// An object of the catalogue is defined otherwise.
     ObjectChanged,
@@ -98,6 +98,16 @@ pub enum FindingCode {
     AccessDiffers,
     /// Clients saw an empty server where they had to see the old state or the new one.
     EmptyServed,
+    /// A bucket does not keep the old versions of its objects.
+    VersioningOff,
+    /// The version of an object that was live at the moment is kept no more.
+    VersionExpired,
+    /// Another version of an object stands in place of the right one.
+    VersionWrong,
+    /// An object stands under its name with other bytes.
+    BytesDiffer,
+    /// An object has another content type or other metadata than it had.
+    MetadataDiffers,
     /// The objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -152,6 +162,11 @@ impl FindingCode {
             Self::FunctionChanged => "function-changed",
             Self::AccessDiffers => "access-differs",
             Self::EmptyServed => "empty-served",
+            Self::VersioningOff => "versioning-off",
+            Self::VersionExpired => "version-expired",
+            Self::VersionWrong => "version-wrong",
+            Self::BytesDiffer => "bytes-differ",
+            Self::MetadataDiffers => "metadata-differs",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, KeyspaceFingerprint, Lsn, TableFingerprint};
+use super::{Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, TableFingerprint};
 use crate::error::{Error, Result};
 
 /// The version of the manifest's form. A reader refuses a newer one.
@@ -75,6 +75,11 @@ pub enum Content {
         /// What the server held at that moment.
         keyspace: KeyspaceFingerprint,
     },
+    /// What a bucket held at one moment. The bytes stay in the bucket, which keeps old versions.
+    ObjectInventory {
+        /// Which bucket, and how much was in it.
+        scope: InventoryScope,
+    },
 }
 
 impl Content {
@@ -85,6 +90,7 @@ impl Content {
             Self::PostgresDump { .. } => "dump",
             Self::PostgresTable { .. } => "CSV export",
             Self::RedisSnapshot { .. } => "snapshot",
+            Self::ObjectInventory { .. } => "inventory",
         }
     }
 
@@ -101,6 +107,9 @@ impl Content {
                 keyspace.databases.len(),
                 keyspace.functions.len()
             ),
+            Self::ObjectInventory { scope } => {
+                format!("{} objects, {} bytes, in {}", scope.objects, scope.bytes, scope.bucket)
+            }
         }
     }
 
@@ -125,7 +134,15 @@ impl Content {
     pub fn keyspace(&self) -> Result<(&RedisSnapshot, &KeyspaceFingerprint)> {
         match self {
             Self::RedisSnapshot { snapshot, keyspace } => Ok((snapshot, keyspace)),
-            other => Err(Error::usage(format!("a {} of PostgreSQL is no snapshot of Redis", other.label()))),
+            other => Err(Error::usage(format!("a {} is no snapshot of Redis", other.label()))),
+        }
+    }
+
+    /// The bucket that an inventory is of. Of a backup of another store, asking is an error of the caller.
+    pub fn inventory(&self) -> Result<&InventoryScope> {
+        match self {
+            Self::ObjectInventory { scope } => Ok(scope),
+            other => Err(Error::usage(format!("a {} is no inventory of a bucket", other.label()))),
         }
     }
 }

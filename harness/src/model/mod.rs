@@ -10,6 +10,7 @@ pub mod ledger;
 mod log_file;
 mod lsn;
 mod manifest;
+pub(crate) mod object;
 mod objective;
 mod phase;
 mod recovery_target;
@@ -33,6 +34,7 @@ pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
     MANIFEST_VERSION, Manifest, RedisSnapshot, TableExport,
 };
+pub use object::{InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion};
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};

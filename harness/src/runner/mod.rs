@@ -3,6 +3,7 @@
 mod application;
 mod drill;
 mod keyspace;
+mod objects;
 mod run;
 mod scenario;
 mod server;

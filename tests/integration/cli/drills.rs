@@ -10,6 +10,7 @@ const RUN_POINT_IN_TIME: [&str; 5] = ["run", "postgres/point-in-time", "--scale"
 const RUN_CROSS_REGION: [&str; 5] = ["run", "postgres/cross-region", "--scale", "ci", "--substrate"];
 const RUN_COMPLETE_LOSS: [&str; 5] = ["run", "redis/complete-loss", "--scale", "ci", "--substrate"];
 const RUN_CACHE_CORRUPTION: [&str; 5] = ["run", "redis/cache-corruption", "--scale", "ci", "--substrate"];
+const RUN_PHOTO_VERSION: [&str; 5] = ["run", "content/photo-version", "--scale", "ci", "--substrate"];
 const RUN_STORIES_CSV: [&str; 5] = ["run", "content/stories-csv", "--scale", "ci", "--substrate"];
 
 fn drill(place: &Place, substrate: &str, more: &[&str]) -> std::process::Output {
@@ -81,6 +82,20 @@ fn a_corrupted_redis_server_gets_its_content_back_on_local() {
 fn deleted_stories_come_back_on_local() {
     if local_is_here() {
         verified_and_gone(&RUN_STORIES_CSV, "local");
+    }
+}
+
+#[test]
+fn deleted_photos_come_back_on_local() {
+    if local_is_here() {
+        verified_and_gone(&RUN_PHOTO_VERSION, "local");
+    }
+}
+
+#[tokio::test]
+async fn deleted_photos_come_back_on_docker() {
+    if docker_is_here().await {
+        verified_and_gone(&RUN_PHOTO_VERSION, "docker");
     }
 }
 
@@ -213,6 +228,11 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
             ("loaded-rows", "content-differs")
         }
         Damage::CsvValueChanged => ("loaded-rows", "row-changed"),
+        Damage::VersioningOff => ("versioning", "versioning-off"),
+        Damage::VersionExpired => ("chosen-versions", "version-expired"),
+        Damage::GenerationWrong => ("objects", "version-wrong"),
+        Damage::ObjectBytesChanged => ("objects", "bytes-differ"),
+        Damage::MetadataLost => ("objects", "metadata-differs"),
     }
 }
 
@@ -267,6 +287,14 @@ fn every_damage_to_a_csv_export_fails_for_its_own_reason_and_names_what_it_hit()
         noticed_and_named(&RUN_STORIES_CSV, &groups.concat());
         // What was restored is a cluster, as above: these are the ones that hit what a CSV file does not hold.
         noticed_and_named(&RUN_STORIES_CSV, &[Damage::SequenceBack, Damage::PolicyGone, Damage::ByteChanged]);
+    }
+}
+
+#[test]
+fn every_damage_to_a_bucket_fails_for_its_own_reason_and_names_what_it_hit() {
+    if local_is_here() {
+        let groups = [Damage::TO_A_BUCKET, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE];
+        noticed_and_named(&RUN_PHOTO_VERSION, &groups.concat());
     }
 }
 

@@ -1,0 +1,146 @@
+//! A job overwrites and deletes photos, and the versions that were live before it become live again.
+
+use async_trait::async_trait;
+use comeback_fixtures::{Photo, Photos, Scale};
+use comeback_harness::fault::{Damage, DamageStage, delete_prefix};
+use comeback_harness::model::{Content, Manifest, ObjectAttributes, Phase};
+use comeback_harness::oracle::{ChosenVersions, NewestBackup, ObjectsOracle, VersioningOracle};
+use comeback_harness::repository;
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::objects::{
+    NewObject, ObjectStore as _, PrefixRestore, read_inventory, restore_object, restore_prefix,
+    take_inventory, upload_objects,
+};
+use comeback_harness::{Error, Result};
+
+/// Old versions are kept for as long as the runbook's table of retention says.
+const KEPT_DAYS: u32 = 30;
+/// The photos as cameras wrote them: the job takes them for temporary files.
+const PREFIX: &str = "raw/";
+/// So many objects are restored at once.
+const PARALLEL: usize = 16;
+/// What the job writes in place of a photo.
+const PLACEHOLDER: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
+
+/// The scenario `content/photo-version`.
+pub struct PhotoVersion;
+
+#[async_trait]
+impl Scenario for PhotoVersion {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "content/photo-version",
+            title: "overwritten and deleted photos come back from the versions that the bucket keeps",
+            section: "Photos",
+            suites: &[Suite::Weekly, Suite::Quarterly],
+            damages: &[Damage::TO_A_BUCKET, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE],
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(Phase::Prepare, "fill a bucket with the application's photos");
+        let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
+        let photos = Photos::new(drill.seed(), scale);
+        let bucket = drill.bucket("photos", KEPT_DAYS).await?;
+        let uploaded = upload_objects(&bucket, photos.uploads().map(object)).await?;
+        drill.note(format!("uploaded {uploaded} photos"));
+
+        drill.step(Phase::Backup, "does the bucket keep old versions?");
+        let early = bucket.state().await?.now;
+        drill.damage_bucket(&bucket, DamageStage::Settings, early).await?;
+        let (location, state) = (bucket.location(), bucket.state().await?);
+        drill.insist(&VersioningOracle { bucket: &location, state: &state }).await?;
+
+        drill.step(Phase::Backup, "take yesterday's inventory of the bucket");
+        let yesterdays = take_inventory(&bucket, "", drill.repository()).await?;
+        drill.backup_taken(&yesterdays);
+        let replaced = upload_objects(&bucket, photos.replacements().map(object)).await?;
+        drill.note(format!("{replaced} photos were uploaded a second time"));
+
+        drill.step(Phase::Backup, "take the newest inventory of the bucket");
+        let recorded = take_inventory(&bucket, "", drill.repository()).await?;
+        drill.backup_taken(&recorded);
+        drill.damage_repository().await?;
+
+        drill.step(Phase::Disaster, "a job overwrites a photo, deletes another, and deletes a whole prefix");
+        let mut victims = photos.uploads().map(|photo| photo.key).filter(|key| !key.starts_with(PREFIX));
+        let mut victim = || victims.next().ok_or_else(|| Error::could_not_verify("there are too few photos"));
+        let (overwritten, deleted) = (victim()?, victim()?);
+        let svg = ObjectAttributes { content_type: Some("image/svg+xml".to_owned()), ..Default::default() };
+        bucket.put(&overwritten, PLACEHOLDER, &svg).await?;
+        bucket.delete(&deleted).await?;
+        let gone = delete_prefix(&bucket, PREFIX).await?;
+        // Somebody's page asks for a photo that is gone, and the application puts a placeholder in its place.
+        let mut raw = photos.uploads().map(|photo| photo.key).filter(|key| key.starts_with(PREFIX));
+        if let Some(key) = raw.next() {
+            bucket.put(&key, PLACEHOLDER, &svg).await?;
+        }
+        // Users go on: this one has to be there in the end.
+        let jpeg = ObjectAttributes { content_type: Some("image/jpeg".to_owned()), ..Default::default() };
+        let later = [bucket.put("photos/after the disaster.jpg", b"a new photo", &jpeg).await?];
+        drill.declare_disaster();
+        drill.note(format!("{} photos are gone or wrong", gone + 2));
+        drill.damage_bucket(&bucket, DamageStage::Versions, recorded.taken_at).await?;
+
+        drill.step(Phase::Recover, "find the newest inventory, and the moment at which all was well");
+        let chosen = repository::newest(drill.repository(), is_inventory).await?;
+        let inventory = read_inventory(drill.repository(), &chosen).await;
+        drill.restored(inventory)?;
+        let moment = chosen.taken_at;
+        drill.note(format!("restore to {moment}, the moment of {}", chosen.id));
+
+        drill.step(Phase::Recover, "list the versions, and choose those that were live at that moment");
+        // The bucket is shared: the repository of the drill goes along with it, and not the drill.
+        let repository = drill.shared_repository();
+        let (store, repository) = (&bucket, &*repository);
+        drill.insist(&ChosenVersions { store, repository, recorded: &chosen }).await?;
+
+        drill.step(
+            Phase::Recover,
+            "make the right version of the overwritten and of the deleted photo live again",
+        );
+        for key in [&overwritten, &deleted] {
+            let restored = restore_object(store, key, moment).await;
+            let (old, new) = drill.restored(restored)?;
+            drill.note(format!("version {} of {key} is live again, as {}", old.version, new.version));
+        }
+
+        drill.step(
+            Phase::Recover,
+            "bring the whole prefix back, several objects at a time, and read each again",
+        );
+        let progress = drill.progress_file();
+        let request = PrefixRestore { prefix: PREFIX, moment, parallel: PARALLEL, progress: Some(&progress) };
+        let restored = restore_prefix(store, &request, &|_| {}).await;
+        let restored = drill.restored(restored)?;
+        drill.note(format!(
+            "{} objects, {} bytes, are live again",
+            restored.restored, restored.restored_bytes
+        ));
+        drill.ready();
+        drill.damage_bucket(&bucket, DamageStage::Restored, moment).await?;
+
+        drill.step(Phase::Recover, "let the application write photos again");
+        drill.recovered();
+
+        drill
+            .step(Phase::Judge, "prove that every photo is what it was, and that later ones are still there");
+        drill.judge(&NewestBackup { recorded: &recorded, restored: &chosen }).await;
+        drill.judge(&ObjectsOracle { store, repository, recorded: &recorded, later: &later }).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}
+
+fn object(photo: Photo) -> NewObject {
+    let attributes = ObjectAttributes {
+        content_type: Some(photo.content_type.to_owned()),
+        metadata: photo.metadata.into_iter().collect(),
+    };
+    NewObject { key: photo.key, bytes: photo.bytes, attributes }
+}
+
+fn is_inventory(manifest: &Manifest) -> bool {
+    matches!(manifest.content, Content::ObjectInventory { .. })
+}

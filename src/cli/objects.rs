@@ -1,0 +1,27 @@
+//! The grammar of `comeback restore objects`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+use comeback_harness::stores::objects::BucketAddress;
+use jiff::Timestamp;
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreObjectsArgs {
+    /// The bucket: the path of its folder, or that as a URL
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) bucket: BucketAddress,
+    /// Restore the objects whose keys begin so; all of the bucket where it is empty
+    #[arg(long)]
+    pub(crate) prefix: String,
+    /// The moment, by the store's clock, such as 2026-11-22T05:41:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Timestamp,
+    /// How many objects are worked on at once
+    #[arg(long, default_value = "16")]
+    pub(crate) jobs: NonZeroUsize,
+    /// Keep the progress in this file: another run goes on from there. It goes when all is restored
+    #[arg(long, value_name = "FILE")]
+    pub(crate) progress: Option<PathBuf>,
+}

@@ -1,0 +1,73 @@
+//! Buckets that keep old versions: what each kind promises, and the restore of a moment.
+
+mod contract;
+mod local;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use comeback_harness::model::{KeyHistory, ObjectAttributes, ObjectVersion};
+use comeback_harness::stores::objects::{LocalBucket, ObjectStore};
+use comeback_harness::wait;
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use tokio::io::AsyncReadExt as _;
+
+/// Attributes with a parameter in quotes, and a value with blanks.
+fn attributes() -> ObjectAttributes {
+    ObjectAttributes {
+        content_type: Some("image/heic; x=\"1\"".to_owned()),
+        metadata: [("owner", "17"), ("original-name", "IMG 0001.JPG")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+    }
+}
+
+async fn put(store: &dyn ObjectStore, key: &str, bytes: &[u8]) -> ObjectVersion {
+    store.put(key, bytes, &attributes()).await.unwrap()
+}
+
+async fn histories(store: &dyn ObjectStore, prefix: &str) -> Vec<KeyHistory> {
+    store.histories(prefix).try_collect().await.unwrap()
+}
+
+async fn history(store: &dyn ObjectStore, key: &str) -> KeyHistory {
+    histories(store, key).await.into_iter().find(|history| history.key == key).unwrap()
+}
+
+async fn bytes_of(store: &dyn ObjectStore, version: &ObjectVersion) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    store.read(version).await.unwrap().read_to_end(&mut bytes).await.unwrap();
+    bytes
+}
+
+/// What the live object of a key holds; `None` if there is none.
+async fn live_bytes(store: &dyn ObjectStore, key: &str) -> Option<Vec<u8>> {
+    let live = store.current(key).await.unwrap()?;
+    Some(bytes_of(store, &live).await)
+}
+
+/// A moment after everything that was done, and before everything that will be: some clocks count seconds.
+async fn moment(store: &dyn ObjectStore) -> Timestamp {
+    let newest = histories(store, "")
+        .await
+        .iter()
+        .flat_map(|history| history.versions.clone())
+        .fold(store.state().await.unwrap().now, |newest, version| {
+            newest.max(version.created_at).max(version.ended_at.unwrap_or(Timestamp::MIN))
+        });
+    wait::until("the store's clock to go on", Duration::from_secs(10), async || {
+        let now = store.state().await.map_err(|error| error.to_string())?.now;
+        if now > newest { Ok(now) } else { Err(now.to_string()) }
+    })
+    .await
+    .map(|_| newest)
+    .unwrap()
+}
+
+/// A local bucket that keeps old versions, in a folder that goes with it.
+async fn local_bucket() -> (tempfile::TempDir, Arc<LocalBucket>) {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = LocalBucket::create(folder.path().join("bucket"), Some(30)).await.unwrap();
+    (folder, Arc::new(bucket))
+}

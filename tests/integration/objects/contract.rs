@@ -1,0 +1,268 @@
+//! What a bucket promises, asked of each implementation by the same functions.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use comeback_harness::ErrorKind;
+use comeback_harness::model::ObjectVersion;
+use comeback_harness::repository::LocalRepository;
+use comeback_harness::stores::objects::{
+    ObjectStore, PrefixRestore, prove, read_inventory, restore_object, restore_prefix, take_inventory,
+};
+
+use super::{attributes, bytes_of, histories, history, live_bytes, local_bucket, moment, put};
+
+/// A new bucket that keeps old versions.
+pub(super) struct Bench {
+    pub(super) store: Arc<dyn ObjectStore>,
+    /// The same place with another bucket's name, under which there is none.
+    pub(super) nowhere: Arc<dyn ObjectStore>,
+    /// A bucket beside it that keeps none.
+    pub(super) forgetful: Arc<dyn ObjectStore>,
+    /// What all of it goes with.
+    pub(super) _server: Box<dyn Any + Send>,
+}
+
+async fn local() -> Option<Bench> {
+    let (folder, store) = local_bucket().await;
+    let (other, forgetful) = local_bucket().await;
+    forgetful.set_versioning(false).await.unwrap();
+    let (lost, nowhere) = local_bucket().await;
+    drop(lost);
+    Some(Bench { store, nowhere, forgetful, _server: Box::new((folder, other)) })
+}
+
+macro_rules! promises {
+    ($name:ident: $($promise:ident,)*) => {
+        mod $name {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    if let Some(bench) = super::$name().await {
+                        super::$promise(bench).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
+macro_rules! every_promise {
+    ($($name:ident)*) => {
+        $(promises! { $name:
+            what_is_written_is_read_again,
+            keys_come_in_order_and_as_they_were,
+            every_moment_has_its_version,
+            an_old_version_becomes_live_again_with_all_that_belongs_to_it,
+            who_was_overtaken_writes_nothing,
+            a_prefix_comes_back_as_it_was_and_a_second_time_writes_nothing,
+            an_inventory_holds_what_was_live,
+            what_is_not_there_is_told_as_that,
+            a_bucket_without_versions_is_not_restored,
+        })*
+    };
+}
+
+every_promise! { local }
+
+async fn what_is_written_is_read_again(bench: Bench) {
+    let store = &*bench.store;
+    let long: Vec<u8> = (0..300_000_u32).map(|at| (at / 7 % 251) as u8).collect();
+    for bytes in [&b"a photo"[..], b"", &long] {
+        let written = put(store, "photos/a.jpg", bytes).await;
+        let current = store.current("photos/a.jpg").await.unwrap().unwrap();
+        assert_eq!((&current.version, current.bytes), (&written.version, bytes.len() as u64));
+        assert_eq!(current.attributes, Some(attributes()));
+        let told =
+            store.describe(&history(store, "photos/a.jpg").await.versions.pop().unwrap()).await.unwrap();
+        assert_eq!((told.version, told.attributes), (written.version, Some(attributes())));
+        assert!(bytes_of(store, &current).await == bytes, "{} bytes came back otherwise", bytes.len());
+    }
+    assert_eq!(history(store, "photos/a.jpg").await.versions.len(), 3);
+}
+
+async fn keys_come_in_order_and_as_they_were(bench: Bench) {
+    let store = &*bench.store;
+    let mut keys =
+        ["b", "a", "a-b", "a/b", "a/c d", "a0", "photos/Süd küste/ß+%41&=#?.jpg", "z/1", "z/10", "z/2"];
+    for key in keys {
+        put(store, key, key.as_bytes()).await;
+    }
+    keys.sort_unstable();
+    for prefix in ["", "a", "a/", "z/1", "photos/Süd", "nothing"] {
+        let found: Vec<_> = histories(store, prefix).await.into_iter().map(|history| history.key).collect();
+        let expected: Vec<_> = keys.iter().copied().filter(|key| key.starts_with(prefix)).collect();
+        assert_eq!(found, expected, "{prefix}");
+    }
+    for key in keys {
+        assert_eq!(live_bytes(store, key).await.unwrap(), key.as_bytes(), "{key}");
+    }
+}
+
+/// Overwritten, deleted, written again.
+async fn eventful(store: &dyn ObjectStore) -> Vec<(jiff::Timestamp, Option<&'static [u8]>)> {
+    let mut moments = vec![(moment(store).await, None)];
+    for bytes in [Some(&b"first"[..]), Some(b"second"), None, Some(b"third")] {
+        match bytes {
+            Some(bytes) => drop(put(store, "k", bytes).await),
+            None => store.delete("k").await.unwrap(),
+        }
+        moments.push((moment(store).await, bytes));
+    }
+    moments
+}
+
+async fn every_moment_has_its_version(bench: Bench) {
+    let store = &*bench.store;
+    let moments = eventful(store).await;
+    let history = history(store, "k").await;
+    assert_eq!(history.versions.len(), 3, "{history:?}");
+    for (moment, expected) in moments {
+        let chosen = match history.live_at(moment) {
+            Some(version) => Some(bytes_of(store, version).await),
+            None => None,
+        };
+        assert_eq!(chosen.as_deref(), expected, "at {moment} of {history:#?}");
+    }
+    assert_eq!(history.live().map(|live| &live.version), history.versions.last().map(|last| &last.version));
+    store.delete("k").await.unwrap();
+    assert_eq!(super::history(store, "k").await.live(), None);
+}
+
+async fn an_old_version_becomes_live_again_with_all_that_belongs_to_it(bench: Bench) {
+    let store = &*bench.store;
+    let plain = comeback_harness::model::ObjectAttributes::default();
+    let old = put(store, "a/b c.jpg", b"the right one").await;
+    let wrong = store.put("a/b c.jpg", b"the wrong one", &plain).await.unwrap();
+    let revived = store.revive(&old, Some(&wrong)).await.unwrap();
+    let proven = prove(store, &old, &revived).await.unwrap();
+    assert_eq!(proven.bytes, 13);
+    assert_eq!(live_bytes(store, "a/b c.jpg").await.unwrap(), b"the right one");
+    let current = store.current("a/b c.jpg").await.unwrap().unwrap();
+    assert_eq!(current.attributes, Some(attributes()));
+    // What was in its place is kept, and comes back in the same way.
+    store.delete("a/b c.jpg").await.unwrap();
+    store.revive(&wrong, None).await.unwrap();
+    assert_eq!(live_bytes(store, "a/b c.jpg").await.unwrap(), b"the wrong one");
+    // The proof can fail.
+    let current = store.current("a/b c.jpg").await.unwrap().unwrap();
+    assert!(prove(store, &old, &current).await.is_err());
+    assert!(prove(store, &old, &revived).await.is_err());
+}
+
+async fn who_was_overtaken_writes_nothing(bench: Bench) {
+    let store = &*bench.store;
+    let old = put(store, "k", b"old").await;
+    let seen = put(store, "k", b"seen").await;
+    put(store, "k", b"by somebody else").await;
+    for over in [Some(&seen), None] {
+        let error = store.revive(&old, over).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CouldNotVerify, "{error}");
+        assert!(error.message().contains("somebody else") && !error.hints().is_empty(), "{error}");
+    }
+    assert_eq!(live_bytes(store, "k").await.unwrap(), b"by somebody else");
+    assert_eq!(history(store, "k").await.versions.len(), 3);
+}
+
+async fn a_prefix_comes_back_as_it_was_and_a_second_time_writes_nothing(bench: Bench) {
+    let store = &*bench.store;
+    for at in 0..30 {
+        put(store, &format!("p/{at:02}"), format!("photo {at}").as_bytes()).await;
+    }
+    put(store, "other", b"other").await;
+    store.delete("p/29").await.unwrap();
+    let well = moment(store).await;
+    for at in 0..10 {
+        put(store, &format!("p/{at:02}"), b"overwritten").await;
+    }
+    for at in 10..20 {
+        store.delete(&format!("p/{at:02}")).await.unwrap();
+    }
+    put(store, "p/19", b"again").await;
+    put(store, "p/new", b"later").await;
+    put(store, "other", b"overwritten").await;
+
+    let request = PrefixRestore { prefix: "p/", moment: well, parallel: 4, progress: None };
+    let first = restore_prefix(store, &request, &|_| {}).await.unwrap();
+    assert_eq!((first.restored, first.untouched, first.finished_before, first.later), (20, 9, 0, 1));
+    let names = |histories: Vec<comeback_harness::model::KeyHistory>| {
+        histories.into_iter().flat_map(|history| history.versions).map(name).collect::<Vec<_>>()
+    };
+    let before = names(histories(store, "").await);
+    for at in 0..29 {
+        let found = live_bytes(store, &format!("p/{at:02}")).await;
+        assert_eq!(found, Some(format!("photo {at}").into_bytes()));
+    }
+    assert_eq!(live_bytes(store, "p/29").await, None);
+    assert_eq!(live_bytes(store, "p/new").await.unwrap(), b"later");
+    assert_eq!(live_bytes(store, "other").await.unwrap(), b"overwritten");
+
+    let second = restore_prefix(store, &request, &|_| {}).await.unwrap();
+    assert_eq!((second.restored, second.untouched, second.finished_before), (0, 9, 20));
+    assert_eq!(names(histories(store, "").await), before);
+    let (old, new) = restore_object(store, "other", well).await.unwrap();
+    assert_eq!((old.bytes, bytes_of(store, &new).await), (5, b"other".to_vec()));
+}
+
+fn name(version: ObjectVersion) -> (String, String) {
+    (version.key, version.version)
+}
+
+async fn an_inventory_holds_what_was_live(bench: Bench) {
+    let store = &*bench.store;
+    for (key, bytes) in [("p/b", &b"bb"[..]), ("p/a", b"old"), ("p/a", b"a"), ("p/c", b"c"), ("q", b"q")] {
+        put(store, key, bytes).await;
+    }
+    store.delete("p/c").await.unwrap();
+    moment(store).await;
+    let folder = tempfile::tempdir().unwrap();
+    let repository = LocalRepository::open(folder.path()).await.unwrap();
+    let manifest = take_inventory(store, "p/", &repository).await.unwrap();
+    let scope = manifest.content.inventory().unwrap();
+    assert_eq!((scope.objects, scope.bytes, scope.prefix.as_str()), (2, 3, "p/"));
+    let mut reader = read_inventory(&repository, &manifest).await.unwrap();
+    let mut found = Vec::new();
+    while let Some(record) = reader.next().await.unwrap() {
+        assert_eq!(record.attributes, attributes());
+        let live = store.current(&record.key).await.unwrap().unwrap();
+        assert_eq!(record.version, live.version);
+        found.push((record.key, record.bytes));
+    }
+    assert_eq!(found, [("p/a".to_owned(), 1), ("p/b".to_owned(), 2)]);
+}
+
+async fn what_is_not_there_is_told_as_that(bench: Bench) {
+    let store = &*bench.store;
+    assert_eq!(store.current("nothing").await.unwrap(), None);
+    store.delete("nothing").await.unwrap();
+    assert_eq!(histories(store, "").await.len(), 0);
+    put(store, "k", b"k").await;
+    let now = moment(store).await;
+    let request = PrefixRestore { prefix: "z", moment: now, parallel: 1, progress: None };
+    let nothing = [
+        restore_object(store, "nothing", now).await.map(drop),
+        restore_object(store, "k", jiff::Timestamp::UNIX_EPOCH).await.map(drop),
+        restore_prefix(store, &request, &|_| {}).await.map(drop),
+        restore_object(&*bench.nowhere, "k", now).await.map(drop),
+    ];
+    for error in nothing.map(|outcome| comeback_harness::Error::from(outcome.unwrap_err())) {
+        let is_too_old = error.message().contains("too long ago");
+        let expected = if is_too_old { ErrorKind::CouldNotVerify } else { ErrorKind::Usage };
+        assert_eq!(error.kind(), expected, "{error}");
+        assert!(!error.hints().is_empty(), "{error}");
+    }
+    let error = bench.nowhere.state().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Usage && error.message().contains("there is no bucket"), "{error}");
+}
+
+async fn a_bucket_without_versions_is_not_restored(bench: Bench) {
+    let store = &*bench.forgetful;
+    assert!(bench.store.state().await.unwrap().versioning && !store.state().await.unwrap().versioning);
+    put(store, "k", b"first").await;
+    let now = store.state().await.unwrap().now;
+    put(store, "k", b"second").await;
+    let error = comeback_harness::Error::from(restore_object(store, "k", now).await.unwrap_err());
+    assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+    assert!(error.message().starts_with("versioning-off"), "{error}");
+    assert_eq!(live_bytes(store, "k").await.unwrap(), b"second");
+}

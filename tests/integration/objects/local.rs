@@ -1,0 +1,135 @@
+//! What is special about the bucket in a folder: several writers, kills, damaged files, expiry.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use comeback_harness::ErrorKind;
+use comeback_harness::stores::objects::{LocalBucket, ObjectStore as _, PrefixRestore, restore_prefix};
+
+use super::{bytes_of, history, live_bytes, local_bucket, moment, put};
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.path().is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn many_writers_of_one_key_each_leave_a_version() {
+    let (_folder, bucket) = local_bucket().await;
+    let mut writers = tokio::task::JoinSet::new();
+    for at in 0..40_u8 {
+        let bucket = bucket.clone();
+        writers.spawn(async move { put(&*bucket, "k", &[at]).await.version });
+    }
+    let written: BTreeSet<_> = writers.join_all().await.into_iter().collect();
+    let history = history(&*bucket, "k").await;
+    assert_eq!((written.len(), history.versions.len()), (40, 40));
+    assert!(history.versions.is_sorted_by(|one, other| one.created_at < other.created_at));
+    let ends: Vec<_> = history.versions.iter().map(|version| version.ended_at).collect();
+    assert!(ends.iter().take(39).all(Option::is_some) && ends[39].is_none(), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_whole_whenever_its_writer_is_killed() {
+    let (folder, bucket) = local_bucket().await;
+    let first = put(&*bucket, "k", b"first").await;
+    put(&*bucket, "k", b"second").await;
+    // A kill between the new version and the end of the old one, and one amid a write.
+    let ended =
+        files_below(folder.path()).into_iter().find(|file| file.extension().is_some_and(|e| e == "ended"));
+    std::fs::remove_file(ended.unwrap()).unwrap();
+    std::fs::write(folder.path().join("bucket/.unfinished/half"), b"{}\nhal").unwrap();
+    let history = history(&*bucket, "k").await;
+    assert_eq!(history.live().unwrap().version, history.versions[1].version);
+    assert_eq!(history.versions[0].ended_at, Some(history.versions[1].created_at));
+    bucket.revive(&first, history.live()).await.unwrap();
+    assert_eq!(live_bytes(&*bucket, "k").await.unwrap(), b"first");
+}
+
+#[tokio::test]
+async fn a_damaged_old_version_is_never_made_live() {
+    let (folder, bucket) = local_bucket().await;
+    let old = put(&*bucket, "k", b"the right bytes").await;
+    let live = put(&*bucket, "k", b"the wrong bytes").await;
+    let file = files_below(folder.path())
+        .into_iter()
+        .find(|file| std::fs::read(file).unwrap().ends_with(b"the right bytes"))
+        .unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let error = bucket.revive(&old, Some(&live)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
+    assert_eq!(history(&*bucket, "k").await.live().unwrap().version, live.version);
+    assert_eq!(bytes_of(&*bucket, &live).await, b"the wrong bytes");
+}
+
+#[tokio::test]
+async fn what_has_expired_is_gone_and_what_is_live_never_is() {
+    let (_folder, bucket) = local_bucket().await;
+    put(&*bucket, "p/a", b"first").await;
+    put(&*bucket, "p/a", b"second").await;
+    let between = moment(&*bucket).await;
+    put(&*bucket, "p/a", b"third").await;
+    put(&*bucket, "q", b"first").await;
+    put(&*bucket, "q", b"second").await;
+    let now = bucket.state().await.unwrap().now;
+    assert_eq!(bucket.expire("p/", between).await.unwrap(), 1);
+    assert_eq!(bucket.expire("p/", now).await.unwrap(), 1);
+    assert_eq!(bucket.expire("p/", now).await.unwrap(), 0);
+    assert_eq!(live_bytes(&*bucket, "p/a").await.unwrap(), b"third");
+    assert_eq!(history(&*bucket, "p/a").await.versions.len(), 1);
+    assert_eq!(history(&*bucket, "q").await.versions.len(), 2);
+}
+
+#[tokio::test]
+async fn what_versioning_kept_stays_when_it_is_turned_off() {
+    let (_folder, bucket) = local_bucket().await;
+    let first = put(&*bucket, "k", b"first").await;
+    put(&*bucket, "k", b"second").await;
+    bucket.set_versioning(false).await.unwrap();
+    put(&*bucket, "k", b"third").await;
+    let kept = history(&*bucket, "k").await;
+    assert_eq!(kept.versions.len(), 2, "{kept:?}");
+    assert_eq!(bytes_of(&*bucket, &first).await, b"first");
+    bucket.delete("k").await.unwrap();
+    assert_eq!(history(&*bucket, "k").await.live(), None);
+    assert_eq!(history(&*bucket, "k").await.versions.len(), 1);
+}
+
+#[tokio::test]
+async fn the_progress_of_another_restore_is_refused() {
+    let (folder, bucket) = local_bucket().await;
+    put(&*bucket, "p/a", b"a").await;
+    let now = moment(&*bucket).await;
+    let file = folder.path().join("progress");
+    let kept = format!(
+        "{{\"bucket\":\"{}\",\"prefix\":\"q/\",\"moment\":\"{now}\",\"finished_to\":null}}",
+        bucket.location()
+    );
+    for text in [&kept[..], "not of ours"] {
+        std::fs::write(&file, text).unwrap();
+        let request = PrefixRestore { prefix: "p/", moment: now, parallel: 2, progress: Some(&file) };
+        let error = restore_prefix(&*bucket, &request, &|_| {}).await.unwrap_err();
+        let error = comeback_harness::Error::from(error);
+        assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+    std::fs::remove_file(&file).unwrap();
+    let request = PrefixRestore { prefix: "p/", moment: now, parallel: 2, progress: Some(&file) };
+    restore_prefix(&*bucket, &request, &|_| {}).await.unwrap();
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_bucket_is_not_made_by_opening_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = LocalBucket::open(folder.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+    assert_eq!(files_below(folder.path()), [""; 0].map(PathBuf::from));
+}
