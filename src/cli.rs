@@ -1,6 +1,7 @@
 //! The command line's grammar.
 
 mod backups;
+mod secrets;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,8 @@ use comeback_harness::substrate::SubstrateChoice;
 pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
+
+pub(crate) use secrets::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -46,6 +49,9 @@ pub(crate) enum Command {
     /// Bring a backup back, with the code that the drills run
     #[command(subcommand)]
     Restore(RestoreCommand),
+    /// Export the secrets of a store, encrypted; import them again
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// List the scenarios, their suites, objectives and damages
     List(ListArgs),
     /// Say what is there, what is not, and what to do about it

@@ -1,7 +1,9 @@
 //! The command line as its users meet it: exit codes, messages, and what a run leaves behind.
 
 mod drills;
+mod leaks;
 mod refusals;
+mod secrets;
 mod signals;
 
 use std::path::{Path, PathBuf};

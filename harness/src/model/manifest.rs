@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, KeyspaceFingerprint, Lsn, TableFingerprint};
+use super::{Catalogue, KeyspaceFingerprint, Lsn, SecretsExport, SecretsFingerprint, TableFingerprint};
 use crate::error::{Error, Result};
 
 /// The version of the manifest's form. A reader refuses a newer one.
@@ -75,6 +75,13 @@ pub enum Content {
         /// What the server held at that moment.
         keyspace: KeyspaceFingerprint,
     },
+    /// Every secret of a store, encrypted.
+    Secrets {
+        /// How it was made.
+        export: SecretsExport,
+        /// The secrets, without their values.
+        secrets: SecretsFingerprint,
+    },
 }
 
 impl Content {
@@ -85,6 +92,7 @@ impl Content {
             Self::PostgresDump { .. } => "dump",
             Self::PostgresTable { .. } => "CSV export",
             Self::RedisSnapshot { .. } => "snapshot",
+            Self::Secrets { .. } => "export of secrets",
         }
     }
 
@@ -101,6 +109,10 @@ impl Content {
                 keyspace.databases.len(),
                 keyspace.functions.len()
             ),
+            Self::Secrets { secrets, .. } => {
+                let versions: usize = secrets.values().map(|secret| secret.versions.len()).sum();
+                format!("{} secrets, {versions} versions", secrets.len())
+            }
         }
     }
 
@@ -125,7 +137,16 @@ impl Content {
     pub fn keyspace(&self) -> Result<(&RedisSnapshot, &KeyspaceFingerprint)> {
         match self {
             Self::RedisSnapshot { snapshot, keyspace } => Ok((snapshot, keyspace)),
-            other => Err(Error::usage(format!("a {} of PostgreSQL is no snapshot of Redis", other.label()))),
+            other => Err(Error::usage(format!("a {} is no snapshot of Redis", other.label()))),
+        }
+    }
+
+    /// How secrets were exported, and what is known of them. Of a backup of another store, asking is an error of
+    /// the caller.
+    pub fn secrets(&self) -> Result<(&SecretsExport, &SecretsFingerprint)> {
+        match self {
+            Self::Secrets { export, secrets } => Ok((export, secrets)),
+            other => Err(Error::usage(format!("a {} holds no secrets", other.label()))),
         }
     }
 }

@@ -13,6 +13,7 @@ mod manifest;
 mod objective;
 mod phase;
 mod recovery_target;
+mod secrets;
 mod sketch;
 mod verdict;
 mod write_ledger;
@@ -36,6 +37,7 @@ pub use manifest::{
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
+pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
 pub use sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 pub use verdict::Verdict;
 pub use write_ledger::{

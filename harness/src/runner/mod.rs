@@ -5,6 +5,7 @@ mod drill;
 mod keyspace;
 mod run;
 mod scenario;
+mod secrets;
 mod server;
 
 pub use application::Application;

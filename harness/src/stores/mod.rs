@@ -1,7 +1,10 @@
 //! What we protect. Each store knows its server, its backup, its restore and its fingerprint.
 
 mod failure;
+mod login;
 pub mod postgres;
 pub mod redis;
+pub mod secrets;
 
 pub use failure::RestoreFailure;
+pub use login::LogIn;

@@ -58,7 +58,7 @@ impl PostgresServer {
             Content::PostgresBaseBackup { position, .. } => (position.major, false),
             Content::PostgresDump { export, .. } => (export.major, true),
             Content::PostgresTable { export, .. } => (export.major, true),
-            Content::RedisSnapshot { .. } => {
+            Content::RedisSnapshot { .. } | Content::Secrets { .. } => {
                 return Err(Error::usage(format!("backup {} is none of PostgreSQL", manifest.id)));
             }
         };
