@@ -1,8 +1,9 @@
 //! Watches a run from outside: learns the secrets that it works with, and looks for them wherever they must not be.
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -146,10 +147,12 @@ fn a_leak_in_any_form_is_found() {
 #[test]
 fn a_leak_into_the_arguments_of_a_process_is_found() {
     let value = format!("a secret of process {}", std::process::id());
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     // More than one command, or the shell would become the one that it has.
-    command.args(["-c", "read line; true", &value]).stdin(std::process::Stdio::piped());
-    let mut process = command.spawn().unwrap();
+    command.args(["-c", "echo ready; read line; true", &value]);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Its arguments are there when it says something, and for a moment after its start they are not.
+    process.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
     let mut learnt = Learnt::of([value.into_bytes()]);
     learnt.look_at_processes();
     drop(process.stdin.take());

@@ -49,8 +49,10 @@ pub async fn log_in(server: &PostgresServer, role: &str, password: &SecretBytes)
     if output.code == 0 && output.text().trim() == role {
         return Ok(LogIn::Accepted);
     }
-    let said = output.stderr.trim().lines().last().unwrap_or_default();
-    let said = said.rsplit_once("FATAL:").map_or(said, |(_, said)| said).trim();
+    // A line about the file of passwords follows what the server says.
+    let mut lines = output.stderr.trim().lines();
+    let fatal = lines.clone().find_map(|line| line.rsplit_once("FATAL:"));
+    let said = fatal.map_or_else(|| lines.next_back().unwrap_or_default(), |(_, said)| said.trim());
     if said.contains("authentication failed") || said.contains("does not exist") {
         return Ok(LogIn::Refused(said.to_owned()));
     }

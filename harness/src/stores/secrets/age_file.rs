@@ -1,5 +1,6 @@
 //! Opens exports: whose they are, whether they are whole, and what is in them.
 
+use std::borrow::Cow;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -26,6 +27,8 @@ pub(super) const FORMAT_VERSION: u32 = 1;
 const INTRODUCTION: &[u8] = b"age-encryption.org/v1\n";
 const RECIPIENT: &[u8] = b"-> ";
 const END: &[u8] = b"---";
+/// What a file begins with that is written as text.
+const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 /// Whoever encrypts may add a recipient that nobody is, so that readers stay tolerant.
 const GREASE: &[u8] = b"-grease";
 
@@ -106,8 +109,12 @@ pub fn read_export_file(path: &Path, identities: &Identities) -> Result<OpenedEx
         Error::usage(format!("reading the export {shown}: {error}"))
             .hint("name the file that the export wrote")
     };
-    let (mut file, input) = (Vec::new(), std::fs::File::open(path).map_err(refuse)?);
-    ArmoredReader::new(input).read_to_end(&mut file).map_err(refuse)?;
+    let damaged = |why: &dyn std::fmt::Display| {
+        Error::failed(format!("{shown} is no whole export: {why}"))
+            .hint("take an older one, and find out what damaged this one")
+    };
+    let written = std::fs::read(path).map_err(refuse)?;
+    let file = without_armor(&written).map_err(|error| damaged(&error))?;
     open(&file, identities).map_err(|refusal| match refusal {
         Refusal::WrongKey => {
             let key = identities.path().display();
@@ -117,10 +124,19 @@ pub fn read_export_file(path: &Path, identities: &Identities) -> Result<OpenedEx
                 _ => error.hint("try the other key: an export has two recipients at least"),
             }
         }
-        Refusal::Damaged(why) => Error::failed(format!("{shown} is no whole export: {why}"))
-            .hint("take an older one, and find out what damaged this one"),
+        Refusal::Damaged(why) => damaged(&why),
         Refusal::Unknown(error) => error.context(format!("reading {shown}")),
     })
+}
+
+/// The bytes of a file that may be written as text.
+fn without_armor(file: &[u8]) -> std::io::Result<Cow<'_, [u8]>> {
+    if !file.trim_ascii_start().starts_with(ARMOR) {
+        return Ok(file.into());
+    }
+    let mut bytes = Vec::new();
+    ArmoredReader::new(file).read_to_end(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 /// Why a file was not opened.

@@ -43,12 +43,12 @@ impl Recipients {
         different.dedup();
         if different.len() < 2 || different.len() < recipients.len() {
             return Err(Error::usage(format!(
-                "{} different recipients of {} named",
-                different.len(),
-                recipients.len()
+                "two different recipients at least are needed, each once: {} named, {} different",
+                recipients.len(),
+                different.len()
             ))
             .hint(
-                "name two at least, each once: one for every day, and the break-glass one that is kept apart",
+                "name two with --recipient KEY: one for every day, and the break-glass one that is kept apart",
             )
             .hint("with the only key lost, every export would be"));
         }
