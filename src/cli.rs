@@ -2,6 +2,7 @@
 
 mod backups;
 mod objects;
+mod secrets;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,8 @@ pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
 pub(crate) use objects::RestoreObjectsArgs;
+
+pub(crate) use secrets::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -48,6 +51,9 @@ pub(crate) enum Command {
     /// Bring a backup back, with the code that the drills run
     #[command(subcommand)]
     Restore(RestoreCommand),
+    /// Export the secrets of a store, encrypted; import them again
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
     /// List the scenarios, their suites, objectives and damages
     List(ListArgs),
     /// Say what is there, what is not, and what to do about it

@@ -20,6 +20,7 @@ pub(crate) struct Config {
     pub(crate) run: RunSection,
     pub(crate) docker: DockerSection,
     pub(crate) repository: RepositorySection,
+    pub(crate) secrets: SecretsSection,
     /// The user's own integrity queries.
     pub(crate) queries: Vec<IntegrityQuery>,
 }
@@ -33,6 +34,8 @@ struct File {
     docker: DockerSection,
     #[serde(default)]
     repository: RepositorySection,
+    #[serde(default)]
+    secrets: SecretsSection,
     #[serde(default)]
     postgres: PostgresSection,
 }
@@ -61,6 +64,13 @@ pub(crate) struct DockerSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RepositorySection {
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// Where `comeback secrets` finds secrets.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretsSection {
+    pub(crate) store: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,6 +128,7 @@ fn parse(name: &str, text: &str) -> Result<Config> {
         run: file.run,
         docker: file.docker,
         repository: file.repository,
+        secrets: file.secrets,
         queries: queries.collect::<Result<_>>()?,
     })
 }

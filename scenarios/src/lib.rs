@@ -4,6 +4,7 @@ pub mod content;
 pub mod postgres;
 pub mod redis;
 mod roadtrip;
+pub mod secrets;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
         Arc::new(postgres::CrossRegion),
         Arc::new(redis::CacheCorruption),
         Arc::new(redis::CompleteLoss),
+        Arc::new(secrets::Restore),
         Arc::new(content::PhotoVersion),
         Arc::new(content::StoriesCsv),
     ]

@@ -8,6 +8,7 @@ mod objects;
 mod report;
 mod restore;
 mod run;
+mod secrets;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Run(args) => run::run(*args, Config::load(cli.config.as_deref())?).await,
         Command::Backup(command) => backup::backup(command, &Config::load(cli.config.as_deref())?).await,
         Command::Restore(command) => restore::restore(command, &Config::load(cli.config.as_deref())?).await,
+        Command::Secrets(command) => secrets::secrets(command, &Config::load(cli.config.as_deref())?).await,
         Command::List(args) => list::list(&args, &Config::load(cli.config.as_deref())?),
         Command::Doctor(args) => doctor::doctor(args.substrate, &Config::load(cli.config.as_deref())?).await,
         Command::Clean(args) => clean::clean(args.kept).await,

@@ -2,7 +2,9 @@
 
 mod drills;
 mod objects;
+mod leaks;
 mod refusals;
+mod secrets;
 mod signals;
 
 use std::path::{Path, PathBuf};

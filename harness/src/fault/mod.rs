@@ -12,6 +12,7 @@ mod objects;
 mod postgres;
 mod redis;
 mod region;
+mod secrets;
 
 pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use archive::damage_archive;
@@ -19,6 +20,7 @@ pub use backup::damage_repository;
 pub use objects::{damage_bucket, delete_prefix};
 pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;
+pub use secrets::{damage_export, damage_export_file, damage_secrets, rotate_unseen};
 
 /// A named damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -137,6 +139,31 @@ pub enum Damage {
     ObjectBytesChanged,
     /// An object has lost the metadata that users gave it.
     MetadataLost,
+    /// The key that was locked away for an export opens nothing.
+    KeyWrong,
+    /// An export of secrets is encrypted to one recipient alone, and its manifest says that it has to be so.
+    RecipientMissing,
+    /// An export of secrets ends before its end, and its manifest says that it has to be so.
+    SecretsTruncated,
+    /// One byte of an export of secrets is another, and its manifest says that it has to be so.
+    SecretsByteFlipped,
+    /// An export lacks a secret, and its manifest says that it has to be so.
+    SecretGone,
+    /// A secret has a line end after it in the export, and its manifest says that it has to be so.
+    SecretNewline,
+    /// The newest version of a secret has the value of an older one in the export, and its manifest says that it
+    /// has to be so.
+    SecretOlder,
+    /// A password was changed after the export.
+    SecretRotated,
+    /// The file of an export can be read by everybody.
+    ExportReadable,
+    /// The key that opens an export lies beside it.
+    KeyBeside,
+    /// A restored secret lacks a label.
+    LabelGone,
+    /// The newest version of a restored secret is disabled.
+    VersionDisabled,
 }
 
 /// When a damage is injected.
@@ -146,6 +173,12 @@ pub enum DamageStage {
     Repository,
     /// Into the archive of the log, between the disaster and the restore.
     Archive,
+    /// Into the file of an export of secrets, before it is put into the repository.
+    ExportFile,
+    /// Into an encrypted export in the repository, or into the key that opens it.
+    Export,
+    /// Into the server that a secret opens, between the backup and the disaster.
+    Rotation,
     /// Into the restored server, before the judges look.
     Restored,
     /// Into what the workload wrote to the restored server, which takes its ledger.
@@ -180,6 +213,7 @@ impl Damage {
             Self::TO_A_SNAPSHOT,
             Self::TO_A_CSV,
             Self::TO_A_BUCKET,
+            Self::TO_SECRETS,
         ];
         groups.into_iter().flatten().copied()
     }
@@ -268,6 +302,21 @@ impl Damage {
         Self::ObjectBytesChanged,
         Self::MetadataLost,
     ];
+    /// Those to secrets: their export, its keys, what they open, and what was restored.
+    pub const TO_SECRETS: &[Self] = &[
+        Self::KeyWrong,
+        Self::RecipientMissing,
+        Self::SecretsTruncated,
+        Self::SecretsByteFlipped,
+        Self::SecretGone,
+        Self::SecretNewline,
+        Self::SecretOlder,
+        Self::SecretRotated,
+        Self::ExportReadable,
+        Self::KeyBeside,
+        Self::LabelGone,
+        Self::VersionDisabled,
+    ];
 
     /// The name on the command line, such as `row-gone`.
     pub fn name(self) -> &'static str {
@@ -328,6 +377,18 @@ impl Damage {
             Self::GenerationWrong => "generation-wrong",
             Self::ObjectBytesChanged => "object-bytes-changed",
             Self::MetadataLost => "metadata-lost",
+            Self::KeyWrong => "key-wrong",
+            Self::RecipientMissing => "recipient-missing",
+            Self::SecretsTruncated => "secrets-truncated",
+            Self::SecretsByteFlipped => "secrets-byte-flipped",
+            Self::SecretGone => "secret-gone",
+            Self::SecretNewline => "secret-newline",
+            Self::SecretOlder => "secret-older",
+            Self::SecretRotated => "secret-rotated",
+            Self::ExportReadable => "export-readable",
+            Self::KeyBeside => "key-beside",
+            Self::LabelGone => "label-gone",
+            Self::VersionDisabled => "version-disabled",
         }
     }
 
@@ -355,6 +416,15 @@ impl Damage {
             }
             Self::VersioningOff => DamageStage::Settings,
             Self::VersionExpired => DamageStage::Versions,
+            Self::ExportReadable | Self::KeyBeside => DamageStage::ExportFile,
+            Self::KeyWrong
+            | Self::RecipientMissing
+            | Self::SecretsTruncated
+            | Self::SecretsByteFlipped
+            | Self::SecretGone
+            | Self::SecretNewline
+            | Self::SecretOlder => DamageStage::Export,
+            Self::SecretRotated => DamageStage::Rotation,
             _ => DamageStage::Restored,
         }
     }

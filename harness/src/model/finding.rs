@@ -108,6 +108,24 @@ pub enum FindingCode {
     BytesDiffer,
     /// An object has another content type or other metadata than it had.
     MetadataDiffers,
+    /// A secret of the manifest is not there.
+    SecretMissing,
+    /// A secret is there that the manifest does not know.
+    SecretExtra,
+    /// A version of a secret is there with another value, or is not there.
+    SecretChanged,
+    /// A secret has other labels.
+    LabelsChanged,
+    /// A version of a secret is enabled, disabled or destroyed, and was otherwise.
+    VersionStateChanged,
+    /// An encrypted file cannot be opened with the key that is kept for it.
+    KeyWrong,
+    /// A file is encrypted to fewer recipients than it should be.
+    RecipientMissing,
+    /// A file can be read by others than its owner, or the key that opens it lies beside it.
+    FileExposed,
+    /// A log-in with restored credentials was refused.
+    LogInRefused,
     /// The objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -167,6 +185,15 @@ impl FindingCode {
             Self::VersionWrong => "version-wrong",
             Self::BytesDiffer => "bytes-differ",
             Self::MetadataDiffers => "metadata-differs",
+            Self::SecretMissing => "secret-missing",
+            Self::SecretExtra => "secret-extra",
+            Self::SecretChanged => "secret-changed",
+            Self::LabelsChanged => "labels-changed",
+            Self::VersionStateChanged => "version-state-changed",
+            Self::KeyWrong => "key-wrong",
+            Self::RecipientMissing => "recipient-missing",
+            Self::FileExposed => "file-exposed",
+            Self::LogInRefused => "log-in-refused",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

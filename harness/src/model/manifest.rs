@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, TableFingerprint};
+use super::{
+    Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, SecretsExport, SecretsFingerprint, TableFingerprint,
+};
 use crate::error::{Error, Result};
 
 /// The version of the manifest's form. A reader refuses a newer one.
@@ -80,6 +82,13 @@ pub enum Content {
         /// Which bucket, and how much was in it.
         scope: InventoryScope,
     },
+    /// Every secret of a store, encrypted.
+    Secrets {
+        /// How it was made.
+        export: SecretsExport,
+        /// The secrets, without their values.
+        secrets: SecretsFingerprint,
+    },
 }
 
 impl Content {
@@ -91,6 +100,7 @@ impl Content {
             Self::PostgresTable { .. } => "CSV export",
             Self::RedisSnapshot { .. } => "snapshot",
             Self::ObjectInventory { .. } => "inventory",
+            Self::Secrets { .. } => "export of secrets",
         }
     }
 
@@ -109,6 +119,10 @@ impl Content {
             ),
             Self::ObjectInventory { scope } => {
                 format!("{} objects, {} bytes, in {}", scope.objects, scope.bytes, scope.bucket)
+            }
+            Self::Secrets { secrets, .. } => {
+                let versions: usize = secrets.values().map(|secret| secret.versions.len()).sum();
+                format!("{} secrets, {versions} versions", secrets.len())
             }
         }
     }
@@ -143,6 +157,15 @@ impl Content {
         match self {
             Self::ObjectInventory { scope } => Ok(scope),
             other => Err(Error::usage(format!("a {} is no inventory of a bucket", other.label()))),
+        }
+    }
+
+    /// How secrets were exported, and what is known of them. Of a backup of another store, asking is an error of
+    /// the caller.
+    pub fn secrets(&self) -> Result<(&SecretsExport, &SecretsFingerprint)> {
+        match self {
+            Self::Secrets { export, secrets } => Ok((export, secrets)),
+            other => Err(Error::usage(format!("a {} holds no secrets", other.label()))),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod object;
 mod objective;
 mod phase;
 mod recovery_target;
+mod secrets;
 mod sketch;
 mod verdict;
 mod write_ledger;
@@ -38,6 +39,7 @@ pub use object::{InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, Obje
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
+pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
 pub use sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 pub use verdict::Verdict;
 pub use write_ledger::{

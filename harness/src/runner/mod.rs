@@ -6,6 +6,7 @@ mod keyspace;
 mod objects;
 mod run;
 mod scenario;
+mod secrets;
 mod server;
 
 pub use application::Application;

@@ -2,7 +2,10 @@
 
 mod failure;
 pub mod objects;
+mod login;
 pub mod postgres;
 pub mod redis;
+pub mod secrets;
 
 pub use failure::RestoreFailure;
+pub use login::LogIn;

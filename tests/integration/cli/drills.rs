@@ -23,17 +23,23 @@ fn verified_and_gone(scenario: &[&str], substrate: &str) {
     let mut command =
         place.comeback(&[scenario, &[substrate, "--junit", "junit.xml", "--seed", "11"]].concat());
     let output = command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap();
+    is_verified_and_gone(&place, scenario[1], &output);
+}
+
+/// Looks at a run with the seed 11 whose summary went to `summary.md`.
+pub(super) fn is_verified_and_gone(place: &Place, scenario: &str, output: &std::process::Output) {
+    let summary = place.work().join("summary.md");
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(place.left_behind(), [""; 0]);
     let report = place.report();
     assert_eq!((&report["verdict"], &report["run"]["seed"]), (&Value::from("verified"), &Value::from(11)));
-    assert!(std::fs::read_to_string(summary).unwrap().contains(scenario[1]));
+    assert!(std::fs::read_to_string(summary).unwrap().contains(scenario));
     let evidence = place.evidence();
     assert_eq!(
         std::fs::read(place.work().join("junit.xml")).unwrap(),
         std::fs::read(evidence.join("junit.xml")).unwrap()
     );
-    reports_are_made_again_from_the_journal_alone(&place);
+    reports_are_made_again_from_the_journal_alone(place);
 }
 
 fn reports_are_made_again_from_the_journal_alone(place: &Place) {
@@ -203,10 +209,11 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::SegmentGone => ("restore", "archive-gap"),
         Damage::LogWarning => ("server-log", "server-log"),
         Damage::StaleBackup => ("newest-backup", "backup-stale"),
-        Damage::SegmentFlipped | Damage::BackupBitFlipped | Damage::RolesMissing => {
-            ("restore", "backup-damaged")
-        }
-        Damage::ExportTruncated => ("restore", "backup-truncated"),
+        Damage::SegmentFlipped
+        | Damage::BackupBitFlipped
+        | Damage::RolesMissing
+        | Damage::SecretsByteFlipped => ("restore", "backup-damaged"),
+        Damage::ExportTruncated | Damage::SecretsTruncated => ("restore", "backup-truncated"),
         Damage::TableCut => ("row-counts", "row-count"),
         Damage::KeyGone => ("fingerprint", "key-missing"),
         Damage::KeyAdded => ("fingerprint", "key-extra"),
@@ -233,6 +240,14 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::GenerationWrong => ("objects", "version-wrong"),
         Damage::ObjectBytesChanged => ("objects", "bytes-differ"),
         Damage::MetadataLost => ("objects", "metadata-differs"),
+        Damage::KeyWrong => ("restore", "key-wrong"),
+        Damage::RecipientMissing => ("restore", "recipient-missing"),
+        Damage::SecretGone => ("opened-secrets", "secret-missing"),
+        Damage::SecretNewline | Damage::SecretOlder => ("opened-secrets", "secret-changed"),
+        Damage::SecretRotated => ("log-in", "log-in-refused"),
+        Damage::ExportReadable | Damage::KeyBeside => ("export-file", "file-exposed"),
+        Damage::LabelGone => ("secrets", "labels-changed"),
+        Damage::VersionDisabled => ("secrets", "version-state-changed"),
     }
 }
 
@@ -333,31 +348,28 @@ fn noticed_and_named(scenario: &[&str], damages: &[Damage]) {
         let place = Place::new();
         let seed = seed.to_string();
         let output = place.run(&[scenario, &["local", "--damage", damage.name(), "--seed", &seed]].concat());
-        assert_eq!(
-            output.status.code(),
-            Some(1),
-            "{damage}: {}{}",
-            text(&output.stdout),
-            text(&output.stderr)
-        );
-        let report = place.report();
-        let (subject, key) = injury(&report, damage);
-        let (oracle, code) = reason(damage);
-        let checks = report["drills"][0]["checks"].as_array().unwrap();
-        let check = checks
-            .iter()
-            .find(|check| check["oracle"] == oracle)
-            .unwrap_or_else(|| panic!("{damage}: {report:#}"));
-        let named = check["findings"].as_array().unwrap().iter().any(|finding| {
-            finding["code"] == code
-                && finding["subject"]
-                    .as_str()
-                    .is_some_and(|named| named == subject || named.ends_with(&subject))
-                && finding["key"].as_str().map(str::to_owned) == key
-        });
-        assert!(named, "{damage} of {subject} {key:?} is not in {check:#}");
-        assert_eq!(place.left_behind(), [""; 0], "{damage}");
+        is_noticed_and_named(&place, damage, &output);
     }
+}
+
+/// Looks at a run with a damage: the judge that the damage is for, and no other reason, must have made it fail.
+pub(super) fn is_noticed_and_named(place: &Place, damage: Damage, output: &std::process::Output) {
+    assert_eq!(output.status.code(), Some(1), "{damage}: {}{}", text(&output.stdout), text(&output.stderr));
+    let report = place.report();
+    let (subject, key) = injury(&report, damage);
+    let (oracle, code) = reason(damage);
+    let checks = report["drills"][0]["checks"].as_array().unwrap();
+    let check = checks
+        .iter()
+        .find(|check| check["oracle"] == oracle)
+        .unwrap_or_else(|| panic!("{damage}: {report:#}"));
+    let named = check["findings"].as_array().unwrap().iter().any(|finding| {
+        finding["code"] == code
+            && finding["subject"].as_str().is_some_and(|named| named == subject || named.ends_with(&subject))
+            && finding["key"].as_str().map(str::to_owned) == key
+    });
+    assert!(named, "{damage} of {subject} {key:?} is not in {check:#}");
+    assert_eq!(place.left_behind(), [""; 0], "{damage}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl PostgresServer {
             Content::PostgresBaseBackup { position, .. } => (position.major, false),
             Content::PostgresDump { export, .. } => (export.major, true),
             Content::PostgresTable { export, .. } => (export.major, true),
-            Content::RedisSnapshot { .. } | Content::ObjectInventory { .. } => {
+            Content::RedisSnapshot { .. } | Content::ObjectInventory { .. } | Content::Secrets { .. } => {
                 return Err(Error::usage(format!("backup {} is none of PostgreSQL", manifest.id)));
             }
         };

@@ -17,7 +17,7 @@ use crate::substrate::{
 use crate::wait;
 
 /// The port inside the node.
-const PORT: u16 = 6379;
+pub(super) const PORT: u16 = 6379;
 /// How long a server may take to answer after its start, its data loaded.
 const START_LIMIT: Duration = Duration::from_mins(5);
 /// How long to wait between two looks at a server that loads.
@@ -229,11 +229,17 @@ impl RedisServer {
     }
 
     /// Writes a small file inside the node, readable by its user alone.
-    async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
+    pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
         let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
         let mut content = content;
         let io = Io { stdin: Some(&mut content), stdout: None };
         self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
+    }
+
+    /// Removes a file inside the node.
+    pub(super) async fn remove_file(&self, path: &str) -> Result<()> {
+        let remove = Command::new("rm").args(["-f", "--", path]);
+        self.node.exec(&remove, Io::default()).await?.success(&format!("removing {path}")).map(drop)
     }
 
     /// Puts the password into a file of this machine, for a person who connects from here.

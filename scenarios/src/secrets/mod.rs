@@ -1,0 +1,98 @@
+//! Drills of secrets.
+
+mod restore;
+
+pub use restore::Restore;
+
+use std::collections::BTreeMap;
+
+use comeback_harness::Result;
+use comeback_harness::model::{Content, Manifest, VersionState};
+use comeback_harness::secret::SecretBytes;
+use comeback_harness::stores::postgres::PostgresServer;
+use comeback_harness::stores::redis::RedisServer;
+use comeback_harness::stores::secrets::{SecretStore, VALUE_BYTES, access_newest};
+use comeback_harness::stores::{LogIn, postgres, redis};
+
+/// The role of the application in PostgreSQL, and the secret that lets it in.
+const ROLE: &str = "roadtrip_app";
+const POSTGRES_PASSWORD: &str = "postgres-app-password";
+/// The user of the application in Redis, and the secret that lets it in.
+const USER: &str = "roadtrip-app";
+const REDIS_PASSWORD: &str = "redis-app-password";
+
+/// What a value is made of. None follows from the seed, which everybody is told.
+enum Form {
+    /// Letters and digits.
+    Password,
+    /// Any bytes.
+    Key,
+    /// Text with a line end that belongs to it, as a file in PEM has.
+    Lines,
+    /// As large as a store takes.
+    Largest,
+}
+
+/// Labels, as keys and values.
+type Labels = &'static [(&'static str, &'static str)];
+
+/// The secrets of the application: name, what the values are made of, how many there are, labels.
+const SECRETS: [(&str, Form, usize, Labels); 6] = [
+    (POSTGRES_PASSWORD, Form::Password, 2, &[("tier", "critical"), ("owner", "platform")]),
+    (REDIS_PASSWORD, Form::Password, 1, &[("tier", "high")]),
+    ("vault-key", Form::Key, 3, &[("tier", "critical"), ("purpose", "decrypts-vault-api_keys")]),
+    ("session-signing-key", Form::Lines, 2, &[("tier", "critical")]),
+    ("payment-token", Form::Password, 2, &[]),
+    ("map-tiles-bundle", Form::Largest, 1, &[("größe", "64k")]),
+];
+
+impl Form {
+    fn value(&self) -> Result<SecretBytes> {
+        match self {
+            Self::Password => SecretBytes::random_password(),
+            Self::Key => SecretBytes::random(32),
+            Self::Lines => Ok(SecretBytes::from([SecretBytes::random_password()?.expose(), b"\n"].concat())),
+            Self::Largest => SecretBytes::random(VALUE_BYTES),
+        }
+    }
+}
+
+/// Fills a store with the application's secrets; the first version of one is destroyed, as old keys are.
+async fn fill(store: &dyn SecretStore) -> Result<()> {
+    for (name, form, versions, labels) in SECRETS {
+        let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        store.create(name, &labels.collect::<BTreeMap<_, _>>()).await?;
+        for _ in 0..versions {
+            store.add_version(name, &form.value()?).await?;
+        }
+    }
+    store.set_state("vault-key", 1, VersionState::Destroyed).await
+}
+
+/// Lets the application in with the passwords that a store gives out.
+async fn admit_application(
+    store: &dyn SecretStore,
+    database: &PostgresServer,
+    cache: &RedisServer,
+) -> Result<()> {
+    postgres::set_password(database, ROLE, &access_newest(store, POSTGRES_PASSWORD).await?).await?;
+    redis::set_password(cache, USER, &access_newest(store, REDIS_PASSWORD).await?).await
+}
+
+/// Starts what uses the secrets: a process at each server, which logs in with what the store gives out.
+async fn start_application(
+    store: &dyn SecretStore,
+    database: &PostgresServer,
+    cache: &RedisServer,
+) -> Result<[(&'static str, LogIn); 2]> {
+    let (first, second) =
+        (access_newest(store, POSTGRES_PASSWORD).await?, access_newest(store, REDIS_PASSWORD).await?);
+    Ok([
+        (POSTGRES_PASSWORD, postgres::log_in(database, ROLE, &first).await?),
+        (REDIS_PASSWORD, redis::log_in(cache, USER, &second).await?),
+    ])
+}
+
+fn is_export(manifest: &Manifest) -> bool {
+    matches!(manifest.content, Content::Secrets { .. })
+}

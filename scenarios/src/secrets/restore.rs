@@ -1,0 +1,108 @@
+//! The store of secrets is gone, and comes back from its newest export, opened with the break-glass key.
+
+use async_trait::async_trait;
+use comeback_harness::fault::Damage;
+use comeback_harness::model::Phase;
+use comeback_harness::oracle::{ExportFile, LogInOracle, NewestBackup, OpenedSecrets, SecretsOracle};
+use comeback_harness::repository;
+use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::secret::SecretBytes;
+use comeback_harness::stores::LogIn;
+use comeback_harness::stores::secrets::{
+    Identities, SecretStore as _, export_secrets, import, keep_export, open_export, plan_import,
+};
+use comeback_harness::{Error, Result};
+
+use super::{POSTGRES_PASSWORD, ROLE, admit_application, fill, is_export, start_application};
+
+/// The scenario `secrets/restore`.
+pub struct Restore;
+
+#[async_trait]
+impl Scenario for Restore {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "secrets/restore",
+            title: "a lost store of secrets comes back from its encrypted export, and its passwords open what they did",
+            section: "Secrets",
+            suites: &[Suite::Weekly, Suite::Quarterly],
+            damages: &[Damage::TO_SECRETS, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP],
+        }
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        drill.step(Phase::Prepare, "start the servers that the application logs in to");
+        let database = drill.postgres_node("database").await?;
+        database.init().await?;
+        database.start(&[]).await?;
+        let cache = drill.redis_node("cache").await?;
+        cache.start(&[]).await?;
+
+        drill.step(Phase::Prepare, "fill the store of secrets, and start the application with them");
+        let primary = drill.secret_store("primary").await?;
+        fill(&primary).await?;
+        admit_application(&primary, &database, &cache).await?;
+        for (secret, log_in) in start_application(&primary, &database, &cache).await? {
+            if let LogIn::Refused(why) = log_in {
+                return Err(Error::could_not_verify(format!(
+                    "the application cannot log in with {secret}: {why}"
+                )));
+            }
+        }
+
+        drill.step(Phase::Backup, "export every secret, encrypted to the daily and to the break-glass key");
+        let keys = drill.export_keys()?;
+        let earlier = drill.export_file("yesterday").await?;
+        let earlier = export_secrets(&primary, &keys.recipients, &earlier).await?;
+        drill.backup_taken(&keep_export(&earlier, drill.repository()).await?);
+
+        drill.step(Phase::Backup, "change a key of the application, and take tonight's export");
+        primary.add_version("session-signing-key", &SecretBytes::random(48)?).await?;
+        let file = drill.export_file("tonight").await?;
+        let exported = export_secrets(&primary, &keys.recipients, &file).await?;
+        drill.damage_export_file(&file, &keys).await?;
+        drill.judge(&ExportFile { path: &file }).await;
+        let newest = keep_export(&exported, drill.repository()).await?;
+        drill.backup_taken(&newest);
+        drill.damage_repository().await?;
+        drill.damage_export(&keys).await?;
+        drill.damage_by_rotation(&primary, POSTGRES_PASSWORD, &database, ROLE).await?;
+
+        drill.step(Phase::Disaster, "delete the store with every secret in it");
+        primary.destroy()?;
+        drill.declare_disaster();
+
+        drill.step(Phase::Recover, "find the newest export in the catalogue");
+        let chosen = repository::newest(drill.repository(), is_export).await?;
+        let (_, recorded) = chosen.content.secrets()?;
+        drill.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
+
+        drill.step(Phase::Recover, "decrypt it with the break-glass key, in memory");
+        let opened = open_export(drill.repository(), &chosen, &Identities::read(&keys.break_glass)?).await;
+        let opened = drill.restored(opened)?;
+        drill.insist(&OpenedSecrets { opened: &opened.secrets, key: &opened.key, recorded }).await?;
+
+        drill.step(Phase::Recover, "import it into a new store, every version under its own number");
+        let restored = drill.secret_store("restored").await?;
+        let plan = plan_import(&restored, &opened.secrets, false).await?;
+        import(&restored, &opened.secrets, &plan).await?;
+        drill.note(format!(
+            "imported in {} steps; a second import would find nothing to do",
+            plan.steps.len()
+        ));
+
+        drill.step(Phase::Recover, "restart what uses the secrets, and see whether it can log in");
+        let log_ins = start_application(&restored, &database, &cache).await?;
+        drill.ready();
+        drill.judge(&LogInOracle { log_ins: &log_ins }).await;
+        drill.recovered();
+
+        drill.step(Phase::Judge, "prove that every value, version and label came back");
+        drill.damage_secrets(&restored).await?;
+        drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
+        drill.judge(&SecretsOracle { store: &restored, key: &opened.key, recorded }).await;
+        drill.judge_time().await?;
+        drill.verified();
+        Ok(())
+    }
+}

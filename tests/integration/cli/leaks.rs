@@ -1,0 +1,161 @@
+//! Watches a run from outside: learns the secrets that it works with, and looks for them wherever they must not be.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use memchr::memmem;
+use serde_json::Value;
+
+use super::{Place, files_below};
+
+/// How long to rest between two looks at the processes of this machine.
+const PAUSE: Duration = Duration::from_millis(2);
+/// A value of more bytes is looked for by so many of its first.
+const NEEDLE_BYTES: usize = 30;
+
+/// What was learnt about a run.
+#[derive(Default)]
+pub(super) struct Learnt {
+    /// The values of all the secrets, and the private keys.
+    values: BTreeSet<Vec<u8>>,
+    /// Where a value was seen while the run went on.
+    seen: BTreeSet<String>,
+}
+
+/// Runs the binary, and watches it.
+pub(super) fn watched(place: &Place, args: &[&str]) -> (Output, Learnt) {
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let (temp, told) = (place.temp(), stop.clone());
+    let watcher: JoinHandle<Learnt> = std::thread::spawn(move || {
+        let mut learnt = Learnt::default();
+        while !told.load(Ordering::Relaxed) {
+            learnt.learn(&temp);
+            learnt.look_at_processes();
+            // The end of the run wakes it up.
+            std::thread::park_timeout(PAUSE);
+        }
+        learnt
+    });
+    let mut command = place.comeback(args);
+    let output = command.env("GITHUB_STEP_SUMMARY", place.work().join("summary.md")).output().unwrap();
+    stop.store(true, Ordering::Relaxed);
+    watcher.thread().unpark();
+    (output, watcher.join().unwrap())
+}
+
+impl Learnt {
+    /// Values that the test made itself.
+    pub(super) fn of(values: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        Self { values: values.into_iter().collect(), seen: BTreeSet::new() }
+    }
+
+    /// Reads the stores and keys of the drills that run now. They come and go: what is not there is nothing.
+    fn learn(&mut self, temp: &Path) {
+        let children = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        // comeback-…/RUN/dN/{secrets/STORE/NAME.json, keys/KEY/key.txt}
+        let runs = children(temp).into_iter().flat_map(|base| children(&base));
+        for drill in runs.flat_map(|run| children(&run)) {
+            for store in children(&drill.join("secrets")) {
+                self.values.extend(children(&store).iter().flat_map(|file| values_of(file)));
+            }
+            for key in children(&drill.join("keys")) {
+                let text = std::fs::read_to_string(key.join("key.txt")).unwrap_or_default();
+                let private = text.lines().find(|line| line.starts_with("AGE-SECRET-KEY-"));
+                self.values.extend(private.map(|line| line.as_bytes().to_vec()));
+            }
+        }
+    }
+
+    fn look_at_processes(&mut self) {
+        for process in std::fs::read_dir("/proc").unwrap().flatten() {
+            let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            if !arguments.is_empty() && self.is_in(&arguments) {
+                self.seen.insert(format!("the arguments of {}", String::from_utf8_lossy(&arguments)));
+            }
+        }
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        self.values.iter().any(|value| {
+            let start = &value[..value.len().min(NEEDLE_BYTES)];
+            let hex = hex(start);
+            // Without what depends on the bytes that follow.
+            let encoded = STANDARD.encode(&start[..start.len() / 3 * 3]);
+            [start, hex.as_bytes(), encoded.as_bytes()].iter().any(|form| memmem::find(bytes, form).is_some())
+        })
+    }
+
+    /// Fails if a value is in what a run printed, in what it left behind, or was in the arguments of a process.
+    pub(super) fn assert_kept(&self, at_least: usize, place: &Place, output: &Output) {
+        assert!(self.values.len() >= at_least, "only {} secrets were learnt", self.values.len());
+        let mut found: Vec<String> = self.seen.iter().cloned().collect();
+        for (name, bytes) in [("the output", &output.stdout), ("the complaints", &output.stderr)] {
+            if self.is_in(bytes) {
+                found.push(name.to_owned());
+            }
+        }
+        let files = [place.temp(), place.work()]
+            .iter()
+            .flat_map(|folder| files_below(folder))
+            .collect::<Vec<PathBuf>>();
+        let with = files.iter().filter(|file| self.is_in(&std::fs::read(file).unwrap_or_default()));
+        found.extend(with.map(|file| file.display().to_string()));
+        assert!(found.is_empty(), "secrets are in {}", found.join("; "));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// The values in a file of a store. One that is being written is no file yet.
+fn values_of(file: &Path) -> Vec<Vec<u8>> {
+    let is_secret = file.extension().is_some_and(|extension| extension == "json");
+    let text = is_secret.then(|| std::fs::read(file).ok()).flatten().unwrap_or_default();
+    let record: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let versions = record["versions"].as_array().cloned().unwrap_or_default();
+    versions.iter().filter_map(|version| STANDARD.decode(version["value"].as_str()?).ok()).collect()
+}
+
+/// The search is worth something only if it can find.
+#[test]
+fn a_leak_in_any_form_is_found() {
+    let value = b"correct horse battery staple and more".to_vec();
+    let learnt = Learnt::of([value.clone()]);
+
+    for text in [value.clone(), hex(&value).into_bytes(), STANDARD.encode(&value).into_bytes()] {
+        assert!(learnt.is_in(&[b"before ", &text[..], b" after"].concat()));
+    }
+    assert!(!learnt.is_in(b"correct horse"));
+    let place = Place::new();
+    let output = place.run(&["list"]);
+    learnt.assert_kept(1, &place, &output);
+    std::fs::write(place.work().join("log"), &value).unwrap();
+    assert!(std::panic::catch_unwind(|| learnt.assert_kept(1, &place, &output)).is_err());
+}
+
+#[test]
+fn a_leak_into_the_arguments_of_a_process_is_found() {
+    let value = format!("a secret of process {}", std::process::id());
+    let mut command = Command::new("sh");
+    // More than one command, or the shell would become the one that it has.
+    command.args(["-c", "echo ready; read line; true", &value]);
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    // Its arguments are there when it says something, and for a moment after its start they are not.
+    process.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    let mut learnt = Learnt::of([value.into_bytes()]);
+    learnt.look_at_processes();
+    drop(process.stdin.take());
+    process.wait().unwrap();
+    assert_eq!(learnt.seen.len(), 1, "{:?}", learnt.seen);
+}
