@@ -1,8 +1,8 @@
 //! The command line as its users meet it: exit codes, messages, and what a run leaves behind.
 
 mod drills;
-mod objects;
 mod leaks;
+mod objects;
 mod refusals;
 mod secrets;
 mod signals;
