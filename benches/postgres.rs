@@ -17,6 +17,8 @@ mod fingerprint;
 mod import;
 #[path = "postgres/recovery.rs"]
 mod recovery;
+#[path = "shared/table.rs"]
+mod table;
 
 use comeback_harness::{Error, Result};
 

@@ -13,6 +13,8 @@ mod bench;
 mod read;
 #[path = "redis/restore.rs"]
 mod restore;
+#[path = "shared/table.rs"]
+mod table;
 
 use comeback_harness::{Context as _, Result};
 

@@ -1,14 +1,13 @@
-//! What the comparisons share: a server with data, a stopwatch, a table of medians.
+//! What the comparisons share: a server with data.
 
-use std::future::Future;
-use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::postgres::{PostgresServer, run_script};
 use comeback_harness::substrate::{Command, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate};
 use comeback_harness::{Error, Result};
+
+pub(crate) use super::table::{Table, say};
 
 /// The database with the data.
 pub(crate) const DATABASE: &str = "bench";
@@ -99,51 +98,10 @@ impl World {
 const SETTINGS: [(&str, &str); 3] =
     [("shared_buffers", "256MB"), ("max_wal_size", "2GB"), ("maintenance_work_mem", "128MB")];
 
-/// Things to compare, each with the times that it took.
-#[derive(Default)]
-pub(crate) struct Table {
-    rows: Vec<(String, Vec<Duration>)>,
-}
-
-impl Table {
-    /// Times one turn of a thing.
-    pub(crate) async fn time<T>(&mut self, name: &str, thing: impl Future<Output = Result<T>>) -> Result<T> {
-        let watch = Instant::now();
-        let value = thing.await?;
-        self.add(name, watch.elapsed());
-        Ok(value)
-    }
-
-    fn add(&mut self, name: &str, elapsed: Duration) {
-        match self.rows.iter_mut().find(|(known, _)| known == name) {
-            Some((_, times)) => times.push(elapsed),
-            None => self.rows.push((name.to_owned(), vec![elapsed])),
-        }
-    }
-
-    /// Prints medians, and how many times as long as the first one each took.
-    pub(crate) fn print(mut self, title: &str) -> Result<()> {
-        say(&format!("{title}, medians of {}:", self.rows.first().map_or(0, |(_, times)| times.len())))?;
-        let mut first = None;
-        for (name, times) in &mut self.rows {
-            times.sort();
-            let median = times[times.len() / 2].as_secs_f64();
-            let first = *first.get_or_insert(median);
-            let all: Vec<_> = times.iter().map(|time| format!("{:.2}", time.as_secs_f64())).collect();
-            say(&format!("  {name:<44} {median:8.2} s  {:5.2}x   ({})", median / first, all.join(" ")))?;
-        }
-        Ok(())
-    }
-}
-
 pub(crate) fn rounds() -> u64 {
     number_from("COMEBACK_BENCH_ROUNDS", 3)
 }
 
 fn number_from(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-pub(crate) fn say(line: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| Error::could_not_verify(error.to_string()))
 }

@@ -1,15 +1,14 @@
-//! What the comparisons share: a server with a million keys, and a table of medians.
+//! What the comparisons share: a server with a million keys.
 
-use std::future::Future;
-use std::io::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::redis::RedisServer;
 use comeback_harness::substrate::{Command, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate};
-use comeback_harness::{Context as _, Error, Result};
+use comeback_harness::{Error, Result};
 use redis::cmd;
+
+pub(crate) use super::table::{Table, say};
 
 /// Turns of each comparison.
 pub(crate) const ROUNDS: usize = 5;
@@ -84,45 +83,4 @@ async fn program_of(server: &RedisServer) -> Result<String> {
         Ok(program) => Ok(program),
         Err(_) => Ok(format!("{}/redis-server", server.node().dir())),
     }
-}
-
-/// Things to compare, each with the times that it took.
-#[derive(Default)]
-pub(crate) struct Table {
-    rows: Vec<(String, Vec<Duration>)>,
-}
-
-impl Table {
-    /// Times one turn of a thing.
-    pub(crate) async fn time<T>(&mut self, name: &str, thing: impl Future<Output = Result<T>>) -> Result<T> {
-        let watch = Instant::now();
-        let value = thing.await?;
-        self.add(name, watch.elapsed());
-        Ok(value)
-    }
-
-    pub(crate) fn add(&mut self, name: &str, elapsed: Duration) {
-        match self.rows.iter_mut().find(|(known, _)| known == name) {
-            Some((_, times)) => times.push(elapsed),
-            None => self.rows.push((name.to_owned(), vec![elapsed])),
-        }
-    }
-
-    /// Prints medians, and how many times as long as the first one each took.
-    pub(crate) fn print(mut self, title: &str) -> Result<()> {
-        say(&format!("{title}, medians of {ROUNDS}:"))?;
-        let mut first = None;
-        for (name, times) in &mut self.rows {
-            times.sort();
-            let median = times[times.len() / 2].as_secs_f64();
-            let first = *first.get_or_insert(median);
-            let all: Vec<_> = times.iter().map(|time| format!("{:.2}", time.as_secs_f64())).collect();
-            say(&format!("  {name:<44} {median:8.2} s  {:5.2}x   ({})", median / first, all.join(" ")))?;
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn say(line: &str) -> Result<()> {
-    writeln!(std::io::stdout(), "{line}").context("writing the result")
 }
