@@ -4,6 +4,7 @@ mod bench;
 mod killed_runs;
 mod ordinary_user;
 mod promises;
+mod regions;
 mod servers;
 
 use bench::Bench;
@@ -44,6 +45,7 @@ macro_rules! substrates {
             promises::killing_takes_everything_along_and_leaves_the_folder,
             promises::nodes_are_apart_and_their_names_unique,
             promises::removing_twice_is_no_error,
+            regions::regions_are_apart,
             promises::programs_are_found_or_named,
             servers::postgres_answers_on_the_endpoint,
             servers::postgres_survives_a_power_cut,

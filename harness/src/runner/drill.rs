@@ -86,6 +86,14 @@ impl Drill {
         LocalRepository::open(self.scratch.join(region)).await
     }
 
+    /// From here on new nodes are made in another region, cut off from those of the one before where the
+    /// substrate has networks.
+    pub fn enter_region(&mut self, region: &str) -> Result<()> {
+        let region = format!("d{}-{region}", self.index);
+        self.substrate = Arc::clone(&self.substrate).in_region(&region)?;
+        Ok(())
+    }
+
     /// The application that the drill recovers.
     pub fn application(&self) -> &Application {
         &self.application

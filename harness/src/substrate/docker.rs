@@ -7,10 +7,11 @@
 mod container;
 mod exec;
 mod image;
+mod network;
 mod node;
 mod scripts;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -22,6 +23,7 @@ pub(super) use container::{
 pub(super) use container::{find_containers, remove_container};
 pub use image::DockerSettings;
 pub(super) use image::{candidates, is_present};
+pub(super) use network::{find_networks, remove_network};
 
 use self::container::Container;
 use self::node::DockerNode;
@@ -48,6 +50,8 @@ struct Run {
     docker: Docker,
     identity: RunIdentity,
     names: Mutex<BTreeSet<String>>,
+    /// The networks of its regions. One is made at a time: the daemon takes a second one of the same name.
+    networks: tokio::sync::Mutex<BTreeMap<String, String>>,
 }
 
 impl Run {
@@ -61,6 +65,28 @@ impl Run {
 
     fn give_back(&self, name: &str) {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// The network of a region, which is made when it is first asked for.
+    async fn network_of(&self, region: &str, owner: &Owner) -> Result<String> {
+        let mut networks = self.networks.lock().await;
+        if let Some(name) = networks.get(region) {
+            return Ok(name.clone());
+        }
+        let name = network::create_network(&self.docker, region, &self.identity, owner).await?;
+        networks.insert(region.to_owned(), name.clone());
+        Ok(name)
+    }
+
+    /// Removes everything that carries the run's label.
+    async fn remove_everything(&self) -> Result<()> {
+        let mut outcome = self.remove_labelled(&[]).await;
+        let mut networks = self.networks.lock().await;
+        for network in find_networks(&self.docker, &[(LABEL_RUN, &self.identity.run_id)]).await? {
+            outcome = outcome.and(remove_network(&self.docker, &network.id.unwrap_or_default()).await);
+        }
+        networks.clear();
+        outcome
     }
 
     /// Removes the containers that carry the run's label, and those of further labels only.
@@ -82,7 +108,8 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        let left = !self.names.get_mut().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let left = !self.names.get_mut().unwrap_or_else(PoisonError::into_inner).is_empty()
+            || !self.networks.get_mut().is_empty();
         if self.identity.keep || !left {
             return;
         }
@@ -91,7 +118,7 @@ impl Drop for Run {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                    let _ = runtime.block_on(self.remove_labelled(&[]));
+                    let _ = runtime.block_on(self.remove_everything());
                 }
             });
         });
@@ -103,6 +130,7 @@ pub struct DockerSubstrate {
     run: Arc<Run>,
     owner: Owner,
     settings: DockerSettings,
+    region: Option<String>,
 }
 
 impl DockerSubstrate {
@@ -110,14 +138,24 @@ impl DockerSubstrate {
     pub async fn new(run: &RunIdentity, settings: &DockerSettings) -> Result<Self> {
         let identity = RunIdentity::new(run.run_id.clone(), run.keep)?;
         let (docker, _) = connect().await?;
-        let run = Arc::new(Run { docker, identity, names: Mutex::default() });
-        Ok(Self { run, owner: Owner::current()?, settings: settings.clone() })
+        let run = Arc::new(Run {
+            docker,
+            identity,
+            names: Mutex::default(),
+            networks: tokio::sync::Mutex::default(),
+        });
+        Ok(Self { run, owner: Owner::current()?, settings: settings.clone(), region: None })
     }
 
     async fn make(&self, spec: &NodeSpec) -> Result<DockerNode> {
         let docker = &self.run.docker;
         let image = image::choose(docker, &self.settings, spec.software, spec.major).await?;
-        let container = Container::start(docker, &image, spec, &self.run.identity, &self.owner).await?;
+        let network = match &self.region {
+            Some(region) => Some(self.run.network_of(region, &self.owner).await?),
+            None => None,
+        };
+        let (network, run) = (network.as_deref(), &self.run.identity);
+        let container = Container::start(docker, &image, spec, network, run, &self.owner).await?;
         DockerNode::prepare(container, spec, Arc::clone(&self.run)).await
     }
 }
@@ -143,7 +181,13 @@ impl Substrate for DockerSubstrate {
         }
     }
 
+    fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>> {
+        check_node_name(region)?;
+        let (run, owner, settings) = (Arc::clone(&self.run), self.owner.clone(), self.settings.clone());
+        Ok(Arc::new(Self { run, owner, settings, region: Some(region.to_owned()) }))
+    }
+
     async fn remove_all(&self) -> Result<()> {
-        if self.run.identity.keep { Ok(()) } else { self.run.remove_labelled(&[]).await }
+        if self.run.identity.keep { Ok(()) } else { self.run.remove_everything().await }
     }
 }

@@ -105,6 +105,11 @@ impl Substrate for LocalSubstrate {
         Ok(node)
     }
 
+    fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>> {
+        check_node_name(region)?;
+        Ok(self)
+    }
+
     async fn remove_all(&self) -> Result<()> {
         if self.run.keep {
             return Ok(());

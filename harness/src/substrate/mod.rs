@@ -210,7 +210,11 @@ pub trait Substrate: Send + Sync {
     /// error.
     async fn create(&self, spec: &NodeSpec) -> Result<Arc<dyn Node>>;
 
-    /// Removes every node of this run that still exists, killing what runs in it; a run that is to be kept is
+    /// The same run in another region: nodes of different regions share no network, where the substrate has
+    /// networks. Processes of one machine have none between them to cut.
+    fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>>;
+
+    /// Removes every node of this run that still exists, in every region, killing what runs in it; a run that is to be kept is
     /// left as it is. Doing so twice is no error.
     async fn remove_all(&self) -> Result<()>;
 }

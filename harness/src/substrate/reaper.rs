@@ -5,17 +5,17 @@
 //! that cannot be seen from here (another container of a CI machine, another client of a shared daemon)
 //! gets the benefit of the doubt for a day.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use testcontainers::bollard::models::{ContainerSummary, ContainerSummaryStateEnum as State};
+use testcontainers::bollard::models::ContainerSummaryStateEnum as State;
 
 use super::SubstrateKind;
 use super::docker::{
     LABEL_BOOT, LABEL_KEEP, LABEL_NAMESPACE, LABEL_PID, LABEL_RUN, LABEL_START, connect, find_containers,
-    remove_container,
+    find_networks, remove_container, remove_network,
 };
 use super::identity::{Life, Owner, is_run_id};
 use super::local::{
@@ -53,7 +53,7 @@ pub struct Leftover {
     pub kind: SubstrateKind,
     /// Whose it was.
     pub run_id: String,
-    /// What it was, for people: a folder or a container, by name.
+    /// What it was, for people: a folder, a container or a network, by name.
     pub what: String,
 }
 
@@ -179,8 +179,8 @@ async fn remove_run(folder: &Path, record: &RunRecord) -> Result<()> {
 async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
     let (docker, _) = connect().await?;
     for container in find_containers(&docker, &[(LABEL_RUN, "")]).await? {
-        let Some((run_id, owner, keep)) = marks_of(&container).filter(|marks| options.concerns(&marks.0))
-        else {
+        let labels = container.labels.unwrap_or_default();
+        let Some((run_id, owner, keep)) = marks_of(&labels).filter(|marks| options.concerns(&marks.0)) else {
             continue;
         };
         let is_off = !matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING));
@@ -191,12 +191,25 @@ async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
             swept.note(removed, SubstrateKind::Docker, &run_id, what);
         }
     }
+    // After what is in them.
+    for network in find_networks(&docker, &[(LABEL_RUN, "")]).await? {
+        let labels = network.labels.unwrap_or_default();
+        let Some((run_id, owner, keep)) = marks_of(&labels).filter(|marks| options.concerns(&marks.0)) else {
+            continue;
+        };
+        let created = network.created.and_then(|at| at.to_string().parse::<jiff::Timestamp>().ok());
+        let age = created.map_or(0, |at| age_s(at.as_second()));
+        if options.may_remove(&owner, keep, age, true)? {
+            let removed = remove_network(&docker, &network.id.unwrap_or_default()).await;
+            let what = format!("network {}", network.name.unwrap_or_default());
+            swept.note(removed, SubstrateKind::Docker, &run_id, what);
+        }
+    }
     Ok(())
 }
 
-/// The run, owner and purpose of a container, if it bears all our labels.
-fn marks_of(container: &ContainerSummary) -> Option<(String, Owner, bool)> {
-    let labels = container.labels.as_ref()?;
+/// The run, owner and purpose of what bears all our labels.
+fn marks_of(labels: &HashMap<String, String>) -> Option<(String, Owner, bool)> {
     let owner = Owner {
         pid: labels.get(LABEL_PID)?.parse().ok()?,
         start_ticks: labels.get(LABEL_START)?.parse().ok()?,
@@ -242,15 +255,14 @@ mod tests {
     }
 
     #[test]
-    fn a_container_without_all_our_labels_is_not_ours() {
+    fn what_lacks_one_of_our_labels_is_not_ours() {
         let labels = [(LABEL_RUN, "0badcafe"), (LABEL_PID, "1"), (LABEL_START, "2"), (LABEL_BOOT, "b")];
-        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        let mut container = ContainerSummary { labels: Some(labels), ..ContainerSummary::default() };
-        assert_eq!(marks_of(&container), None);
-        let labels = container.labels.as_mut().unwrap();
+        let mut labels: HashMap<_, _> =
+            labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(marks_of(&labels), None);
         labels.insert(LABEL_NAMESPACE.to_owned(), "n".to_owned());
         labels.insert(LABEL_KEEP.to_owned(), "true".to_owned());
-        let (run_id, owner, keep) = marks_of(&container).unwrap();
+        let (run_id, owner, keep) = marks_of(&labels).unwrap();
         assert_eq!((run_id.as_str(), owner.pid, keep), ("0badcafe", 1, true));
     }
 }

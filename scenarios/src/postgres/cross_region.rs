@@ -47,6 +47,7 @@ impl Scenario for CrossRegion {
 
     async fn run(&self, drill: &mut Drill) -> Result<()> {
         drill.step(Phase::Prepare, "start the primary in region A and fill it with the application's data");
+        drill.enter_region("region-a")?;
         let primary = drill.postgres_node("primary").await?;
         primary.init().await?;
         primary.configure(&WORKLOAD_SETTINGS).await?;
@@ -81,6 +82,7 @@ impl Scenario for CrossRegion {
         ));
 
         drill.step(Phase::Recover, "create a new server in region B");
+        drill.enter_region("region-b")?;
         let restored = drill.postgres_node_for("restored", &chosen).await?;
         restored.init().await?;
         restored.start(&[]).await?;

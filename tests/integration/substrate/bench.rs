@@ -48,6 +48,12 @@ impl Bench {
         self.substrate.create(&spec(name)).await.unwrap()
     }
 
+    /// The same in a region.
+    pub(super) async fn node_in(&self, region: &str, name: &str) -> Arc<dyn Node> {
+        let substrate = Arc::clone(&self.substrate).in_region(region).unwrap();
+        substrate.create(&spec(name)).await.unwrap()
+    }
+
     pub(super) fn is_local(&self) -> bool {
         self.substrate.kind() == SubstrateKind::Local
     }
@@ -78,7 +84,7 @@ pub(super) fn run_folder(run_id: &str) -> PathBuf {
     std::env::temp_dir().join(format!("comeback-{uid}")).join(run_id)
 }
 
-/// What a run left: processes, folders, containers, volumes.
+/// What a run left: processes, folders, containers, networks.
 pub(super) fn left_behind(kind: SubstrateKind, run_id: &str) -> Vec<String> {
     match kind {
         SubstrateKind::Local => {
@@ -89,7 +95,9 @@ pub(super) fn left_behind(kind: SubstrateKind, run_id: &str) -> Vec<String> {
         }
         SubstrateKind::Docker => {
             let filter = format!("label=dev.comeback.run={run_id}");
-            lines("docker", &["ps", "-aq", "--filter", &filter])
+            let mut left = lines("docker", &["ps", "-aq", "--filter", &filter]);
+            left.extend(lines("docker", &["network", "ls", "-q", "--filter", &filter]));
+            left
         }
     }
 }

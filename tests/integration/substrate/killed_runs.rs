@@ -29,7 +29,7 @@ async fn the_run_that_is_killed() {
     let keep = part.ends_with("kept");
     let bench = if part.starts_with("local") { Bench::local(keep).await } else { Bench::docker(keep).await };
     let bench = bench.unwrap();
-    let node = bench.node("primary").await;
+    let node = bench.node_in("region-a", "primary").await;
     node.start(&sh(FAMILY), "log").await.unwrap();
     note(&format!("run {}", bench.run.run_id));
     std::future::pending::<()>().await;

@@ -59,11 +59,12 @@ impl Container {
         docker: &Docker,
         image: &Image,
         spec: &NodeSpec,
+        network: Option<&str>,
         run: &RunIdentity,
         owner: &Owner,
     ) -> Result<Self> {
         let name = format!("comeback-{}-{}", run.run_id, spec.name);
-        let port = spec.port;
+        let (port, network) = (spec.port, network.map(ToOwned::to_owned));
         let request = GenericImage::new(image.name.clone(), image.tag.clone())
             .with_exposed_port(port.tcp())
             .with_entrypoint("tail")
@@ -72,8 +73,9 @@ impl Container {
             .with_user("0:0")
             .with_container_name(&name)
             .with_hostname(&spec.name)
-            .with_labels(labels(spec, run, owner))
-            .with_host_config_modifier(move |host| confine(host, port));
+            .with_labels(labels(run, owner))
+            .with_labels([(LABEL_NODE, spec.name.clone())])
+            .with_host_config_modifier(move |host| confine(host, port, network.as_deref()));
         let started =
             request.start().await.context(format!("start a container from {}:{}", image.name, image.tag))?;
         let id = started.id().to_owned();
@@ -90,10 +92,10 @@ impl Container {
     }
 }
 
-fn labels(spec: &NodeSpec, run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 7] {
+/// What everything of a run bears.
+pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 6] {
     [
         (LABEL_RUN, run.run_id.clone()),
-        (LABEL_NODE, spec.name.clone()),
         (LABEL_PID, owner.pid.to_string()),
         (LABEL_START, owner.start_ticks.to_string()),
         (LABEL_NAMESPACE, owner.pid_ns.clone()),
@@ -104,8 +106,11 @@ fn labels(spec: &NodeSpec, run: &RunIdentity, owner: &Owner) -> [(&'static str, 
 
 /// An init process that buries orphans, a volume without a name that goes with the container, and the one
 /// port on the loopback address: testcontainers would publish every port on every address.
-fn confine(host: &mut HostConfig, port: u16) {
+fn confine(host: &mut HostConfig, port: u16, network: Option<&str>) {
     host.init = Some(true);
+    if let Some(network) = network {
+        host.network_mode = Some(network.to_owned());
+    }
     host.publish_all_ports = Some(false);
     let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(String::new()) };
     host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![binding]))]));
@@ -132,13 +137,17 @@ pub(in crate::substrate) async fn find_containers(
     docker: &Docker,
     labels: &[(&str, &str)],
 ) -> Result<Vec<ContainerSummary>> {
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&bearing(labels)).build();
+    docker.list_containers(Some(options)).await.context("list the containers of Comeback")
+}
+
+/// The daemon's filter for what bears these labels; one without a value counts whatever its value is.
+pub(super) fn bearing(labels: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
     let wanted = labels.iter().map(|(label, value)| match *value {
         "" => (*label).to_owned(),
         value => format!("{label}={value}"),
     });
-    let filters = HashMap::from([("label".to_owned(), wanted.collect::<Vec<_>>())]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    docker.list_containers(Some(options)).await.context("list the containers of Comeback")
+    HashMap::from([("label".to_owned(), wanted.collect())])
 }
 
 /// Kills and removes a container and its volume. That it is gone, or going, is no error.
