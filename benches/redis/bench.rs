@@ -19,7 +19,7 @@ const BATCH: u64 = 50_000;
 const FILL: &str = "
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
     local kind, key = i % 20, 'key:' .. i
-    local function text(n) return string.sub(redis.sha1hex(i .. ':' .. n), 1, 8 + i % 30) end
+    local function text(n) return string.sub(redis.sha1hex(i .. ':' .. n), 1, 26 + i % 15) end
     if kind < 9 then redis.call('SET', key, kind < 3 and i * 7919 or string.rep(text(0), 1 + i % 3))
     elseif kind < 13 then for n = 1, 3 + i % 3 do redis.call('HSET', key, 'field' .. n, text(n)) end
     elseif kind < 15 then for n = 1, 3 + i % 8 do redis.call('RPUSH', key, text(n)) end

@@ -17,7 +17,11 @@ pub enum ErrorKind {
 
 /// A failure, told as one lower-case sentence, with hints that the reader can act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Error {
+pub struct Error(Box<Told>);
+
+/// What an error says. It is boxed: a result that is nearly never an error is passed around in a register or two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
     kind: ErrorKind,
     message: String,
     hints: Vec<String>,
@@ -28,7 +32,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hints: Vec::new() }
+        Self(Box::new(Told { kind, message: message.into(), hints: Vec::new() }))
     }
 
     /// Bad input or configuration.
@@ -54,44 +58,44 @@ impl Error {
     /// Adds a line that tells the reader what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
+        self.0.hints.push(hint.into());
         self
     }
 
     /// Puts what was being attempted in front of the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
-        self.message = format!("{doing}: {}", self.message);
+        self.0.message = format!("{doing}: {}", self.0.message);
         self
     }
 
     /// The same error, counted as another kind.
     #[must_use]
     pub fn into_kind(mut self, kind: ErrorKind) -> Self {
-        self.kind = kind;
+        self.0.kind = kind;
         self
     }
 
     /// What the error means for the verdict.
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The sentence alone, without its hints.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The hints, in the order in which they were given.
     pub fn hints(&self) -> &[String] {
-        &self.hints
+        &self.0.hints
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
-        for hint in &self.hints {
+        f.write_str(&self.0.message)?;
+        for hint in &self.0.hints {
             write!(f, "\nhint: {hint}")?;
         }
         Ok(())

@@ -79,6 +79,7 @@ impl<const K: usize> Default for Cell<K> {
 }
 
 /// Adds the lanes of a key, or subtracts them.
+#[inline]
 fn add_lanes<const K: usize>(sum: &mut [u8; K], key: &[u8; K], sign: i64) {
     for (sum, lane) in sum.as_chunks_mut::<8>().0.iter_mut().zip(key.as_chunks::<8>().0) {
         let (before, lane) = (u64::from_le_bytes(*sum), u64::from_le_bytes(*lane));
@@ -90,10 +91,12 @@ fn add_lanes<const K: usize>(sum: &mut [u8; K], key: &[u8; K], sign: i64) {
 impl<const K: usize> Cell<K> {
     const BYTES: usize = 8 + K + 16 + 8;
 
+    #[inline]
     fn add(&mut self, row: &SketchRow<K>, check: u64, sign: i64) {
         self.combine(&Self { count: 1, key: row.key, digest: row.digest, check }, sign);
     }
 
+    #[inline]
     fn combine(&mut self, other: &Self, sign: i64) {
         add_lanes(&mut self.key, &other.key, sign);
         if sign > 0 {
@@ -200,12 +203,13 @@ impl<const K: usize, const FIRST: usize> Sketch<K, FIRST> {
 }
 
 /// Adds a row to its cells, one in each part, which its check value names.
+#[inline]
 fn apply<const K: usize>(level: &mut [Cell<K>], row: &SketchRow<K>, check: u64, sign: i64) {
     let cells_per_part = level.len() / PARTS;
-    let mut rest = check;
-    for part in level.chunks_exact_mut(cells_per_part) {
-        part[(rest & 0xFFFF) as usize % cells_per_part].add(row, check, sign);
-        rest >>= 16;
+    for part in 0..PARTS {
+        // Sixteen bits name the cell.
+        let named = (check >> (16 * part) & 0xFFFF) as usize % cells_per_part;
+        level[part * cells_per_part + named].add(row, check, sign);
     }
 }
 

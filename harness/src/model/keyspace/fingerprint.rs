@@ -86,8 +86,8 @@ impl Part {
 }
 
 impl DatabaseFingerprint {
-    fn add(&mut self, record: &KeyRecord) {
-        let (state, digest) = (KeyState::of(record), record_digest(record));
+    fn add(&mut self, name: &[u8], record: &KeyRecord) {
+        let (state, digest) = (KeyState::of(record), record_digest(name, record));
         self.keys += 1;
         self.expiring += u64::from(record.expires_at_ms.is_some());
         let part = match state.instant_ms {
@@ -97,7 +97,7 @@ impl DatabaseFingerprint {
         };
         part.keys += 1;
         part.digest = part.digest.wrapping_add(digest);
-        part.sketch.add(&EncodedRow { key: encode_name(&record.key), digest: encode_state(&state) });
+        part.sketch.add(&EncodedRow { key: encode_name(name), digest: encode_state(&state) });
         if let Some(at_ms) = state.instant_ms {
             part.expiries.add(at_ms, digest);
         }
@@ -167,7 +167,12 @@ pub struct FingerprintBuilder(KeyspaceFingerprint);
 impl FingerprintBuilder {
     /// Adds a key. Each key once.
     pub fn add(&mut self, record: &KeyRecord) {
-        self.0.databases.entry(record.database).or_default().add(record);
+        self.add_named(&record.key, record);
+    }
+
+    /// The same for a key whose name stands elsewhere than in its record.
+    pub fn add_named(&mut self, name: &[u8], record: &KeyRecord) {
+        self.0.databases.entry(record.database).or_default().add(name, record);
     }
 
     /// Adds a library of functions.

@@ -70,9 +70,9 @@ pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
 }
 
 /// The digest of a record, its name and expiry included.
-pub(super) fn record_digest(record: &KeyRecord) -> u128 {
+pub(super) fn record_digest(name: &[u8], record: &KeyRecord) -> u128 {
     let mut bytes = content_bytes(record);
-    bytes[48..].copy_from_slice(&xxh3_128(&record.key).to_le_bytes());
+    bytes[48..].copy_from_slice(&xxh3_128(name).to_le_bytes());
     xxh3_128(&bytes)
 }
 

@@ -75,8 +75,8 @@ pub async fn restore_snapshot(
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         server.launch(&settings.collect::<Vec<_>>()).await?;
         let read = read_snapshot(repository, manifest, Destination::Server(server)).await?;
-        put_copy_in_place(server).await?;
-        server.wait_until_it_answers().await?;
+        // The server reads the pipe that it has opened, whatever stands in its place by now.
+        tokio::try_join!(put_copy_in_place(server), server.wait_until_it_answers())?;
         Ok((read, count_loaded(server, manifest, keyspace).await?))
     };
     let restored = match Box::pin(restored).await {

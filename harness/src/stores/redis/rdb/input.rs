@@ -2,11 +2,9 @@
 
 use std::io::{ErrorKind, Read};
 
-use crc::{CRC_64_REDIS, Crc, Digest, Table};
+use crc_fast::{CrcAlgorithm, Digest};
 
 use crate::error::{Error, Result};
-
-static JONES: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 /// What is read at once, and the longest run of bytes that is handed out without copying.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -21,7 +19,7 @@ pub(super) struct Input<'r> {
     end: usize,
     /// The bytes before it are in the checksum.
     checked: usize,
-    checksum: Digest<'static, u64, Table<16>>,
+    checksum: Digest,
     /// The offset in the file of `buffer[0]`.
     base: u64,
     is_at_end: bool,
@@ -29,7 +27,7 @@ pub(super) struct Input<'r> {
 
 impl<'r> Input<'r> {
     pub(super) fn new(read: impl Read + 'r) -> Self {
-        let (buffer, checksum) = (vec![0; BUFFER_BYTES], JONES.digest());
+        let (buffer, checksum) = (vec![0; BUFFER_BYTES], Digest::new(CrcAlgorithm::Crc64Redis));
         Self { read: Box::new(read), buffer, at: 0, end: 0, checked: 0, checksum, base: 0, is_at_end: false }
     }
 
@@ -42,7 +40,7 @@ impl<'r> Input<'r> {
     #[inline]
     pub(super) fn checksum(&mut self) -> u64 {
         self.check();
-        self.checksum.clone().finalize()
+        self.checksum.finalize()
     }
 
     #[inline]
@@ -171,6 +169,8 @@ impl<'r> Input<'r> {
 
 #[cfg(test)]
 mod tests {
+    use crc::{CRC_64_REDIS, Crc};
+
     use super::*;
 
     #[test]
@@ -200,6 +200,6 @@ mod tests {
         assert_eq!(copy, bytes);
         assert!(input.is_finished().unwrap());
         assert_eq!(input.offset(), 300_000);
-        assert_eq!(input.checksum(), JONES.checksum(&bytes));
+        assert_eq!(input.checksum(), Crc::<u64>::new(&CRC_64_REDIS).checksum(&bytes));
     }
 }

@@ -107,11 +107,22 @@ impl<'r> RdbReader<'r> {
 
     /// The next entry; `None` at the end.
     pub fn next_entry(&mut self) -> Result<Option<Entry>> {
+        let mut name = Vec::new();
+        let mut entry = self.next_nameless(&mut name)?;
+        if let Some(Entry::Key(record)) = &mut entry {
+            record.key = name;
+        }
+        Ok(entry)
+    }
+
+    /// The same, but the name of a key is appended to `names`, and not in its record: a million small buffers cost
+    /// more than what is in them.
+    pub(super) fn next_nameless(&mut self, names: &mut Vec<u8>) -> Result<Option<Entry>> {
         let mut expires_at_ms = None;
         while !self.is_at_end {
             let opcode = self.strings.input.byte()?;
             if opcode < 244 {
-                if let Some(record) = self.read_key(opcode, expires_at_ms.take())? {
+                if let Some(record) = self.read_key(opcode, expires_at_ms.take(), names)? {
                     return Ok(Some(Entry::Key(record)));
                 }
                 continue;
@@ -138,19 +149,29 @@ impl<'r> RdbReader<'r> {
         Ok(None)
     }
 
-    fn read_key(&mut self, type_code: u8, expires_at_ms: Option<u64>) -> Result<Option<KeyRecord>> {
-        let key = self.strings.bytes()?.to_vec();
+    fn read_key(
+        &mut self,
+        type_code: u8,
+        expires_at_ms: Option<u64>,
+        names: &mut Vec<u8>,
+    ) -> Result<Option<KeyRecord>> {
+        let from = names.len();
+        names.extend_from_slice(self.strings.bytes()?);
         let value = values::read_value(&mut self.strings, type_code)?;
         self.strings.shrink();
+        if value.is_empty {
+            names.truncate(from);
+            return Ok(None);
+        }
         let record = KeyRecord {
             database: self.database,
-            key,
+            key: Vec::new(),
             kind: value.kind,
             expires_at_ms,
             fields_expire_at_ms: value.fields_expire_at_ms,
             digest: value.digest,
         };
-        Ok((!value.is_empty).then_some(record))
+        Ok(Some(record))
     }
 
     /// What is no key and does not belong to one.

@@ -159,7 +159,7 @@ impl<'r> Strings<'r> {
         if lzf::unpack(input, unpacked, &mut self.unpacked).is_none() {
             return Err(self.damaged("a compressed string does not unpack"));
         }
-        Ok(&self.unpacked)
+        Ok(&self.unpacked[..unpacked])
     }
 }
 

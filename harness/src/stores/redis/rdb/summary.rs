@@ -36,8 +36,10 @@ pub struct RdbSummary {
     pub modules: Vec<String>,
 }
 
-/// Entries that are handed over at once.
+/// Entries that are handed over at once,
 const BATCH: usize = 512;
+/// unless their names are longer than this.
+const BATCH_BYTES: usize = 64 * 1024;
 /// Batches that may wait: what has been read is summed up beside it, and must not fall behind without bound.
 const WAITING_BATCHES: usize = 8;
 
@@ -76,14 +78,30 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
     })
 }
 
+/// Entries, and behind them the names of the keys among them.
+struct Batch {
+    /// Each with the end of its name.
+    entries: Vec<(Entry, usize)>,
+    names: Vec<u8>,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self { entries: Vec::with_capacity(BATCH), names: Vec::new() }
+    }
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= BATCH || self.names.len() >= BATCH_BYTES
+    }
+}
+
 /// Reads all entries, and hands them over in batches.
-fn hand_over(reader: &mut RdbReader<'_>, to: &SyncSender<Vec<Entry>>) -> Result<()> {
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(entry) = reader.next_entry()? {
-        batch.push(entry);
+fn hand_over(reader: &mut RdbReader<'_>, to: &SyncSender<Batch>) -> Result<()> {
+    let mut batch = Batch::new();
+    while let Some(entry) = reader.next_nameless(&mut batch.names)? {
+        batch.entries.push((entry, batch.names.len()));
         // Nobody takes it only where the summing has ended early, which is an error of its own.
-        if batch.len() == BATCH && to.send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).is_err()
-        {
+        if batch.is_full() && to.send(std::mem::replace(&mut batch, Batch::new())).is_err() {
             return Ok(());
         }
     }
@@ -92,18 +110,22 @@ fn hand_over(reader: &mut RdbReader<'_>, to: &SyncSender<Vec<Entry>>) -> Result<
 }
 
 /// The fingerprint of the entries, and the modules among them.
-fn sum_up(batches: Receiver<Vec<Entry>>) -> (KeyspaceFingerprint, Vec<String>) {
+fn sum_up(batches: Receiver<Batch>) -> (KeyspaceFingerprint, Vec<String>) {
     let mut builder = KeyspaceFingerprint::builder();
     let mut modules = Vec::new();
-    for entry in batches.into_iter().flatten() {
-        match entry {
-            Entry::Key(record) => builder.add(&record),
-            Entry::Function { library, digest } => builder.add_function(&library, digest),
-            Entry::ModuleAux { module } => {
-                if !modules.contains(&module) {
-                    modules.push(module);
+    for Batch { entries, names } in batches {
+        let mut from = 0;
+        for (entry, end) in entries {
+            match entry {
+                Entry::Key(record) => builder.add_named(&names[from..end], &record),
+                Entry::Function { library, digest } => builder.add_function(&library, digest),
+                Entry::ModuleAux { module } => {
+                    if !modules.contains(&module) {
+                        modules.push(module);
+                    }
                 }
             }
+            from = end;
         }
     }
     (builder.finish(), modules)
