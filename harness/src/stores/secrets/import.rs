@@ -107,22 +107,19 @@ fn compare(
     let current = wanted.current();
     let own = found.current().map_or(0, |(number, _)| number);
     let is_current = current.is_none_or(|(_, value)| found.current().is_some_and(|(_, own)| own == value));
-    if let (Some(number), false) = (other_value(wanted, found), is_current) {
+    let differs = other_value(wanted, found).filter(|_| !is_current);
+    if let Some(number) = differs {
         newer.push(format!("{name} has another value as version {number}"));
-        plan.bring_back(name, wanted, found, newest + 1);
-    } else {
-        if newest < end {
-            add_from(plan, name, wanted, newest + 1);
+    }
+    if newest < end {
+        add_from(plan, name, wanted, newest + 1);
+    }
+    // One that is added now needs nothing else; one whose number is taken has to be brought back.
+    if let Some((version, _)) = current.filter(|(version, _)| !is_current && *version <= newest) {
+        if own > version && differs.is_none() {
+            newer.push(format!("{name} has version {own}, and version {version} is current in the export"));
         }
-        // One that is added now needs nothing else; one whose number is taken has to be brought back.
-        if let Some((version, _)) = current.filter(|(version, _)| !is_current && *version <= newest) {
-            if own > version {
-                newer.push(format!(
-                    "{name} has version {own}, and version {version} is current in the export"
-                ));
-            }
-            plan.bring_back(name, wanted, found, newest.max(end) + 1);
-        }
+        plan.bring_back(name, wanted, found, newest.max(end) + 1);
     }
     if wanted.labels != found.labels {
         newer.push(format!("{name} has other labels"));
