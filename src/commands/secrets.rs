@@ -1,7 +1,7 @@
 //! `comeback secrets`: exports secrets, encrypted, and imports them again, with the code that the drills run.
 
 use comeback_harness::stores::secrets::{
-    FolderStore, Identities, Recipients, SecretStore, export_secrets, import, plan_import, read_export_file,
+    Identities, Recipients, SecretStore, export_secrets, import, open_store, plan_import, read_export_file,
 };
 use comeback_harness::{Error, Result};
 use comeback_reports::format;
@@ -19,7 +19,7 @@ pub(crate) async fn secrets(command: SecretsCommand, config: &Config) -> Result<
 
 async fn export(args: &SecretsExportArgs, config: &Config) -> Result<u8> {
     let recipients = Recipients::parse(&args.recipients)?;
-    let store = open_store(args.store.as_ref(), config)?;
+    let store = open_named(args.store.as_ref(), config).await?;
     let exported = export_secrets(&*store, &recipients, &args.out).await?;
     if !exported.without_value.is_empty() {
         output::error_line(&format!(
@@ -40,7 +40,7 @@ async fn export(args: &SecretsExportArgs, config: &Config) -> Result<u8> {
 
 async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
     let identities = Identities::read(&args.identity)?;
-    let store = open_store(args.store.as_ref(), config)?;
+    let store = open_named(args.store.as_ref(), config).await?;
     let opened = read_export_file(&args.file, &identities)?;
     output::text(&format!(
         "{} holds {}, {}, of {}\n",
@@ -75,10 +75,11 @@ async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
 }
 
 /// The store that the user named.
-fn open_store(named: Option<&String>, config: &Config) -> Result<Box<dyn SecretStore>> {
+async fn open_named(named: Option<&String>, config: &Config) -> Result<Box<dyn SecretStore>> {
     let named = named.or(config.secrets.store.as_ref()).ok_or_else(|| {
-        Error::usage("no store of secrets was named")
-            .hint("name its folder with --store DIR, or as `store` under [secrets] in comeback.toml")
+        Error::usage("no store of secrets was named").hint(
+            "name a folder or gsm://PROJECT with --store, or as `store` under [secrets] in comeback.toml",
+        )
     })?;
-    Ok(Box::new(FolderStore::open(named)?))
+    open_store(&named.parse()?).await
 }

@@ -4,6 +4,8 @@ mod drills;
 mod leaks;
 mod objects;
 mod refusals;
+#[cfg(feature = "secret-manager")]
+mod secret_manager;
 mod secrets;
 mod signals;
 

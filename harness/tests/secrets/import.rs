@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use crate::contract::{labels, value};
 use crate::folder::store;
+use crate::stores::every_store;
 
 /// The versions of a secret, as `a b! -`: values, disabled with `!`, destroyed as `-`.
 fn secret(text: &str) -> SecretContent {
@@ -20,11 +21,11 @@ fn secret(text: &str) -> SecretContent {
     SecretContent { labels: labels(&[]), versions: (1..).zip(text.split(' ').map(version)).collect() }
 }
 
-fn set(secrets: &[(&str, &str)]) -> SecretSet {
+pub(crate) fn set(secrets: &[(&str, &str)]) -> SecretSet {
     SecretSet(secrets.iter().map(|(name, text)| ((*name).to_owned(), secret(text))).collect())
 }
 
-async fn fill(store: &dyn SecretStore, secrets: &SecretSet) {
+pub(crate) async fn fill(store: &dyn SecretStore, secrets: &SecretSet) {
     for (name, secret) in &secrets.0 {
         store.create(name, &secret.labels).await.unwrap();
         for (number, version) in &secret.versions {
@@ -37,33 +38,38 @@ async fn fill(store: &dyn SecretStore, secrets: &SecretSet) {
     }
 }
 
-/// What an import does to a store with one secret, as text: its steps, or what stands in the way.
+/// What an import does to a store with one secret, as text: its steps, or what stands in the way. Every kind of
+/// store does the same.
 async fn outcome(found: &str, wanted: &str, overwrite: bool) -> String {
-    let (_folder, _, store) = store();
-    if !found.is_empty() {
-        fill(&store, &set(&[("s", found)])).await;
+    let mut outcomes = Vec::new();
+    for held in every_store().await {
+        outcomes.push(outcome_in(&*held.store, found, wanted, overwrite).await);
     }
-    let (wanted, before) = (set(&[("s", wanted)]), read_secrets(&store).await.unwrap());
-    let plan = match plan_import(&store, &wanted, overwrite).await {
+    outcomes.dedup();
+    assert_eq!(outcomes.len(), 1, "stores differ: {outcomes:?}");
+    outcomes.remove(0)
+}
+
+async fn outcome_in(store: &dyn SecretStore, found: &str, wanted: &str, overwrite: bool) -> String {
+    if !found.is_empty() {
+        fill(store, &set(&[("s", found)])).await;
+    }
+    let (wanted, before) = (set(&[("s", wanted)]), read_secrets(store).await.unwrap());
+    let plan = match plan_import(store, &wanted, overwrite).await {
         Ok(plan) => plan,
         Err(error) => {
-            assert_eq!(
-                read_secrets(&store).await.unwrap(),
-                before,
-                "it was refused, and something was imported"
-            );
+            let after = read_secrets(store).await.unwrap();
+            assert_eq!(after, before, "it was refused, and something was imported");
             return error.message().rsplit_once("imported: ").unwrap().1.to_owned();
         }
     };
-    import(&store, &wanted, &plan).await.unwrap();
-    let after = read_secrets(&store).await.unwrap();
+    import(store, &wanted, &plan).await.unwrap();
+    let after = read_secrets(store).await.unwrap();
     if let Some((_, value)) = wanted.0["s"].current() {
         assert_eq!(after.0["s"].current().unwrap().1, value);
     }
-    assert!(
-        plan_import(&store, &wanted, false).await.unwrap().steps.is_empty(),
-        "a second import has work to do"
-    );
+    let second = plan_import(store, &wanted, false).await.unwrap();
+    assert!(second.steps.is_empty(), "a second import has work to do");
     let steps: Vec<_> = plan.steps.iter().map(ToString::to_string).collect();
     steps.join("; ")
 }
@@ -105,23 +111,26 @@ async fn each_case_is_decided_as_the_runbook_says() {
 
 #[tokio::test]
 async fn other_labels_are_not_overwritten_unless_told() {
-    let (_folder, _, store) = store();
-    fill(&store, &set(&[("s", "a")])).await;
-    store.set_labels("s", &labels(&[("tier", "low")])).await.unwrap();
-    let wanted = set(&[("s", "a")]);
-    let error = plan_import(&store, &wanted, false).await.unwrap_err();
-    assert!(error.message().contains("s has other labels"), "{error}");
-    let plan = plan_import(&store, &wanted, true).await.unwrap();
-    import(&store, &wanted, &plan).await.unwrap();
-    assert_eq!(read_secrets(&store).await.unwrap(), wanted);
+    for held in every_store().await {
+        let store = &*held.store;
+        fill(store, &set(&[("s", "a")])).await;
+        store.set_labels("s", &labels(&[("tier", "low")])).await.unwrap();
+        let wanted = set(&[("s", "a")]);
+        let error = plan_import(store, &wanted, false).await.unwrap_err();
+        assert!(error.message().contains("s has other labels"), "{error}");
+        let plan = plan_import(store, &wanted, true).await.unwrap();
+        import(store, &wanted, &plan).await.unwrap();
+        assert_eq!(read_secrets(store).await.unwrap(), wanted);
+    }
 }
 
 #[tokio::test]
 async fn older_versions_that_are_destroyed_are_told() {
-    let (_folder, _, store) = store();
-    fill(&store, &set(&[("s", "- b")])).await;
-    let plan = plan_import(&store, &set(&[("s", "a b")]), false).await.unwrap();
-    assert_eq!((plan.lost, plan.unchanged), (vec!["s version 1".to_owned()], 1));
+    for held in every_store().await {
+        fill(&*held.store, &set(&[("s", "- b")])).await;
+        let plan = plan_import(&*held.store, &set(&[("s", "a b")]), false).await.unwrap();
+        assert_eq!((plan.lost, plan.unchanged), (vec!["s version 1".to_owned()], 1));
+    }
 }
 
 #[tokio::test]
@@ -182,29 +191,34 @@ proptest! {
     /// current values of the export, loses nothing, and a second one finds nothing to do.
     #[test]
     fn nothing_is_lost_and_nothing_is_done_twice(found in any_set(), wanted in any_set(), overwrite: bool) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let (_folder, _, store) = store();
-            fill(&store, &found).await;
-            let before = read_secrets(&store).await.unwrap();
-            match plan_import(&store, &wanted, overwrite).await {
-                Err(error) => {
-                    assert!(!overwrite, "{error}");
-                    assert_eq!(read_secrets(&store).await.unwrap(), before);
-                }
-                Ok(plan) => {
-                    import(&store, &wanted, &plan).await.unwrap();
-                    let after = read_secrets(&store).await.unwrap();
-                    assert!(kept(&before, &after), "{plan:?}");
-                    for (name, secret) in &wanted.0 {
-                        if let Some((_, value)) = secret.current() {
-                            assert_eq!(after.0[name].current().map(|(_, value)| value), Some(value), "{plan:?}");
-                        }
-                        assert_eq!(after.0[name].labels, secret.labels);
-                    }
-                    assert!(plan_import(&store, &wanted, false).await.unwrap().steps.is_empty());
-                }
+            for held in every_store().await {
+                nothing_is_lost(&*held.store, &found, &wanted, overwrite).await;
             }
         });
     }
+}
+
+async fn nothing_is_lost(store: &dyn SecretStore, found: &SecretSet, wanted: &SecretSet, overwrite: bool) {
+    fill(store, found).await;
+    let before = read_secrets(store).await.unwrap();
+    let plan = match plan_import(store, wanted, overwrite).await {
+        Ok(plan) => plan,
+        Err(error) => {
+            assert!(!overwrite, "{error}");
+            assert_eq!(read_secrets(store).await.unwrap(), before);
+            return;
+        }
+    };
+    import(store, wanted, &plan).await.unwrap();
+    let after = read_secrets(store).await.unwrap();
+    assert!(kept(&before, &after), "{plan:?}");
+    for (name, secret) in &wanted.0 {
+        if let Some((_, value)) = secret.current() {
+            assert_eq!(after.0[name].current().map(|(_, value)| value), Some(value), "{plan:?}");
+        }
+        assert_eq!(after.0[name].labels, secret.labels);
+    }
+    assert!(plan_import(store, wanted, false).await.unwrap().steps.is_empty());
 }

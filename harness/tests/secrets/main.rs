@@ -4,5 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contract;
+#[cfg(feature = "secret-manager")]
+mod fake_secret_manager;
 mod folder;
 mod import;
+#[cfg(feature = "secret-manager")]
+mod secret_manager;
+mod stores;

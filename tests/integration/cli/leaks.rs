@@ -31,10 +31,15 @@ pub(super) struct Learnt {
 
 /// Runs the binary, and watches it.
 pub(super) fn watched(place: &Place, args: &[&str]) -> (Output, Learnt) {
+    watched_with(place, place.comeback(args), Learnt::default())
+}
+
+/// Runs a command, and watches it for what is known already, too.
+pub(super) fn watched_with(place: &Place, mut command: Command, known: Learnt) -> (Output, Learnt) {
     let stop = std::sync::Arc::new(AtomicBool::new(false));
     let (temp, told) = (place.temp(), stop.clone());
     let watcher: JoinHandle<Learnt> = std::thread::spawn(move || {
-        let mut learnt = Learnt::default();
+        let mut learnt = known;
         while !told.load(Ordering::Relaxed) {
             learnt.learn(&temp);
             learnt.look_at_processes();
@@ -43,7 +48,6 @@ pub(super) fn watched(place: &Place, args: &[&str]) -> (Output, Learnt) {
         }
         learnt
     });
-    let mut command = place.comeback(args);
     let output = command.env("GITHUB_STEP_SUMMARY", place.work().join("summary.md")).output().unwrap();
     stop.store(true, Ordering::Relaxed);
     watcher.thread().unpark();

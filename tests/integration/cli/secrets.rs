@@ -59,14 +59,14 @@ fn every_damage_to_secrets_fails_for_its_own_reason_names_what_it_hit_and_leaks_
 }
 
 /// A place with a store, two keys, and what is needed to look for leaks.
-struct Vault {
-    place: Place,
-    recipients: [String; 2],
-    values: Vec<Vec<u8>>,
+pub(super) struct Vault {
+    pub(super) place: Place,
+    pub(super) recipients: [String; 2],
+    pub(super) values: Vec<Vec<u8>>,
 }
 
 impl Vault {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let place = Place::new();
         let keys = ["daily", "break-glass"].map(|name| {
             let path = place.folder.path().join(name);
@@ -89,16 +89,16 @@ impl Vault {
         Self { place, recipients: keys, values }
     }
 
-    fn key(&self, name: &str) -> String {
+    pub(super) fn key(&self, name: &str) -> String {
         self.place.folder.path().join(name).display().to_string()
     }
 
-    fn store(&self) -> PathBuf {
+    pub(super) fn store(&self) -> PathBuf {
         self.place.work().join("store")
     }
 
     /// An empty store.
-    fn another(&self, name: &str) -> PathBuf {
+    pub(super) fn another(&self, name: &str) -> PathBuf {
         let folder = self.place.work().join(name);
         std::fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
         folder
@@ -127,7 +127,7 @@ impl Vault {
         text(&output.stdout) + &text(&output.stderr)
     }
 
-    fn export(&self, out: &str) -> String {
+    pub(super) fn export(&self, out: &str) -> String {
         let [daily, break_glass] = &self.recipients;
         self.done(&[
             "secrets",
@@ -144,7 +144,7 @@ impl Vault {
     }
 }
 
-async fn content(store: &Path) -> SecretSet {
+pub(super) async fn content(store: &Path) -> SecretSet {
     read_secrets(&FolderStore::open(store).unwrap()).await.unwrap()
 }
 
@@ -231,6 +231,8 @@ async fn wrong_input_is_refused_with_a_hint_and_nothing_half_imported() {
     let cases: Vec<(i32, Vec<String>)> = vec![
         (2, export(&[&["--out", "new.age"][..], &two].concat())),
         (2, export(&[&["--out", "new.age", "--store", "nowhere"][..], &two].concat())),
+        (2, export(&[&["--out", "new.age", "--store", "gs://nowhere"][..], &two].concat())),
+        (2, export(&[&["--out", "new.age", "--store", "gsm://a/secrets/b"][..], &two].concat())),
         (2, export(&[&["--out", "new.age", "--store", "open"][..], &two].concat())),
         (2, export(&[&["--out", "new.age", "--store", "empty"][..], &two].concat())),
         (2, export(&[&["--out", "secrets.age", "--store", "store"][..], &two].concat())),
@@ -268,6 +270,20 @@ async fn wrong_input_is_refused_with_a_hint_and_nothing_half_imported() {
     assert!(!work.join("new.age").exists() && !work.join("with-key/new.age").exists());
     assert!(content(&work.join("empty")).await.0.is_empty(), "something was imported");
     assert_eq!(std::fs::read(work.join("secrets.age")).unwrap(), whole);
+}
+
+#[cfg(not(feature = "secret-manager"))]
+#[tokio::test]
+async fn a_binary_without_secret_manager_says_how_to_build_one_with_it() {
+    let vault = Vault::new().await;
+    vault.export("secrets.age");
+    let key = vault.key("daily");
+    let args = ["secrets", "import", "secrets.age", "--identity", &key, "--store", "gsm://road-trips"];
+    let output = vault.run(&args);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let told = text(&output.stderr);
+    assert!(told.contains("built without") && told.contains("hint: build it"), "{told}");
+    assert!(told.contains("--features secret-manager"), "{told}");
 }
 
 #[tokio::test]

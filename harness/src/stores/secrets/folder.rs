@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
+use super::names::check_value;
 use super::record::SecretRecord;
 use super::set::{SecretContent, VersionContent};
-use super::{SecretDescription, SecretStore, VALUE_BYTES, check_labels, check_name};
+use super::{SecretDescription, SecretStore, check_labels, check_name};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::model::VersionState;
 use crate::secret::SecretBytes;
@@ -254,17 +255,6 @@ impl SecretStore for FolderStore {
         })
         .await
     }
-}
-
-/// Refuses a value that no store takes.
-pub(super) fn check_value(name: &str, value: &SecretBytes) -> Result<()> {
-    let bytes = value.expose().len();
-    if (1..=VALUE_BYTES).contains(&bytes) {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "a value of {bytes} bytes for the secret {name}: 1 to {VALUE_BYTES} are allowed"
-    )))
 }
 
 fn no_version(name: &str, version: u64) -> Error {

@@ -3,6 +3,7 @@
 //! A secret has a name, labels, and versions that are numbered from 1 without a gap and never change: a new
 //! value is a new version. Whoever asks for a secret means its newest enabled version.
 
+mod address;
 mod age_file;
 mod export;
 mod folder;
@@ -10,6 +11,8 @@ mod import;
 mod keys;
 mod names;
 mod record;
+#[cfg(feature = "secret-manager")]
+mod secret_manager;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -23,6 +26,7 @@ use crate::error::Result;
 use crate::model::VersionState;
 use crate::secret::SecretBytes;
 
+pub use address::{StoreAddress, open_store};
 pub use age_file::{OpenedExport, open_export, read_export_file};
 pub(crate) use export::{EXPORT, encrypt};
 pub use export::{Exported, export_secrets, keep_export};
@@ -30,6 +34,8 @@ pub use folder::FolderStore;
 pub use import::{ImportPlan, ImportStep, import, plan_import};
 pub use keys::{ExportKeys, Identities, Recipients, find_identity_beside, make_identity};
 pub use names::{check_labels, check_name};
+#[cfg(feature = "secret-manager")]
+pub use secret_manager::SecretManagerStore;
 pub use set::{SecretContent, SecretSet, VersionContent, read_secrets};
 
 /// The largest value, in bytes. Source: the quotas of Google Secret Manager.

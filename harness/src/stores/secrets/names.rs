@@ -1,8 +1,10 @@
-//! What a secret and its labels may be called: what every store takes.
+//! What a secret and its labels may be called, and how long a value may be: what every store takes.
 
 use std::collections::BTreeMap;
 
+use super::VALUE_BYTES;
 use crate::error::{Error, Result};
+use crate::secret::SecretBytes;
 
 /// The longest name, in bytes.
 const NAME_BYTES: usize = 255;
@@ -46,6 +48,17 @@ pub fn check_labels(name: &str, labels: &BTreeMap<String, String>) -> Result<()>
         ))
         .hint("a label is made of small letters, digits, `-` and `_`, and its key begins with a letter")),
     }
+}
+
+/// Refuses a value that no store takes.
+pub(super) fn check_value(name: &str, value: &SecretBytes) -> Result<()> {
+    let bytes = value.expose().len();
+    if (1..=VALUE_BYTES).contains(&bytes) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "a value of {bytes} bytes for the secret {name}: 1 to {VALUE_BYTES} are allowed"
+    )))
 }
 
 #[cfg(test)]
