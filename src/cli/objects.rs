@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreObjectsArgs {
-    /// The bucket: the path of its folder, or that as a URL
-    #[arg(long, value_name = "FOLDER")]
+    /// The bucket: gs://BUCKET, s3://BUCKET (each where it was built in), or the path of a folder
+    #[arg(long, value_name = "ADDRESS")]
     pub(crate) bucket: BucketAddress,
     /// Restore the objects whose keys begin so; all of the bucket where it is empty
     #[arg(long)]
