@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 /// What moto asks for, and does not look at.
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 pub(crate) fn secret_key() -> Secret {
     Secret::given("wJalrXUtnFEMI-not-a-real-key")
