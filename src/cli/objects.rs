@@ -9,8 +9,12 @@ use jiff::Timestamp;
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreObjectsArgs {
-    /// The bucket: the path of its folder, or that as a URL
-    #[arg(long, value_name = "FOLDER")]
+    // No comment of documentation, in which an address would be a link.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help = "The bucket: gs://BUCKET or s3://BUCKET, where that was built in, or the path of a folder"
+    )]
     pub(crate) bucket: BucketAddress,
     /// Restore the objects whose keys begin so; all of the bucket where it is empty
     #[arg(long)]

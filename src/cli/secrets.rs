@@ -20,7 +20,7 @@ pub(crate) struct SecretsExportArgs {
     /// The file to write, which must not exist; no private key may lie beside it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Where the secrets are: a folder, or Google Secret Manager as gsm://PROJECT
+    /// Where the secrets are: a folder, or Google Secret Manager as `gsm://PROJECT`
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct SecretsImportArgs {
     /// The file with the private key of one of the export's recipients
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: PathBuf,
-    /// Where the secrets go: a folder, or Google Secret Manager as gsm://PROJECT
+    /// Where the secrets go: a folder, or Google Secret Manager as `gsm://PROJECT`
     #[arg(long, value_name = "STORE")]
     pub(crate) store: Option<String>,
     /// Tell what would be done, and do nothing

@@ -1,5 +1,7 @@
 //! The command line as its users meet it: exit codes, messages, and what a run leaves behind.
 
+#[cfg(all(feature = "gcs", feature = "s3"))]
+mod clouds;
 mod drills;
 mod leaks;
 mod objects;

@@ -2,6 +2,10 @@
 
 mod contract;
 mod local;
+#[cfg(all(feature = "gcs", feature = "s3"))]
+mod paging;
+#[cfg(any(feature = "gcs", feature = "s3"))]
+pub(crate) mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +27,7 @@ fn attributes() -> ObjectAttributes {
     }
 }
 
-async fn put(store: &dyn ObjectStore, key: &str, bytes: &[u8]) -> ObjectVersion {
+pub(crate) async fn put(store: &dyn ObjectStore, key: &str, bytes: &[u8]) -> ObjectVersion {
     store.put(key, bytes, &attributes()).await.unwrap()
 }
 
@@ -42,13 +46,13 @@ async fn bytes_of(store: &dyn ObjectStore, version: &ObjectVersion) -> Vec<u8> {
 }
 
 /// What the live object of a key holds; `None` if there is none.
-async fn live_bytes(store: &dyn ObjectStore, key: &str) -> Option<Vec<u8>> {
+pub(crate) async fn live_bytes(store: &dyn ObjectStore, key: &str) -> Option<Vec<u8>> {
     let live = store.current(key).await.unwrap()?;
     Some(bytes_of(store, &live).await)
 }
 
 /// A moment after everything that was done, and before everything that will be: some clocks count seconds.
-async fn moment(store: &dyn ObjectStore) -> Timestamp {
+pub(crate) async fn moment(store: &dyn ObjectStore) -> Timestamp {
     let newest = histories(store, "")
         .await
         .iter()

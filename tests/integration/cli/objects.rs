@@ -168,7 +168,7 @@ async fn what_cannot_be_restored_is_refused_and_nothing_is_written() {
         refused(&bucket, &place.run(&args), &before, code, why).await;
     }
     for wrong in [
-        &["--bucket", "gs://photos", "--prefix", "p/", "--at", &at][..],
+        &["--bucket", "gs://photos/p", "--prefix", "p/", "--at", &at][..],
         &["--bucket", "bucket", "--prefix", "p/", "--at", "yesterday"],
         &["--bucket", "bucket", "--prefix", "p/", "--at", &at, "--jobs", "0"],
         &["--bucket", "bucket", "--at", &at],
@@ -179,6 +179,18 @@ async fn what_cannot_be_restored_is_refused_and_nothing_is_written() {
     bucket.set_versioning(false).await.unwrap();
     let output = place.run(&[&restore[..], &["p/", "--at", &at]].concat());
     refused(&bucket, &output, &before, 1, "versioning-off").await;
+}
+
+#[cfg(not(feature = "gcs"))]
+#[test]
+fn a_cloud_that_was_not_built_in_is_refused_with_the_feature_that_brings_it() {
+    let place = Place::new();
+    let args =
+        ["restore", "objects", "--bucket", "gs://photos", "--prefix", "p/", "--at", "2026-01-01T00:00:00Z"];
+    let output = place.run(&args);
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("hint:") && error.contains("--features gcs"), "{error}");
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use comeback_harness::stores::objects::{
     ObjectStore, PrefixRestore, prove, read_inventory, restore_object, restore_prefix, take_inventory,
 };
 
+#[cfg(any(feature = "gcs", feature = "s3"))]
+use super::servers;
 use super::{attributes, bytes_of, histories, history, live_bytes, local_bucket, moment, put};
 
 /// A new bucket that keeps old versions.
@@ -30,6 +32,27 @@ async fn local() -> Option<Bench> {
     let (lost, nowhere) = local_bucket().await;
     drop(lost);
     Some(Bench { store, nowhere, forgetful, _server: Box::new((folder, other)) })
+}
+
+#[cfg(feature = "gcs")]
+async fn gcs() -> Option<Bench> {
+    use comeback_harness::stores::objects::GcsBucket;
+    let server = crate::require::or_skip("clouds", servers::gcs().await)?;
+    let bucket = |name: &str| Arc::new(GcsBucket::emulated(name, &server.endpoint()).unwrap());
+    let (store, forgetful) = (bucket(&server.gcs_bucket(true)), bucket(&server.gcs_bucket(false)));
+    Some(Bench { store, forgetful, nowhere: bucket(&servers::new_name()), _server: Box::new(()) })
+}
+
+#[cfg(feature = "s3")]
+async fn s3() -> Option<Bench> {
+    use comeback_harness::stores::objects::S3Bucket;
+    let server = crate::require::or_skip("clouds", servers::s3().await)?;
+    let (endpoint, secret) = (server.endpoint(), servers::secret_key());
+    let bucket = |name: &str| {
+        Arc::new(S3Bucket::with_keys(name, &endpoint, servers::REGION, servers::KEY_ID, &secret).unwrap())
+    };
+    let (store, forgetful) = (bucket(&server.s3_bucket(true)), bucket(&server.s3_bucket(false)));
+    Some(Bench { store, forgetful, nowhere: bucket(&servers::new_name()), _server: Box::new(()) })
 }
 
 macro_rules! promises {
@@ -64,6 +87,10 @@ macro_rules! every_promise {
 }
 
 every_promise! { local }
+#[cfg(feature = "gcs")]
+every_promise! { gcs }
+#[cfg(feature = "s3")]
+every_promise! { s3 }
 
 async fn what_is_written_is_read_again(bench: Bench) {
     let store = &*bench.store;
@@ -83,8 +110,21 @@ async fn what_is_written_is_read_again(bench: Bench) {
 
 async fn keys_come_in_order_and_as_they_were(bench: Bench) {
     let store = &*bench.store;
-    let mut keys =
-        ["b", "a", "a-b", "a/b", "a/c d", "a0", "photos/Süd küste/ß+%41&=#?.jpg", "z/1", "z/10", "z/2"];
+    let mut keys = [
+        "b",
+        "a",
+        "a-b",
+        "a/b",
+        "a//b",
+        "a/./b",
+        "a/",
+        "a/c d",
+        "a0",
+        "photos/Süd küste/ß+%41&=#?.jpg",
+        "z/1",
+        "z/10",
+        "z/2",
+    ];
     for key in keys {
         put(store, key, key.as_bytes()).await;
     }

@@ -4,12 +4,18 @@
 //! type, metadata), taken while all is well, is what a restore is judged by.
 
 mod address;
+#[cfg(feature = "requests")]
+mod cloud;
 mod content;
+#[cfg(feature = "gcs")]
+mod gcs;
 mod inventory;
 mod local;
 mod progress;
 mod proof;
 mod restore;
+#[cfg(feature = "s3")]
+mod s3;
 mod upload;
 
 use async_trait::async_trait;
@@ -22,12 +28,16 @@ use crate::repository::Reader;
 
 pub use address::{BucketAddress, open_bucket};
 pub use content::{ObjectDigest, digest};
+#[cfg(feature = "gcs")]
+pub use gcs::GcsBucket;
 pub use inventory::{InventoryReader, read_inventory, take_inventory};
 pub use local::LocalBucket;
 pub use proof::prove;
 pub(crate) use proof::{differing, metadata_differs};
 pub(crate) use restore::versioning_off;
 pub use restore::{PrefixRestore, RestoredObjects, restore_object, restore_prefix};
+#[cfg(feature = "s3")]
+pub use s3::S3Bucket;
 pub use upload::{NewObject, upload_objects};
 
 /// What a bucket does with old versions, and the time that it is there.

@@ -82,7 +82,7 @@ fn reason(error: &ClientError, words: Words) -> String {
 fn causes(error: &ClientError) -> String {
     let first = error.source();
     let causes = std::iter::successors(first, |cause| (*cause).source());
-    causes.map(|cause| format!(": {cause}")).collect()
+    causes.fold(String::new(), |said, cause| format!("{said}: {cause}"))
 }
 
 /// What ended the last attempt, where the client gave up after several.
