@@ -87,15 +87,15 @@ pub(crate) async fn compare_recovery() -> Result<()> {
             };
             fetch_base_backup(&server, &*repository, &manifest).await?;
             part("base backup");
-            let log = fetch_log(&server, &archive, &manifest, &target).await?;
-            part("log");
             let opinion = UnpackedFiles { server: &server }.judge().await?;
             part("check of the files");
             if let Some(finding) = opinion.findings.into_iter().next() {
                 return Err(finding.into());
             }
-            let recovered = recover_to(&server, &manifest, &target, &log, AtTarget::Promote).await;
-            part("replay");
+            let log = fetch_log(&server, &archive, &manifest, &target).await?;
+            part("way through the log");
+            let recovered = recover_to(&server, &manifest, &target, log, AtTarget::Promote).await;
+            part("log and replay");
             recovered
         };
         table.time("comeback", Box::pin(plain(recovery))).await?;

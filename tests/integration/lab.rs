@@ -120,7 +120,7 @@ impl Lab {
     ) -> Result<Recovered, RestoreFailure> {
         fetch_base_backup(server, &*self.repository, manifest).await?;
         let log = fetch_log(server, &self.archive, manifest, target).await?;
-        recover_to(server, manifest, target, &log, at_target).await
+        recover_to(server, manifest, target, log, at_target).await
     }
 
     /// Recovers to a target from the backup that leads to it, and counts the rows there.

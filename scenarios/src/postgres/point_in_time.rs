@@ -124,11 +124,12 @@ impl Scenario for PointInTime {
         drill.step(Phase::Recover, "fetch the log from there to that moment, and check every segment");
         let fetched = fetch_log(&recovered, &archive, &chosen, &target).await;
         let log = drill.restored(fetched)?;
-        drill.note(format!("fetched {} segments", log.fetched_segments));
+        drill.note("a segment that was checked is replayed while the next one is fetched");
 
         drill.step(Phase::Recover, "start it and wait until its log says that it stops there");
-        let stopped = recover_to(&recovered, &chosen, &target, &log, AtTarget::Pause).await;
+        let stopped = recover_to(&recovered, &chosen, &target, log, AtTarget::Pause).await;
         let stopped = drill.restored(stopped)?;
+        drill.note(format!("fetched and checked {} segments", stopped.fetched_segments));
         drill.note(stopped.said);
 
         drill.step(

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use futures_util::StreamExt as _;
 
 use super::RestoreFailure;
+use super::log_feed::{LogFeed, Progress, place};
 use super::log_page::reach;
 use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
-use super::restore::{position_of, wal_dir};
+use super::restore::position_of;
 use super::server::PostgresServer;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Result};
 use crate::model::{
     BaseBackupPosition, Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, RecoveryTarget,
     SegmentName, TimelineHistory,
@@ -42,7 +43,10 @@ impl FetchedLog {
 }
 
 /// Fetches what the archive has between a base backup and a target, along the timelines, and checks each file
-/// against its SHA-256. The backup itself was fetched before.
+/// against its SHA-256 before the server can see it. The backup itself was fetched before.
+///
+/// This goes on while the server replays what is there already, except to the end of the log: that is only known to
+/// be the end once everything was looked at, and no server is started on a log that is broken before it.
 ///
 /// A gap or a damaged segment ends the log there. That is no failure yet, unless the target is the end of the
 /// log: the target may lie before it.
@@ -51,7 +55,7 @@ pub async fn fetch_log(
     archive: &LogArchive,
     manifest: &Manifest,
     target: &RecoveryTarget,
-) -> Result<FetchedLog, RestoreFailure> {
+) -> Result<LogFeed, RestoreFailure> {
     let position = position_of(manifest)?;
     let inventory = archive.list().await?;
     let Some(history) = choose_history(archive, &inventory, position, target).await? else {
@@ -61,9 +65,31 @@ pub async fn fetch_log(
     let own = own_segments(manifest);
     let until = end_of_need(target, position);
     let path = LogPath::plan(&inventory, &own, &history, position.start_lsn, until, position.segment_bytes);
-    let mut log = FetchedLog { history, last_segment: None, fetched_segments: 0, broken: None };
+    // What is damaged before a gap takes its place.
+    let broken = path.gap.map(|(missing, behind)| Box::new(gap_finding(archive, missing, behind)));
+    let log = FetchedLog { history, last_segment: None, fetched_segments: 0, broken };
+    let planned: Vec<_> = path.steps.iter().map(|step| step.segment).collect();
+    let (node, archive) = (server.clone(), archive.clone());
+    let feed = |progress| feed_steps(node, archive, path.steps, progress);
+    let mut log = LogFeed::begin(server, log, planned.into_iter(), feed).await?;
+    if target.point == RecoveryPoint::Latest {
+        log.wait().await?;
+        if let Some(finding) = log.so_far().broken {
+            return Err(RestoreFailure::Backup(finding));
+        }
+    }
+    Ok(log)
+}
+
+/// Fetches segments as far as they are sound.
+async fn feed_steps(
+    server: PostgresServer,
+    archive: LogArchive,
+    steps: Vec<Step>,
+    progress: Progress,
+) -> Result<()> {
     // One segment is unpacked and checked while the one before it is written.
-    let reading = path.steps.iter().cloned().map(|step| {
+    let reading = steps.into_iter().map(|step| {
         let archive = archive.clone();
         tokio::spawn(async move {
             let content = if step.files.is_empty() { None } else { Some(read_step(&archive, &step).await) };
@@ -73,25 +99,18 @@ pub async fn fetch_log(
     let mut steps = futures_util::stream::iter(reading).buffered(SEGMENTS_AHEAD);
     while let Some(read) = steps.next().await {
         let (step, content) = read.context("reading the log archive")?;
-        if let Some(content) = content {
-            match content {
-                Ok(content) => write(server, &step.segment.to_string(), &content).await?,
-                Err(finding) => {
-                    log.broken = Some(finding);
-                    break;
-                }
+        let is_fetched = content.is_some();
+        match content {
+            Some(Ok(content)) => place(&server, &step.segment.to_string(), &content).await?,
+            Some(Err(finding)) => {
+                progress.broken(finding);
+                break;
             }
-            log.fetched_segments += 1;
+            None => {}
         }
-        log.last_segment = Some(step.segment);
+        progress.arrived(step.segment, is_fetched);
     }
-    if let Some((missing, behind)) = path.gap.filter(|_| log.broken.is_none()) {
-        log.broken = Some(Box::new(gap_finding(archive, missing, behind)));
-    }
-    match log.broken {
-        Some(finding) if target.point == RecoveryPoint::Latest => Err(RestoreFailure::Backup(finding)),
-        _ => Ok(log),
-    }
+    Ok(())
 }
 
 /// The segments that the backup brought along, in order.
@@ -118,7 +137,7 @@ async fn fetch_histories(
 ) -> Result<(), RestoreFailure> {
     for (name, files) in inventory {
         if let (Some(LogFileKind::History(_)), Some(file)) = (LogFileKind::of(name), files.first()) {
-            write(server, name, &archive.fetch(file).await?).await?;
+            place(server, name, &archive.fetch(file).await?).await?;
         }
     }
     Ok(())
@@ -150,8 +169,4 @@ fn two_contents(archive: &LogArchive, files: &[LogFile]) -> Finding {
     let actual = format!("{} different contents", files.len());
     Finding::new(FindingCode::BackupDamaged, archive.describe(name), "one content", actual)
         .remedy("two servers write into one archive: find out which one should not")
-}
-
-async fn write(server: &PostgresServer, name: &str, content: &[u8]) -> Result<(), Error> {
-    server.write_file(&format!("{}/{name}", wal_dir(server)), content).await
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _};
 
 use super::RestoreFailure;
+use super::log_feed::{LogFeed, write_script};
 use super::log_fetch::FetchedLog;
 use super::recovery_log::{explain_stop, read_since_start, stopped_where};
 use super::recovery_settings::{copied_settings, target_settings};
@@ -41,6 +42,16 @@ pub struct Recovered {
     pub last_commit_at: Option<Timestamp>,
     /// Whether the server waits to be promoted.
     pub is_paused: bool,
+    /// How many segments of the log came from the archive until then.
+    pub fetched_segments: usize,
+}
+
+/// Why a server does not arrive.
+enum Stop {
+    /// Its process is not there any more.
+    Gone(Error),
+    /// It waits for a log that will not come.
+    CutOff(Error),
 }
 
 /// Starts the server on a fetched base backup, replays to the moment of the manifest, and waits until it
@@ -52,25 +63,30 @@ pub async fn recover_base_backup(
     let position = position_of(manifest)?;
     let point = RecoveryPoint::Name(position.restore_point.clone());
     let target = RecoveryTarget::including(point).on_timeline(position.timeline);
-    recover_to(server, manifest, &target, &FetchedLog::of_backup(manifest)?, AtTarget::Promote).await
+    let log = LogFeed::complete(server, FetchedLog::of_backup(manifest)?);
+    recover_to(server, manifest, &target, log, AtTarget::Promote).await
 }
 
-/// Starts the server on a fetched base backup and a fetched log, and replays to a target. It is reached only if
-/// the server says so.
+/// Starts the server on a fetched base backup and a log that may be still on its way, and replays to a target. It is
+/// reached only if the server says so. What the log has behind the target is not waited for.
 pub async fn recover_to(
     server: &PostgresServer,
     manifest: &Manifest,
     target: &RecoveryTarget,
-    log: &FetchedLog,
+    log: LogFeed,
     at_target: AtTarget,
 ) -> Result<Recovered, RestoreFailure> {
+    write_script(server).await?;
     server.write_file(&format!("{}/recovery.signal", server.data_dir()), b"").await?;
     let mut settings = copied_settings(server).await?;
-    settings.extend(target_settings(target, log, at_target));
+    settings.extend(target_settings(target, &log.history, at_target));
     server.launch(&settings).await?;
     let arrived = wait::until("the restored server to arrive at its target", REPLAY_LIMIT, async || {
+        if let Err(cut_off) = log.ensure_fed() {
+            return Ok(Err(Stop::CutOff(cut_off)));
+        }
         if let Err(gone) = server.ensure_running().await {
-            return Ok(Err(gone));
+            return Ok(Err(Stop::Gone(gone)));
         }
         arrival(server).await.map(Ok).map_err(|error| error.message().to_owned())
     })
@@ -78,18 +94,22 @@ pub async fn recover_to(
     let said = read_since_start(server).await?;
     let is_paused = match arrived {
         Ok(is_paused) => is_paused,
-        Err(gone) => {
-            return Err(explain_stop(&said, &gone, manifest, position_of(manifest)?, target, log).into());
+        Err(Stop::CutOff(error)) => return Err(error.into()),
+        Err(Stop::Gone(gone)) => {
+            let (position, log) = (position_of(manifest)?, log.finish().await);
+            return Err(explain_stop(&said, &gone, manifest, position, target, &log).into());
         }
     };
+    let log = log.stop().await?;
     let Some(said) = stopped_where(&said, target) else {
         return Err(silent(target).into());
     };
     let mut connection = server.connect("postgres").await?;
     let (lsn, last_commit_at) = recovery_point(&mut connection).await?;
     super::content::close(connection).await;
-    let recovered = Recovered { said, lsn, last_commit_at, is_paused };
-    ensure_all_was_replayed(&recovered, manifest, target, log)?;
+    let fetched_segments = log.fetched_segments;
+    let recovered = Recovered { said, lsn, last_commit_at, is_paused, fetched_segments };
+    ensure_all_was_replayed(&recovered, manifest, target, &log)?;
     Ok(recovered)
 }
 

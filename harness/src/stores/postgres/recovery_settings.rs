@@ -1,18 +1,11 @@
 //! The settings that a server recovers with.
 
-use super::log_fetch::FetchedLog;
+use super::log_feed::RESTORE_COMMAND;
 use super::recovery::AtTarget;
 use super::server::PostgresServer;
 use crate::error::Result;
-use crate::model::{RecoveryPoint, RecoveryTarget};
+use crate::model::{RecoveryPoint, RecoveryTarget, TimelineHistory};
 use crate::substrate::Io;
-
-/// Run by the server in its data directory. Files that were never there are asked for too: that is no error,
-/// and no line in the log. The path is relative, so that nothing needs quoting, whatever the folder is called.
-///
-/// A second name for the file, not a second copy: a log is as large as it is. The server writes into a segment again
-/// only once it has recovered, under a new name, and asks for none any more.
-const RESTORE_COMMAND: &str = "test -f ../wal/%f && { ln -f ../wal/%f %p 2>/dev/null || cp ../wal/%f %p; }";
 
 /// What a server that answers reads while it replays needs as much of as the one that wrote the log had; the
 /// names in `pg_controldata`, and those of the settings.
@@ -51,14 +44,18 @@ fn parse_copied(control: &str) -> Settings {
 
 /// Where to replay from, where to stop, and what to do then. Whatever target a configuration file in the data
 /// directory names, from an earlier recovery, is taken back first: of two the server refuses both.
-pub(super) fn target_settings(target: &RecoveryTarget, log: &FetchedLog, at_target: AtTarget) -> Settings {
+pub(super) fn target_settings(
+    target: &RecoveryTarget,
+    history: &TimelineHistory,
+    at_target: AtTarget,
+) -> Settings {
     let action = match at_target {
         AtTarget::Pause => "pause",
         AtTarget::Promote => "promote",
     };
     // A timeline without a history is the one that the backup was taken on.
-    let has_history = !log.history.left.is_empty();
-    let timeline = if has_history { log.history.timeline.to_string() } else { "current".to_owned() };
+    let has_history = !history.left.is_empty();
+    let timeline = if has_history { history.timeline.to_string() } else { "current".to_owned() };
     let mut settings: Settings = TARGETS.map(|name| (name, String::new())).to_vec();
     settings.extend(point_setting(&target.point));
     settings.extend([
