@@ -212,6 +212,8 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
     }
     let gone = "drop table comeback_workload.rows";
     run_script(&world.server, DATABASE, "a lost table", gone).await.unwrap();
-    assert!(world.findings(&ledger, &expectation).await[0].starts_with("write-lost"));
+    // A transaction that deleted one row and wrote another looks torn, besides.
+    let findings = world.findings(&ledger, &expectation).await;
+    assert!(findings.iter().any(|finding| finding.starts_with("write-lost")), "{findings:?}");
     world.substrate.remove_all().await.unwrap();
 }

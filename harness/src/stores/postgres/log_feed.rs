@@ -119,14 +119,14 @@ impl LogFeed {
         server.write_file(&format!("{}/{PLANNED}", wal_dir(server)), names.as_bytes()).await?;
         let history = log.history.clone();
         let progress = Progress(Arc::new(Mutex::new(State { log, outcome: None })));
-        let (feed, fed, node) = (feed(progress.clone()), progress.clone(), server.clone());
+        let (feed, told, node) = (feed(progress.clone()), progress.clone(), server.clone());
         let mut feeding = JoinSet::new();
         let feeder = feeding.spawn(async move {
             let mut outcome = feed.await;
             if outcome.is_ok() {
                 outcome = mark_end(&node).await;
             }
-            fed.state().outcome = Some(outcome);
+            told.state().outcome = Some(outcome);
         });
         Ok(Self { server: server.clone(), history, progress, feeding, feeder: Some(feeder) })
     }
@@ -217,8 +217,10 @@ mod tests {
 
     /// The exit code with which the server is answered that asks for a file.
     fn ask(node: &Path, name: &str) -> Option<i32> {
+        let path = std::env::var("PATH").expect("a search path");
         let mut command = Command::new("sh");
-        command.args(["../restore-log.sh", "got", name]).current_dir(node.join("data")).stderr(Stdio::null());
+        command.args(["../restore-log.sh", "got", name]).current_dir(node.join("data"));
+        command.env("PATH", format!("{}:{path}", node.display())).stderr(Stdio::null());
         command.status().expect("a shell").code()
     }
 
@@ -236,15 +238,16 @@ mod tests {
 
     #[test]
     fn a_segment_on_its_way_is_waited_for_until_it_comes_or_the_log_ends() {
+        use std::os::unix::fs::PermissionsExt as _;
         for (arrival, code) in [(SEGMENT, 0), (ENDED, 1)] {
             let node = node();
             write(node.path(), "wal/.planned", &format!("{SEGMENT}\n"));
-            let asking = std::thread::scope(|scope| {
-                let asking = scope.spawn(|| ask(node.path(), SEGMENT));
-                write(node.path(), &format!("wal/{arrival}"), "");
-                asking.join().expect("an answer")
-            });
-            assert_eq!(asking, Some(code), "{arrival}");
+            // It comes while the server is already waiting: in the script's first sleep.
+            write(node.path(), "sleep", &format!("#!/bin/sh\necho log > ../wal/{arrival}\n"));
+            let sleep = node.path().join("sleep");
+            std::fs::set_permissions(&sleep, std::fs::Permissions::from_mode(0o755)).expect("a program");
+            assert_eq!(ask(node.path(), SEGMENT), Some(code), "{arrival}");
+            assert_eq!(node.path().join("data/got").exists(), code == 0);
         }
     }
 
