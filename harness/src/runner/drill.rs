@@ -86,14 +86,6 @@ impl Drill {
         LocalRepository::open(self.scratch.join(region)).await
     }
 
-    /// From here on new nodes are made in another region, cut off from those of the one before where the
-    /// substrate has networks.
-    pub fn enter_region(&mut self, region: &str) -> Result<()> {
-        let region = format!("d{}-{region}", self.index);
-        self.substrate = Arc::clone(&self.substrate).in_region(&region)?;
-        Ok(())
-    }
-
     /// The application that the drill recovers.
     pub fn application(&self) -> &Application {
         &self.application
@@ -112,36 +104,6 @@ impl Drill {
     /// Tells something worth knowing about the current step.
     pub fn note(&self, text: impl Into<String>) {
         self.journal.append(EventBody::Note { drill: self.index, text: text.into() });
-    }
-
-    /// A new node for a PostgreSQL server; it is removed with the drill.
-    pub async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
-        let node_name = format!("d{}-{name}", self.index);
-        let server = PostgresServer::create(&*self.substrate, &node_name, &self.password).await?;
-        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
-        Ok(server)
-    }
-
-    /// The same for the restore of a backup: of the major version that it needs.
-    pub async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
-        let node_name = format!("d{}-{name}", self.index);
-        let server =
-            PostgresServer::create_for(&*self.substrate, &node_name, &self.password, manifest).await?;
-        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
-        Ok(server)
-    }
-
-    /// Gives a server the name of the one that it stands in for. That one keeps its node, as evidence, and is
-    /// called damaged from now on.
-    pub fn take_over(&mut self, name: &str, successor: &PostgresServer) {
-        for (own, server) in &mut self.servers {
-            if own == name {
-                *own = format!("{name}-damaged");
-            } else if server.node().name() == successor.node().name() {
-                name.clone_into(own);
-            }
-        }
-        self.note(format!("{} is {name} now", successor.node().name()));
     }
 
     /// Tells what was backed up.
@@ -378,15 +340,6 @@ impl Drill {
             self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
         }
         Ok(())
-    }
-
-    /// Removes every node of the drill; gives the first failure after having tried all.
-    pub(super) async fn remove_nodes(&self) -> Result<()> {
-        let mut outcome = Ok(());
-        for (_, server) in &self.servers {
-            outcome = outcome.and(server.node().remove().await);
-        }
-        outcome
     }
 }
 

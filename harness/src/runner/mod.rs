@@ -3,6 +3,7 @@
 mod application;
 mod drill;
 mod keyspace;
+mod nodes;
 mod objects;
 mod run;
 mod scenario;

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::log_fetch::FetchedLog;
 use super::restore::wal_dir;
 use super::server::PostgresServer;
 use crate::error::{Error, Result};
@@ -56,6 +55,19 @@ exit 255
 /// Puts a file under its name only if it arrived whole: of one who feeds and dies, a part may arrive.
 const PLACE: &str =
     r#"umask 077 && cat > "$0/.$1" && [ "$(wc -c < "$0/.$1")" -eq "$2" ] && mv "$0/.$1" "$0/$1""#;
+
+/// The log that a restored server has to replay from.
+#[derive(Debug, Clone)]
+pub struct FetchedLog {
+    /// The timeline to follow.
+    pub(super) history: TimelineHistory,
+    /// The last segment that the server has.
+    pub last_segment: Option<SegmentName>,
+    /// How many segments came from the archive.
+    pub fetched_segments: usize,
+    /// Why the log ends before the archive does: a gap, or a damaged segment.
+    pub broken: Option<Box<Finding>>,
+}
 
 /// The log of a restored server, which may be still on its way.
 pub struct LogFeed {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::StreamExt as _;
 
 use super::RestoreFailure;
-use super::log_feed::{LogFeed, Progress, place};
+use super::log_feed::{FetchedLog, LogFeed, Progress, place};
 use super::log_page::reach;
 use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
 use super::restore::position_of;
@@ -19,19 +19,6 @@ use crate::repository::{LogArchive, LogFile};
 
 /// How many segments are read at once: each is held in memory.
 const SEGMENTS_AHEAD: usize = 2;
-
-/// The log that a restored server has to replay from.
-#[derive(Debug, Clone)]
-pub struct FetchedLog {
-    /// The timeline to follow.
-    pub(super) history: TimelineHistory,
-    /// The last segment that the server has.
-    pub last_segment: Option<SegmentName>,
-    /// How many segments came from the archive.
-    pub fetched_segments: usize,
-    /// Why the log ends before the archive does: a gap, or a damaged segment.
-    pub broken: Option<Box<Finding>>,
-}
 
 impl FetchedLog {
     /// What a base backup brought along, without an archive.

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _};
 
 use super::RestoreFailure;
-use super::log_feed::{LogFeed, write_script};
-use super::log_fetch::FetchedLog;
+use super::log_feed::{FetchedLog, LogFeed, write_script};
 use super::recovery_log::{explain_stop, read_since_start, stopped_where};
 use super::recovery_settings::{copied_settings, target_settings};
 use super::restore::position_of;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::log_fetch::FetchedLog;
+use super::log_feed::FetchedLog;
 use super::server::PostgresServer;
 use crate::error::{Error, Result};
 use crate::model::{BaseBackupPosition, Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget};
