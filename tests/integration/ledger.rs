@@ -187,10 +187,12 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
     let ledger = workload.finish().await.unwrap();
     world.server.start(&[]).await.unwrap();
     let expectation = ledger.expectation(&latest(), &Replay::default());
-    run_script(&world.server, DATABASE, "a copy", "create table kept as table comeback_workload.rows")
-        .await
-        .unwrap();
-    let undo = "truncate comeback_workload.rows; insert into comeback_workload.rows select * from kept";
+    // A copy of the files: transactions that the kill left prepared hold their locks, and nobody else could put the
+    // rows back.
+    world.server.stop().await.unwrap();
+    let data = world.server.data_dir();
+    world.shell(&format!("cp -a {data} {data}.kept")).await;
+    world.server.start(&[]).await.unwrap();
     for damage in [Damage::WriteLost, Damage::WritePhantom, Damage::WriteResurrected, Damage::WriteTorn] {
         for seed in 0..4 {
             let injury =
@@ -207,8 +209,16 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
                 .map(|one| (one.code.as_str(), one.subject.clone(), one.key.clone()))
                 .collect();
             assert_eq!(named, [(damage.name(), injury.subject, injury.key)]);
-            run_script(&world.server, DATABASE, "the copy back", undo).await.unwrap();
+            world.server.stop().await.unwrap();
+            world.shell(&format!("rm -rf {data} && cp -a {data}.kept {data}")).await;
+            world.server.start(&[]).await.unwrap();
         }
+    }
+    let prepared = "select format('rollback prepared %L', gid) from pg_prepared_xacts";
+    let mut connection = world.server.connect(DATABASE).await.unwrap();
+    let prepared: Vec<String> = sqlx::query_scalar(prepared).fetch_all(&mut connection).await.unwrap();
+    for rollback in prepared {
+        run_script(&world.server, DATABASE, "the end of a prepared transaction", &rollback).await.unwrap();
     }
     let gone = "drop table comeback_workload.rows";
     run_script(&world.server, DATABASE, "a lost table", gone).await.unwrap();

@@ -1,6 +1,6 @@
 //! Damage to what a workload wrote, so that each kind of wrong write is there for its own reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::PgConnection;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -24,8 +24,10 @@ pub async fn damage_writes(
     ledger: &Ledger,
     expectation: &Expectation,
 ) -> Result<Injury> {
-    let rows = read_writes(server, database, ledger).await?.rows;
-    let surgeon = Surgeon { ledger, expectation, rows: &rows, seed };
+    let observed = read_writes(server, database, ledger).await?;
+    let open = ledger.transactions.iter().filter(|one| observed.prepared.contains(&one.number));
+    let locked = open.flat_map(Transaction::effects).map(|operation| operation.key).collect();
+    let surgeon = Surgeon { ledger, expectation, rows: &observed.rows, locked, seed };
     let cut = match damage {
         Damage::WriteLost => surgeon.lost(),
         Damage::WritePhantom => Ok(surgeon.phantom()),
@@ -76,6 +78,8 @@ struct Surgeon<'a> {
     ledger: &'a Ledger,
     expectation: &'a Expectation,
     rows: &'a [ObservedRow],
+    /// The keys of rows that a prepared transaction has locked, for as long as it stays prepared.
+    locked: BTreeSet<i64>,
     seed: u64,
 }
 
@@ -102,6 +106,9 @@ impl<'a> Surgeon<'a> {
         }
         self.there().filter_map(move |transaction| {
             let mut keys = rows.remove(&transaction.number)?;
+            if keys.iter().any(|key| self.locked.contains(key)) {
+                return None;
+            }
             keys.sort_unstable();
             Some((transaction, keys))
         })
@@ -131,7 +138,7 @@ impl<'a> Surgeon<'a> {
     fn resurrected(&self) -> Result<Cut> {
         let mut chains: BTreeMap<i64, Vec<(&Transaction, &Operation)>> = BTreeMap::new();
         for transaction in self.there() {
-            for operation in transaction.effects() {
+            for operation in transaction.effects().filter(|one| !self.locked.contains(&one.key)) {
                 chains.entry(operation.key).or_default().push((transaction, operation));
             }
         }
