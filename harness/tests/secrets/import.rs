@@ -102,7 +102,10 @@ async fn each_case_is_decided_as_the_runbook_says() {
     for (found, wanted, decided) in [
         ("a b c", "a b", "put the value of version 2 of s back as version 4"),
         ("a x", "a b", "put the value of version 2 of s back as version 3"),
-        ("x", "a b", "put the value of version 2 of s back as version 2"),
+        // Under its own number, which is free; and all that comes after.
+        ("x", "a b", "add version 2 of s"),
+        ("x", "a b c", "add version 2 of s; add version 3 of s"),
+        ("x y", "a b c -", "add version 3 of s; add version 4 of s"),
         ("a b", "a b", ""),
     ] {
         assert_eq!(outcome(found, wanted, true).await, decided, "from `{found}` to `{wanted}`, overwriting");
