@@ -25,9 +25,11 @@ pub async fn damage_writes(
     expectation: &Expectation,
 ) -> Result<Injury> {
     let observed = read_writes(server, database, ledger).await?;
-    let open = ledger.transactions.iter().filter(|one| observed.prepared.contains(&one.number));
-    let locked = open.flat_map(Transaction::effects).map(|operation| operation.key).collect();
-    let surgeon = Surgeon { ledger, expectation, rows: &observed.rows, locked, seed };
+    let open = ledger.transactions.iter().filter(|one| {
+        observed.prepared.contains(&one.number) || expectation.of(one.number) == Presence::MayBeThere
+    });
+    let contested = open.flat_map(Transaction::effects).map(|operation| operation.key).collect();
+    let surgeon = Surgeon { ledger, expectation, rows: &observed.rows, contested, seed };
     let cut = match damage {
         Damage::WriteLost => surgeon.lost(),
         Damage::WritePhantom => Ok(surgeon.phantom()),
@@ -78,8 +80,9 @@ struct Surgeon<'a> {
     ledger: &'a Ledger,
     expectation: &'a Expectation,
     rows: &'a [ObservedRow],
-    /// The keys of rows that a prepared transaction has locked, for as long as it stays prepared.
-    locked: BTreeSet<i64>,
+    /// The keys of rows that a prepared transaction has locked, for as long as it stays prepared, and of those that
+    /// one without an answer may have written: a row that is gone there may be its doing, and names nobody else.
+    contested: BTreeSet<i64>,
     seed: u64,
 }
 
@@ -106,7 +109,7 @@ impl<'a> Surgeon<'a> {
         }
         self.there().filter_map(move |transaction| {
             let mut keys = rows.remove(&transaction.number)?;
-            if keys.iter().any(|key| self.locked.contains(key)) {
+            if keys.iter().any(|key| self.contested.contains(key)) {
                 return None;
             }
             keys.sort_unstable();
@@ -138,7 +141,7 @@ impl<'a> Surgeon<'a> {
     fn resurrected(&self) -> Result<Cut> {
         let mut chains: BTreeMap<i64, Vec<(&Transaction, &Operation)>> = BTreeMap::new();
         for transaction in self.there() {
-            for operation in transaction.effects().filter(|one| !self.locked.contains(&one.key)) {
+            for operation in transaction.effects().filter(|one| !self.contested.contains(&one.key)) {
                 chains.entry(operation.key).or_default().push((transaction, operation));
             }
         }
