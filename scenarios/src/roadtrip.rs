@@ -1,5 +1,7 @@
 //! The road-trip application on the harness: its data, its writes, its verification queries.
 
+use std::time::Duration;
+
 use comeback_fixtures::{Dataset, Scale};
 use comeback_harness::oracle::IntegrityQuery;
 use comeback_harness::runner::Drill;
@@ -8,6 +10,10 @@ use comeback_harness::{Error, Result};
 
 /// The application's database.
 pub(crate) const DATABASE: &str = "roadtrip";
+
+/// Between two transactions of a connection: an application has other things to do, and backup and restore are not to
+/// be timed on a machine that is full of its writes.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Creates the database and fills it, by the seed and the scale of the drill.
 pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
@@ -32,7 +38,7 @@ pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
 
 /// Starts the writes that go on during the drill.
 pub(crate) async fn start_workload(drill: &Drill, server: &PostgresServer) -> Result<Workload> {
-    Workload::start(server, DATABASE, drill.seed(), drill.clock()).await
+    Workload::start(server, DATABASE, drill.seed(), drill.clock(), PAUSE).await
 }
 
 /// The application's own verification queries, and those that the user added.

@@ -2,6 +2,8 @@
 //!
 //! `COMEBACK_KILLS` says how many.
 
+use std::time::Duration;
+
 use comeback_harness::clock::Stopwatch;
 use comeback_harness::model::ledger::{Presence, Replay, TransactionState};
 use comeback_harness::model::{RecoveryPoint, RecoveryTarget};
@@ -27,7 +29,7 @@ async fn what_a_killed_primary_loses_is_what_the_ledger_says() {
             manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
         }
         let clock = Stopwatch::start();
-        let workload = Workload::start(&lab.primary, DATABASE, round, clock).await.unwrap();
+        let workload = Workload::start(&lab.primary, DATABASE, round, clock, Duration::ZERO).await.unwrap();
         workload.reach(20 + round * 13 % 60).await.unwrap();
         lab.archiver.catch_up().await.unwrap();
         workload.reach(workload.acknowledged() + round * 7 % 50).await.unwrap();

@@ -1,6 +1,7 @@
 //! The ledger of a workload on real servers: what it says of them is so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use comeback_harness::clock::Stopwatch;
 use comeback_harness::fault::{Damage, damage_writes};
@@ -42,7 +43,7 @@ impl World {
     }
 
     pub(crate) async fn workload(&self, seed: u64) -> Workload {
-        Workload::start(&self.server, DATABASE, seed, Stopwatch::start()).await.unwrap()
+        Workload::start(&self.server, DATABASE, seed, Stopwatch::start(), Duration::ZERO).await.unwrap()
     }
 
     pub(crate) async fn shell(&self, script: &str) -> String {

@@ -41,6 +41,7 @@ pub struct SketchRow<const K: usize = KEY_BYTES> {
 }
 
 impl<const K: usize> SketchRow<K> {
+    #[inline]
     fn check(&self) -> u64 {
         const { assert!(K + 16 <= CHECKED_BYTES && K.is_multiple_of(8)) };
         let mut bytes = [0; CHECKED_BYTES];
@@ -51,6 +52,7 @@ impl<const K: usize> SketchRow<K> {
 
     /// The deepest level that the row belongs to: decided by its key alone, so that the old and the new
     /// content of a changed row meet.
+    #[inline]
     fn level(&self) -> usize {
         let zeros = xxh3_64_with_seed(&self.key, LEVEL_SEED).trailing_zeros();
         usize::try_from(zeros / LEVEL_BITS).unwrap_or(0).min(LEVELS - 1)

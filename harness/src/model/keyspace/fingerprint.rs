@@ -171,6 +171,7 @@ impl FingerprintBuilder {
     }
 
     /// The same for a key whose name stands elsewhere than in its record.
+    #[inline]
     pub fn add_named(&mut self, name: &[u8], record: &KeyRecord) {
         self.0.databases.entry(record.database).or_default().add(name, record);
     }

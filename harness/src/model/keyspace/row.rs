@@ -35,6 +35,7 @@ const KINDS: [ValueKind; 7] = [
 ];
 
 /// A key's state as a row's digest.
+#[inline]
 pub(super) fn encode_state(state: &KeyState) -> u128 {
     let kind = if state.changing { CHANGING } else { state.kind as u8 };
     let instant = state.instant_ms.map_or(NEVER, |at| at.min(NEVER - 1));
@@ -53,11 +54,13 @@ pub(super) fn decode_state(digest: u128) -> Option<KeyState> {
     Some(KeyState { kind, instant_ms, changing, value: value_bits(digest) })
 }
 
+#[inline]
 fn value_bits(digest: u128) -> u128 {
     digest & ((1 << VALUE_BITS) - 1)
 }
 
 /// All of a record but its name and database, for hashing.
+#[inline]
 pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
     let mut bytes = [0; 64];
     bytes[..16].copy_from_slice(&record.digest.to_le_bytes());
@@ -70,12 +73,14 @@ pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
 }
 
 /// The digest of a record, its name and expiry included.
+#[inline]
 pub(super) fn record_digest(name: &[u8], record: &KeyRecord) -> u128 {
     let mut bytes = content_bytes(record);
     bytes[48..].copy_from_slice(&xxh3_128(name).to_le_bytes());
     xxh3_128(&bytes)
 }
 
+#[inline]
 pub(super) fn encode_name(key: &[u8]) -> EncodedName {
     let mut name = [0; NAME_BYTES];
     match u8::try_from(key.len()) {

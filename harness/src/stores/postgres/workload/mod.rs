@@ -50,12 +50,19 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Starts writing. `clock` is the one that the disaster is timed by.
-    pub async fn start(server: &PostgresServer, database: &str, seed: u64, clock: Stopwatch) -> Result<Self> {
+    /// Starts writing. `clock` is the one that the disaster is timed by; `pause` is how long each connection rests
+    /// after a transaction.
+    pub async fn start(
+        server: &PostgresServer,
+        database: &str,
+        seed: u64,
+        clock: Stopwatch,
+        pause: Duration,
+    ) -> Result<Self> {
         table::create(server, database).await?;
         let ledger = open_ledger(server).await?;
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
-        let shared = Arc::new(Shared::new(ledger.id, seed, clock, stop.clone(), abandon.clone()));
+        let shared = Arc::new(Shared::new(ledger.id, seed, clock, pause, stop.clone(), abandon.clone()));
         let mut workload = Self { shared, ledger, stop, writers: Vec::new(), abandon: abandon.drop_guard() };
         let mut first = workload.writer(server, database, 0).await?;
         first.run(Draft::setup()).await.map_err(|_| {

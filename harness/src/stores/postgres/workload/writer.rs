@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::postgres::{PgDatabaseError, PgRow, PgSeverity};
@@ -12,12 +13,15 @@ use super::plan::{Draft, DraftEnd, DraftStep, Plan, value};
 use super::table::statement;
 use crate::clock::Stopwatch;
 use crate::model::ledger::{Change, End, Moment, Operation, Outcome, Statement, Transaction};
+use crate::wait;
 
 /// What the writers of a workload share.
 pub(super) struct Shared {
     ledger: i64,
     seed: u64,
     clock: Stopwatch,
+    /// How long a writer rests after a transaction.
+    pause: Duration,
     /// No further transactions.
     stop: CancellationToken,
     /// Not even the answer that is being waited for.
@@ -41,12 +45,13 @@ impl Shared {
         ledger: i64,
         seed: u64,
         clock: Stopwatch,
+        pause: Duration,
         stop: CancellationToken,
         abandon: CancellationToken,
     ) -> Self {
         let (numbers, sequence, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
         let complaint = Mutex::new(None);
-        Self { ledger, seed, clock, stop, abandon, numbers, sequence, acknowledged, complaint }
+        Self { ledger, seed, clock, pause, stop, abandon, numbers, sequence, acknowledged, complaint }
     }
 
     pub(super) fn acknowledged(&self) -> u64 {
@@ -115,6 +120,10 @@ impl Writer {
             let draft = self.plan.next();
             if self.run(draft).await.is_err() || self.finish_prepared(self.drafts).await.is_err() {
                 return self.transactions;
+            }
+            // Even a rest of nothing lasts until the next tick of the timer.
+            if !self.shared.pause.is_zero() {
+                wait::rest(self.shared.pause, self.shared.stop.cancelled()).await;
             }
         }
         // Prepared transactions would hold their locks for ever. If they cannot be ended, that is on record.

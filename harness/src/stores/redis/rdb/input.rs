@@ -131,6 +131,7 @@ impl<'r> Input<'r> {
     }
 
     /// Whether so many bytes can be handed out without copying.
+    #[inline]
     pub(super) fn fits(count: u64) -> Option<usize> {
         usize::try_from(count).ok().filter(|count| *count <= BUFFER_BYTES)
     }

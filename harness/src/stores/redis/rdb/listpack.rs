@@ -26,6 +26,7 @@ pub(super) struct Invalid;
 pub(super) type Next<'a> = Option<Result<Element<'a>, Invalid>>;
 
 impl<'a> Listpack<'a> {
+    #[inline]
     pub(super) fn new(bytes: &'a [u8]) -> Result<Self, Invalid> {
         let (header, rest) = bytes.split_first_chunk::<HEADER_BYTES>().ok_or(Invalid)?;
         let size = u32::from_le_bytes([header[0], header[1], header[2], header[3]]);
@@ -36,6 +37,7 @@ impl<'a> Listpack<'a> {
         Ok(Self { rest, counted: (count != UNCOUNTED).then_some(count), seen: 0, is_over: false })
     }
 
+    #[inline]
     fn take(&mut self) -> Result<Option<Element<'a>>, Invalid> {
         let first = *self.rest.first().ok_or(Invalid)?;
         if first == END {

@@ -12,6 +12,7 @@ const PIECE: usize = 64 * 1024;
 const BEST_RATIO: u64 = 88;
 
 /// Whether so few bytes can stand for so many.
+#[inline]
 pub(super) fn is_plausible(packed: u64, unpacked: u64) -> bool {
     unpacked <= packed.saturating_mul(BEST_RATIO)
 }
