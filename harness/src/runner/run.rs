@@ -56,7 +56,7 @@ pub async fn run_drills(
     cancel: &CancellationToken,
 ) -> Vec<Option<Verdict>> {
     let mut verdicts = vec![None; scenarios.len()];
-    let (mut waiting, mut running) = (scenarios.iter().enumerate(), JoinSet::new());
+    let (mut waiting, mut running) = (in_order_of_start(scenarios, settings).into_iter(), JoinSet::new());
     loop {
         while running.len() < settings.jobs.max(1) && !cancel.is_cancelled() {
             let Some((place, (index, scenario))) = waiting.next() else { break };
@@ -73,6 +73,23 @@ pub async fn run_drills(
             Some(Err(_)) => {}
         }
     }
+}
+
+/// The drills with their places, in the order in which they start. Where several run at once, those that the runbook
+/// gives most time start first: a long one that starts last runs alone in the end.
+fn in_order_of_start<'s>(
+    scenarios: &'s [(usize, Arc<dyn Scenario>)],
+    settings: &RunSettings,
+) -> Vec<(usize, &'s (usize, Arc<dyn Scenario>))> {
+    let mut order: Vec<_> = scenarios.iter().enumerate().collect();
+    if settings.jobs > 1 {
+        order.sort_by_key(|(_, (_, scenario))| {
+            let section = settings.runbook.section(scenario.spec().section);
+            let read = |section| settings.runbook.objective(section, ObjectiveKind::TimeToRecovery);
+            std::cmp::Reverse(section.and_then(read).map(|objective| objective.upper_ms).unwrap_or_default())
+        });
+    }
+    order
 }
 
 async fn run_drill(

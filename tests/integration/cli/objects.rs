@@ -181,18 +181,6 @@ async fn what_cannot_be_restored_is_refused_and_nothing_is_written() {
     refused(&bucket, &output, &before, 1, "versioning-off").await;
 }
 
-#[cfg(not(feature = "gcs"))]
-#[test]
-fn a_cloud_that_was_not_built_in_is_refused_with_the_feature_that_brings_it() {
-    let place = Place::new();
-    let args =
-        ["restore", "objects", "--bucket", "gs://photos", "--prefix", "p/", "--at", "2026-01-01T00:00:00Z"];
-    let output = place.run(&args);
-    let error = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{error}");
-    assert!(error.contains("hint:") && error.contains("--features gcs"), "{error}");
-}
-
 #[tokio::test]
 async fn who_may_not_read_or_write_a_bucket_is_told_so() {
     let is_root = std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t");

@@ -272,20 +272,6 @@ async fn wrong_input_is_refused_with_a_hint_and_nothing_half_imported() {
     assert_eq!(std::fs::read(work.join("secrets.age")).unwrap(), whole);
 }
 
-#[cfg(not(feature = "secret-manager"))]
-#[tokio::test]
-async fn a_binary_without_secret_manager_says_how_to_build_one_with_it() {
-    let vault = Vault::new().await;
-    vault.export("secrets.age");
-    let key = vault.key("daily");
-    let args = ["secrets", "import", "secrets.age", "--identity", &key, "--store", "gsm://road-trips"];
-    let output = vault.run(&args);
-    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
-    let told = text(&output.stderr);
-    assert!(told.contains("built without") && told.contains("hint: build it"), "{told}");
-    assert!(told.contains("--features secret-manager"), "{told}");
-}
-
 #[tokio::test]
 async fn a_store_of_somebody_else_is_refused() {
     if !std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t") {

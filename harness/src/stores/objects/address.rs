@@ -94,13 +94,14 @@ mod tests {
         }
     }
 
-    #[cfg(not(feature = "gcs"))]
+    #[cfg(not(any(feature = "gcs", feature = "s3")))]
     #[tokio::test]
-    async fn a_cloud_that_was_left_out_is_told_with_the_feature_that_brings_it() {
-        let Err(error) = open_bucket(&BucketAddress::Gcs("photos".to_owned())).await else {
-            panic!("opened")
-        };
-        assert_eq!(error.kind(), crate::ErrorKind::Usage);
-        assert!(error.message().contains("`gcs`") && error.hints()[0].contains("--features gcs"), "{error}");
+    async fn what_was_left_out_is_told_with_the_feature_that_brings_it() {
+        for (text, feature) in [("gs://photos", "gcs"), ("s3://photos", "s3")] {
+            let Err(error) = open_bucket(&text.parse().unwrap()).await else { panic!("{text} was opened") };
+            assert_eq!(error.kind(), crate::ErrorKind::Usage, "{error}");
+            assert!(error.message().contains(&format!("`{feature}`")), "{error}");
+            assert!(error.hints()[0].contains(&format!("--features {feature}")), "{error}");
+        }
     }
 }

@@ -95,4 +95,13 @@ mod tests {
             assert!(text.parse::<StoreAddress>().is_err(), "{text}");
         }
     }
+
+    #[cfg(not(feature = "secret-manager"))]
+    #[tokio::test]
+    async fn what_was_left_out_is_told_with_the_feature_that_brings_it() {
+        let Err(error) = open_store(&"gsm://road-trips".parse().unwrap()).await else { panic!("opened") };
+        assert_eq!(error.kind(), crate::ErrorKind::Usage, "{error}");
+        assert!(error.message().contains("built without"), "{error}");
+        assert!(error.hints()[0].contains("--features secret-manager"), "{error}");
+    }
 }
