@@ -1,13 +1,14 @@
-//! What a person sees while drills run: one line for each step, on the standard error.
+//! What a person sees while drills run: one line for each step, on the standard error. In a run of several drills
+//! each line says whose it is: they may run at once.
 
-use comeback_harness::evidence::{Event, EventBody};
+use comeback_harness::evidence::{Event, EventBody, PlannedDrill};
 use comeback_harness::model::Verdict;
 use comeback_reports::format;
 
 use crate::output;
 
-/// Tells an event; notes only where more is wanted.
-pub(crate) fn tell(event: &Event, verbose: bool) {
+/// Tells the last of the events so far; notes only where more is wanted.
+pub(crate) fn tell(event: &Event, events: &[Event], verbose: bool) {
     let line = match &event.body {
         EventBody::RunStarted(run) => {
             format!(
@@ -27,5 +28,38 @@ pub(crate) fn tell(event: &Event, verbose: bool) {
         EventBody::DrillEnded { verdict, .. } => format!("{verdict}"),
         _ => return,
     };
-    output::error_line(&format!("{:>8}  {line}", format::duration(event.elapsed_ms)));
+    let planned = match events.first().map(|first| &first.body) {
+        Some(EventBody::RunStarted(run)) => &run.planned[..],
+        _ => &[],
+    };
+    let whose = event.body.drill().map(|drill| whose(planned, drill)).unwrap_or_default();
+    output::error_line(&format!("{:>8}  {whose}{line}", format::duration(event.elapsed_ms)));
+}
+
+/// The scenario of a drill, as wide as the widest of the run; nothing in a run of one.
+fn whose(planned: &[PlannedDrill], drill: usize) -> String {
+    let width = planned.iter().map(|one| one.scenario.len()).max().unwrap_or_default();
+    match planned.get(drill) {
+        Some(one) if planned.len() > 1 => format!("{:<width$}  ", one.scenario),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_there_are_several_a_line_says_whose_it_is() {
+        let planned = ["redis/complete-loss", "secrets/restore"].map(|scenario| PlannedDrill {
+            scenario: scenario.to_owned(),
+            title: String::new(),
+            section: String::new(),
+            substrate: "local".to_owned(),
+            skipped: None,
+        });
+        assert_eq!(whose(&planned, 0), "redis/complete-loss  ");
+        assert_eq!(whose(&planned, 1), "secrets/restore      ");
+        assert_eq!(whose(&planned[1..], 0), "");
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let journal = Journal::create(
         &folder,
         Box::new(move |event, events| {
-            progress::tell(event, verbose);
+            progress::tell(event, events, verbose);
             keep_junit(event, events, &junit);
         }),
     )?;

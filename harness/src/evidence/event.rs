@@ -120,7 +120,7 @@ pub struct RunStarted {
     pub durable: bool,
     /// What made this run.
     pub provenance: Provenance,
-    /// The drills, in the order in which they start.
+    /// The drills, in the order in which they are told.
     pub planned: Vec<PlannedDrill>,
 }
 
