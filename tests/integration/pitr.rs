@@ -3,5 +3,6 @@
 
 mod damage;
 mod isolation;
+mod late;
 mod targets;
 mod timelines;

@@ -8,7 +8,7 @@ use comeback_harness::stores::postgres::{AtTarget, salvage_log, take_base_backup
 use crate::lab::{End, Lab, ends, number, rows};
 
 /// Three segments, each with ten rows in it.
-async fn three_segments(lab: &Lab) -> [(End, String); 3] {
+pub(super) async fn three_segments(lab: &Lab) -> [(End, String); 3] {
     let mut segments = Vec::new();
     for _ in 0..3 {
         let end = lab.ten().await;
@@ -17,18 +17,23 @@ async fn three_segments(lab: &Lab) -> [(End, String); 3] {
     segments.try_into().unwrap()
 }
 
+/// Changes one bit in the middle of a stored segment.
+pub(super) async fn flip_a_bit(lab: &Lab, segment: &str) {
+    let path = lab.stored(segment).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// Targets before the damage are reached, those behind it and the end of the log are not, and it is named.
 async fn assert_broken(lab: &Lab, manifest: &comeback_harness::model::Manifest, code: FindingCode) {
     let segments = three_segments(lab).await;
     let [(first, _), (_, broken), (third, _)] = &segments;
-    let path = lab.stored(broken).await;
     if code == FindingCode::ArchiveGap {
-        std::fs::remove_file(path).unwrap();
+        std::fs::remove_file(lab.stored(broken).await).unwrap();
     } else {
-        let mut bytes = std::fs::read(&path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(path, bytes).unwrap();
+        flip_a_bit(lab, broken).await;
     }
     let before = RecoveryTarget::including(RecoveryPoint::Xid(first.xid));
     assert_eq!(lab.rows_at(&before).await, 10);
