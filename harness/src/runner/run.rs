@@ -59,8 +59,8 @@ pub async fn run_drills(
     let (mut waiting, mut running) = (in_order_of_start(scenarios, settings).into_iter(), JoinSet::new());
     loop {
         while running.len() < settings.jobs.max(1) && !cancel.is_cancelled() {
-            let Some((place, (index, scenario))) = waiting.next() else { break };
-            let (index, scenario, settings) = (*index, scenario.clone(), settings.clone());
+            let Some(place) = waiting.next() else { break };
+            let ((index, scenario), settings) = (scenarios[place].clone(), settings.clone());
             let (journal, cancel) = (journal.clone(), cancel.clone());
             running.spawn(async move {
                 (place, run_drill(index, &*scenario, &settings, &journal, &cancel).await)
@@ -75,21 +75,18 @@ pub async fn run_drills(
     }
 }
 
-/// The drills with their places, in the order in which they start. Where several run at once, those that the runbook
+/// The places of the drills, in the order in which they start. Where several run at once, those that the runbook
 /// gives most time start first: a long one that starts last runs alone in the end.
-fn in_order_of_start<'s>(
-    scenarios: &'s [(usize, Arc<dyn Scenario>)],
-    settings: &RunSettings,
-) -> Vec<(usize, &'s (usize, Arc<dyn Scenario>))> {
-    let mut order: Vec<_> = scenarios.iter().enumerate().collect();
+fn in_order_of_start(scenarios: &[(usize, Arc<dyn Scenario>)], settings: &RunSettings) -> Vec<usize> {
+    let mut places: Vec<_> = (0..scenarios.len()).collect();
     if settings.jobs > 1 {
-        order.sort_by_key(|(_, (_, scenario))| {
-            let section = settings.runbook.section(scenario.spec().section);
+        places.sort_by_key(|place| {
+            let section = settings.runbook.section(scenarios[*place].1.spec().section);
             let read = |section| settings.runbook.objective(section, ObjectiveKind::TimeToRecovery);
             std::cmp::Reverse(section.and_then(read).map(|objective| objective.upper_ms).unwrap_or_default())
         });
     }
-    order
+    places
 }
 
 async fn run_drill(
