@@ -34,6 +34,7 @@ macro_rules! substrates {
             promises::the_environment_is_clean_and_can_be_added_to,
             promises::the_folder_is_empty_private_and_writable,
             promises::files_go_in_and_out,
+            promises::what_the_host_sees_of_a_node_is_what_is_in_it,
             promises::a_long_stream_passes_bit_for_bit,
             promises::a_command_need_not_listen_to_the_end,
             promises::only_the_end_of_a_long_complaint_is_kept,

@@ -56,7 +56,8 @@ pub async fn run_drills(
     cancel: &CancellationToken,
 ) -> Vec<Option<Verdict>> {
     let mut verdicts = vec![None; scenarios.len()];
-    let (mut waiting, mut running) = (in_order_of_start(scenarios, settings).into_iter(), JoinSet::new());
+    let order = in_order_of_start(&upper_limits(scenarios, &settings.runbook), settings.jobs);
+    let (mut waiting, mut running) = (order.into_iter(), JoinSet::new());
     loop {
         while running.len() < settings.jobs.max(1) && !cancel.is_cancelled() {
             let Some(place) = waiting.next() else { break };
@@ -75,16 +76,21 @@ pub async fn run_drills(
     }
 }
 
+/// The most time that the runbook gives each drill, in milliseconds; 0 where it says nothing.
+fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: &Runbook) -> Vec<u64> {
+    let limit = |section| {
+        let section = runbook.section(section).ok()?;
+        runbook.objective(section, ObjectiveKind::TimeToRecovery).ok().map(|objective| objective.upper_ms)
+    };
+    scenarios.iter().map(|(_, scenario)| limit(scenario.spec().section).unwrap_or_default()).collect()
+}
+
 /// The places of the drills, in the order in which they start. Where several run at once, those that the runbook
 /// gives most time start first: a long one that starts last runs alone in the end.
-fn in_order_of_start(scenarios: &[(usize, Arc<dyn Scenario>)], settings: &RunSettings) -> Vec<usize> {
-    let mut places: Vec<_> = (0..scenarios.len()).collect();
-    if settings.jobs > 1 {
-        places.sort_by_key(|place| {
-            let section = settings.runbook.section(scenarios[*place].1.spec().section);
-            let read = |section| settings.runbook.objective(section, ObjectiveKind::TimeToRecovery);
-            std::cmp::Reverse(section.and_then(read).map(|objective| objective.upper_ms).unwrap_or_default())
-        });
+fn in_order_of_start(upper_limits: &[u64], jobs: usize) -> Vec<usize> {
+    let mut places: Vec<_> = (0..upper_limits.len()).collect();
+    if jobs > 1 {
+        places.sort_by_key(|place| std::cmp::Reverse(upper_limits[*place]));
     }
     places
 }
@@ -169,4 +175,17 @@ fn end(index: usize, journal: &Journal, checks: &[Verdict], error: Option<Error>
         error.map(|error| Failure { message: error.message().to_owned(), hints: error.hints().to_vec() });
     journal.append(EventBody::DrillEnded { drill: index, verdict, error });
     verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_drills_beside_each_other_the_longest_start_first() {
+        let upper_limits = [900_000, 0, 5_400_000, 900_000, 600_000];
+        assert_eq!(in_order_of_start(&upper_limits, 2), [2, 0, 3, 4, 1]);
+        assert_eq!(in_order_of_start(&upper_limits, 1), [0, 1, 2, 3, 4]);
+        assert_eq!(in_order_of_start(&[], 2), [0_usize; 0]);
+    }
 }

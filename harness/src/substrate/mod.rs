@@ -15,6 +15,7 @@ mod scratch;
 mod streams;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -231,6 +232,10 @@ pub trait Node: Send + Sync {
 
     /// Where the host reaches the server of this node.
     fn endpoint(&self) -> Endpoint;
+
+    /// The path on the host of an absolute path inside the node, where the host sees the node's files and this
+    /// process may open them.
+    fn host_path(&self, inside: &str) -> Option<PathBuf>;
 
     /// The path, inside the node, of a program such as `initdb`, wherever the distribution keeps it.
     async fn find_program(&self, name: &str) -> Result<String>;

@@ -76,6 +76,18 @@ pub(super) async fn files_go_in_and_out(bench: &Bench) {
     assert_eq!(run(&*node, &Command::new("cat").arg("a file")).await.stdout, content);
 }
 
+pub(super) async fn what_the_host_sees_of_a_node_is_what_is_in_it(bench: &Bench) {
+    let node = bench.node("primary").await;
+    printed(&*node, "umask 077; echo inside > note").await;
+    let Some(path) = node.host_path(&format!("{}/note", node.dir())) else {
+        assert!(matches!(node.endpoint(), Endpoint::Tcp { .. }), "a socket here means a folder here");
+        return;
+    };
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "inside\n");
+    std::fs::write(&path, "outside\n").unwrap();
+    assert_eq!(printed(&*node, "cat note").await, "outside\n");
+}
+
 /// Bytes that follow a rule and never repeat within a block of any size that a copy would use.
 struct Stream {
     at: u64,

@@ -7,6 +7,7 @@ mod client;
 mod load;
 mod login;
 mod observer;
+mod pipe;
 pub mod rdb;
 mod replace;
 mod restore;

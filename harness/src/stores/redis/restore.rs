@@ -1,7 +1,5 @@
 //! Brings a snapshot into a new server's node, and proves on the way that it is whole.
 
-use std::time::Duration;
-
 use async_compression::tokio::bufread::GzipDecoder;
 use redis::cmd;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -9,6 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _,
 use super::along::read_along;
 use super::backup::SNAPSHOT;
 use super::client::RedisClient;
+use super::pipe::{SnapshotPipe, copy_path};
 use super::rdb::RdbSummary;
 use super::server::RedisServer;
 use crate::error::{Context as _, Error, ErrorKind, Result};
@@ -16,7 +15,6 @@ use crate::model::{Finding, FindingCode, KeyspaceFingerprint, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
 use crate::stores::RestoreFailure;
 use crate::substrate::{Command, Io};
-use crate::wait;
 
 /// How much is read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -24,9 +22,6 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const MEMBER: [u8; 2] = [0x1f, 0x8b];
 /// How many keys are named when a file is not what its manifest says.
 const NAMED: usize = 3;
-
-/// How long the last bytes may be on their way once the server has loaded all of them.
-const LAST_BYTES_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a restored server is to be like, once its data are in memory.
 #[derive(Debug, Clone, Default)]
@@ -71,12 +66,11 @@ pub async fn restore_snapshot(
     server.version().check_rdb(&manifest.id, snapshot.rdb_version)?;
     refuse_used(server).await?;
     let restored = async {
-        make_pipe(server).await?;
+        let mut pipe = SnapshotPipe::make(server).await?;
         let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         server.launch(&settings.collect::<Vec<_>>()).await?;
-        let read = read_snapshot(repository, manifest, Destination::Server(server)).await?;
-        // The server reads the pipe that it has opened, whatever stands in its place by now.
-        tokio::try_join!(put_copy_in_place(server), server.wait_until_it_answers())?;
+        let read = read_snapshot(repository, manifest, Destination::Server(&mut pipe)).await?;
+        tokio::try_join!(pipe.put_copy_in_place(), server.wait_until_it_answers())?;
         Ok((read, count_loaded(server, manifest, keyspace).await?))
     };
     let restored = match Box::pin(restored).await {
@@ -129,27 +123,6 @@ async fn refuse_used(server: &RedisServer) -> Result<()> {
         .hint("restore into an empty one: an append-only file would win over the snapshot"))
 }
 
-/// A pipe where the server looks for its file.
-async fn make_pipe(server: &RedisServer) -> Result<()> {
-    let make = Command::new("mkfifo").args(["-m", "0600", "--", &server.rdb_path()]);
-    server.node().exec(&make, Io::default()).await?.success("making a pipe for the snapshot").map(drop)
-}
-
-/// What the server was started on, in place of the pipe: the next start needs it.
-///
-/// A server that has loaded its file opens it once more, to let the machine forget its pages (Redis since 7.2, in
-/// `rdbLoadWithEmptyFunc`). On a pipe that nobody writes to that would take for ever: so somebody holds it open until
-/// the file has its name.
-async fn put_copy_in_place(server: &RedisServer) -> Result<()> {
-    let (path, script) = (server.rdb_path(), "exec 3<> \"$1\" && exec mv -f -- \"$0\" \"$1\"");
-    let rename = Command::new("sh").args(["-c", script, &copy_path(&path), &path]);
-    server.node().exec(&rename, Io::default()).await?.success("putting the snapshot in place").map(drop)
-}
-
-fn copy_path(path: &str) -> String {
-    format!("{path}.part")
-}
-
 /// Copies a snapshot out of the repository to anywhere, unpacked, with the same proofs.
 pub async fn copy_snapshot(
     repository: &dyn Repository,
@@ -161,36 +134,14 @@ pub async fn copy_snapshot(
 
 /// Where an unpacked snapshot goes.
 enum Destination<'a> {
-    Server(&'a RedisServer),
+    Server(&'a mut SnapshotPipe),
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
 }
 
 impl Destination<'_> {
     async fn take(self, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
         match self {
-            Self::Server(server) => {
-                let path = server.rdb_path();
-                let script = "umask 077 && exec tee -- \"$1\" > \"$0\"";
-                let write = Command::new("sh").args(["-c", script, &path, &copy_path(&path)]);
-                let mut writing = server.node().exec(&write, Io { stdin: Some(source), stdout: None });
-                let written = tokio::select! {
-                    written = &mut writing => written?,
-                    ended = server.end_of_loading() => {
-                        ended?;
-                        // It has read all and the last of it is on its way to the disk, or it does not read at all.
-                        let written = wait::at_most("the server to read the snapshot", LAST_BYTES_LIMIT, writing);
-                        written.await.map_err(|error| {
-                            error.hint("find out what else it loads: an append-only file wins over the snapshot")
-                        })??
-                    }
-                };
-                let written = written.success(&format!("writing {path}"));
-                if written.is_err() {
-                    // Whatever the server had against it is the better reason.
-                    server.end_of_loading().await?;
-                }
-                written.map(drop)
-            }
+            Self::Server(pipe) => pipe.fill(source).await,
             Self::Writer(sink) => {
                 tokio::io::copy(source, sink).await.context("writing the snapshot")?;
                 sink.flush().await.context("writing the snapshot")

@@ -1,6 +1,7 @@
 //! One node: its container, its commands, its server.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -148,6 +149,10 @@ impl Node for DockerNode {
 
     fn endpoint(&self) -> Endpoint {
         Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: self.container.port }
+    }
+
+    fn host_path(&self, _: &str) -> Option<PathBuf> {
+        None
     }
 
     async fn find_program(&self, name: &str) -> Result<String> {

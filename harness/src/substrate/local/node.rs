@@ -141,6 +141,10 @@ impl Node for LocalNode {
         Endpoint::Unix { dir: self.sockets.clone() }
     }
 
+    fn host_path(&self, inside: &str) -> Option<PathBuf> {
+        Some(PathBuf::from(inside))
+    }
+
     async fn find_program(&self, name: &str) -> Result<String> {
         Ok(self.run.launcher.search.find(name)?.to_string_lossy().into_owned())
     }
