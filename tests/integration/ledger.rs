@@ -110,10 +110,12 @@ async fn the_ledger_agrees_with_the_server_to_the_byte_and_the_microsecond() {
     assert_eq!(world.findings(&ledger, &expectation).await, [""; 0]);
     compare_with_walinspect(&world, &ledger).await;
 
-    // A server that has stopped leaves the same log.
+    // A server that has stopped leaves the same log, and beside it segments that it keeps ready for later.
     world.server.stop().await.unwrap();
     let stretch = LogStretch { timeline: 1, from: ledger.started.lsn, until: None };
     let folder = format!("{}/pg_wal", world.server.data_dir());
+    let ready = "for n in $(seq 100 140); do truncate -s 16M \"$(printf 0000000100000000%08X \"$n\")\"; done";
+    world.shell(&format!("cd {folder} && {ready}")).await;
     let again = read_log(&world.server, &folder, stretch).await.unwrap();
     let known = &ledger.log[0].records;
     assert_eq!(&again.records[..known.len()], &known[..]);

@@ -7,8 +7,8 @@ use sqlx::Row as _;
 
 use super::server::PostgresServer;
 use crate::error::{Context as _, Error, Result};
-use crate::model::Lsn;
 use crate::model::ledger::{LogExtract, LogRecord, LogRecordKind};
+use crate::model::{Lsn, SegmentName};
 use crate::substrate::{Command, Io};
 
 /// The size of a page of the log, and of the headers that stand between the parts of a record that spans
@@ -62,14 +62,21 @@ pub async fn read_current_log(server: &PostgresServer, from: Lsn) -> Result<LogE
 /// Reads log segments that lie in a folder of the server's node: the archive's, fetched for a restore, or
 /// those of a server that has stopped.
 pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch) -> Result<LogExtract> {
-    let segment_bytes = segment_bytes(server, folder).await?;
+    let Segments { bytes: segment_bytes, names } = list_segments(server, folder).await?;
     let LogStretch { timeline, from, until } = stretch;
-    let end = until.map(|until| format!("--end={until}"));
+    let nth = |position: u64| SegmentName::nth(timeline, position / segment_bytes, segment_bytes);
+    let first = nth(from.0);
+    let wanted = until.map(|until| nth(until.0.saturating_sub(1)).max(first));
+    let until = until.filter(|_| wanted.is_some_and(|last| names.contains(&last)));
+    let there = names.iter().copied().filter(|name| name.timeline == timeline).max();
+    let last = until.and(wanted).or(there).unwrap_or(first);
+    // It learns the size of the segments from the first one that it is told; told none, from any that is there: and
+    // one that the server keeps ready for later begins with zeros.
     let command = server
         .command("pg_waldump")
-        .arg(format!("--path={folder}"))
-        .args([format!("--timeline={timeline}"), format!("--start={from}"), "--rmgr=Transaction".to_owned()])
-        .args(end)
+        .args([format!("--path={folder}"), format!("--start={from}"), "--rmgr=Transaction".to_owned()])
+        .args(until.map(|until| format!("--end={until}")))
+        .args([first.to_string(), last.to_string()])
         // It prints times in the zone of its environment.
         .env("TZ", "UTC");
     let output = server.node().exec(&command, Io::default()).await?;
@@ -96,14 +103,22 @@ pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch
     Ok(LogExtract { timeline, from, until, records })
 }
 
-/// The size of the segments in a folder.
-async fn segment_bytes(server: &PostgresServer, folder: &str) -> Result<u64> {
+/// What segments a folder holds.
+struct Segments {
+    /// The size of each, in bytes.
+    bytes: u64,
+    names: Vec<SegmentName>,
+}
+
+async fn list_segments(server: &PostgresServer, folder: &str) -> Result<Segments> {
     // The names of segments, and of nothing else, have 24 characters.
-    let script = "for f in \"$0\"/????????????????????????; do wc -c < \"$f\" && exit; done";
+    let script = "cd \"$0\" && set -- ???????????????????????? && wc -c < \"$1\" && printf '%s\\n' \"$@\"";
     let command = Command::new("sh").args(["-c", script, folder]);
-    let output = server.node().exec(&command, Io::default()).await?.success("measuring a log segment")?;
+    let output = server.node().exec(&command, Io::default()).await?.success("listing the log's segments")?;
     let text = output.text();
-    text.trim().parse().context(format_args!("measuring a log segment in {folder}"))
+    let (bytes, names) = text.split_once('\n').unwrap_or((&text, ""));
+    let bytes = bytes.trim().parse().context(format_args!("measuring a log segment in {folder}"))?;
+    Ok(Segments { bytes, names: names.lines().filter_map(|name| name.parse().ok()).collect() })
 }
 
 /// A record that prepares or ends something; none for other records of transactions.
