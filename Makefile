@@ -23,7 +23,7 @@ test: ## set-up, format, lints and every test
 
 soak: ## the random tests at full length: recovery targets, kills, damaged RDB files, keyspaces; about an hour
 	@scripts/setup --require local
-	COMEBACK_HISTORIES=100 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
+	COMEBACK_HISTORIES=110 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
 		$(CARGO) test --release --package comeback --test integration -- --nocapture \
 		random_targets kills after_a_kill_under_load
 	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-harness --lib rdb::mutations

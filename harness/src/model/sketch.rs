@@ -83,9 +83,8 @@ impl<const K: usize> Default for Cell<K> {
 /// Adds the lanes of a key, or subtracts them.
 #[inline]
 fn add_lanes<const K: usize>(sum: &mut [u8; K], key: &[u8; K], sign: i64) {
-    let (sums, lanes) = (sum.as_chunks_mut::<8>().0, key.as_chunks::<8>().0);
-    for (at, sum) in sums.iter_mut().enumerate() {
-        let (before, lane) = (u64::from_le_bytes(*sum), u64::from_le_bytes(lanes[at]));
+    for (sum, lane) in sum.as_chunks_mut::<8>().0.iter_mut().zip(key.as_chunks::<8>().0) {
+        let (before, lane) = (u64::from_le_bytes(*sum), u64::from_le_bytes(*lane));
         let after = if sign > 0 { before.wrapping_add(lane) } else { before.wrapping_sub(lane) };
         *sum = after.to_le_bytes();
     }

@@ -66,10 +66,11 @@ pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch
     let LogStretch { timeline, from, until } = stretch;
     let nth = |position: u64| SegmentName::nth(timeline, position / segment_bytes, segment_bytes);
     let first = nth(from.0);
-    let wanted = until.map(|until| nth(until.0.saturating_sub(1)).max(first));
-    let until = until.filter(|_| wanted.is_some_and(|last| names.contains(&last)));
-    let there = names.iter().copied().filter(|name| name.timeline == timeline).max();
-    let last = until.and(wanted).or(there).unwrap_or(first);
+    // Where the segment that holds the end is not there, the log is read as far as it goes.
+    let (last, until) = match until.map(|until| nth(until.0.saturating_sub(1)).max(first)) {
+        Some(last) if names.contains(&last) => (last, until),
+        _ => (names.into_iter().filter(|name| name.timeline == timeline).max().unwrap_or(first), None),
+    };
     // It learns the size of the segments from the first one that it is told; told none, from any that is there: and
     // one that the server keeps ready for later begins with zeros.
     let command = server
@@ -105,7 +106,7 @@ pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch
 
 /// What segments a folder holds.
 struct Segments {
-    /// The size of each, in bytes.
+    /// The size of each, in bytes; never 0.
     bytes: u64,
     names: Vec<SegmentName>,
 }
@@ -117,8 +118,9 @@ async fn list_segments(server: &PostgresServer, folder: &str) -> Result<Segments
     let output = server.node().exec(&command, Io::default()).await?.success("listing the log's segments")?;
     let text = output.text();
     let (bytes, names) = text.split_once('\n').unwrap_or((&text, ""));
-    let bytes = bytes.trim().parse().context(format_args!("measuring a log segment in {folder}"))?;
-    Ok(Segments { bytes, names: names.lines().filter_map(|name| name.parse().ok()).collect() })
+    let bytes: std::num::NonZeroU64 =
+        bytes.trim().parse().context(format_args!("measuring a log segment in {folder}"))?;
+    Ok(Segments { bytes: bytes.get(), names: names.lines().filter_map(|name| name.parse().ok()).collect() })
 }
 
 /// A record that prepares or ends something; none for other records of transactions.

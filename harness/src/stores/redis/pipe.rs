@@ -44,7 +44,9 @@ impl SnapshotPipe {
         let (path, script) = (server.rdb_path(), "umask 077 && mkfifo -- \"$0\" && : > \"$1\"");
         let make = Command::new("sh").args(["-c", script, &path, &copy_path(&path)]);
         server.node().exec(&make, Io::default()).await?.success("making a pipe for the snapshot")?;
-        Ok(Self { server: server.clone(), here: Here::open(server) })
+        let here = |path: &str| server.node().host_path(path);
+        let here = here(&path).zip(here(&copy_path(&path))).and_then(|(pipe, copy)| Here::open(&pipe, &copy));
+        Ok(Self { server: server.clone(), here })
     }
 
     /// Passes everything on to the server, which has been launched, and to the copy.
@@ -91,11 +93,10 @@ async fn while_it_loads(server: &RedisServer, passing_on: impl Future<Output = R
 }
 
 impl Here {
-    /// Opens both, if the node's files can be reached from here and the pipe be made roomy.
-    fn open(server: &RedisServer) -> Option<Self> {
-        let path = server.rdb_path();
-        let pipe = open_in_place(&server.node().host_path(&path)?, OFlags::NONBLOCK)?;
-        let copy = open_in_place(&server.node().host_path(&copy_path(&path))?, OFlags::empty())?;
+    /// Opens both, if they are what they should be and the pipe can be made roomy.
+    fn open(pipe: &Path, copy: &Path) -> Option<Self> {
+        let pipe = open_in_place(pipe, OFlags::NONBLOCK)?;
+        let copy = open_in_place(copy, OFlags::empty())?;
         let kinds = (pipe.metadata().ok()?.file_type(), copy.metadata().ok()?.file_type());
         let is_roomy = rustix::pipe::fcntl_setpipe_size(&pipe, ROOMY_BYTES).is_ok();
         (is_roomy && kinds.0.is_fifo() && kinds.1.is_file()).then(|| {
@@ -162,4 +163,54 @@ async fn pass_on_inside(server: &RedisServer, source: &mut (dyn AsyncRead + Send
 /// Where the copy stands until it has its name.
 pub(super) fn copy_path(path: &str) -> String {
     format!("{path}.part")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn make() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, copy) = (dir.path().join("dump.rdb"), dir.path().join("dump.rdb.part"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        File::create(&copy).unwrap();
+        (dir, pipe, copy)
+    }
+
+    #[tokio::test]
+    async fn more_than_the_pipe_holds_arrives_whole_in_both() {
+        let (_dir, pipe, copy) = make();
+        let mut here = Here::open(&pipe, &copy).unwrap();
+        let bytes: Vec<u8> = (0..=250).cycle().take(3 * ROOMY_BYTES + 17).collect();
+        let mut read = vec![0; bytes.len()];
+        let reading = tokio::task::spawn_blocking(move || {
+            File::open(pipe).unwrap().read_exact(&mut read).unwrap();
+            read
+        });
+        here.pass_on(&mut &bytes[..]).await.unwrap();
+        assert!(reading.await.unwrap() == bytes);
+        assert!(std::fs::read(copy).unwrap() == bytes);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_is_not_passed_on() {
+        let (_dir, pipe, copy) = make();
+        let mut here = Here::open(&pipe, &copy).unwrap();
+        let mut source = &b"a snapshot"[..];
+        let passing_on = here.pass_on(&mut source);
+        assert!(wait::at_most("a reader", Duration::from_millis(20), passing_on).await.is_err());
+    }
+
+    #[test]
+    fn links_and_other_files_are_not_opened() {
+        let (dir, pipe, copy) = make();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        assert!(Here::open(&link, &copy).is_none());
+        assert!(Here::open(&copy, &copy).is_none());
+        assert!(Here::open(&pipe, &pipe).is_none());
+        assert!(Here::open(&dir.path().join("nothing"), &copy).is_none());
+    }
 }
