@@ -14,8 +14,8 @@ use super::tables::{TableInfo, list_tables, quote_literal};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Catalogue, ClusterContent, DatabaseContent, TableFingerprint};
 
-/// Pages of a table that one worker reads at a time: 64 MiB.
-const PAGES_PER_PART: i64 = 8192;
+/// Pages of a table that one worker reads at a time: 16 MiB, so that no worker waits long for the last part of another.
+const PAGES_PER_PART: i64 = 2048;
 
 /// The databases of a cluster that take connections, templates left out.
 pub(super) async fn list_databases(server: &PostgresServer) -> Result<Vec<String>> {

@@ -5,6 +5,8 @@
 //! `postgres-protocol`; only the stream of `CopyData` messages is read by hand.
 //! Source: PostgreSQL documentation, "Frontend/Backend Protocol", sections "COPY Operations" and "Message Formats".
 
+use std::time::Duration;
+
 use bytes::{Buf as _, BytesMut};
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{COPY_DATA_TAG, ErrorResponseBody, Message};
@@ -21,6 +23,10 @@ use crate::substrate::Endpoint;
 
 /// How much is asked for at once: as much as a Unix socket holds by default, and some more.
 const PIECE_BYTES: usize = 256 * 1024;
+/// How long rows gather before more are read. The server writes 8 KiB at a time, and whoever waits for it is woken by
+/// each piece, on a core that some server was using. A socket holds some 100 KiB, which a server fills in about three
+/// times as long.
+const GATHERING: Duration = Duration::from_micros(100);
 /// The tag of a message and its length, which counts itself and not the tag.
 const HEADER_BYTES: usize = 1 + 4;
 
@@ -136,10 +142,12 @@ impl CopyOut {
         self.stream.write_all(&request).await.context("sending a query")?;
         let mut failure = None;
         loop {
+            let before = self.received.len();
             if !take_copy_data(&mut self.received, &mut take) {
                 return Ok(());
             }
-            match self.receive_unless_copy_data().await.context("reading an answer")? {
+            let rows_came = self.received.len() < before;
+            match self.receive_unless_copy_data(rows_came).await.context("reading an answer")? {
                 Some(Message::ErrorResponse(body)) => failure = Some(words_of(&body)),
                 Some(Message::ReadyForQuery(_)) => {
                     return failure.map_or(Ok(()), |words| Err(Error::could_not_verify(words)));
@@ -149,8 +157,8 @@ impl CopyOut {
         }
     }
 
-    /// The next message, or none if rows are next.
-    async fn receive_unless_copy_data(&mut self) -> std::io::Result<Option<Message>> {
+    /// The next message, or none if rows are next. After rows, more of them are let gather.
+    async fn receive_unless_copy_data(&mut self, after_rows: bool) -> std::io::Result<Option<Message>> {
         loop {
             let rows_are_next = self.received.first() == Some(&COPY_DATA_TAG);
             if rows_are_next && whole_message(&self.received).is_some() {
@@ -158,6 +166,10 @@ impl CopyOut {
             }
             if !rows_are_next && let Some(message) = parse_message(&mut self.received)? {
                 return Ok(Some(message));
+            }
+            if after_rows {
+                // The runtime's own sleep counts in milliseconds. This one keeps the thread about as long as hashing did.
+                std::thread::sleep(GATHERING);
             }
             self.read_more().await?;
         }
