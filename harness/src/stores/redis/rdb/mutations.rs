@@ -1,7 +1,8 @@
 //! Files of every type and encoding, damaged at random, a hundred thousand times: the reader answers or refuses,
 //! and never panics.
 //!
-//! `COMEBACK_FUZZ_SECONDS` goes on for so long. The target under `fuzz/` does the same with coverage.
+//! `COMEBACK_FUZZ_SECONDS` goes on for so long. The target under `fuzz/` does the same with coverage, and begins with
+//! the same files: `COMEBACK_FUZZ_SEEDS` names a folder that they are written to.
 
 use std::time::Duration;
 
@@ -71,11 +72,19 @@ fn damaged(bodies: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 }
 
 #[test]
+fn files_that_are_not_damaged_are_answered() {
+    let seeds = std::env::var_os("COMEBACK_FUZZ_SEEDS").map(std::path::PathBuf::from);
+    for (number, body) in samples().iter().enumerate() {
+        fingerprint_rdb(&file(12, body)[..]).unwrap();
+        if let Some(folder) = &seeds {
+            std::fs::write(folder.join(format!("sample-{number}")), body).unwrap();
+        }
+    }
+}
+
+#[test]
 fn damaged_files_are_answered_or_refused() {
     let bodies: Vec<_> = samples();
-    for body in &bodies {
-        fingerprint_rdb(&file(12, body)[..]).unwrap();
-    }
     let seconds = std::env::var("COMEBACK_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let limit = Duration::from_secs(seconds.unwrap_or(0));
     let (watch, mut random) = (Stopwatch::start(), Random(seconds.unwrap_or(0) << 32));

@@ -51,9 +51,12 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
     let (fingerprint, modules) = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         let summing = scope.spawn(|| sum_up(receiver));
-        hand_over(&mut reader, &sender)?;
+        let handed_over = hand_over(&mut reader, &sender);
         drop(sender);
-        summing.join().map_err(|_| Error::could_not_verify("summing up the keys of the RDB file ended early"))
+        // A scope waits until the thread has done its work, and this until it is gone, with all that it had.
+        let summed_up = summing.join();
+        handed_over?;
+        summed_up.map_err(|_| Error::could_not_verify("summing up the keys of the RDB file ended early"))
     })?;
     let (version, aux) = (reader.version(), reader.aux().clone());
     let (checksum, bytes) = reader.finish_counted()?;
