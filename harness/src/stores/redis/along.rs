@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::PollSender;
 
-use super::rdb::{RdbSummary, fingerprint_rdb};
+use super::rdb::{RdbSummary, fingerprint_rdb_quietly};
 use crate::error::{Context as _, Result};
 
 /// How many pieces may wait for the reader: it works beside us, and must not fall behind without bound.
@@ -26,7 +26,7 @@ pub(super) struct Feed(PollSender<Bytes>);
 pub(super) fn read_along() -> (Feed, Reading) {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
     let pieces = Pieces { receiver, piece: Bytes::new() };
-    (Feed(PollSender::new(sender)), Reading(tokio::task::spawn_blocking(|| fingerprint_rdb(pieces))))
+    (Feed(PollSender::new(sender)), Reading(tokio::task::spawn_blocking(|| fingerprint_rdb_quietly(pieces))))
 }
 
 impl Feed {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::tests::{file, samples};
-use super::{RdbReader, compare_exact, fingerprint_rdb};
+use super::{RdbReader, compare_exact, fingerprint_rdb, fingerprint_rdb_quietly};
 use crate::clock::Stopwatch;
 
 const MUTATIONS: u64 = 100_000;
@@ -75,7 +75,8 @@ fn damaged(bodies: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
 fn files_that_are_not_damaged_are_answered() {
     let seeds = std::env::var_os("COMEBACK_FUZZ_SEEDS").map(std::path::PathBuf::from);
     for (number, body) in samples().iter().enumerate() {
-        fingerprint_rdb(&file(12, body)[..]).unwrap();
+        let summary = fingerprint_rdb(&file(12, body)[..]).unwrap();
+        assert_eq!(fingerprint_rdb_quietly(&file(12, body)[..]).unwrap(), summary);
         if let Some(folder) = &seeds {
             std::fs::write(folder.join(format!("sample-{number}")), body).unwrap();
         }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::reader::{Checksum, Entry, RdbReader};
 use crate::error::{Error, Result};
-use crate::model::KeyspaceFingerprint;
+use crate::model::{FingerprintBuilder, KeyspaceFingerprint};
 
 /// What an RDB file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ const WAITING_BATCHES: usize = 8;
 /// Two threads share the work: one reads the values, the other sums them up.
 pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
     let mut reader = RdbReader::open(read)?;
-    let (fingerprint, modules) = std::thread::scope(|scope| {
+    let sum = std::thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         let summing = scope.spawn(|| sum_up(receiver));
         let handed_over = hand_over(&mut reader, &sender);
@@ -58,6 +58,21 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
         handed_over?;
         summed_up.map_err(|_| Error::could_not_verify("summing up the keys of the RDB file ended early"))
     })?;
+    summarise(reader, sum)
+}
+
+/// The same on this thread alone, for one who shares the machine with what is slower: less work in all.
+pub(in crate::stores::redis) fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
+    let mut reader = RdbReader::open(read)?;
+    let (mut sum, mut name) = (Sum::default(), Vec::new());
+    while let Some(entry) = reader.next_nameless(&mut name)? {
+        sum.add(entry, &name);
+        name.clear();
+    }
+    summarise(reader, sum)
+}
+
+fn summarise(reader: RdbReader<'_>, sum: Sum) -> Result<RdbSummary> {
     let (version, aux) = (reader.version(), reader.aux().clone());
     let (checksum, bytes) = reader.finish_counted()?;
     let number = |name: &str| aux.get(name).and_then(|text| text.parse::<u64>().ok());
@@ -66,6 +81,7 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
         Some(version) => ("valkey", Some(version)),
         None => ("redis", aux.get("redis-ver")),
     };
+    let fingerprint = sum.keyspace.finish();
     Ok(RdbSummary {
         version,
         server_name,
@@ -77,7 +93,7 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
         used_mem_bytes: number("used-mem"),
         created_at: created_at.and_then(|seconds| Timestamp::from_second(seconds).ok()),
         is_aof_base: number("aof-base") == Some(1),
-        modules,
+        modules: sum.modules,
     })
 }
 
@@ -112,24 +128,35 @@ fn hand_over(reader: &mut RdbReader<'_>, to: &SyncSender<Batch>) -> Result<()> {
     Ok(())
 }
 
-/// The fingerprint of the entries, and the modules among them.
-fn sum_up(batches: Receiver<Batch>) -> (KeyspaceFingerprint, Vec<String>) {
-    let mut builder = KeyspaceFingerprint::builder();
-    let mut modules = Vec::new();
+/// What entries come to.
+#[derive(Default)]
+struct Sum {
+    keyspace: FingerprintBuilder,
+    modules: Vec<String>,
+}
+
+impl Sum {
+    fn add(&mut self, entry: Entry, name: &[u8]) {
+        match entry {
+            Entry::Key(record) => self.keyspace.add_named(name, &record),
+            Entry::Function { library, digest } => self.keyspace.add_function(&library, digest),
+            Entry::ModuleAux { module } => {
+                if !self.modules.contains(&module) {
+                    self.modules.push(module);
+                }
+            }
+        }
+    }
+}
+
+fn sum_up(batches: Receiver<Batch>) -> Sum {
+    let mut sum = Sum::default();
     for Batch { entries, names } in batches {
         let mut from = 0;
         for (entry, end) in entries {
-            match entry {
-                Entry::Key(record) => builder.add_named(&names[from..end], &record),
-                Entry::Function { library, digest } => builder.add_function(&library, digest),
-                Entry::ModuleAux { module } => {
-                    if !modules.contains(&module) {
-                        modules.push(module);
-                    }
-                }
-            }
+            sum.add(entry, &names[from..end]);
             from = end;
         }
     }
-    (builder.finish(), modules)
+    sum
 }
