@@ -53,6 +53,12 @@ pub async fn rest(longest: Duration, until: impl Future) {
     let _ = tokio::time::timeout(longest, until).await;
 }
 
+/// Keeps this thread for a moment that the runtime, which counts in milliseconds, cannot measure: for a task that has
+/// just worked about as long without a pause.
+pub fn keep_thread(moment: Duration) {
+    std::thread::sleep(moment);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

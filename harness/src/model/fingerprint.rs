@@ -119,22 +119,6 @@ fn hashed_key(bytes: &[u8]) -> [u8; KEY_BYTES] {
     key
 }
 
-/// The same for a key of one short column in a row that is long enough: its length and its bytes stand in the row as
-/// the sketch keeps them, and are taken at once. Nearly every row is such a one, and bytes put together one after the
-/// other have to be waited for.
-fn encode_short_key(row: &[u8]) -> Option<[u8; KEY_BYTES]> {
-    let (high, rest) = row.split_first_chunk::<3>()?;
-    let mut key = *rest.first_chunk::<KEY_BYTES>()?;
-    let end = 1 + usize::from(key[0]);
-    if *high != [0; 3] || end > KEY_BYTES {
-        return None;
-    }
-    for (at, byte) in key.iter_mut().enumerate() {
-        *byte = if at < end { *byte } else { 0 };
-    }
-    Some(key)
-}
-
 /// The key as the sketch keeps it: for each key column one byte of length and the bytes, or their hash if
 /// they are too many.
 fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
@@ -157,6 +141,22 @@ fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
         }
     }
     Some(if fits { key } else { hashed_key(&row[..row.len() - rest.len()]) })
+}
+
+/// The same for a key of one short column in a row that is long enough: its length and its bytes stand in the row as
+/// the sketch keeps them, and are taken at once. Nearly every row is such a one, and bytes put together one after the
+/// other have to be waited for.
+fn encode_short_key(row: &[u8]) -> Option<[u8; KEY_BYTES]> {
+    let (high, rest) = row.split_first_chunk::<3>()?;
+    let mut key = *rest.first_chunk::<KEY_BYTES>()?;
+    let end = 1 + usize::from(key[0]);
+    if *high != [0; 3] || end > KEY_BYTES {
+        return None;
+    }
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = if at < end { *byte } else { 0 };
+    }
+    Some(key)
 }
 
 /// The key columns' bytes out of a key of the sketch; `None` if only its hash is known.

@@ -20,6 +20,7 @@ use super::server::SUPERUSER;
 use crate::error::{Context as _, Error, Result};
 use crate::secret::Secret;
 use crate::substrate::Endpoint;
+use crate::wait;
 
 /// How much is asked for at once: as much as a Unix socket holds by default, and some more.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -168,8 +169,7 @@ impl CopyOut {
                 return Ok(Some(message));
             }
             if after_rows {
-                // The runtime's own sleep counts in milliseconds. This one keeps the thread about as long as hashing did.
-                std::thread::sleep(GATHERING);
+                wait::keep_thread(GATHERING);
             }
             self.read_more().await?;
         }
