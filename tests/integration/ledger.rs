@@ -155,9 +155,10 @@ async fn compare_with_walinspect(world: &World, ledger: &Ledger) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_under_load_every_acknowledged_transaction_is_there_and_none_is_torn() {
     let Some(world) = World::new().await else { return };
-    let rounds = std::env::var("COMEBACK_KILLS").map_or(3, |count| count.parse().unwrap());
-    let mut unanswered = 0;
-    for round in 0..rounds {
+    let rounds: u64 = std::env::var("COMEBACK_KILLS").map_or(3, |count| count.parse().unwrap());
+    let (mut round, mut unanswered) = (0, 0);
+    // One kill in four finds no commit on its way (measured: 31 of 120): the kills go on until one did.
+    while round < rounds || (unanswered == 0 && round < rounds + 40) {
         let workload = world.workload(round).await;
         workload.reach(100 + round * 7).await.unwrap();
         world.server.node().kill().await.unwrap();
@@ -176,8 +177,9 @@ async fn after_a_kill_under_load_every_acknowledged_transaction_is_there_and_non
         ledger.learn(extract).unwrap();
         let expectation = expect_exactly(&ledger, &latest());
         assert_eq!(world.findings(&ledger, &expectation).await, [""; 0], "round {round}");
+        round += 1;
     }
-    assert!(unanswered > 0, "no commit was caught in {rounds} rounds");
+    assert!(unanswered > 0, "no commit was caught in {round} rounds");
     world.substrate.remove_all().await.unwrap();
 }
 

@@ -56,7 +56,11 @@ fn plans(targets: usize) -> impl Strategy<Value = Plan> {
     let pick = (kinds, 0.0..1.0, -1_i64..=1, any::<bool>());
     let pick = pick.prop_map(|(kind, place, offset, inclusive)| Pick { kind, place, offset, inclusive });
     let picks = prop::collection::vec(pick, 1..=targets);
-    (any::<u64>(), 20_u64..400, picks).prop_map(|(seed, writes, picks)| Plan { seed, writes, picks })
+    (any::<u64>(), 20_u64..400, picks).prop_map(|(seed, writes, mut picks)| {
+        // A commit is where inclusive and exclusive differ for certain: every history has one such target.
+        picks[0] = Pick { kind: Kind::Transaction, offset: 0, ..picks[0].clone() };
+        Plan { seed, writes, picks }
+    })
 }
 
 fn number_from(name: &str, default: u64) -> u64 {
