@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "gcs", feature = "s3"))]
 mod clouds;
+mod damages;
 mod drills;
 mod leaks;
 mod objects;

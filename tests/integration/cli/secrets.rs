@@ -11,7 +11,8 @@ use comeback_harness::stores::secrets::{
     FolderStore, SecretSet, SecretStore as _, make_identity, read_secrets,
 };
 
-use super::drills::{is_noticed_and_named, is_verified_and_gone};
+use super::damages::is_noticed_and_named;
+use super::drills::is_verified_and_gone;
 use super::leaks::{Learnt, watched};
 use super::{Place, docker_is_here, local_is_here, redis_is_here, text};
 use crate::require;
