@@ -11,6 +11,7 @@ pub mod repository;
 pub mod runbook;
 pub mod runner;
 pub mod secret;
+mod sha256;
 pub mod stores;
 pub mod substrate;
 pub mod wait;

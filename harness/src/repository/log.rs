@@ -11,13 +11,12 @@ use std::sync::Arc;
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::ZstdEncoder;
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::Repository;
 use crate::error::{Context as _, Error, Result};
-use crate::hex::hex;
 use crate::model::{Finding, FindingCode};
+use crate::sha256::Sha256;
 
 /// What the name of a stored file ends in.
 const COMPRESSED: &str = ".zst";
@@ -33,7 +32,7 @@ pub struct LogFile {
 
 impl LogFile {
     fn of(name: &str, content: &[u8]) -> Self {
-        Self { name: name.to_owned(), sha256: hex(&Sha256::digest(content)) }
+        Self { name: name.to_owned(), sha256: Sha256::of(content) }
     }
 
     fn stored_name(&self) -> String {

@@ -8,14 +8,13 @@ use std::task::{Context as TaskContext, Poll};
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio_util::io::{InspectReader, InspectWriter};
 
 use super::{Reader, Repository, Upload, Writer};
 use crate::error::{Context as _, Error, Result};
-use crate::hex::hex;
 use crate::model::{FileEntry, Finding, FindingCode, Manifest};
+use crate::sha256::Sha256;
 
 /// Files whose name ends so are compressed.
 const COMPRESSED: &str = ".zst";
@@ -35,9 +34,7 @@ impl Meter {
 
     fn entry(&self, name: &str) -> FileEntry {
         let meter = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let digest = meter.1.clone().finalize();
-        let sha256 = hex(&digest);
-        FileEntry { name: name.to_owned(), bytes: meter.0, sha256 }
+        FileEntry { name: name.to_owned(), bytes: meter.0, sha256: meter.1.clone().finish() }
     }
 }
 

@@ -1,13 +1,12 @@
 //! The bytes of objects: read in pieces, counted, hashed and compared.
 
 use crc::{CRC_32_ISCSI, Crc, Digest, Table};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::error::{Context as _, Result};
-use crate::hex::hex;
 use crate::model::object::content;
 use crate::repository::Reader;
+use crate::sha256::Sha256;
 
 /// How much of an object is in memory at a time.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -93,7 +92,7 @@ struct Meter {
 
 impl Meter {
     fn new() -> Self {
-        Self { bytes: 0, crc32c: crc32c(), sha256: Sha256::new() }
+        Self { bytes: 0, crc32c: crc32c(), sha256: Sha256::default() }
     }
 
     fn pass(&mut self, piece: &[u8]) {
@@ -103,11 +102,7 @@ impl Meter {
     }
 
     fn finish(self) -> ObjectDigest {
-        ObjectDigest {
-            bytes: self.bytes,
-            crc32c: self.crc32c.finalize(),
-            sha256: hex(&self.sha256.finalize()),
-        }
+        ObjectDigest { bytes: self.bytes, crc32c: self.crc32c.finalize(), sha256: self.sha256.finish() }
     }
 }
 
