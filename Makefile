@@ -26,7 +26,7 @@ soak: ## the random tests at full length: recovery targets, kills, damaged RDB f
 	COMEBACK_HISTORIES=110 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
 		$(CARGO) test --release --package comeback --test integration -- --nocapture \
 		random_targets kills after_a_kill_under_load
-	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-harness --lib rdb::mutations
+	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-content --lib rdb::mutations
 	COMEBACK_REDIS_CASES=1000 COMEBACK_FLIPS=1000 $(CARGO) test --package comeback --test integration -- \
 		redis_corpus::model redis_corpus::flips
 	scripts/fuzz rdb 600

@@ -1,10 +1,10 @@
 //! The order-independent digest of a table's logical content.
 
+use comeback_content::hex128;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
-use super::hex128;
-use super::sketch::{KEY_BYTES, Sketch, SketchRow};
+use super::{KEY_BYTES, Sketch, SketchRow};
 
 /// The first byte of a key that is represented by its hash, because it is too long or because the table has none.
 const HASHED_KEY: u8 = 0xFF;

@@ -4,8 +4,6 @@ mod catalogue;
 mod check;
 mod finding;
 mod fingerprint;
-mod hex128;
-pub mod keyspace;
 pub mod ledger;
 mod log_file;
 mod lsn;
@@ -15,9 +13,11 @@ mod objective;
 mod phase;
 mod recovery_target;
 mod secrets;
-mod sketch;
 mod verdict;
 mod write_ledger;
+
+pub use comeback_content::keyspace;
+pub use comeback_content::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 
 pub use catalogue::{Catalogue, CatalogueDifference};
 pub use check::Check;
@@ -40,7 +40,6 @@ pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
-pub use sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 pub use verdict::Verdict;
 pub use write_ledger::{
     Acknowledged, ForkMoment, KeyWrite, ObservedWrites, WriteDiscrepancy, WriteLedger, WriteName,

@@ -8,13 +8,14 @@ mod load;
 mod login;
 mod observer;
 mod pipe;
-pub mod rdb;
 mod replace;
 mod restore;
 mod server;
 mod stream;
 mod version;
 mod workload;
+
+pub use comeback_content::rdb;
 
 pub use address::RedisAddress;
 pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};

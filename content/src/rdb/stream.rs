@@ -261,7 +261,7 @@ pub(super) mod tests {
         bytes
     }
 
-    pub(in crate::stores::redis::rdb) fn sample(form: u8) -> Vec<u8> {
+    pub(in crate::rdb) fn sample(form: u8) -> Vec<u8> {
         stream(form, |_| {})
     }
 

@@ -11,8 +11,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::reader::{Entry, RdbReader};
 use crate::error::Result;
-use crate::model::keyspace::{Collector, KeyState, Outcome, judge_key};
-use crate::model::{DatabaseDifference, KeyName, KeyRecord, KeyspaceComparison, ValueKind};
+use crate::keyspace::{Collector, KeyState, Outcome, judge_key};
+use crate::keyspace::{DatabaseDifference, KeyName, KeyRecord, KeyspaceComparison, ValueKind};
 
 /// Keys that are held at once: some 50 MB, and half as much again while they are gathered.
 const HELD_KEYS: usize = 1_048_576;
@@ -51,7 +51,7 @@ type Functions = BTreeMap<String, String>;
 ///
 /// `expected` and `actual` open a file from its beginning each time they are called; with many keys, the files
 /// are read several times to stay within constant memory. `now_ms` as for
-/// [`KeyspaceFingerprint::compare`](crate::model::KeyspaceFingerprint::compare). At most `named` differing keys
+/// [`KeyspaceFingerprint::compare`](crate::keyspace::KeyspaceFingerprint::compare). At most `named` differing keys
 /// are listed; how many there are is counted exactly.
 pub fn compare_exact<E: Read, A: Read>(
     expected: impl FnMut() -> Result<E>,

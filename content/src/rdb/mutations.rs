@@ -4,13 +4,12 @@
 //! `COMEBACK_FUZZ_SECONDS` goes on for so long. The target under `fuzz/` does the same with coverage, and begins with
 //! the same files: `COMEBACK_FUZZ_SEEDS` names a folder that they are written to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::tests::{file, samples};
 use super::{RdbReader, compare_exact, fingerprint_rdb, fingerprint_rdb_quietly};
-use crate::clock::Stopwatch;
 
 const MUTATIONS: u64 = 100_000;
 /// Values at which lengths, counts and markers change their meaning.
@@ -88,7 +87,7 @@ fn damaged_files_are_answered_or_refused() {
     let bodies: Vec<_> = samples();
     let seconds = std::env::var("COMEBACK_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let limit = Duration::from_secs(seconds.unwrap_or(0));
-    let (watch, mut random) = (Stopwatch::start(), Random(seconds.unwrap_or(0) << 32));
+    let (watch, mut random) = (Instant::now(), Random(seconds.unwrap_or(0) << 32));
     let (mut tried, mut answered) = (0, 0);
     while tried < MUTATIONS || watch.elapsed() < limit {
         let bytes = damaged(&bodies, &mut random);

@@ -15,7 +15,7 @@
 
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
-use crate::model::ValueKind;
+use crate::keyspace::ValueKind;
 
 /// An element of a packed encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

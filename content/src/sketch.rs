@@ -22,7 +22,7 @@ pub const KEY_BYTES: usize = 32;
 /// Cells per row: each row is added to one cell of each part.
 const PARTS: usize = 4;
 /// Cells in a level above the first. 4 × 40 cells give back some 100 differences.
-pub(super) const LEVEL_CELLS: usize = 160;
+const LEVEL_CELLS: usize = 160;
 /// Levels; the last one holds one row in 8⁶ (about a quarter of a million).
 const LEVELS: usize = 7;
 /// log2 of the rarefaction from level to level.

@@ -13,7 +13,7 @@ use super::expiry::ExpiryWindows;
 use super::judge::KeyState;
 use super::record::KeyRecord;
 use super::row::{EncodedRow, KeySketch, encode_name, encode_state, record_digest};
-use crate::model::hex128;
+use crate::hex128;
 
 /// The fingerprint of a keyspace: equal for equal content, whatever the order, the encodings and the version.
 ///

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::strings::Strings;
 use super::{module, values};
 use crate::error::{Error, Result};
-use crate::model::KeyRecord;
+use crate::keyspace::KeyRecord;
 
 const MAGIC: &[u8; 5] = b"REDIS";
 /// The magic of Valkey 9 and later, whose versions begin at 80.

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::judge::KeyState;
 use super::record::{KeyName, KeyRecord, ValueKind};
-use crate::model::sketch::{Sketch, SketchRow};
+use crate::sketch::{Sketch, SketchRow};
 
 /// Bytes of a key in the sketch: one for the length, so that names of up to 63 bytes come back whole.
 pub(super) const NAME_BYTES: usize = 64;

@@ -4,7 +4,7 @@ use super::listpack::tests::{build, text};
 use super::packed::tests::ziplist;
 use super::*;
 use crate::error::{ErrorKind, Result};
-use crate::model::{KeyRecord, ValueKind};
+use crate::keyspace::{KeyRecord, ValueKind};
 
 /// A file of a version with a right checksum.
 pub(super) fn file(version: u32, body: &[u8]) -> Vec<u8> {
@@ -255,7 +255,7 @@ mod exact {
 
     use super::super::exact::compare_holding;
     use super::*;
-    use crate::model::{KeyChange, KeyspaceComparison};
+    use crate::keyspace::{KeyChange, KeyspaceComparison};
 
     const NOW: u64 = 1_700_000_000_000;
 

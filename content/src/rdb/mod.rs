@@ -21,5 +21,5 @@ mod values;
 
 pub use exact::compare_exact;
 pub use reader::{Checksum, Entry, RdbReader};
-pub(in crate::stores::redis) use summary::fingerprint_rdb_quietly;
+pub use summary::fingerprint_rdb_quietly;
 pub use summary::{RdbSummary, fingerprint_rdb};

@@ -6,7 +6,7 @@ use super::packed::{Ziplist, intset, zipmap};
 use super::strings::Strings;
 use super::{module, stream};
 use crate::error::{Error, Result};
-use crate::model::ValueKind;
+use crate::keyspace::ValueKind;
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -126,11 +126,11 @@ fn check_backwards_size(size: usize, bytes: &[u8]) -> Option<&[u8]> {
 }
 
 #[cfg(test)]
-pub(in crate::stores::redis::rdb) mod tests {
+pub(in crate::rdb) mod tests {
     use super::*;
 
     /// Builds a listpack out of encoded elements.
-    pub(in crate::stores::redis::rdb) fn build(elements: &[Vec<u8>]) -> Vec<u8> {
+    pub(in crate::rdb) fn build(elements: &[Vec<u8>]) -> Vec<u8> {
         let mut body = Vec::new();
         for element in elements {
             body.extend(element);
@@ -152,7 +152,7 @@ pub(in crate::stores::redis::rdb) mod tests {
         bytes
     }
 
-    pub(in crate::stores::redis::rdb) fn text(bytes: &[u8]) -> Vec<u8> {
+    pub(in crate::rdb) fn text(bytes: &[u8]) -> Vec<u8> {
         let mut element = match bytes.len() {
             0..64 => vec![0x80 | u8::try_from(bytes.len()).unwrap()],
             64..4096 => (0xE000 | u16::try_from(bytes.len()).unwrap()).to_be_bytes().to_vec(),
@@ -162,7 +162,7 @@ pub(in crate::stores::redis::rdb) mod tests {
         element
     }
 
-    pub(in crate::stores::redis::rdb) fn small(number: u8) -> Vec<u8> {
+    pub(in crate::rdb) fn small(number: u8) -> Vec<u8> {
         assert!(number < 128);
         vec![number]
     }

@@ -152,11 +152,11 @@ pub(super) fn intset(bytes: &[u8]) -> Result<impl Iterator<Item = i64>, Invalid>
 }
 
 #[cfg(test)]
-pub(in crate::stores::redis::rdb) mod tests {
+pub(in crate::rdb) mod tests {
     use super::*;
 
     /// Builds a ziplist out of encoded elements.
-    pub(in crate::stores::redis::rdb) fn ziplist(elements: &[Vec<u8>]) -> Vec<u8> {
+    pub(in crate::rdb) fn ziplist(elements: &[Vec<u8>]) -> Vec<u8> {
         let (mut body, mut previous) = (Vec::new(), 0);
         let mut tail = 10;
         for element in elements {

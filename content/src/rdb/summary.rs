@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::reader::{Checksum, Entry, RdbReader};
 use crate::error::{Error, Result};
-use crate::model::{FingerprintBuilder, KeyspaceFingerprint};
+use crate::keyspace::{FingerprintBuilder, KeyspaceFingerprint};
 
 /// What an RDB file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
 }
 
 /// The same on this thread alone, for one who shares the machine with what is slower: less work in all.
-pub(in crate::stores::redis) fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
+pub fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
     let mut reader = RdbReader::open(read)?;
     let (mut sum, mut name) = (Sum::default(), Vec::new());
     while let Some(entry) = reader.next_nameless(&mut name)? {
