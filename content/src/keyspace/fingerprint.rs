@@ -181,6 +181,11 @@ impl FingerprintBuilder {
         self.0.functions.insert(library.to_owned(), format!("{digest:032x}"));
     }
 
+    /// Adds all that another one took.
+    pub fn merge(&mut self, other: &Self) {
+        self.0.merge(&other.0);
+    }
+
     /// The fingerprint of all that was added.
     pub fn finish(self) -> KeyspaceFingerprint {
         self.0

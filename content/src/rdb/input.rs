@@ -31,6 +31,23 @@ impl<'r> Input<'r> {
         Self { read: Box::new(read), buffer, at: 0, end: 0, checked: 0, checksum, base: 0, is_at_end: false }
     }
 
+    /// A piece out of a file's middle, which begins at an offset.
+    pub(super) fn of_piece(bytes: Vec<u8>, base: u64) -> Self {
+        let (end, checksum) = (bytes.len(), Digest::new(CrcAlgorithm::Crc64Redis));
+        let read = Box::new(std::io::empty());
+        Self { read, buffer: bytes, at: 0, end, checked: 0, checksum, base, is_at_end: false }
+    }
+
+    /// What is here already and was not handed out.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.buffer[self.at..self.end]
+    }
+
+    /// Passes over so many bytes of what is [ahead](Self::ahead).
+    pub(super) fn pass(&mut self, count: usize) {
+        self.at = (self.at + count).min(self.end);
+    }
+
     /// The offset of the next byte.
     pub(super) fn offset(&self) -> u64 {
         self.base + self.at as u64

@@ -4,6 +4,7 @@
 
 mod canon;
 mod exact;
+mod frame;
 mod input;
 mod listpack;
 mod lzf;

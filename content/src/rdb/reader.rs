@@ -5,8 +5,9 @@ use std::io::Read;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::input::Input;
 use super::strings::Strings;
-use super::{module, values};
+use super::{frame, module, values};
 use crate::error::{Error, Result};
 use crate::keyspace::KeyRecord;
 
@@ -17,6 +18,8 @@ const VALKEY_MAGIC: &[u8; 6] = b"VALKEY";
 const NEWEST_VERSION: u32 = 12;
 /// Before it, files end without a checksum.
 const FIRST_WITH_CHECKSUM: u32 = 5;
+/// What stands where a file has no more entries.
+const END: u8 = 255;
 /// A server has some ten of them.
 const MOST_AUX_FIELDS: usize = 256;
 /// Of an auxiliary field that is longer, only so much is kept.
@@ -48,6 +51,29 @@ pub enum Entry {
         /// The module's name.
         module: String,
     },
+}
+
+/// Whole keys out of the middle of a file, which anybody can read.
+pub(super) struct Block {
+    /// They end as a file does.
+    bytes: Vec<u8>,
+    /// Where they stand in the file.
+    pub(super) offset: u64,
+    version: u32,
+    database: u32,
+}
+
+impl Block {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A reader of its keys, which tells offsets of the file.
+    pub(super) fn reader(self) -> RdbReader<'static> {
+        let strings = Strings::of(Input::of_piece(self.bytes, self.offset));
+        let (version, database) = (self.version, self.database);
+        RdbReader { strings, version, aux: BTreeMap::new(), database, is_at_end: false }
+    }
 }
 
 /// Reads an RDB file, entry by entry, in constant memory: some hundred kilobytes, and the largest packed
@@ -103,6 +129,22 @@ impl<'r> RdbReader<'r> {
     /// How many bytes were read.
     pub fn offset(&self) -> u64 {
         self.strings.input.offset()
+    }
+
+    /// The keys that are in memory already, to be read by somebody else; none where the next thing is another one,
+    /// or is not all there yet.
+    pub(super) fn next_block(&mut self) -> Option<Block> {
+        let ahead = self.strings.input.ahead();
+        let whole = if self.is_at_end { 0 } else { frame::whole_keys(ahead) };
+        if whole == 0 {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(whole + 1);
+        bytes.extend_from_slice(&ahead[..whole]);
+        bytes.push(END);
+        let (offset, version, database) = (self.offset(), self.version, self.database);
+        self.strings.input.pass(whole);
+        Some(Block { bytes, offset, version, database })
     }
 
     /// The next entry; `None` at the end.
@@ -196,7 +238,7 @@ impl<'r> RdbReader<'r> {
                 self.database = u32::try_from(number)
                     .map_err(|_| self.strings.damaged(&format!("there is no database {number}")))?;
             }
-            255 => self.is_at_end = true,
+            END => self.is_at_end = true,
             _ => {
                 let message =
                     format!("the RDB file holds an unknown opcode {opcode} before byte {}", self.offset());

@@ -42,7 +42,11 @@ pub(super) struct Strings<'r> {
 
 impl<'r> Strings<'r> {
     pub(super) fn new(read: impl Read + 'r) -> Self {
-        Self { input: Input::new(read), unpacked: Vec::new(), packed: Vec::new() }
+        Self::of(Input::new(read))
+    }
+
+    pub(super) fn of(input: Input<'r>) -> Self {
+        Self { input, unpacked: Vec::new(), packed: Vec::new() }
     }
 
     pub(super) fn damaged(&self, what: &str) -> Error {

@@ -1,11 +1,11 @@
 //! A whole file at once.
 
 use std::io::Read;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use jiff::Timestamp;
 
-use super::reader::{Checksum, Entry, RdbReader};
+use super::reader::{Block, Checksum, Entry, RdbReader};
 use crate::error::{Error, Result};
 use crate::keyspace::{FingerprintBuilder, KeyspaceFingerprint};
 
@@ -36,40 +36,117 @@ pub struct RdbSummary {
     pub modules: Vec<String>,
 }
 
-/// Entries that are handed over at once,
-const BATCH: usize = 512;
-/// unless their names are longer than this.
-const BATCH_BYTES: usize = 64 * 1024;
-/// Batches that may wait: what has been read is summed up beside it, and must not fall behind without bound.
-const WAITING_BATCHES: usize = 8;
+/// Blocks that may wait for each helper: some two milliseconds of work, so that nobody is out of it.
+const WAITING_BLOCKS: usize = 4;
+/// A block of fewer bytes is not worth handing over.
+const SHORT_BLOCK: usize = 4 * 1024;
+/// More threads than this find no work: one has to hand it out.
+const MOST_THREADS: usize = 4;
 
 /// Reads a whole RDB file, checks it, and takes its fingerprint. Decompress before.
 ///
-/// Two threads share the work: one reads the values, the other sums them up.
+/// It uses all processors, up to four: one thread finds out how far the keys reach, and reads those that find no
+/// helper with time for them.
 pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
-    let mut reader = RdbReader::open(read)?;
-    let sum = std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(WAITING_BATCHES);
-        let summing = scope.spawn(|| sum_up(receiver));
-        let handed_over = hand_over(&mut reader, &sender);
-        drop(sender);
-        // A scope waits until the thread has done its work, and this until it is gone, with all that it had.
-        let summed_up = summing.join();
-        handed_over?;
-        summed_up.map_err(|_| Error::could_not_verify("summing up the keys of the RDB file ended early"))
-    })?;
-    summarise(reader, sum)
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    fingerprint(RdbReader::open(read)?, threads - 1)
 }
 
 /// The same on this thread alone, for one who shares the machine with what is slower: less work in all.
 pub fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
-    let mut reader = RdbReader::open(read)?;
+    fingerprint(RdbReader::open(read)?, 0)
+}
+
+fn fingerprint(mut reader: RdbReader<'_>, helpers: usize) -> Result<RdbSummary> {
+    let sum = std::thread::scope(|scope| {
+        let (blocks, helpers): (Vec<_>, Vec<_>) = (0..helpers)
+            .map(|_| {
+                let (sender, receiver) = sync_channel(WAITING_BLOCKS);
+                (sender, scope.spawn(move || sum_up(receiver)))
+            })
+            .unzip();
+        let mut parts = vec![share_out(&mut reader, &blocks)];
+        drop(blocks);
+        // A scope waits until a thread has done its work, and this until it is gone, with all that it had.
+        for helper in helpers {
+            let part = helper.join();
+            parts.push(part.map_err(|_| Error::could_not_verify("reading the RDB file ended early"))?);
+        }
+        put_together(parts)
+    })?;
+    summarise(reader, sum)
+}
+
+/// What could not be read, and where its block began.
+struct Misread {
+    offset: u64,
+    error: Error,
+}
+
+/// Reads all entries. Keys that are in memory already go to helpers, as long as these have time.
+fn share_out(reader: &mut RdbReader<'_>, helpers: &[SyncSender<Block>]) -> Result<Sum, Misread> {
     let (mut sum, mut name) = (Sum::default(), Vec::new());
-    while let Some(entry) = reader.next_nameless(&mut name)? {
-        sum.add(entry, &name);
+    loop {
+        while let Some(block) = if helpers.is_empty() { None } else { reader.next_block() } {
+            match hand_over(block, helpers) {
+                Given::Taken => {}
+                Given::Back(block) => sum.add_block(block)?,
+                // Somebody has met an error in what came before.
+                Given::Gone => return Ok(sum),
+            }
+        }
+        let entry = reader.next_nameless(&mut name);
+        match entry.map_err(|error| Misread { offset: reader.offset(), error })? {
+            Some(entry) => sum.add(entry, &name),
+            None => return Ok(sum),
+        }
         name.clear();
     }
-    summarise(reader, sum)
+}
+
+/// What became of a block that was offered.
+enum Given {
+    Taken,
+    Back(Block),
+    Gone,
+}
+
+/// Gives a block to the first helper who has time for it.
+fn hand_over(mut block: Block, helpers: &[SyncSender<Block>]) -> Given {
+    if block.bytes() < SHORT_BLOCK {
+        return Given::Back(block);
+    }
+    for helper in helpers {
+        block = match helper.try_send(block) {
+            Ok(()) => return Given::Taken,
+            Err(TrySendError::Full(block)) => block,
+            Err(TrySendError::Disconnected(_)) => return Given::Gone,
+        };
+    }
+    Given::Back(block)
+}
+
+fn sum_up(blocks: Receiver<Block>) -> Result<Sum, Misread> {
+    let mut sum = Sum::default();
+    for block in blocks {
+        sum.add_block(block)?;
+    }
+    Ok(sum)
+}
+
+/// The sum of all parts, or the first error in the file: what comes before it was read by everybody.
+fn put_together(parts: Vec<Result<Sum, Misread>>) -> Result<Sum> {
+    let (mut sums, mut errors) = (Sum::default(), Vec::new());
+    for part in parts {
+        match part {
+            Ok(sum) => sums.merge(sum),
+            Err(misread) => errors.push(misread),
+        }
+    }
+    match errors.into_iter().min_by_key(|misread| misread.offset) {
+        Some(Misread { error, .. }) => Err(error),
+        None => Ok(sums),
+    }
 }
 
 fn summarise(reader: RdbReader<'_>, sum: Sum) -> Result<RdbSummary> {
@@ -97,37 +174,6 @@ fn summarise(reader: RdbReader<'_>, sum: Sum) -> Result<RdbSummary> {
     })
 }
 
-/// Entries, and behind them the names of the keys among them.
-struct Batch {
-    /// Each with the end of its name.
-    entries: Vec<(Entry, usize)>,
-    names: Vec<u8>,
-}
-
-impl Batch {
-    fn new() -> Self {
-        Self { entries: Vec::with_capacity(BATCH), names: Vec::new() }
-    }
-
-    fn is_full(&self) -> bool {
-        self.entries.len() >= BATCH || self.names.len() >= BATCH_BYTES
-    }
-}
-
-/// Reads all entries, and hands them over in batches.
-fn hand_over(reader: &mut RdbReader<'_>, to: &SyncSender<Batch>) -> Result<()> {
-    let mut batch = Batch::new();
-    while let Some(entry) = reader.next_nameless(&mut batch.names)? {
-        batch.entries.push((entry, batch.names.len()));
-        // Nobody takes it only where the summing has ended early, which is an error of its own.
-        if batch.is_full() && to.send(std::mem::replace(&mut batch, Batch::new())).is_err() {
-            return Ok(());
-        }
-    }
-    let _ = to.send(batch);
-    Ok(())
-}
-
 /// What entries come to.
 #[derive(Default)]
 struct Sum {
@@ -136,6 +182,22 @@ struct Sum {
 }
 
 impl Sum {
+    fn add_block(&mut self, block: Block) -> Result<(), Misread> {
+        let offset = block.offset;
+        let (mut reader, mut name) = (block.reader(), Vec::new());
+        while let Some(entry) = reader.next_nameless(&mut name).map_err(|error| Misread { offset, error })? {
+            self.add(entry, &name);
+            name.clear();
+        }
+        Ok(())
+    }
+
+    /// Adds what another thread has read. Modules are never among it.
+    fn merge(&mut self, other: Self) {
+        self.keyspace.merge(&other.keyspace);
+        self.modules.extend(other.modules);
+    }
+
     fn add(&mut self, entry: Entry, name: &[u8]) {
         match entry {
             Entry::Key(record) => self.keyspace.add_named(name, &record),
@@ -149,14 +211,57 @@ impl Sum {
     }
 }
 
-fn sum_up(batches: Receiver<Batch>) -> Sum {
-    let mut sum = Sum::default();
-    for Batch { entries, names } in batches {
-        let mut from = 0;
-        for (entry, end) in entries {
-            sum.add(entry, &names[from..end]);
-            from = end;
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{file, samples};
+    use super::*;
+
+    /// Some megabytes of keys of every type, in several databases.
+    fn long_body() -> Vec<u8> {
+        let mut body = Vec::new();
+        for number in 0..40_000_u32 {
+            if number % 7_000 == 0 {
+                body.extend([0xFE, u8::try_from(number / 7_000).unwrap()]);
+            }
+            body.extend([0, 0x0B]);
+            body.extend(format!("key:{number:07}").bytes());
+            body.extend([0x40, 100]);
+            body.extend([b'v'; 100]);
+        }
+        body.extend(samples().concat());
+        body
+    }
+
+    fn read_with(helpers: usize, bytes: &[u8]) -> Result<RdbSummary> {
+        fingerprint(RdbReader::open(bytes)?, helpers)
+    }
+
+    #[test]
+    fn helpers_find_what_one_thread_finds() {
+        let bytes = file(12, &long_body());
+        let alone = read_with(0, &bytes).unwrap();
+        assert_eq!(alone.fingerprint.databases.len(), 6);
+        for helpers in [1, 3] {
+            assert_eq!(read_with(helpers, &bytes).unwrap(), alone);
         }
     }
-    sum
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn helpers_meet_the_first_damage(
+            damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+            helpers in 1_usize..4,
+        ) {
+            let mut body = long_body();
+            for (place, byte) in damages {
+                let place = place.index(body.len());
+                body[place] = byte;
+            }
+            let bytes = file(12, &body);
+            prop_assert_eq!(read_with(helpers, &bytes), read_with(0, &bytes));
+        }
+    }
 }

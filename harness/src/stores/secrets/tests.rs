@@ -71,7 +71,9 @@ proptest! {
     fn any_bytes_can_be_asked_for_their_recipients(bytes: Vec<u8>, lines in "(-> [a-zX0-9 -]{0,20}\n|---.{0,5}\n){0,5}") {
         count_recipients(&bytes);
         let header = format!("age-encryption.org/v1\n{lines}");
-        let counted = lines.split("---").next().unwrap_or_default().matches("-> ").count();
+        // The header ends with the first line that begins so; inside a line the same means nothing.
+        let stanzas = lines.lines().take_while(|line| !line.starts_with("---"));
+        let counted = stanzas.filter(|line| line.starts_with("-> ")).count();
         prop_assert!(count_recipients(header.as_bytes()).is_none_or(|count| count <= counted));
     }
 
