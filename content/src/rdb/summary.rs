@@ -192,7 +192,7 @@ impl Sum {
         Ok(())
     }
 
-    /// Adds what another thread has read. Modules are never among it.
+    /// Adds what another thread has read. Only the one that shares out meets modules: none is named twice.
     fn merge(&mut self, other: Self) {
         self.keyspace.merge(&other.keyspace);
         self.modules.extend(other.modules);
