@@ -20,8 +20,10 @@ async fn an_append_only_file_does_not_win_over_the_snapshot() {
     assert_eq!(ask::<u64>(&trapped, &["DBSIZE"]).await, 0);
     trapped.stop().await.unwrap();
     // One that is there already is refused before anything is written beside it.
+    let there = trapped.list_data().await.unwrap();
     let error = refusal(bench.restore_into(&trapped, &manifest, &RestoreSettings::default()).await.map(drop));
     assert!(error.message().contains("appendonlydir") || error.message().contains("dump.rdb"), "{error}");
+    assert_eq!(trapped.list_data().await.unwrap(), there);
 
     // And that configured by hand, the server never reads what it is given.
     let careless = bench.node("careless").await;

@@ -12,6 +12,7 @@ mod replace;
 mod restore;
 mod server;
 mod stream;
+mod unpack;
 mod version;
 mod workload;
 

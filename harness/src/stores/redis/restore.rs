@@ -1,23 +1,26 @@
 //! Brings a snapshot into a new server's node, and proves on the way that it is whole.
 
-use async_compression::tokio::bufread::GzipDecoder;
-use redis::cmd;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use std::pin::Pin;
 
-use super::along::read_along;
+use bytes::BytesMut;
+use redis::cmd;
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::along::{Feed, hand_over};
 use super::backup::SNAPSHOT;
 use super::client::RedisClient;
 use super::pipe::{SnapshotPipe, copy_path};
 use super::rdb::RdbSummary;
 use super::server::RedisServer;
+use super::unpack::{Outlet, Unpacked, unpack};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::model::{Finding, FindingCode, KeyspaceFingerprint, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
 use crate::stores::RestoreFailure;
 use crate::substrate::{Command, Io};
 
-/// How much is read at a time.
-const BUFFER_BYTES: usize = 256 * 1024;
+/// How much of a packed snapshot is handed over at a time.
+const PIECE_BYTES: usize = 256 * 1024;
 /// What a member of gzip begins with.
 const MEMBER: [u8; 2] = [0x1f, 0x8b];
 /// How many keys are named when a file is not what its manifest says.
@@ -64,11 +67,13 @@ pub async fn restore_snapshot(
 ) -> Result<(RdbSummary, Loaded), RestoreFailure> {
     let (snapshot, keyspace) = manifest.content.keyspace()?;
     server.version().check_rdb(&manifest.id, snapshot.rdb_version)?;
-    refuse_used(server).await?;
+    refuse_running(server).await?;
+    let settings: Vec<_> = wanted.settings.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let (pipe, configured) = tokio::join!(SnapshotPipe::make(server), server.configure(&settings));
+    let mut pipe = pipe?;
     let restored = async {
-        let mut pipe = SnapshotPipe::make(server).await?;
-        let settings = wanted.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        server.launch(&settings.collect::<Vec<_>>()).await?;
+        configured?;
+        server.launch().await?;
         let read = read_snapshot(repository, manifest, Destination::Server(&mut pipe)).await?;
         tokio::try_join!(pipe.put_copy_in_place(), server.wait_until_it_answers())?;
         Ok((read, count_loaded(server, manifest, keyspace).await?))
@@ -111,16 +116,12 @@ fn blame_snapshot(failure: RestoreFailure, server: &RedisServer, manifest: &Mani
 }
 
 /// Only a server that never ran takes a snapshot.
-async fn refuse_used(server: &RedisServer) -> Result<()> {
+async fn refuse_running(server: &RedisServer) -> Result<()> {
     if server.node().is_running().await? {
         return Err(Error::usage(format!("the server in {} runs", server.node().name()))
             .hint("stop it first: when it stops it may write its own snapshot over the file"));
     }
-    let found = server.list_data().await?;
-    let Some(in_the_way) = found.first() else { return Ok(()) };
-    let name = server.node().name();
-    Err(Error::usage(format!("there is `{in_the_way}` in the data directory of {name}"))
-        .hint("restore into an empty one: an append-only file would win over the snapshot"))
+    Ok(())
 }
 
 /// Copies a snapshot out of the repository to anywhere, unpacked, with the same proofs.
@@ -138,13 +139,18 @@ enum Destination<'a> {
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
 }
 
-impl Destination<'_> {
-    async fn take(self, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
+impl<'a> Destination<'a> {
+    /// An outlet that leads there, and how it ends for the destination.
+    fn open(self) -> (Outlet, Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>) {
         match self {
-            Self::Server(pipe) => pipe.fill(source).await,
+            Self::Server(pipe) => pipe.open(),
             Self::Writer(sink) => {
-                tokio::io::copy(source, sink).await.context("writing the snapshot")?;
-                sink.flush().await.context("writing the snapshot")
+                let (outlet, mut source) = Outlet::task();
+                let taken = async move {
+                    tokio::io::copy(&mut source, sink).await.context("writing the snapshot")?;
+                    sink.flush().await.context("writing the snapshot")
+                };
+                (outlet, Box::pin(taken))
             }
         }
     }
@@ -159,25 +165,21 @@ async fn read_snapshot(
     let (_, keyspace) = manifest.content.keyspace()?;
     let entry = find_file(manifest, SNAPSHOT)?;
     let subject = format!("{}/{SNAPSHOT}", manifest.id);
-    let fetch = Fetch::open(repository, &manifest.id, entry).await.map_err(|error| {
+    let mut fetch = Fetch::open(repository, &manifest.id, entry).await.map_err(|error| {
         if error.kind() == ErrorKind::Failed {
             damaged(&subject, "the file", error.message()).into()
         } else {
             RestoreFailure::Other(error)
         }
     })?;
-    let unpacked = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
-    let (feed, reading) = read_along();
-    let mut source = feed.listen(Unpacking { decoder: unpacked, broke: None });
-    let taken = destination.take(&mut source).await;
-    // Who gave up half-way does not know what is wrong: the rest of the file may. How reading ends is noted already.
-    let _ = tokio::io::copy(&mut source, &mut tokio::io::sink()).await;
-    let Unpacking { decoder, broke } = source.into_inner();
-    let mut packed = decoder.into_inner();
-    let behind = packed.fill_buf().await.map(<[u8]>::to_vec).unwrap_or_default();
-    let read = reading.finish().await;
+    let (feed, packed) = hand_over();
+    let (outlet, taken) = destination.open();
+    let unpacking = tokio::task::spawn_blocking(|| unpack(packed, outlet));
+    let (fetched, taken, unpacked) = tokio::join!(hand_on(&mut fetch, feed), taken, unpacking);
+    let Unpacked { read, broke, behind } = unpacked.context("unpacking the snapshot")?;
     // What the checksum says comes first: whatever else is wrong follows from it.
-    packed.into_inner().finish().await?;
+    fetch.finish().await?;
+    fetched?;
     if let Some(broke) = broke {
         return Err(Finding::new(FindingCode::BackupTruncated, subject, "a whole member of gzip", broke)
             .remedy("restore an older backup: this one was cut short before its checksum was taken")
@@ -193,6 +195,17 @@ async fn read_snapshot(
     // A server that does not like a damaged file is no news.
     taken?;
     Ok(summary)
+}
+
+/// Hands a packed snapshot on to whoever unpacks it.
+async fn hand_on(fetch: &mut Fetch, mut feed: Feed) -> Result<()> {
+    loop {
+        let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+        if fetch.read_buf(&mut piece).await.context("reading the packed snapshot")? == 0 {
+            return Ok(());
+        }
+        feed.push(piece.freeze()).await;
+    }
 }
 
 /// What a server says that it loaded, if that is all of the snapshot.
@@ -276,25 +289,5 @@ fn unreadable(subject: &str, error: Error) -> RestoreFailure {
         damaged(subject, "a whole RDB file", error.message()).into()
     } else {
         error.into()
-    }
-}
-
-/// Unpacks, and remembers why it could not go on: whoever reads takes a broken stream for his own failure.
-struct Unpacking {
-    decoder: GzipDecoder<BufReader<Fetch>>,
-    broke: Option<String>,
-}
-
-impl AsyncRead for Unpacking {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        let polled = std::pin::Pin::new(&mut self.decoder).poll_read(cx, buffer);
-        if let std::task::Poll::Ready(Err(error)) = &polled {
-            self.broke = Some(error.to_string());
-        }
-        polled
     }
 }

@@ -99,16 +99,17 @@ impl RedisServer {
 
     /// Starts the server with further settings, and waits until it has loaded its data and answers.
     pub async fn start(&self, settings: &[(&str, &str)]) -> Result<()> {
-        self.launch(settings).await?;
+        self.configure(settings).await?;
+        self.launch().await?;
         self.wait_until_it_answers().await
     }
 
-    /// Starts the server with further settings, and does not wait.
+    /// Writes down with which further settings the server is to start.
     ///
     /// It writes to its disk only if a setting says so: no snapshot (`save ""`), no append-only file. It
     /// listens nowhere but at its node's endpoint, lets nobody in without the password, and replicates nothing.
     /// The settings travel in a file for its user alone, because arguments can be read by everybody.
-    pub(super) async fn launch(&self, settings: &[(&str, &str)]) -> Result<()> {
+    pub(super) async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
         let is_ours = |(name, value): &&(&str, &str)| {
             OURS.contains(&name.to_lowercase().as_str()) || name.contains('\n') || value.contains('\n')
         };
@@ -133,7 +134,11 @@ impl RedisServer {
             &format!("protected-mode yes\nrequirepass {}\n", self.password.expose()),
         ]
         .concat();
-        self.write_file(&self.config_path(), config.as_bytes()).await?;
+        self.write_file(&self.config_path(), config.as_bytes()).await
+    }
+
+    /// Starts the server as it was [configured](Self::configure), and does not wait.
+    pub(super) async fn launch(&self) -> Result<()> {
         let command = Command::new(&self.program).arg(self.config_path());
         self.node.start(&command, &self.log_path()).await
     }
