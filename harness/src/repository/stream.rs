@@ -18,6 +18,9 @@ use crate::sha256::Sha256;
 
 /// Files whose name ends so are compressed.
 const COMPRESSED: &str = ".zst";
+/// The fastest level of zlib-rs does without Huffman codes of its own: an RDB file of 140 MB becomes 115 MB in 1.6 s
+/// there, 82 MB in 2.9 s at this one, and 81 MB in 3.2 s at the usual sixth.
+const GZIP_LEVEL: Level = Level::Precise(2);
 /// How much is read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -64,7 +67,7 @@ impl BackupWriter {
     /// A new file; what is written into it is compressed as one member of gzip.
     pub async fn create_gzip(&mut self, name: &str) -> Result<FileSink<'_>> {
         let (meter, metered) = self.metered(name).await?;
-        let writer: Writer = Box::new(GzipEncoder::with_quality(metered, Level::Fastest));
+        let writer: Writer = Box::new(GzipEncoder::with_quality(metered, GZIP_LEVEL));
         Ok(FileSink { writer, meter, name: name.to_owned(), files: &mut self.files })
     }
 

@@ -1,20 +1,20 @@
 //! A named pipe where a server looks for its snapshot: it loads the bytes while they come in, and a copy of them goes
 //! to the disk beside it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 use tokio::io::AsyncRead;
 use tokio::sync::oneshot;
 
-use super::server::RedisServer;
+use super::server::{RDB, RedisServer};
 use super::unpack::Outlet;
 use crate::error::{Context as _, Error, Result};
 use crate::substrate::{Command, Io};
@@ -37,12 +37,14 @@ const LAST_BYTES_LIMIT: Duration = Duration::from_secs(5);
 /// The pipe, and the copy that is to take its place.
 pub(super) struct SnapshotPipe {
     server: RedisServer,
-    /// Both of them, opened here, where that can be done; until somebody fills them.
+    /// Both of them, opened here, where that can be done; somewhere else while they are filled.
     here: Option<Ends>,
 }
 
 /// The pipe and the copy as this process writes to them.
 struct Ends {
+    /// The directory that they are in, whatever its name leads to by now.
+    dir: File,
     /// Open in both directions: what is in it stays there until the server comes for it.
     pipe: File,
     copy: File,
@@ -55,8 +57,8 @@ pub(super) struct PipeAndCopy {
     written: u64,
     /// How much of that is or was in the pipe.
     passed: u64,
-    /// Who waits for the end of it. That he is gone is the reason to stop.
-    waiting: oneshot::Sender<Result<()>>,
+    /// Who waits for them, filled. That he is gone is the reason to stop.
+    waiting: oneshot::Sender<Result<Ends>>,
 }
 
 impl SnapshotPipe {
@@ -71,8 +73,7 @@ impl SnapshotPipe {
             return Err(Error::usage(format!("there is `{in_the_way}` in the data directory of {name}"))
                 .hint("restore into an empty one: an append-only file would win over the snapshot"));
         }
-        let here = |path: &str| server.node().host_path(path);
-        let here = here(&path).zip(here(&copy_path(&path))).and_then(|(pipe, copy)| Ends::open(&pipe, &copy));
+        let here = server.node().host_path(&server.data_dir()).and_then(|dir| Ends::open(&dir));
         Ok(Self { server: server.clone(), here })
     }
 
@@ -82,8 +83,11 @@ impl SnapshotPipe {
         let Self { server, here } = self;
         if let Some(ends) = here.take() {
             let (both, done) = PipeAndCopy::new(ends);
-            let done = async { done.await.context("passing the snapshot on")? };
-            return (Outlet::Pipe(both), Box::pin(while_it_loads(server, done)));
+            let filled = async {
+                *here = Some(done.await.context("passing the snapshot on")??);
+                Ok(())
+            };
+            return (Outlet::Pipe(both), Box::pin(while_it_loads(server, filled)));
         }
         let (outlet, mut source) = Outlet::task();
         let taken = async move {
@@ -107,6 +111,9 @@ impl SnapshotPipe {
     /// The pipe, and nothing else, goes first: a file that takes another's name is given its place on the disk at
     /// once, and 140 MB take 50 ms for that (ext4's `auto_da_alloc`).
     pub(super) async fn put_copy_in_place(&self) -> Result<()> {
+        if let Some(ends) = &self.here {
+            return ends.put_copy_in_place();
+        }
         let path = self.server.rdb_path();
         let script =
             "[ -p \"$1\" ] && [ -f \"$0\" ] && exec 3<> \"$1\" && rm -- \"$1\" && exec mv -- \"$0\" \"$1\"";
@@ -132,18 +139,29 @@ async fn while_it_loads(server: &RedisServer, passing_on: impl Future<Output = R
 }
 
 impl Ends {
-    /// Opens both, if they are what they should be and the pipe can be made roomy.
-    fn open(pipe: &Path, copy: &Path) -> Option<Self> {
-        let pipe = open_in_place(pipe, OFlags::NONBLOCK)?;
-        let copy = open_in_place(copy, OFlags::empty())?;
+    /// Opens both, if they are what they should be and the pipe can be made roomy. No link is followed: the node's
+    /// user could have put one there.
+    fn open(dir: &Path) -> Option<Self> {
+        let no_link = OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = File::from(openat(CWD, dir, no_link | OFlags::DIRECTORY, Mode::empty()).ok()?);
+        let inside = |name: &str, flags| {
+            openat(&dir, name, no_link | OFlags::RDWR | flags, Mode::empty()).map(File::from).ok()
+        };
+        let (pipe, copy) = (inside(RDB, OFlags::NONBLOCK)?, inside(&copy_path(RDB), OFlags::empty())?);
         let kinds = (pipe.metadata().ok()?.file_type(), copy.metadata().ok()?.file_type());
         let is_roomy = rustix::pipe::fcntl_setpipe_size(&pipe, ROOMY_BYTES).is_ok();
-        (is_roomy && kinds.0.is_fifo() && kinds.1.is_file()).then_some(Self { pipe, copy })
+        (is_roomy && kinds.0.is_fifo() && kinds.1.is_file()).then_some(Self { dir, pipe, copy })
+    }
+
+    fn put_copy_in_place(&self) -> Result<()> {
+        let removed = unlinkat(&self.dir, RDB, AtFlags::empty());
+        let renamed = removed.and_then(|()| renameat(&self.dir, copy_path(RDB), &self.dir, RDB));
+        renamed.context("putting the snapshot in place")
     }
 }
 
 impl PipeAndCopy {
-    fn new(ends: Ends) -> (Self, oneshot::Receiver<Result<()>>) {
+    fn new(ends: Ends) -> (Self, oneshot::Receiver<Result<Ends>>) {
         let (waiting, done) = oneshot::channel();
         (Self { ends, written: 0, passed: 0, waiting }, done)
     }
@@ -181,7 +199,7 @@ impl PipeAndCopy {
 
     fn tell(self, how_it_went: Result<()>) {
         // Who has stopped waiting knows better.
-        let _ = self.waiting.send(how_it_went);
+        let _ = self.waiting.send(how_it_went.map(|()| self.ends));
     }
 
     /// Puts the copy's own pages into the pipe: to write to it would be one more copy, and the server cannot read
@@ -193,7 +211,7 @@ impl PipeAndCopy {
     fn push(&mut self, until: u64) -> Result<()> {
         while self.passed < until {
             let left = usize::try_from(until - self.passed).unwrap_or(usize::MAX);
-            let Ends { pipe, copy } = &self.ends;
+            let Ends { pipe, copy, .. } = &self.ends;
             match splice(copy, Some(&mut self.passed), pipe, None, left, SpliceFlags::NONBLOCK) {
                 Ok(0) => return Err(Error::failed("the copy of the snapshot was cut short by somebody")),
                 Ok(_) | Err(Errno::INTR) => {}
@@ -214,12 +232,6 @@ impl PipeAndCopy {
     }
 }
 
-/// Opens what is there already, and follows no link: the node's user could have put one there.
-fn open_in_place(path: &Path, flags: OFlags) -> Option<File> {
-    let flags = (flags | OFlags::NOFOLLOW).bits().cast_signed();
-    OpenOptions::new().read(true).write(true).custom_flags(flags).open(path).ok()
-}
-
 /// The same by a program inside the node.
 async fn pass_on_inside(server: &RedisServer, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
     let path = server.rdb_path();
@@ -237,12 +249,13 @@ pub(super) fn copy_path(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
+    use std::path::PathBuf;
 
     use super::*;
 
-    fn make() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
+    fn make() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
-        let (pipe, copy) = (dir.path().join("dump.rdb"), dir.path().join("dump.rdb.part"));
+        let (pipe, copy) = (dir.path().join(RDB), dir.path().join(copy_path(RDB)));
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         File::create(&copy).unwrap();
         (dir, pipe, copy)
@@ -250,27 +263,30 @@ mod tests {
 
     #[test]
     fn more_than_the_pipe_holds_arrives_whole_in_both() {
-        let (_dir, pipe, copy) = make();
-        let (mut both, mut done) = PipeAndCopy::new(Ends::open(&pipe, &copy).unwrap());
+        let (dir, pipe, copy) = make();
+        let (mut both, mut done) = PipeAndCopy::new(Ends::open(dir.path()).unwrap());
         let bytes: Vec<u8> = (0..=250).cycle().take(3 * ROOMY_BYTES + 17).collect();
         let mut read = vec![0; bytes.len()];
+        let from = pipe.clone();
         let reading = std::thread::spawn(move || {
-            File::open(pipe).unwrap().read_exact(&mut read).unwrap();
+            File::open(from).unwrap().read_exact(&mut read).unwrap();
             read
         });
         for piece in bytes.chunks(100_000) {
             both = both.pass_on(piece).unwrap();
         }
         both.finish();
-        done.try_recv().unwrap().unwrap();
+        let ends = done.try_recv().unwrap().unwrap();
         assert!(reading.join().unwrap() == bytes);
-        assert!(std::fs::read(copy).unwrap() == bytes);
+        assert!(std::fs::read(&copy).unwrap() == bytes);
+        ends.put_copy_in_place().unwrap();
+        assert!(std::fs::read(pipe).unwrap() == bytes && !copy.exists());
     }
 
     #[tokio::test]
     async fn what_nobody_reads_is_not_passed_on() {
-        let (_dir, pipe, copy) = make();
-        let (both, mut done) = PipeAndCopy::new(Ends::open(&pipe, &copy).unwrap());
+        let (dir, ..) = make();
+        let (both, mut done) = PipeAndCopy::new(Ends::open(dir.path()).unwrap());
         let passing_on = tokio::task::spawn_blocking(|| both.pass_on(b"a snapshot").unwrap().finish());
         assert!(wait::at_most("a reader", Duration::from_millis(20), &mut done).await.is_err());
         // That would take for ever, if somebody still waited for it.
@@ -280,8 +296,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_pipe_takes_no_more_once_nobody_waits() {
-        let (_dir, pipe, copy) = make();
-        let (both, done) = PipeAndCopy::new(Ends::open(&pipe, &copy).unwrap());
+        let (dir, ..) = make();
+        let (both, done) = PipeAndCopy::new(Ends::open(dir.path()).unwrap());
         let passing_on = tokio::task::spawn_blocking(|| both.pass_on(&vec![0; 2 * ROOMY_BYTES]).is_none());
         drop(done);
         assert!(passing_on.await.unwrap());
@@ -291,10 +307,22 @@ mod tests {
     fn links_and_other_files_are_not_opened() {
         let (dir, pipe, copy) = make();
         let link = dir.path().join("link");
-        std::os::unix::fs::symlink(&pipe, &link).unwrap();
-        assert!(Ends::open(&link, &copy).is_none());
-        assert!(Ends::open(&copy, &copy).is_none());
-        assert!(Ends::open(&pipe, &pipe).is_none());
-        assert!(Ends::open(&dir.path().join("nothing"), &copy).is_none());
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        assert!(Ends::open(&link).is_none());
+        for name in [&pipe, &copy] {
+            let aside = dir.path().join("aside");
+            std::fs::rename(name, &aside).unwrap();
+            assert!(Ends::open(dir.path()).is_none(), "there is no {}", name.display());
+            std::os::unix::fs::symlink(&aside, name).unwrap();
+            assert!(Ends::open(dir.path()).is_none(), "{} is a link", name.display());
+            std::fs::remove_file(name).unwrap();
+            std::fs::rename(&aside, name).unwrap();
+            assert!(Ends::open(dir.path()).is_some());
+        }
+        let aside = dir.path().join("aside");
+        for (from, to) in [(&pipe, &aside), (&copy, &pipe), (&aside, &copy)] {
+            std::fs::rename(from, to).unwrap();
+        }
+        assert!(Ends::open(dir.path()).is_none(), "each is the other");
     }
 }

@@ -16,6 +16,8 @@ use crate::substrate::{
 };
 use crate::wait;
 
+/// The name of the file that a server loads when it starts, in its data directory.
+pub(super) const RDB: &str = "dump.rdb";
 /// The port inside the node.
 pub(super) const PORT: u16 = 6379;
 /// How long a server may take to answer after its start, its data loaded.
@@ -78,7 +80,7 @@ impl RedisServer {
 
     /// The file that the server loads when it starts, inside the node.
     pub fn rdb_path(&self) -> String {
-        format!("{}/dump.rdb", self.data_dir())
+        format!("{}/{RDB}", self.data_dir())
     }
 
     fn config_path(&self) -> String {
@@ -130,7 +132,7 @@ impl RedisServer {
             quiet,
             &wanted.collect::<String>(),
             &endpoint,
-            &format!("dir {}\ndbfilename dump.rdb\ndaemonize no\nlogfile \"\"\n", self.data_dir()),
+            &format!("dir {}\ndbfilename {RDB}\ndaemonize no\nlogfile \"\"\n", self.data_dir()),
             &format!("protected-mode yes\nrequirepass {}\n", self.password.expose()),
         ]
         .concat();
