@@ -2,6 +2,7 @@
 
 mod bench;
 mod command_line;
+mod interrupted;
 mod isolation;
 mod replacement;
 mod snapshots;
