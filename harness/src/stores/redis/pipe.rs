@@ -26,11 +26,12 @@ const ROOMY_BYTES: usize = 1024 * 1024;
 const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(2);
 /// What one place of the pipe takes, and a server reads at a time.
 const PAGE_BYTES: u64 = 4096;
-/// Makes the pipe and the file if nothing is in the directory, and else says what is.
+/// Makes the pipe and the file if nothing is in the directory, and else says what is. Removes nothing but its own pipe.
 const MAKE: &str = r#"
 found=$(ls -A -- "$2") || exit
 if [ -n "$found" ]; then printf '%s\n' "$found"; exit; fi
-umask 077 && mkfifo -- "$0" && : > "$1" || { rm -f -- "$0" "$1"; exit 1; }"#;
+umask 077 && set -C && mkfifo -- "$0" || exit
+: > "$1" || { rm -- "$0"; exit 1; }"#;
 /// How long the last bytes may be on their way once the server has loaded all of them.
 const LAST_BYTES_LIMIT: Duration = Duration::from_secs(5);
 
