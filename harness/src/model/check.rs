@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Verdict};
+use super::{Finding, NotLookedAt, Verdict};
 
 /// The conclusion of one judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub struct Check {
     /// The discrepancies, the most telling first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+    /// What the judge did not look at, which its verdict therefore says nothing about. Empty in the journals of
+    /// versions that did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_at: Vec<NotLookedAt>,
     /// What the reader can do about a check that could not run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
@@ -31,5 +35,22 @@ impl Check {
             Some(first) if self.findings.len() == 1 => first.to_string(),
             Some(first) => format!("{first} (and {} more)", self.findings.len() - 1),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ScopeKind;
+    use super::*;
+
+    #[test]
+    fn a_check_of_an_older_journal_reads_and_a_new_one_keeps_its_scope() {
+        let old = r#"{"oracle":"fingerprint","verdict":"verified","summary":"all","elapsed_ms":1}"#;
+        let mut check: Check = serde_json::from_str(old).unwrap();
+        assert_eq!(check.not_looked_at, []);
+        assert_eq!(serde_json::to_string(&check).unwrap(), old);
+        check.not_looked_at = vec![NotLookedAt::new(ScopeKind::Database, "shop", "it refuses connections")];
+        let written = serde_json::to_string(&check).unwrap();
+        assert_eq!(serde_json::from_str::<Check>(&written).unwrap(), check);
     }
 }

@@ -8,6 +8,7 @@ pub mod ledger;
 mod log_file;
 mod lsn;
 mod manifest;
+mod not_looked_at;
 pub(crate) mod object;
 mod objective;
 mod phase;
@@ -35,6 +36,7 @@ pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
     MANIFEST_VERSION, Manifest, RedisSnapshot, TableExport,
 };
+pub use not_looked_at::{NotLookedAt, ScopeKind};
 pub use object::{InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion};
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};

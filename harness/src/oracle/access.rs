@@ -48,7 +48,7 @@ impl Oracle for AccessOracle<'_> {
         if let Some(followers) = replication.get("connected_slaves").filter(|followers| *followers != "0") {
             note("replication", "no replica", &format!("{followers} replicas"), "find out who reads along");
         }
-        Ok(Opinion { summary: format!("{} users, no replication, a password", users.len()), findings })
+        Ok(Opinion::new(format!("{} users, no replication, a password", users.len()), findings))
     }
 }
 

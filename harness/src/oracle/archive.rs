@@ -51,7 +51,7 @@ impl Oracle for ArchiveOracle<'_> {
             let found = format!("{} since the last one", seconds(health.handed_over_ms));
             findings.push(behind(&limit, found));
         }
-        Ok(Opinion { summary, findings })
+        Ok(Opinion::new(summary, findings))
     }
 }
 

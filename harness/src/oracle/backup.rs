@@ -40,6 +40,6 @@ impl Oracle for NewestBackup<'_> {
         };
         let finding = finding
             .map(|finding| finding.remedy("find out what replaced the newest backup in the repository"));
-        Ok(Opinion { summary, findings: finding.into_iter().collect() })
+        Ok(Opinion::new(summary, finding))
     }
 }

@@ -39,7 +39,7 @@ impl Oracle for CatalogueOracle<'_> {
             objects += recorded.catalogue.len();
             sequences += recorded.catalogue.sequences.len();
         }
-        Ok(Opinion { summary: format!("compared {objects} definitions and {sequences} sequences"), findings })
+        Ok(Opinion::new(format!("compared {objects} definitions and {sequences} sequences"), findings))
     }
 }
 

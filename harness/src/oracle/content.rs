@@ -52,10 +52,7 @@ impl Oracle for RowCounts<'_> {
             }
         }
         let (tables, rows) = (self.recorded.table_count(), self.recorded.row_count());
-        Ok(Opinion {
-            summary: format!("counted {tables} tables against {rows} rows of the manifest"),
-            findings,
-        })
+        Ok(Opinion::new(format!("counted {tables} tables against {rows} rows of the manifest"), findings))
     }
 }
 
@@ -125,10 +122,7 @@ impl Oracle for FingerprintOracle<'_> {
             findings.extend(extra_tables(content, &actual));
         }
         let (tables, rows) = (self.recorded.table_count(), self.recorded.row_count());
-        Ok(Opinion {
-            summary: format!("compared {rows} rows in {tables} tables, every byte of them"),
-            findings,
-        })
+        Ok(Opinion::new(format!("compared {rows} rows in {tables} tables, every byte of them"), findings))
     }
 }
 

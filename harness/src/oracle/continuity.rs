@@ -57,7 +57,7 @@ impl Oracle for ContinuityOracle<'_> {
             "{looks} looks: the old state {old} times, the new state {new} times, {errors} errors, {empty} empty; \
              the exchange took at most {switch_ms} ms, and no answer came for at most {longest_gap_ms} ms"
         );
-        Ok(Opinion { summary, findings })
+        Ok(Opinion::new(summary, findings))
     }
 }
 

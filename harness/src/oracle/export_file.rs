@@ -48,6 +48,6 @@ impl Oracle for ExportFile<'_> {
                     .remedy("take the key away, and export to a new one: whoever had the folder has both"),
             );
         }
-        Ok(Opinion { summary: format!("the export has mode {mode:04o}, {} bytes", found.len()), findings })
+        Ok(Opinion::new(format!("the export has mode {mode:04o}, {} bytes", found.len()), findings))
     }
 }

@@ -51,7 +51,7 @@ impl Oracle for IntegrityQueries<'_> {
         for query in self.queries {
             findings.extend(self.ask(&mut connection, query).await?);
         }
-        Ok(Opinion { summary: format!("asked {} questions of the runbook", self.queries.len()), findings })
+        Ok(Opinion::new(format!("asked {} questions of the runbook", self.queries.len()), findings))
     }
 }
 

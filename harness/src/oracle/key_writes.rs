@@ -34,13 +34,13 @@ impl Oracle for KeyWritesOracle<'_> {
             .hint("let the workload write for longer"));
         }
         let differences = self.ledger.compare(self.fork, self.observed);
-        Ok(Opinion {
-            summary: format!(
+        Ok(Opinion::new(
+            format!(
                 "looked for {total} acknowledged writes: the first {} must be there, the others must not",
                 self.observed.sequence
             ),
-            findings: differences.into_iter().map(finding).collect(),
-        })
+            differences.into_iter().map(finding),
+        ))
     }
 }
 

@@ -53,8 +53,8 @@ fn judge_comparison(recorded: &KeyspaceFingerprint, comparison: &KeyspaceCompari
     let databases = comparison.databases.iter().map(database_finding);
     let findings: Vec<_> =
         named.chain(functions).chain(databases).map(|finding| finding.remedy(REMEDY)).collect();
-    Ok(Opinion {
-        summary: format!(
+    Ok(Opinion::new(
+        format!(
             "{} keys in {} databases and {} function libraries: {}; {} expired in the meantime",
             recorded.keys(),
             recorded.databases.len(),
@@ -63,7 +63,7 @@ fn judge_comparison(recorded: &KeyspaceFingerprint, comparison: &KeyspaceCompari
             comparison.expired
         ),
         findings,
-    })
+    ))
 }
 
 fn key_finding(difference: &KeyDifference) -> Finding {
@@ -165,9 +165,6 @@ impl Oracle for KeyCounts<'_> {
             })
         });
         let total: u64 = found.values().sum();
-        Ok(Opinion {
-            summary: format!("{total} keys of {} recorded", self.recorded.keys()),
-            findings: findings.collect(),
-        })
+        Ok(Opinion::new(format!("{total} keys of {} recorded", self.recorded.keys()), findings))
     }
 }

@@ -49,15 +49,12 @@ impl Oracle for LedgerOracle<'_> {
         let comparison = self.ledger.compare(self.expectation, &observed);
         let total = self.ledger.transactions.len();
         let open = count(Presence::MayBeThere);
-        Ok(Opinion {
-            summary: format!(
+        Ok(Opinion::new(
+            format!(
                 "looked for {total} transactions: {must} must be there, {must_not} must not, {open} may be"
             ),
-            findings: KINDS
-                .iter()
-                .filter_map(|kind| self.finding(*kind, &comparison.discrepancies))
-                .collect(),
-        })
+            KINDS.iter().filter_map(|kind| self.finding(*kind, &comparison.discrepancies)),
+        ))
     }
 }
 

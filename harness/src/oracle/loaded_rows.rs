@@ -30,6 +30,6 @@ impl Oracle for LoadedRows<'_> {
             compare(None, &export.table, recorded, self.loaded).await?
         };
         let (rows, table) = (recorded.rows, &export.table);
-        Ok(Opinion { summary: format!("compared {rows} rows of {table} before they are kept"), findings })
+        Ok(Opinion::new(format!("compared {rows} rows of {table} before they are kept"), findings))
     }
 }

@@ -24,15 +24,14 @@ impl Oracle for LogInOracle<'_> {
         if self.log_ins.is_empty() {
             return Err(Error::could_not_verify("nobody logged in with what was restored"));
         }
-        let refused = self.log_ins.iter().filter_map(|(secret, log_in)| match log_in {
+        let findings = self.log_ins.iter().filter_map(|(secret, log_in)| match log_in {
             LogIn::Accepted => None,
             LogIn::Refused(why) => Some(
                 Finding::new(FindingCode::LogInRefused, *secret, "a log-in", why)
                     .remedy("it was changed after the export: set a new one at the server, and store it as a new version"),
             ),
         });
-        let findings = refused.collect();
         let names: Vec<_> = self.log_ins.iter().map(|(secret, _)| *secret).collect();
-        Ok(Opinion { summary: format!("logged in with {}", names.join(" and ")), findings })
+        Ok(Opinion::new(format!("logged in with {}", names.join(" and ")), findings))
     }
 }

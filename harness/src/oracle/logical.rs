@@ -49,9 +49,9 @@ impl Oracle for LogicalCatalogue<'_> {
             same if same == export.major => String::new(),
             newer => format!(", of PostgreSQL {} on {newer}", export.major),
         };
-        Ok(Opinion {
-            summary: format!("compared {objects} definitions and {sequences} sequences{across}"),
+        Ok(Opinion::new(
+            format!("compared {objects} definitions and {sequences} sequences{across}"),
             findings,
-        })
+        ))
     }
 }

@@ -28,7 +28,7 @@ mod server_log;
 use async_trait::async_trait;
 
 use crate::error::Result;
-use crate::model::Finding;
+use crate::model::{Finding, NotLookedAt};
 
 pub use access::AccessOracle;
 pub use archive::ArchiveOracle;
@@ -69,4 +69,20 @@ pub struct Opinion {
     pub summary: String,
     /// What is wrong; nothing if all is well.
     pub findings: Vec<Finding>,
+    /// What was not looked at, and is therefore not part of what the judge says.
+    pub not_looked_at: Vec<NotLookedAt>,
+}
+
+impl Opinion {
+    /// The opinion of a judge that looked at everything it is there for.
+    pub fn new(summary: impl Into<String>, findings: impl IntoIterator<Item = Finding>) -> Self {
+        Self { summary: summary.into(), findings: findings.into_iter().collect(), not_looked_at: Vec::new() }
+    }
+
+    /// Says what was not looked at.
+    #[must_use]
+    pub fn not_looked_at(mut self, things: impl IntoIterator<Item = NotLookedAt>) -> Self {
+        self.not_looked_at.extend(things);
+        self
+    }
 }

@@ -63,5 +63,5 @@ fn judge_limit(objective: &Objective, measured_ms: u64, subject: &str, what: &st
             .remedy("make the recovery quicker, or document a limit that it can keep")
     };
     let findings = if objective.is_met_by(measured_ms) { Vec::new() } else { vec![missed()] };
-    Opinion { summary, findings }
+    Opinion::new(summary, findings)
 }

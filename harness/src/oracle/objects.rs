@@ -41,7 +41,7 @@ impl Oracle for VersioningOracle<'_> {
         let findings = versioning_off(self.bucket, self.state).into_iter().collect::<Vec<_>>();
         let summary =
             if findings.is_empty() { summary } else { format!("asked {} for its settings", self.bucket) };
-        Ok(Opinion { summary, findings })
+        Ok(Opinion::new(summary, findings))
     }
 }
 
@@ -73,7 +73,7 @@ impl Oracle for ChosenVersions<'_> {
         }
         let moment = self.recorded.taken_at;
         let summary = format!("chose the versions of {compared} keys for {moment}");
-        Ok(Opinion { summary, findings: findings.0 })
+        Ok(Opinion::new(summary, findings.0))
     }
 }
 
@@ -158,7 +158,7 @@ impl Oracle for ObjectsOracle<'_> {
             }
         }
         findings.extend(later.into_values().map(|written| missing(&written.key, &written.to_string())));
-        Ok(Opinion { summary: format!("read {read} objects, {bytes} bytes"), findings: findings.0 })
+        Ok(Opinion::new(format!("read {read} objects, {bytes} bytes"), findings.0))
     }
 }
 

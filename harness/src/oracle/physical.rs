@@ -28,11 +28,10 @@ impl Oracle for UnpackedFiles<'_> {
             finding(FindingCode::BackupDamaged, "the file that PostgreSQL backed up", one)
                 .remedy("restore an older backup: this one was damaged before its checksums were taken")
         };
-        Ok(Opinion {
-            summary: "compared every unpacked file with PostgreSQL's own manifest (pg_verifybackup)"
-                .to_owned(),
-            findings: complaints.into_iter().map(finding).collect(),
-        })
+        Ok(Opinion::new(
+            "compared every unpacked file with PostgreSQL's own manifest (pg_verifybackup)",
+            complaints.into_iter().map(finding),
+        ))
     }
 }
 
@@ -54,10 +53,10 @@ impl Oracle for PageChecksums<'_> {
             finding(FindingCode::PageDamaged, "a page that fits its checksum", one)
                 .remedy("the disk of the new server, or the way to it, changes what is written: use another")
         };
-        Ok(Opinion {
-            summary: "read every page from the disk and compared it with its checksum".to_owned(),
-            findings: complaints.into_iter().map(finding).collect(),
-        })
+        Ok(Opinion::new(
+            "read every page from the disk and compared it with its checksum",
+            complaints.into_iter().map(finding),
+        ))
     }
 }
 
@@ -89,10 +88,10 @@ impl Oracle for StructureOracle<'_> {
                 .remedy("compare with the source: if it has the same fault, no backup of it is sound")
         };
         let findings = structure.broken_indexes.into_iter().map(index);
-        Ok(Opinion {
-            summary: format!("walked {} indexes and looked at {tables} (amcheck)", structure.indexes),
-            findings: findings.chain(structure.broken_tables.into_iter().map(table)).collect(),
-        })
+        Ok(Opinion::new(
+            format!("walked {} indexes and looked at {tables} (amcheck)", structure.indexes),
+            findings.chain(structure.broken_tables.into_iter().map(table)),
+        ))
     }
 }
 

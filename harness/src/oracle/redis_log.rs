@@ -65,8 +65,7 @@ fn judge_log(log: &str) -> Result<Opinion> {
         Finding::new(FindingCode::ServerLog, "restored server", "no warning", line)
             .remedy("read the lines around it in the server's log, which is part of the evidence")
     });
-    let findings = findings.collect();
-    Ok(Opinion { summary: format!("read {} lines of the server's log", log.lines().count()), findings })
+    Ok(Opinion::new(format!("read {} lines of the server's log", log.lines().count()), findings))
 }
 
 #[cfg(test)]

@@ -58,10 +58,7 @@ fn opinion(what: &str, findings: Vec<Finding>, recorded: &SecretsFingerprint) ->
     let versions: usize = recorded.values().map(|secret| secret.versions.len()).sum();
     let labels: usize = recorded.values().map(|secret| secret.labels.len()).sum();
     let secrets = recorded.len();
-    Opinion {
-        summary: format!("compared {secrets} secrets, {versions} versions, {labels} labels {what}"),
-        findings,
-    }
+    Opinion::new(format!("compared {secrets} secrets, {versions} versions, {labels} labels {what}"), findings)
 }
 
 fn compare(recorded: &SecretsFingerprint, found: &SecretSet, key: &DigestKey) -> Vec<Finding> {

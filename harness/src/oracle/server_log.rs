@@ -43,13 +43,11 @@ fn judge_log(log: &ServerLog) -> Result<Opinion> {
             ["WARNING:  ", "ERROR:  ", "FATAL:  ", "PANIC:  "].iter().any(|severity| line.contains(severity));
         complains && !EXPLAINED.iter().any(|explained| line.contains(explained))
     });
-    let findings = complaints
-        .map(|line| {
-            Finding::new(FindingCode::ServerLog, "restored server", "no error and no warning", line)
-                .remedy("read the lines around it in the server's log, which is part of the evidence")
-        })
-        .collect();
-    Ok(Opinion { summary: format!("read {lines} lines of the server's log"), findings })
+    let findings = complaints.map(|line| {
+        Finding::new(FindingCode::ServerLog, "restored server", "no error and no warning", line)
+            .remedy("read the lines around it in the server's log, which is part of the evidence")
+    });
+    Ok(Opinion::new(format!("read {lines} lines of the server's log"), findings))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::fault::{
 };
 use crate::model::ledger::Expectation;
 use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Objective, Phase, Verdict};
-use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Oracle, TimeObjective};
+use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Opinion, Oracle, TimeObjective};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
 use crate::stores::RestoreFailure;
@@ -231,23 +231,21 @@ impl Drill {
     pub async fn judge(&mut self, oracle: &dyn Oracle) -> Verdict {
         let watch = Stopwatch::start();
         let judged = AssertUnwindSafe(oracle.judge()).catch_unwind().await;
-        let (verdict, summary, findings, hints) = match judged {
-            Ok(Ok(opinion)) => (verdict_of(&opinion.findings), opinion.summary, opinion.findings, Vec::new()),
-            Ok(Err(error)) => {
-                (Verdict::CouldNotVerify, error.message().to_owned(), Vec::new(), error.hints().to_vec())
-            }
-            Err(_) => (
-                Verdict::CouldNotVerify,
-                "the judge crashed".to_owned(),
-                Vec::new(),
+        let could_not = |summary: &str, hints| (Verdict::CouldNotVerify, Opinion::new(summary, []), hints);
+        let (verdict, opinion, hints) = match judged {
+            Ok(Ok(opinion)) => (verdict_of(&opinion.findings), opinion, Vec::new()),
+            Ok(Err(error)) => could_not(error.message(), error.hints().to_vec()),
+            Err(_) => could_not(
+                "the judge crashed",
                 vec!["this is a bug in comeback: report it with the evidence of this run".to_owned()],
             ),
         };
         self.record(Check {
             oracle: oracle.name().to_owned(),
             verdict,
-            summary,
-            findings,
+            summary: opinion.summary,
+            findings: opinion.findings,
+            not_looked_at: opinion.not_looked_at,
             hints,
             elapsed_ms: watch.elapsed_ms(),
         });
@@ -310,6 +308,7 @@ impl Drill {
             verdict: Verdict::Failed,
             summary: "the restore did not go through".to_owned(),
             findings: vec![finding],
+            not_looked_at: Vec::new(),
             hints: Vec::new(),
             elapsed_ms: 0,
         });

@@ -148,5 +148,13 @@ pub(crate) fn objective() -> Objective {
 
 pub(crate) fn check(oracle: &str, verdict: Verdict, summary: &str, elapsed_ms: u64) -> Check {
     let (oracle, summary) = (oracle.to_owned(), summary.to_owned());
-    Check { oracle, verdict, summary, findings: Vec::new(), hints: Vec::new(), elapsed_ms }
+    Check {
+        oracle,
+        verdict,
+        summary,
+        findings: Vec::new(),
+        not_looked_at: Vec::new(),
+        hints: Vec::new(),
+        elapsed_ms,
+    }
 }

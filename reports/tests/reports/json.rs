@@ -1,4 +1,4 @@
-use comeback_harness::model::{Finding, FindingCode, Verdict};
+use comeback_harness::model::{Finding, FindingCode, NotLookedAt, ScopeKind, Verdict};
 use comeback_reports::{SCHEMA, json};
 use jsonschema::Validator;
 use serde_json::{Value, json as value};
@@ -78,6 +78,16 @@ fn a_run_that_was_killed_is_not_told_as_verified() {
     record.ending = comeback_harness::evidence::Ending::Unfinished;
     let report: Value = serde_json::from_str(&json(&record).unwrap()).unwrap();
     assert_eq!(report["verdict"], "could_not_verify");
+}
+
+#[test]
+fn what_was_not_looked_at_is_there() {
+    let mut record = samples::verified();
+    let left_out = NotLookedAt::new(ScopeKind::UnloggedTable, "public.cache", "does not survive a crash");
+    record.drills[0].checks[0].not_looked_at = vec![left_out];
+    let report: Value = serde_json::from_str(&json(&record).unwrap()).unwrap();
+    assert!(schema().is_valid(&report));
+    assert_eq!(report["drills"][0]["checks"][0]["not_looked_at"][0]["kind"], "unlogged-table");
 }
 
 /// Values are kept to the last byte: this is the report for whoever needs the exact one.

@@ -1,0 +1,88 @@
+//! What a judge did not look at.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of thing was not looked at: a closed list, so that reports can group by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScopeKind {
+    /// The rows of an unlogged table: they do not survive a crash, nor a base backup.
+    UnloggedTable,
+    /// The rows of a foreign table: they are on another server.
+    ForeignTable,
+    /// The rows of a table that belongs to an extension, where the backup does not carry them.
+    ExtensionTable,
+    /// A whole database, such as one that refuses connections.
+    Database,
+    /// A kind of object in the catalogue that no judge compares.
+    ObjectKind,
+    /// A question that could not be asked.
+    Query,
+    /// The data of a Redis module.
+    ModuleData,
+}
+
+impl ScopeKind {
+    /// The kind as it appears in reports, such as `unlogged-table`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnloggedTable => "unlogged-table",
+            Self::ForeignTable => "foreign-table",
+            Self::ExtensionTable => "extension-table",
+            Self::Database => "database",
+            Self::ObjectKind => "object-kind",
+            Self::Query => "query",
+            Self::ModuleData => "module-data",
+        }
+    }
+}
+
+impl std::fmt::Display for ScopeKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One thing that a judge did not look at. It is no finding: it limits what the verdict says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NotLookedAt {
+    /// What kind of thing.
+    pub kind: ScopeKind,
+    /// Which one: a qualified table, a database, a kind of object.
+    pub subject: String,
+    /// Why, in a few words: `its rows do not survive a crash`.
+    pub reason: String,
+}
+
+impl NotLookedAt {
+    /// One thing, and why it was not looked at.
+    pub fn new(kind: ScopeKind, subject: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { kind, subject: subject.into(), reason: reason.into() }
+    }
+}
+
+impl std::fmt::Display for NotLookedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.kind, self.subject, self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_written_as_it_is_shown() {
+        for kind in [
+            ScopeKind::UnloggedTable,
+            ScopeKind::ForeignTable,
+            ScopeKind::ExtensionTable,
+            ScopeKind::Database,
+            ScopeKind::ObjectKind,
+            ScopeKind::Query,
+            ScopeKind::ModuleData,
+        ] {
+            assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
+        }
+    }
+}
