@@ -19,10 +19,8 @@ use comeback_harness::substrate::{
 use comeback_harness::{ErrorKind, Result};
 
 use crate::require;
+use crate::round_trip::{BOOKWORM, TRIXIE};
 
-/// The image that `scripts/setup --all` builds beside the one of PostgreSQL 15.
-const NEWER_IMAGE: &str = "comeback-servers:trixie";
-const OLDER_IMAGE: &str = "comeback-servers:bookworm";
 const JOBS: usize = 2;
 /// What every script of `pg_dump` ends with.
 const END: &str = "\n--\n-- PostgreSQL database dump complete\n--\n";
@@ -129,8 +127,8 @@ async fn every_form_of_a_dump_brings_everything_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     let (run, run_of_newer) = (RunIdentity::random(false).unwrap(), RunIdentity::random(false).unwrap());
-    let Some(older) = docker(&run, OLDER_IMAGE).await else { return };
-    let Some(newer) = docker(&run_of_newer, NEWER_IMAGE).await else { return };
+    let Some(older) = docker(&run, BOOKWORM).await else { return };
+    let Some(newer) = docker(&run_of_newer, TRIXIE).await else { return };
     let Some(primary) = require::or_skip("docker", server(&*older, "primary").await) else { return };
     let Some(plain) = require::or_skip("docker", server(&*newer, "plain").await) else { return };
     assert_eq!((primary.major(), plain.major()), (15, 17));

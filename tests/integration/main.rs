@@ -24,6 +24,7 @@ mod redis_corpus;
 mod repository;
 mod require;
 mod retention;
+mod round_trip;
 mod stopwatch;
 mod substrate;
 mod tidy;
