@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use comeback_harness::clock::Stopwatch;
-use comeback_harness::model::{Content, Manifest};
+use comeback_harness::model::Manifest;
 use comeback_harness::repository::{Repository as _, prune};
 use comeback_harness::stores::redis::{copy_snapshot, take_snapshot};
 use comeback_harness::{Error, Result, clock};
@@ -30,7 +30,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     let manifest = take_snapshot(&address, &repository, Stopwatch::start()).await?.manifest;
     output::text(&format!("took {}\n", line(&manifest)));
     if let Some(days) = args.keep_days {
-        let pruned = prune(&repository, is_snapshot, clock::now(), DAY * days.get()).await?;
+        let pruned = prune(&repository, &manifest, clock::now(), DAY * days.get()).await?;
         for id in pruned.removed {
             output::text(&format!("removed {id}\n"));
         }
@@ -100,15 +100,12 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
 fn line(manifest: &Manifest) -> String {
     let stored = manifest.files.iter().map(|file| file.bytes).sum();
     format!(
-        "{}  {}  {}  {}  {}",
+        "{}  {}  {}  {}  {}  of {}",
         manifest.id,
         format::instant(manifest.taken_at),
         manifest.content.label(),
         format::bytes(stored),
-        manifest.content.figures()
+        manifest.content.figures(),
+        manifest.source().map_or("an unknown source".to_owned(), |source| source.to_string())
     )
-}
-
-fn is_snapshot(manifest: &Manifest) -> bool {
-    matches!(manifest.content, Content::RedisSnapshot { .. })
 }

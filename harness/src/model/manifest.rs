@@ -177,6 +177,9 @@ pub struct DumpExport {
     pub format: DumpFormat,
     /// The database, which the export creates.
     pub database: String,
+    /// The identity of the database's cluster; older versions did not write it down.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
     /// The major version of the server. A restore needs the same one or a newer one.
     pub major: u32,
 }
@@ -198,6 +201,9 @@ pub enum DumpFormat {
 pub struct TableExport {
     /// The database that the table is in.
     pub database: String,
+    /// The identity of the database's cluster; older versions did not write it down.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
     /// The table, qualified and quoted as SQL wants it.
     pub table: String,
     /// The major version of the server that it was taken from.
@@ -212,6 +218,9 @@ pub struct TableExport {
 /// The moment of a Redis snapshot, and its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedisSnapshot {
+    /// The server, by the address under which it was reached; older versions did not write it down.
+    #[serde(default)]
+    pub server: Option<String>,
     /// The version of the RDB format. A server that knows only older ones cannot load it.
     pub rdb_version: u32,
     /// The size of the RDB file before compression, in bytes.

@@ -14,6 +14,7 @@ mod objective;
 mod phase;
 mod recovery_target;
 mod secrets;
+mod source;
 mod verdict;
 mod write_ledger;
 
@@ -42,6 +43,7 @@ pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
+pub use source::Source;
 pub use verdict::Verdict;
 pub use write_ledger::{
     Acknowledged, ForkMoment, KeyWrite, ObservedWrites, WriteDiscrepancy, WriteLedger, WriteName,

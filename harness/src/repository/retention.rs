@@ -17,32 +17,50 @@ pub struct Pruned {
     pub kept: Vec<(String, String)>,
 }
 
-/// Removes the backups of a kind that are older than `keep`, but for the newest good one, however old it is.
+/// Removes the backups of the same kind and source as `newest` that are older than `keep`, but for the last good
+/// one, however old it is.
 ///
-/// Good means that every byte was read again and is what the manifest says. Where no backup is good, nothing
-/// is removed: an old one may still be of use to somebody, and the age of the others is the lesser problem.
+/// A repository can be shared: the backups of another server that has stopped making new ones are all that is
+/// left of it, and are never removed here. Neither are those whose manifest does not say what they are of.
+/// Good means that every byte was read again and is what the manifest says. Where no backup is good, nothing is
+/// removed: an old one may still be of use to somebody, and the age of the others is the lesser problem.
 pub async fn prune(
     repository: &dyn Repository,
-    wanted: impl Fn(&Manifest) -> bool,
+    newest: &Manifest,
     now: Timestamp,
     keep: Duration,
 ) -> Result<Pruned> {
     let limit =
         now.checked_sub(keep).map_err(|error| Error::usage(format!("keeping backups so long: {error}")))?;
+    let source = newest.source().ok_or_else(|| {
+        Error::usage(format!("backup {} does not say what it is of, so none can be pruned", newest.id))
+    })?;
     let (mut pruned, mut good, mut old) = (Pruned::default(), None, Vec::new());
     for id in repository.list().await? {
         let manifest = match repository.manifest(&id).await {
-            Ok(manifest) if wanted(&manifest) => manifest,
+            Ok(manifest) if is_of_kind(newest, &manifest) => manifest,
             Ok(_) => continue,
             Err(error) => {
                 pruned.kept.push((id, error.message().to_owned()));
                 continue;
             }
         };
+        let is_old = manifest.taken_at < limit;
+        match manifest.source() {
+            Some(of) if of == source => {}
+            Some(_) => continue,
+            None => {
+                if is_old {
+                    let why = "an older version took it, which did not write down of what; remove it by hand";
+                    pruned.kept.push((id, why.to_owned()));
+                }
+                continue;
+            }
+        }
         if good.is_none() && verify_files(repository, &manifest).await?.is_empty() {
             good = Some(manifest.id.clone());
         }
-        if manifest.taken_at < limit {
+        if is_old {
             old.push(manifest.id);
         }
     }
@@ -51,7 +69,7 @@ pub async fn prune(
     }
     let Some(good) = good else {
         return Err(Error::failed(format!(
-            "no backup in {} is good, so none is removed",
+            "no backup of {source} in {} is good, so none is removed",
             repository.location()
         ))
         .hint("take a new one at once"));
@@ -65,4 +83,8 @@ pub async fn prune(
         }
     }
     Ok(pruned)
+}
+
+fn is_of_kind(one: &Manifest, other: &Manifest) -> bool {
+    std::mem::discriminant(&one.content) == std::mem::discriminant(&other.content)
 }

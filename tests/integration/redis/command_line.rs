@@ -27,6 +27,7 @@ async fn a_backup_is_taken_listed_fetched_and_brought_back() {
     let id = told.split_whitespace().nth(1).unwrap().to_owned();
     let (code, told, wrong) = run(&["backup", "list", "--days", "7"]);
     assert!(code == Some(0) && told.starts_with(&id) && told.lines().count() == 1, "{told}{wrong}");
+    assert!(told.contains(&format!("  of {from} on ")), "which server it is of: {told}");
 
     let out = bench.folder.path().join("dump.rdb");
     let (code, told, wrong) = run(&["backup", "fetch", &id, "--out", "dump.rdb"]);

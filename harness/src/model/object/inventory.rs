@@ -35,7 +35,7 @@ pub(crate) fn content(bytes: u64, crc32c: u32) -> String {
 }
 
 /// What an inventory is of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InventoryScope {
     /// The bucket, such as `file:///srv/photos`.
     pub bucket: String,

@@ -1,6 +1,7 @@
 //! Where a server is, and how to log in.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 
@@ -100,6 +101,24 @@ impl RedisAddress {
         self.place == other.place
     }
 
+    /// The server, whoever logs in. A place that only this machine can reach is named with the machine: each has
+    /// its own.
+    pub(super) fn server(&self) -> String {
+        let place = self.clone().without_login();
+        let is_here = match &self.place {
+            Place::Unix { .. } => true,
+            Place::Tcp { host, .. } => {
+                host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            }
+        };
+        if !is_here {
+            return place.to_string();
+        }
+        // Without a name, it is still a place of some machine's own.
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{place} on {}", name.trim())
+    }
+
     pub(super) fn place(&self) -> &Place {
         &self.place
     }
@@ -174,6 +193,15 @@ mod tests {
             ("unix:///run/redis/redis.sock", "unix:///run/redis/redis.sock"),
         ] {
             assert_eq!(RedisAddress::parse(text).unwrap().to_string(), printed);
+        }
+    }
+
+    #[test]
+    fn a_place_of_this_machine_is_named_with_it() {
+        let server = |url| RedisAddress::parse(url).unwrap().server();
+        assert_eq!(server("redis://backup@cache:7000"), "redis://cache:7000");
+        for here in ["redis://localhost", "redis://127.0.0.1:7000", "redis://[::1]", "unix:///run/r.sock"] {
+            assert!(server(here).contains(" on "), "{here}");
         }
     }
 

@@ -73,6 +73,7 @@ pub async fn take_snapshot(
         files: backup.files().to_vec(),
         content: Content::RedisSnapshot {
             snapshot: RedisSnapshot {
+                server: Some(address.server()),
                 rdb_version: summary.version,
                 rdb_bytes: summary.bytes,
                 used_memory_bytes: memory.number("used_memory")?,

@@ -12,6 +12,7 @@ use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Result};
 use crate::model::{Content, MANIFEST_VERSION, Manifest, TableExport};
 use crate::repository::{BackupWriter, Repository};
+use crate::stores::postgres::backup::system_identifier;
 use crate::stores::postgres::content::Exporter;
 use crate::stores::postgres::server::PostgresServer;
 use crate::stores::postgres::tables::quote_identifier;
@@ -42,6 +43,7 @@ pub async fn export_table(
 
     let TableShape { columns, sequences, .. } = shape;
     let (database, table) = (database.to_owned(), table.to_owned());
+    let system_identifier = Some(system_identifier(server).await?);
     let manifest = Manifest {
         manifest_version: MANIFEST_VERSION,
         id,
@@ -54,7 +56,14 @@ pub async fn export_table(
         ]),
         files: backup.files().to_vec(),
         content: Content::PostgresTable {
-            export: TableExport { database, table, major: server.major(), columns, sequences },
+            export: TableExport {
+                database,
+                system_identifier,
+                table,
+                major: server.major(),
+                columns,
+                sequences,
+            },
             rows,
         },
     };

@@ -9,6 +9,7 @@ pub(super) use restore::open;
 pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
 
+use super::backup::system_identifier;
 use super::content::Exporter;
 use super::server::PostgresServer;
 use crate::clock::{self, Stopwatch};
@@ -70,7 +71,12 @@ pub async fn take_dump(
         ]),
         files: backup.files().to_vec(),
         content: Content::PostgresDump {
-            export: DumpExport { format, database: database.to_owned(), major: server.major() },
+            export: DumpExport {
+                format,
+                database: database.to_owned(),
+                system_identifier: Some(system_identifier(server).await?),
+                major: server.major(),
+            },
             cluster: ClusterContent { catalogue: of_cluster, databases },
         },
     };

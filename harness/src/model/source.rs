@@ -1,0 +1,39 @@
+//! What a backup is of.
+
+use std::fmt;
+
+use super::{Content, Manifest};
+
+/// What a backup was taken from. Two backups of one kind and source are an older and a newer state of the same
+/// thing; all others say nothing about each other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(String);
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl Manifest {
+    /// What the backup is of. Some manifests of older versions do not say: `None`.
+    pub fn source(&self) -> Option<Source> {
+        Some(Source(match &self.content {
+            Content::PostgresBaseBackup { position, .. } => {
+                format!("cluster {}", position.system_identifier)
+            }
+            Content::PostgresDump { export, .. } => {
+                format!("database {} of cluster {}", export.database, export.system_identifier.as_ref()?)
+            }
+            Content::PostgresTable { export, .. } => format!(
+                "table {} in database {} of cluster {}",
+                export.table,
+                export.database,
+                export.system_identifier.as_ref()?
+            ),
+            Content::RedisSnapshot { snapshot, .. } => snapshot.server.clone()?,
+            Content::ObjectInventory { scope } => format!("{}, keys {}*", scope.bucket, scope.prefix),
+            Content::Secrets { export, .. } => export.store.clone(),
+        }))
+    }
+}
