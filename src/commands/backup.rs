@@ -27,6 +27,9 @@ pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8
 async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     let address = super::redis_address(&args.from, args.password_file.as_deref())?;
     let repository = super::open_repository(args.repository.as_ref(), config, true).await?;
+    for name in repository.sweep_unfinished().await? {
+        output::text(&format!("removed what a killed backup left: {name}\n"));
+    }
     let manifest = take_snapshot(&address, &repository, Stopwatch::start()).await?.manifest;
     output::text(&format!("took {}\n", line(&manifest)));
     if let Some(days) = args.keep_days {

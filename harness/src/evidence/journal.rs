@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -37,7 +38,7 @@ impl Journal {
     /// Creates the journal of a run in its evidence folder. Its clock starts now.
     pub fn create(folder: &Path, listener: Listener) -> Result<Self> {
         let path = folder.join(JOURNAL_FILE);
-        let file = File::options().write(true).create_new(true).open(&path);
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.context(format_args!("creating {}", path.display()))?;
         let state = Mutex::new(State { file, events: Vec::new(), failure: None });
         Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), listener, state })))

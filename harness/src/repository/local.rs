@@ -1,5 +1,6 @@
 //! A repository in a folder of this machine.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -9,13 +10,12 @@ use async_trait::async_trait;
 use tokio::fs;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
+use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
 use super::{Reader, Repository, Upload, Writer, check_name};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{MANIFEST_VERSION, Manifest};
 
 const MANIFEST: &str = "manifest.json";
-/// What the folder of a backup that is still being written begins with.
-const UNFINISHED: &str = ".unfinished-";
 /// The folder of the log archives, in which each cluster has its own.
 const LOG: &str = "wal";
 
@@ -33,6 +33,14 @@ impl LocalRepository {
             .await
             .context(format_args!("creating the repository {}", root.display()))?;
         Ok(Self { root })
+    }
+
+    /// Removes what backups left that were killed before they were whole; gives the names of what was removed.
+    pub async fn sweep_unfinished(&self) -> Result<Vec<String>> {
+        let (root, log) = (self.root.clone(), self.root.join(LOG));
+        let doing = format!("looking for unfinished backups in {}", self.root.display());
+        let swept = tokio::task::spawn_blocking(move || sweep_unfinished(&root, &log)).await;
+        swept.context(&doing)?.context(&doing)
     }
 
     fn folder(&self, id: &str) -> Result<PathBuf> {
@@ -68,11 +76,13 @@ impl Repository for LocalRepository {
         if fs::try_exists(&target).await.context("looking into the repository")? {
             return Err(Error::could_not_verify(format!("backup {id} exists already")));
         }
+        let doing = "creating the folder of the backup";
         let unfinished = tempfile::Builder::new()
             .prefix(&format!("{UNFINISHED}{id}-"))
             .tempdir_in(&self.root)
-            .context("creating the folder of the backup")?;
-        Ok(Box::new(LocalUpload { unfinished, target }))
+            .context(doing)?;
+        let claim = claim(unfinished.path()).context(doing)?;
+        Ok(Box::new(LocalUpload { unfinished, target, folders: BTreeSet::new(), _claim: claim }))
     }
 
     async fn list(&self) -> Result<Vec<String>> {
@@ -139,8 +149,14 @@ impl Repository for LocalRepository {
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
         let (folder, path) = (self.log_folder(cluster)?, self.log_file(cluster, name)?);
         let doing = format!("putting {name} into the log archive");
-        fs::create_dir_all(&folder).await.context(&doing)?;
+        if !fs::try_exists(&folder).await.context(&doing)? {
+            fs::create_dir_all(&folder).await.context(&doing)?;
+            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
+                sync_folder(above).await.context(&doing)?;
+            }
+        }
         let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).context(&doing)?;
+        let _claim = claim(unfinished.path()).context(&doing)?;
         let mut file = fs::File::from_std(unfinished.as_file().try_clone().context(&doing)?);
         file.write_all(content).await.context(&doing)?;
         file.sync_all().await.context(&doing)?;
@@ -165,6 +181,10 @@ impl Repository for LocalRepository {
 struct LocalUpload {
     unfinished: tempfile::TempDir,
     target: PathBuf,
+    /// The folders below the backup's own, each behind the one that it is in.
+    folders: BTreeSet<PathBuf>,
+    /// Shows that somebody works on it, for as long as this process lives.
+    _claim: std::fs::File,
 }
 
 #[async_trait]
@@ -172,6 +192,7 @@ impl Upload for LocalUpload {
     async fn create(&mut self, name: &str) -> Result<Writer> {
         check_name(name)?;
         let path = self.unfinished.path().join(name);
+        self.folders.extend(folders_of(name).map(|folder| self.unfinished.path().join(folder)));
         create_durable(&path).await.context(format_args!("creating {name}"))
     }
 
@@ -180,13 +201,21 @@ impl Upload for LocalUpload {
         let mut file = self.create(MANIFEST).await?;
         file.write_all(&text).await.context("writing the manifest")?;
         file.shutdown().await.context("writing the manifest")?;
-        sync_folder(self.unfinished.path()).await.context("making the backup durable")?;
+        // A file is durable once the folder is that its name is in.
+        for folder in self.folders.iter().map(PathBuf::as_path).chain([self.unfinished.path()]) {
+            sync_folder(folder).await.context("making the backup durable")?;
+        }
         let doing = format!("moving the backup to {}", self.target.display());
         fs::rename(self.unfinished.path(), &self.target).await.context(&doing)?;
         // The folder has its final name now, and is not ours to remove any more.
         let _ = self.unfinished.keep();
         sync_folder(self.target.parent().unwrap_or(&self.target)).await.context(&doing)
     }
+}
+
+/// The folders that the name of a file is in, the backup's own left out.
+fn folders_of(name: &str) -> impl Iterator<Item = &Path> {
+    Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
 }
 
 async fn create_durable(path: &Path) -> io::Result<Writer> {
@@ -232,5 +261,18 @@ impl AsyncWrite for DurableFile {
             Some(sync) => Poll::Ready(ready!(Pin::new(sync).poll(cx)).map_err(io::Error::other).flatten()),
             None => Poll::Ready(Ok(())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_of_a_name_is_known() {
+        let folders = |name| folders_of(name).map(|folder| folder.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(folders("base.tar.zst"), [""; 0]);
+        assert_eq!(folders("wal/000000010000000000000001.zst"), ["wal"]);
+        assert_eq!(folders("dump/blobs/toc"), ["dump/blobs", "dump"]);
     }
 }

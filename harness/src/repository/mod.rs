@@ -9,6 +9,7 @@ mod local;
 mod log;
 mod retention;
 mod stream;
+mod unfinished;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};

@@ -1,0 +1,117 @@
+//! What is still being written, and what a killed process left of it.
+//!
+//! Whoever writes holds a lock on its own unfinished folder or file. The kernel gives the lock back when the process
+//! ends, however it ends: what can be locked is nobody's any more.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::clock;
+
+/// What the name of something that is still being written begins with.
+pub(super) const UNFINISHED: &str = ".unfinished-";
+/// What is younger may not have been claimed yet.
+const YOUNG: Duration = Duration::from_mins(1);
+
+/// Claims an unfinished folder or file, until the result is dropped. Where the place knows no locks, there is
+/// nothing to claim, and nothing is ever swept.
+pub(super) fn claim(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("somebody else has claimed it")),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+/// Removes what this user left unfinished in a repository and in its log archives, and gives the names.
+pub(super) fn sweep_unfinished(root: &Path, log: &Path) -> io::Result<Vec<String>> {
+    let mut removed = Vec::new();
+    let archives = match fs::read_dir(log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        archives => archives?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
+    };
+    for folder in [root.to_owned()].into_iter().chain(archives) {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(UNFINISHED) && remove_abandoned(&entry.path())? {
+                removed.push(name);
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// Removes it, if it is this user's and nobody works on it.
+fn remove_abandoned(path: &Path) -> io::Result<bool> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    // What cannot be opened has gone, or is not ours; a link is neither.
+    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) else {
+        return Ok(false);
+    };
+    let meta = file.metadata()?;
+    let age_s = clock::now().as_second().saturating_sub(meta.mtime());
+    let is_ours = meta.uid() == rustix::process::geteuid().as_raw() && (meta.is_dir() || meta.is_file());
+    if !is_ours || age_s < YOUNG.as_secs().cast_signed() || file.try_lock().is_err() {
+        return Ok(false);
+    }
+    let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    removed.map(|()| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Something unfinished of a time long ago.
+    fn leave(folder: &Path, name: &str, is_folder: bool) -> std::path::PathBuf {
+        let path = folder.join(format!("{UNFINISHED}{name}"));
+        if is_folder {
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("base.tar"), "half").unwrap();
+        } else {
+            fs::write(&path, "half").unwrap();
+        }
+        File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        path
+    }
+
+    #[test]
+    fn only_what_is_ours_and_abandoned_goes() {
+        let root = tempfile::tempdir().unwrap();
+        let archive = root.path().join("wal/123");
+        fs::create_dir_all(&archive).unwrap();
+        leave(root.path(), "killed", true);
+        leave(&archive, "segment", false);
+        let busy = leave(root.path(), "busy", true);
+        let claimed = claim(&busy).unwrap();
+        fs::create_dir(root.path().join(".unfinished-young")).unwrap();
+        std::os::unix::fs::symlink("/nowhere", root.path().join(".unfinished-link")).unwrap();
+        let whole = leave(root.path(), "x", true);
+        fs::rename(&whole, root.path().join("20260101T000000Z")).unwrap();
+
+        let mut removed = sweep_unfinished(root.path(), &root.path().join("wal")).unwrap();
+        removed.sort();
+        assert_eq!(removed, [".unfinished-killed", ".unfinished-segment"]);
+        assert!(claim(&busy).is_err(), "it is still claimed");
+        drop(claimed);
+        let removed = sweep_unfinished(root.path(), &root.path().join("wal")).unwrap();
+        assert_eq!(removed, [".unfinished-busy"]);
+        assert!(root.path().join("20260101T000000Z/base.tar").exists());
+    }
+
+    #[test]
+    fn what_another_user_left_stays() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let theirs = leave(root.path(), "theirs", true);
+        std::os::unix::fs::chown(&theirs, Some(65534), None).unwrap();
+        assert_eq!(sweep_unfinished(root.path(), &root.path().join("wal")).unwrap(), [""; 0]);
+        assert!(theirs.exists());
+    }
+}
