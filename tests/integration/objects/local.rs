@@ -127,6 +127,33 @@ async fn the_progress_of_another_restore_is_refused() {
 }
 
 #[tokio::test]
+async fn what_stands_before_the_mark_of_an_earlier_run_is_looked_at_again() {
+    let (folder, bucket) = local_bucket().await;
+    for key in ["p/a", "p/b", "p/c"] {
+        put(&*bucket, key, b"right").await;
+    }
+    let well = moment(&*bucket).await;
+    for key in ["p/a", "p/b", "p/c"] {
+        put(&*bucket, key, b"wrong").await;
+    }
+    // As if an earlier run had brought all of them back: one is right, one was written since, one is gone since.
+    put(&*bucket, "p/a", b"right").await;
+    bucket.delete("p/c").await.unwrap();
+    let file = folder.path().join("progress");
+    let mark = format!(
+        "{{\"bucket\":\"{}\",\"prefix\":\"p/\",\"moment\":\"{well}\",\"finished_to\":\"p/c\"}}",
+        bucket.location()
+    );
+    std::fs::write(&file, mark).unwrap();
+    let request = PrefixRestore { prefix: "p/", moment: well, parallel: 1, progress: Some(&file) };
+    let tally = restore_prefix(&*bucket, &request, &|_| {}).await.unwrap();
+    assert_eq!((tally.restored, tally.finished_before, tally.failed), (2, 1, 0), "{tally:?}");
+    for key in ["p/a", "p/b", "p/c"] {
+        assert_eq!(live_bytes(&*bucket, key).await.as_deref(), Some(&b"right"[..]), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_bucket_is_not_made_by_opening_it() {
     let folder = tempfile::tempdir().unwrap();
     let error = LocalBucket::open(folder.path()).await.unwrap_err();

@@ -63,6 +63,12 @@ pub trait ObjectStore: Send + Sync {
     /// What it does with old versions. Asking is the first thing that a restore does.
     async fn state(&self) -> Result<BucketState>;
 
+    /// Whether it tells when each version ended. A store that lists what happened does not: where a version was
+    /// removed for good, the one before it seems to have lived on.
+    fn tells_ends(&self) -> bool {
+        true
+    }
+
     /// What is kept of every key that begins so, in the order of the keys. Few of them are in memory at a time.
     fn histories(&self, prefix: &str) -> BoxStream<'_, Result<KeyHistory>>;
 

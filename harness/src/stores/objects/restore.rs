@@ -39,7 +39,7 @@ pub struct RestoredObjects {
     pub restored_bytes: u64,
     /// Objects whose version of that moment is the live one still.
     pub untouched: u64,
-    /// Objects that an earlier run had restored already.
+    /// Objects that an earlier run had restored, and that still are what it made of them.
     pub finished_before: u64,
     /// Live objects of keys that held nothing at that moment. They are left alone: what came later is nobody's
     /// damage, and deleting is not restoring.
@@ -172,9 +172,12 @@ async fn restore_one(
     };
     match live {
         Some(live) if live.version == chosen.version => return Ok(Outcome::Untouched),
-        Some(_) if is_finished => return Ok(Outcome::FinishedBefore),
-        // What a run that was killed has written is read and compared, and not written again.
-        Some(live) if is_copy(store, chosen, live).await? && prove(store, chosen, live).await.is_ok() => {
+        // What an earlier run has written is looked at again, and not written again.
+        Some(live)
+            if is_copy(store, chosen, live).await?
+                && ((is_finished && tells_equal(chosen, live))
+                    || prove(store, chosen, live).await.is_ok()) =>
+        {
             return Ok(Outcome::FinishedBefore);
         }
         _ => {}
@@ -191,6 +194,12 @@ async fn is_copy(store: &dyn ObjectStore, chosen: &ObjectVersion, live: &ObjectV
         return Ok(false);
     }
     Ok(store.describe(chosen).await?.attributes == store.describe(live).await?.attributes)
+}
+
+/// Whether the store's own checksums say that both hold the same bytes: enough for what an earlier run has read and
+/// proven already. Where the store has none, the bytes are read again.
+fn tells_equal(chosen: &ObjectVersion, live: &ObjectVersion) -> bool {
+    chosen.crc32c.is_some() && chosen.crc32c == live.crc32c
 }
 
 /// What has to be so before anything is written.

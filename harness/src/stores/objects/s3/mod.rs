@@ -125,6 +125,10 @@ impl ObjectStore for S3Bucket {
         self.api.location()
     }
 
+    fn tells_ends(&self) -> bool {
+        false
+    }
+
     async fn state(&self) -> Result<BucketState> {
         let doing = format!("reading the settings of {}", self.location());
         let answer = self.api.send(&doing, self.api.bucket(Method::GET, "versioning"), Bytes::new()).await?;
