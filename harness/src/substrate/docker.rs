@@ -13,12 +13,15 @@ mod scripts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error as DockerError;
+use testcontainers::core::error::ClientError;
 
 pub(super) use container::{
-    LABEL_BOOT, LABEL_KEEP, LABEL_NAMESPACE, LABEL_NODE, LABEL_PID, LABEL_RUN, LABEL_START,
+    LABEL_BOOT, LABEL_KEEP, LABEL_MACHINE, LABEL_NAMESPACE, LABEL_NODE, LABEL_PID, LABEL_RUN, LABEL_START,
 };
 pub(super) use container::{find_containers, remove_container};
 pub use image::DockerSettings;
@@ -30,18 +33,45 @@ use self::node::DockerNode;
 use super::identity::{Owner, check_node_name};
 use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
 use crate::error::{Error, Result};
+use crate::wait;
+
+/// Where the client library looks for the daemon if `DOCKER_HOST` names none.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+/// How long the daemon may take to say its version.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why the daemon cannot be reached, with its address and the cause that lies deepest: what wraps it are the
+/// layers of an HTTP client.
+fn unreachable(error: &(dyn std::error::Error + 'static)) -> Error {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let deepest = causes.last().unwrap_or(error);
+    let cause = match deepest.downcast_ref::<DockerError>() {
+        Some(DockerError::SocketNotFoundError(_)) => "there is no such socket".to_owned(),
+        _ => deepest.to_string(),
+    };
+    let is_forbidden = deepest
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| DEFAULT_HOST.to_owned());
+    Error::could_not_verify(format!("cannot reach the Docker daemon at {host}: {cause}"))
+        .hint(if is_forbidden {
+            "add this user to the group `docker`"
+        } else {
+            "start it (systemctl start docker), or point DOCKER_HOST at one"
+        })
+        .hint("or run the servers as processes of this machine: --substrate local")
+}
 
 /// Connects to the daemon, and gives its version.
 pub(super) async fn connect() -> Result<(Docker, String)> {
-    let unreachable = |why: String| {
-        Error::could_not_verify(format!("the Docker daemon does not answer: {why}"))
-            .hint("start it (systemctl start docker), or point DOCKER_HOST at one")
-            .hint("your user must be allowed to talk to it: see the group `docker`")
-            .hint("or run the servers as processes of this machine, on the substrate `local`")
-    };
     let client = testcontainers::core::client::docker_client_instance().await;
-    let docker = client.map_err(|error| unreachable(error.to_string()))?;
-    let version = docker.version().await.map_err(|error| unreachable(error.to_string()))?;
+    let docker = client.map_err(|error| match &error {
+        // It does not tell its source.
+        ClientError::Init(cause) => unreachable(cause),
+        _ => unreachable(&error),
+    })?;
+    let version = wait::at_most("an answer", CONNECT_LIMIT, docker.version()).await;
+    let version = version.map_err(|error| unreachable(&error))?.map_err(|error| unreachable(&error))?;
     Ok((docker, version.version.unwrap_or_else(|| "of unknown version".to_owned())))
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::processes;
 use crate::error::{Context, Error, Result};
 use crate::secret::random_hex;
+use crate::sha256::Sha256;
 
 /// The run for which nodes are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +65,9 @@ pub(super) struct Owner {
     pub(super) boot_id: String,
     /// The process namespace in which the number means something.
     pub(super) pid_ns: String,
+    /// The machine on which it ran, the same for each of its boots; empty where that is not known.
+    #[serde(default)]
+    pub(super) machine: String,
 }
 
 /// What is known about an owner.
@@ -83,7 +87,13 @@ impl Owner {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let process = processes::lookup(pid)
             .ok_or_else(|| Error::could_not_verify(format!("/proc/{pid}/stat cannot be read")))?;
-        Ok(Self { pid, start_ticks: process.start_ticks, boot_id: boot_id()?, pid_ns: pid_namespace()? })
+        Ok(Self {
+            pid,
+            start_ticks: process.start_ticks,
+            boot_id: boot_id()?,
+            pid_ns: pid_namespace()?,
+            machine: machine(),
+        })
     }
 
     /// Whether it still runs, as far as this process can tell.
@@ -96,9 +106,10 @@ impl Owner {
         Ok(if alive { Life::Alive } else { Life::Dead })
     }
 
-    /// Whether it ran under the present boot of this machine.
-    pub(super) fn is_of_this_boot(&self) -> Result<bool> {
-        Ok(self.boot_id == boot_id()?)
+    /// Whether it ran on this machine before it was last started. Of another machine, whose boots are other
+    /// ones as well, that is not known.
+    pub(super) fn is_of_an_earlier_boot(&self) -> Result<bool> {
+        Ok(!self.machine.is_empty() && self.machine == machine() && self.boot_id != boot_id()?)
     }
 }
 
@@ -106,6 +117,19 @@ impl Owner {
 fn boot_id() -> Result<String> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").context("read the boot id")?;
     Ok(text.trim().to_owned())
+}
+
+/// A digest of what tells machines apart: systemd's machine id, which is confidential as it is, and the host
+/// name, because cloned machines often share the id. Empty where this machine has no id.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map(read);
+    let Some(id) = ids.iter().find(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    else {
+        return String::new();
+    };
+    let digest = Sha256::of(format!("comeback {id} {}", read("/proc/sys/kernel/hostname")).as_bytes());
+    digest[..16].to_owned()
 }
 
 fn pid_namespace() -> Result<String> {

@@ -10,6 +10,7 @@ mod launch;
 mod node;
 mod programs;
 mod shared_memory;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub(super) use folder::{
 };
 pub(super) use programs::SearchPath;
 pub(super) use shared_memory::remove_orphans;
+pub(super) use trust::{check_own_folder, open_lock};
 
 use self::launch::Launcher;
 use self::node::LocalNode;
@@ -32,6 +34,11 @@ use super::identity::check_node_name;
 use super::processes;
 use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
 use crate::error::Result;
+
+/// Where a run of this user keeps its nodes, if it has any on this machine.
+pub fn run_folder(run_id: &str) -> Option<PathBuf> {
+    Some(base_dir().ok()?.join(run_id))
+}
 
 /// How often the last resort looks at the process table for what it has killed to be gone.
 const LAST_RESORT_ROUNDS: u32 = 100;

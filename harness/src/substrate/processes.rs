@@ -84,8 +84,11 @@ pub(super) type Mark = (i32, u64);
 pub(super) fn family(servers: &[Mark], folder: &Path) -> Vec<Process> {
     let me = rustix::process::getpid().as_raw_nonzero().get();
     let table = all();
-    let leaders: BTreeSet<i32> =
-        table.iter().filter(|one| servers.contains(&(one.pid, one.start_ticks))).map(|one| one.pid).collect();
+    let leaders: BTreeSet<i32> = table
+        .iter()
+        .filter(|one| servers.contains(&(one.pid, one.start_ticks)) && may_be_server(one.pid, &table))
+        .map(|one| one.pid)
+        .collect();
     let mut members: BTreeSet<i32> = table
         .iter()
         .filter(|one| {
@@ -105,6 +108,14 @@ pub(super) fn family(servers: &[Mark], folder: &Path) -> Vec<Process> {
         }
     }
     table.into_iter().filter(|one| members.contains(&one.pid) && one.pid != me && one.pid != 1).collect()
+}
+
+/// Whether a process can be a server of a run: init and this process with its ancestors, whose families are
+/// half of the machine, cannot, whatever a record says.
+fn may_be_server(pid: i32, table: &[Process]) -> bool {
+    let parent_of = |child: i32| table.iter().find(|one| one.pid == child).map(|one| one.parent);
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    pid > 1 && std::iter::successors(Some(me), |&one| parent_of(one)).take(table.len()).all(|one| one != pid)
 }
 
 /// Kills the families of these servers and whatever else works in the folder, and waits until all have gone.
@@ -171,6 +182,18 @@ mod tests {
         assert_eq!((process.parent, process.group, process.session), (7, 8, 9));
         assert_eq!((process.terminal, process.start_ticks), (34816, 987_654));
         assert!(!process.is_gone());
+    }
+
+    #[test]
+    fn neither_init_nor_an_ancestor_is_ever_taken_for_a_server() {
+        let me = lookup(rustix::process::getpid().as_raw_nonzero().get()).unwrap();
+        let marks: Vec<Mark> = [1, me.parent, me.pid]
+            .into_iter()
+            .filter_map(lookup)
+            .map(|one| (one.pid, one.start_ticks))
+            .collect();
+        assert!(marks.len() >= 2, "{marks:?}");
+        assert_eq!(family(&marks, Path::new("/nowhere")), []);
     }
 
     #[test]

@@ -1,32 +1,38 @@
 //! Removes what runs left behind whose process is gone: killed, crashed, or gone with its machine.
 //!
 //! Nothing is touched that does not carry our marks, and nothing whose owner lives. A number alone does not
-//! make a process the owner: it must have started at the recorded instant of the recorded boot. An owner
+//! make a process the owner: it must have started at the recorded instant of the recorded boot. A record that
+//! another user could have written is no mark: the folder of all runs lies in an open temp dir. An owner
 //! that cannot be seen from here (another container of a CI machine, another client of a shared daemon)
 //! gets the benefit of the doubt for a day.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
 
 use testcontainers::bollard::models::ContainerSummaryStateEnum as State;
 
-use super::SubstrateKind;
 use super::docker::{
-    LABEL_BOOT, LABEL_KEEP, LABEL_NAMESPACE, LABEL_PID, LABEL_RUN, LABEL_START, connect, find_containers,
-    find_networks, remove_container, remove_network,
+    LABEL_BOOT, LABEL_KEEP, LABEL_MACHINE, LABEL_NAMESPACE, LABEL_PID, LABEL_RUN, LABEL_START, connect,
+    find_containers, find_networks, remove_container, remove_network,
 };
 use super::identity::{Life, Owner, is_run_id};
 use super::local::{
-    Account, NASCENT, RUN_FILE, RunRecord, base_dir, read_record, remove_orphans, remove_tree, server_records,
+    Account, NASCENT, RUN_FILE, RunRecord, base_dir, check_own_folder, open_lock, read_record,
+    remove_orphans, remove_tree, server_records,
 };
 use super::processes::exterminate;
-use crate::clock;
+use super::{SubstrateChoice, SubstrateKind};
 use crate::error::{Context, Error, Result};
+use crate::{clock, wait};
 
 /// How long an owner that cannot be seen is taken to be alive, in seconds. No drill takes so long.
 const DOUBT_S: i64 = 24 * 60 * 60;
+/// How long another sweep may take: it may have many large folders to remove.
+const LOCK_LIMIT: Duration = Duration::from_mins(2);
 
 /// What to sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +76,8 @@ pub struct Swept {
     pub removed: Vec<Leftover>,
     /// What could not be removed, or not even be looked at.
     pub problems: Vec<Error>,
+    /// Why the Docker daemon could not be reached, where it was looked for. No problem for those who do not use it.
+    pub unreachable: Option<Error>,
 }
 
 /// Removes what dead runs left behind. Sweeps may run at the same time, and beside live runs.
@@ -90,6 +98,14 @@ pub async fn sweep(options: &SweepOptions) -> Result<Swept> {
 }
 
 impl SweepOptions {
+    /// What is swept for somebody who made this choice: all, unless that is this machine alone.
+    pub fn beside(choice: SubstrateChoice) -> Self {
+        match choice {
+            SubstrateChoice::Local => Self { kinds: vec![SubstrateKind::Local], ..Self::default() },
+            SubstrateChoice::Auto | SubstrateChoice::Docker => Self::default(),
+        }
+    }
+
     fn concerns(&self, run_id: &str) -> bool {
         is_run_id(run_id) && self.only_run.as_deref().is_none_or(|only| only == run_id)
     }
@@ -100,7 +116,7 @@ impl SweepOptions {
         let abandoned = match owner.life()? {
             Life::Alive => false,
             Life::Dead => true,
-            Life::Elsewhere => (is_off && !owner.is_of_this_boot()?) || age_s > DOUBT_S,
+            Life::Elsewhere => (is_off && owner.is_of_an_earlier_boot()?) || age_s > DOUBT_S,
         };
         Ok(abandoned && (self.include_kept || !keep))
     }
@@ -117,11 +133,12 @@ impl Swept {
 
 async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
     let base = base_dir()?;
-    if !base.is_dir() {
+    if fs::symlink_metadata(&base).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         return Ok(());
     }
+    check_own_folder(&base)?;
     // One sweep at a time: two would trip over each other's removals. Given back when the file is closed.
-    let _lock = lock(base.join(".lock")).await?;
+    let _lock = lock(&base.join(".lock"), LOCK_LIMIT).await?;
     let doing = format!("look into {}", base.display());
     for entry in fs::read_dir(&base).context(&doing)? {
         let entry = entry.context(&doing)?;
@@ -129,7 +146,15 @@ async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
         // One that was killed while it made its folder left it under a preliminary name.
         let run_id = name.strip_prefix(NASCENT).and_then(|rest| rest.split('-').next()).unwrap_or(&name);
         let folder = entry.path();
-        match options.concerns(run_id).then(|| record_of(&folder)).flatten() {
+        if !options.concerns(run_id) {
+            continue;
+        }
+        if let Err(error) = check_own_folder(&folder) {
+            // Another sweep, or the run itself, may have removed it by now.
+            swept.problems.extend(fs::symlink_metadata(&folder).is_ok().then_some(error));
+            continue;
+        }
+        match record_of(&folder) {
             Some(record)
                 if options.may_remove(&record.owner, record.keep, age_s(record.started_at), true)? =>
             {
@@ -142,13 +167,14 @@ async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
     Ok(())
 }
 
-async fn lock(path: PathBuf) -> Result<File> {
-    let doing = format!("lock {}", path.display());
-    let locked = tokio::task::spawn_blocking(move || {
-        let file = File::options().create(true).append(true).open(path)?;
-        file.lock().map(|()| file)
-    });
-    locked.await.context(&doing)?.context(&doing)
+/// Locks a file until the result is dropped, unless somebody else holds it for so long.
+async fn lock(path: &Path, limit: Duration) -> Result<File> {
+    let file = open_lock(path).context(format!("lock {}", path.display()))?;
+    let what = format!("another sweep to give back {}", path.display());
+    wait::until(&what, limit, || async { file.try_lock().map_err(|error| error.to_string()) })
+        .await
+        .map_err(|error| error.hint("find the process with `fuser` or `lslocks`, and end it if it hangs"))?;
+    Ok(file)
 }
 
 /// The record of a run. A folder without one has lost it to a removal that was cut short: it gets one that
@@ -159,7 +185,13 @@ fn record_of(folder: &Path) -> Option<RunRecord> {
     }
     let changed = fs::metadata(folder).ok()?.modified().ok()?;
     let started_at = jiff::Timestamp::try_from(changed).ok()?.as_second();
-    let owner = Owner { pid: 0, start_ticks: 0, boot_id: String::new(), pid_ns: String::new() };
+    let owner = Owner {
+        pid: 0,
+        start_ticks: 0,
+        boot_id: String::new(),
+        pid_ns: String::new(),
+        machine: String::new(),
+    };
     (age_s(started_at) > DOUBT_S).then_some(RunRecord { owner, started_at, keep: false })
 }
 
@@ -177,7 +209,13 @@ async fn remove_run(folder: &Path, record: &RunRecord) -> Result<()> {
 }
 
 async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
-    let (docker, _) = connect().await?;
+    let docker = match connect().await {
+        Ok((docker, _)) => docker,
+        Err(error) => {
+            swept.unreachable = Some(error);
+            return Ok(());
+        }
+    };
     for container in find_containers(&docker, &[(LABEL_RUN, "")]).await? {
         let labels = container.labels.unwrap_or_default();
         let Some((run_id, owner, keep)) = marks_of(&labels).filter(|marks| options.concerns(&marks.0)) else {
@@ -215,6 +253,7 @@ fn marks_of(labels: &HashMap<String, String>) -> Option<(String, Owner, bool)> {
         start_ticks: labels.get(LABEL_START)?.parse().ok()?,
         boot_id: labels.get(LABEL_BOOT)?.clone(),
         pid_ns: labels.get(LABEL_NAMESPACE)?.clone(),
+        machine: labels.get(LABEL_MACHINE).cloned().unwrap_or_default(),
     };
     Some((labels.get(LABEL_RUN)?.clone(), owner, labels.get(LABEL_KEEP)? == "true"))
 }
@@ -246,10 +285,22 @@ mod tests {
     #[test]
     fn who_cannot_be_seen_has_a_day() {
         let sweep = SweepOptions::default();
-        let other_machine = Owner { boot_id: "another".to_owned(), ..owner() };
-        assert!(!sweep.may_remove(&other_machine, false, DOUBT_S, false).unwrap());
-        assert!(sweep.may_remove(&other_machine, false, DOUBT_S + 1, false).unwrap());
-        assert!(sweep.may_remove(&other_machine, false, 0, true).unwrap(), "it stopped with its machine");
+        let other_boot = Owner { boot_id: "another".to_owned(), ..owner() };
+        assert!(!sweep.may_remove(&other_boot, false, DOUBT_S, false).unwrap());
+        assert!(sweep.may_remove(&other_boot, false, DOUBT_S + 1, false).unwrap());
+        assert!(
+            !sweep
+                .may_remove(&Owner { machine: "x".to_owned(), ..other_boot.clone() }, false, DOUBT_S, true)
+                .unwrap()
+        );
+        assert!(
+            !sweep
+                .may_remove(&Owner { machine: String::new(), ..other_boot.clone() }, false, DOUBT_S, true)
+                .unwrap()
+        );
+        if !owner().machine.is_empty() {
+            assert!(sweep.may_remove(&other_boot, false, 0, true).unwrap(), "it stopped with this machine");
+        }
         let other_namespace = Owner { pid_ns: "another".to_owned(), ..owner() };
         assert!(!sweep.may_remove(&other_namespace, false, DOUBT_S, true).unwrap());
     }

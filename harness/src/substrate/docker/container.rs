@@ -31,6 +31,8 @@ pub(in crate::substrate) const LABEL_START: &str = "dev.comeback.pid-start";
 pub(in crate::substrate) const LABEL_NAMESPACE: &str = "dev.comeback.pid-ns";
 /// The boot of the machine on which it ran.
 pub(in crate::substrate) const LABEL_BOOT: &str = "dev.comeback.boot-id";
+/// The machine on which it ran; empty where that is not known.
+pub(in crate::substrate) const LABEL_MACHINE: &str = "dev.comeback.machine";
 /// `true` if it is meant to outlive that process.
 pub(in crate::substrate) const LABEL_KEEP: &str = "dev.comeback.keep";
 
@@ -93,13 +95,14 @@ impl Container {
 }
 
 /// What everything of a run bears.
-pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 6] {
+pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 7] {
     [
         (LABEL_RUN, run.run_id.clone()),
         (LABEL_PID, owner.pid.to_string()),
         (LABEL_START, owner.start_ticks.to_string()),
         (LABEL_NAMESPACE, owner.pid_ns.clone()),
         (LABEL_BOOT, owner.boot_id.clone()),
+        (LABEL_MACHINE, owner.machine.clone()),
         (LABEL_KEEP, run.keep.to_string()),
     ]
 }

@@ -1,8 +1,8 @@
 //! The folders of runs and nodes, and the records in them by which a later sweep knows what it sees.
 
 use std::fs::{self, DirBuilder, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Account;
+use super::trust::{check_own_folder, open_own};
 use crate::clock;
 use crate::error::{Context, Error, Result};
 use crate::substrate::identity::Owner;
@@ -91,11 +92,7 @@ pub(in crate::substrate) fn make_base() -> Result<PathBuf> {
         }
         _ => {}
     }
-    let meta = fs::symlink_metadata(&base).context(format!("look at {}", base.display()))?;
-    if !meta.is_dir() || meta.uid() != rustix::process::geteuid().as_raw() {
-        return Err(Error::could_not_verify(format!("{} is not a folder of ours", base.display()))
-            .hint("someone else made it: remove it, or set TMPDIR to another folder"));
-    }
+    check_own_folder(&base)?;
     // Whatever the umask was: the nodes' user must get through, and others need not look.
     fs::set_permissions(&base, Permissions::from_mode(0o711)).context(format!("open {}", base.display()))?;
     Ok(base)
@@ -164,13 +161,16 @@ pub(super) fn server_file(run: &Path, node: &str) -> PathBuf {
 /// Writes a record as a whole: nobody ever reads half of it.
 pub(super) fn write_record<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
     let draft = path.with_extension("draft");
-    fs::write(&draft, serde_json::to_vec(record)?)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(&serde_json::to_vec(record)?)?;
     fs::rename(&draft, path)
 }
 
-/// Reads a record.
+/// Reads a record, if it is one that only this user can have written.
 pub(in crate::substrate) fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
+    let mut text = Vec::new();
+    open_own(path)?.read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
 }
 
 /// Every server that is recorded in a run's folder.
