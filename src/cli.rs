@@ -127,6 +127,12 @@ pub(crate) struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CleanArgs {
+    /// The repository in which killed backups left unfinished ones; that of the settings where none is named
+    #[arg(long, value_name = "DIR")]
+    pub(crate) repository: Option<PathBuf>,
+    /// The substrate to sweep; both where none is named, but for a Docker daemon that is not there
+    #[arg(long)]
+    pub(crate) substrate: Option<SubstrateArg>,
     /// Remove servers that were kept with --keep, too
     #[arg(long)]
     pub(crate) kept: bool,

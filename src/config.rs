@@ -2,9 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use comeback_fixtures::Scale;
 use comeback_harness::oracle::{Expectation, IntegrityQuery};
+use comeback_harness::wait::Limits;
 use comeback_harness::{Error, Result};
 use serde::Deserialize;
 use toml::Spanned;
@@ -14,6 +16,9 @@ use crate::cli::SubstrateArg;
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "comeback.toml";
 
+/// PostgreSQL counts a deadline in milliseconds, in 31 bits.
+const LONGEST: Duration = Duration::from_hours(24 * 24);
+
 /// The settings; what the command line says comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
@@ -21,6 +26,7 @@ pub(crate) struct Config {
     pub(crate) docker: DockerSection,
     pub(crate) repository: RepositorySection,
     pub(crate) secrets: SecretsSection,
+    pub(crate) limits: Limits,
     /// The user's own integrity queries.
     pub(crate) queries: Vec<IntegrityQuery>,
 }
@@ -36,6 +42,8 @@ struct File {
     repository: RepositorySection,
     #[serde(default)]
     secrets: SecretsSection,
+    #[serde(default)]
+    limits: LimitsSection,
     #[serde(default)]
     postgres: PostgresSection,
 }
@@ -73,6 +81,35 @@ pub(crate) struct SecretsSection {
     pub(crate) store: Option<String>,
 }
 
+/// How long things may take; what is not set keeps its default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsSection {
+    #[serde(default, deserialize_with = "duration")]
+    connect: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    query: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    command: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    drill: Option<Duration>,
+    #[serde(default, deserialize_with = "duration")]
+    teardown: Option<Duration>,
+}
+
+impl LimitsSection {
+    fn or_default(self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            connect: self.connect.unwrap_or(default.connect),
+            query: self.query.unwrap_or(default.query),
+            command: self.command.unwrap_or(default.command),
+            drill: self.drill.unwrap_or(default.drill),
+            teardown: self.teardown.unwrap_or(default.teardown),
+        }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PostgresSection {
@@ -91,6 +128,17 @@ struct QueryEntry {
 fn scale<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Scale>, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// `30s`, `10 min`, `12h`: more than nothing, and less than PostgreSQL's clock can count.
+fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    let read = text.parse::<jiff::SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok());
+    read.filter(|read| (Duration::from_millis(1)..=LONGEST).contains(read)).map(Some).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "`{text}` is no limit: a time up to 24 days such as 30s, 10 min or 12h"
+        ))
+    })
 }
 
 impl Config {
@@ -129,6 +177,7 @@ fn parse(name: &str, text: &str) -> Result<Config> {
         docker: file.docker,
         repository: file.repository,
         secrets: file.secrets,
+        limits: file.limits.or_default(),
         queries: queries.collect::<Result<_>>()?,
     })
 }
@@ -158,6 +207,8 @@ mod tests {
                 "[run]\nscale = \"tiny\"",
                 "[run]\njobs = 0",
                 "[run]\njobs = \"two\"",
+                "[limits]\ndrill = \"0s\"",
+                "[limits]\nquery = 30",
                 "[run\n",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",

@@ -1,6 +1,7 @@
 //! The only place that sleeps: waiting for a condition, with a deadline and the last observed value.
 
 use std::future::Future;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::clock::Stopwatch;
@@ -10,6 +11,46 @@ use crate::error::{Error, Result};
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 /// The longest pause: what a measured time to recovery may be late by, so it stays small.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long what has no end of its own may take. Generous: a deadline is there for what hangs, and what is slow
+/// has to come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connecting to a server and logging in.
+    pub connect: Duration,
+    /// One statement of a session.
+    pub query: Duration,
+    /// One program that runs in a node.
+    pub command: Duration,
+    /// One drill, from its first server to its last judge.
+    pub drill: Duration,
+    /// Saving logs and removing servers, at the end of a drill and of the run.
+    pub teardown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            query: Duration::from_hours(6),
+            command: Duration::from_hours(12),
+            drill: Duration::from_hours(12),
+            teardown: Duration::from_mins(10),
+        }
+    }
+}
+
+static LIMITS: OnceLock<Limits> = OnceLock::new();
+
+/// Sets the limits of this process. The first call counts: they hold for everything that is ever waited for.
+pub fn set_limits(limits: Limits) {
+    LIMITS.get_or_init(|| limits);
+}
+
+/// The limits of this process.
+pub fn limits() -> Limits {
+    LIMITS.get().copied().unwrap_or_default()
+}
 
 /// Probes until the condition holds, and gives what it held with.
 ///

@@ -1,6 +1,7 @@
 //! The drills, one file each, grouped by store; each reads like its section of the runbook.
 
 pub mod content;
+mod need;
 pub mod postgres;
 pub mod redis;
 mod roadtrip;
@@ -9,6 +10,8 @@ pub mod secrets;
 use std::sync::Arc;
 
 use comeback_harness::runner::Scenario;
+
+pub use need::need;
 
 /// Every scenario, in the order of the runbook.
 pub fn all() -> Vec<Arc<dyn Scenario>> {

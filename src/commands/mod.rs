@@ -9,6 +9,7 @@ mod report;
 mod restore;
 mod run;
 mod secrets;
+mod signals;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use comeback_harness::repository::{LocalRepository, Repository as _};
 use comeback_harness::runbook::Runbook;
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::redis::RedisAddress;
-use comeback_harness::{Error, Result};
+use comeback_harness::{Error, Result, wait};
 
 use crate::cli::{Cli, Command};
 use crate::config::Config;
@@ -35,14 +36,21 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
             Ok(0)
         }
         Command::Report(args) => report::report(&args.dir),
-        Command::Run(args) => run::run(*args, Config::load(cli.config.as_deref())?).await,
-        Command::Backup(command) => backup::backup(command, &Config::load(cli.config.as_deref())?).await,
-        Command::Restore(command) => restore::restore(command, &Config::load(cli.config.as_deref())?).await,
-        Command::Secrets(command) => secrets::secrets(command, &Config::load(cli.config.as_deref())?).await,
-        Command::List(args) => list::list(&args, &Config::load(cli.config.as_deref())?),
-        Command::Doctor(args) => doctor::doctor(args.substrate, &Config::load(cli.config.as_deref())?).await,
-        Command::Clean(args) => clean::clean(args.kept).await,
+        Command::Run(args) => run::run(*args, settings(cli.config.as_deref())?).await,
+        Command::Backup(command) => backup::backup(command, &settings(cli.config.as_deref())?).await,
+        Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,
+        Command::Secrets(command) => secrets::secrets(command, &settings(cli.config.as_deref())?).await,
+        Command::List(args) => list::list(&args, &settings(cli.config.as_deref())?),
+        Command::Doctor(args) => doctor::doctor(args.substrate, &settings(cli.config.as_deref())?).await,
+        Command::Clean(args) => clean::clean(&args, &settings(cli.config.as_deref())?).await,
     }
+}
+
+/// The settings; their limits hold for everything that this process waits for.
+fn settings(named: Option<&Path>) -> Result<Config> {
+    let config = Config::load(named)?;
+    wait::set_limits(config.limits);
+    Ok(config)
 }
 
 /// The runbook that the user named, or the one of the sample application.

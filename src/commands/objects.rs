@@ -12,7 +12,9 @@ const TOLD_EVERY: u64 = 1_000;
 
 pub(crate) async fn restore(args: &RestoreObjectsArgs) -> Result<u8> {
     let store = open_bucket(&args.bucket).await?;
-    let cancel = super::run::cancel_on_signals()?;
+    let cancel = super::signals::cancel_on_signals("finishing what is being copied", || {
+        "some objects are restored, and others are not yet: run it again".to_owned()
+    })?;
     let request = PrefixRestore {
         prefix: &args.prefix,
         moment: args.at,
@@ -32,6 +34,13 @@ pub(crate) async fn restore(args: &RestoreObjectsArgs) -> Result<u8> {
         }
     };
     output::text(&format!("{} is as it was at {}: {}\n", store.location(), args.at, line(&restored)));
+    if !store.tells_ends() {
+        output::error_line(
+            "warning: where a version was removed for good, this store shows the one before it in its place, and no \
+             inventory says which objects that is true of",
+        );
+        output::error_line("hint: compare sizes and checksums with a list that was made at the time");
+    }
     if restored.later > 0 {
         output::text(&format!("left alone: {} that came later\n", format::plural(restored.later, "object")));
     }

@@ -8,6 +8,11 @@ use comeback_reports::{TerminalOptions, render_all, terminal};
 
 use crate::output;
 
+/// The mode of what lies in the evidence, which holds rows and logs: for its owner alone.
+pub(crate) const PRIVATE: u32 = 0o600;
+/// The mode of a report that was asked for elsewhere, as of any file that a person creates.
+pub(crate) const SHARED: u32 = 0o644;
+
 /// Renders every report of a run again, and its summary to the terminal. The exit code is that of the run.
 pub(crate) fn report(folder: &Path) -> Result<u8> {
     let record = Record::from_events(&read_journal(folder)?)?;
@@ -19,7 +24,7 @@ pub(crate) fn report(folder: &Path) -> Result<u8> {
 /// Writes every report into the evidence folder.
 pub(crate) fn write_reports(folder: &Path, record: &Record) -> Result<()> {
     for file in render_all(record)? {
-        write_whole(&folder.join(file.name), &file.bytes)?;
+        write_whole(&folder.join(file.name), &file.bytes, PRIVATE)?;
     }
     Ok(())
 }
@@ -36,14 +41,13 @@ pub(crate) fn show(record: &Record, folder: &Path) {
 }
 
 /// Writes a file under another name and renames it: whoever reads it sees all of it, or the one before.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let complain =
         |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", path.display()));
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new();
-    // As any file that a person creates: a report is for others to read.
     let mut file = file
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
         .tempfile_in(folder)
         .map_err(complain)?;
     std::io::Write::write_all(&mut file, content).map_err(complain)?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use comeback_harness::model::Manifest;
 use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
 use comeback_harness::repository::LocalRepository;
+use comeback_harness::runner::tear_down;
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::redis::{
     RedisAddress, RedisClient, RedisServer, RestoreSettings, replace_keyspace, restore_snapshot,
@@ -13,6 +14,7 @@ use comeback_harness::substrate::{DockerSettings, RunIdentity, Substrate, open};
 use comeback_harness::{Error, Result};
 use comeback_reports::format;
 
+use super::signals::cancel_on_signals;
 use crate::cli::{RestoreCommand, RestoreRedisArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
@@ -38,15 +40,17 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
         return Err(Error::usage(format!("{target} holds {}", format::plural(keys, "key")))
             .hint(format!("to replace them, name it a second time: --replace {target}")));
     }
-    let cancel = super::run::cancel_on_signals()?;
+    let identity = RunIdentity::random(false)?;
+    let run_id = identity.run_id.clone();
+    let cancel = cancel_on_signals("removing what was started", move || super::run::left_behind(&run_id))?;
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
     let settings = DockerSettings { image: config.docker.image.clone() };
-    let substrate = open(choice, &RunIdentity::random(false)?, &settings).await?;
+    let substrate = open(choice, &identity, &settings).await?;
     let outcome = tokio::select! {
         outcome = bring_back(&substrate, &repository, &manifest, &target) => outcome,
         () = cancel.cancelled() => Err(Error::interrupted("interrupted: look at the server before it is used")),
     };
-    let removed = substrate.remove_all().await;
+    let removed = tear_down(&*substrate).await;
     let code = outcome?;
     removed?;
     Ok(code)

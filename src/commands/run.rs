@@ -1,5 +1,6 @@
 //! `comeback run`: drills, and everything around them.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,21 +10,19 @@ use comeback_harness::evidence::{
 };
 use comeback_harness::model::Verdict;
 use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{Application, RunSettings, Scenario, Suite, run_drills};
+use comeback_harness::runner::{Application, RunSettings, Scenario, Suite, run_drills, tear_down};
 use comeback_harness::substrate::{
-    DockerSettings, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, open, sweep,
+    DockerSettings, Room, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, kind_of, open,
+    run_folder, sweep,
 };
 use comeback_harness::{Context as _, Error, Result, clock};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::report::{show, write_reports, write_whole};
+use super::report::{PRIVATE, SHARED, show, write_reports, write_whole};
+use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
 use crate::{output, progress, provenance};
-
-/// The exit code of a run that a signal ended.
-const INTERRUPTED: u8 = 130;
 
 /// What a run is going to do, with every input checked.
 struct Plan {
@@ -39,19 +38,22 @@ struct Plan {
 
 pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let plan = plan(&args, &config)?;
-    let cancel = cancel_on_signals()?;
     let identity = RunIdentity::random(args.keep)?;
-    let swept = sweep(&SweepOptions::default()).await?;
+    let run_id = identity.run_id.clone();
+    let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
+    // That the daemon cannot be reached is told when it is chosen.
+    let swept = sweep(&SweepOptions::beside(plan.choice)).await?;
     for removed in &swept.removed {
         output::error_line(&format!("removed what a killed run left: {removed}"));
     }
     for problem in &swept.problems {
         output::error_line(&format!("warning: {problem}"));
     }
+    let room = check_room(&plan, args.keep).await?;
     let folder = evidence_folder(&plan.evidence_root, &identity)?;
     // From here on whoever looks finds a JUnit file, and it says error until the drills have said otherwise.
-    let junit =
-        [Some(folder.join("junit.xml")), args.junit.clone()].into_iter().flatten().collect::<Vec<_>>();
+    let junit = [Some((folder.join("junit.xml"), PRIVATE)), args.junit.clone().map(|junit| (junit, SHARED))];
+    let junit = junit.into_iter().flatten().collect::<Vec<_>>();
     let verbose = args.verbose;
     let journal = Journal::create(
         &folder,
@@ -68,7 +70,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
         substrate.as_ref().ok(),
     ))));
     let torn_down = match substrate {
-        Ok(substrate) => drill(&args, config, &plan, substrate, &folder, &journal, &cancel).await,
+        Ok(substrate) => drill(&args, config, &plan, (substrate, room), &folder, &journal, &cancel).await,
         Err(error) => {
             give_up(&journal, &plan, &error);
             Ok(())
@@ -152,24 +154,11 @@ fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario
     Ok(selected)
 }
 
-pub(super) fn cancel_on_signals() -> Result<CancellationToken> {
-    let cancel = CancellationToken::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut stream = signal(kind).context("listening for signals")?;
-        let cancel = cancel.clone();
-        tokio::spawn(async move {
-            stream.recv().await;
-            output::error_line("interrupted: removing what was started");
-            cancel.cancel();
-        });
-    }
-    Ok(cancel)
-}
-
 fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
     let name = format!("{}-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"), identity.run_id);
     let folder = root.join(name);
-    std::fs::create_dir_all(&folder).map_err(|error| {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+    made.map_err(|error| {
         Error::usage(format!("creating a folder for the evidence in {}: {error}", root.display()))
             .hint("name a folder that can be written to with --evidence-dir")
     })?;
@@ -211,7 +200,7 @@ async fn drill(
     args: &RunArgs,
     config: Config,
     plan: &Plan,
-    substrate: Arc<dyn Substrate>,
+    (substrate, room): (Arc<dyn Substrate>, Option<Room>),
     folder: &Path,
     journal: &Journal,
     cancel: &CancellationToken,
@@ -220,6 +209,7 @@ async fn drill(
     let settings = RunSettings {
         scratch: scratch.path().to_owned(),
         substrate: substrate.clone(),
+        room,
         logs: folder.join("logs"),
         runbook: plan.runbook.clone(),
         seed: plan.seed,
@@ -232,7 +222,25 @@ async fn drill(
     };
     let scenarios: Vec<_> = plan.scenarios.iter().cloned().enumerate().collect();
     run_drills(&scenarios, &settings, journal, cancel).await;
-    substrate.remove_all().await
+    tear_down(&*substrate).await
+}
+
+/// What drills will take is there, before anything starts. Without a substrate, its opening tells why.
+async fn check_room(plan: &Plan, keep: bool) -> Result<Option<Room>> {
+    let Ok(kind) = kind_of(plan.choice, &plan.docker).await else { return Ok(None) };
+    let Ok(room) = Room::of(kind).await else { return Ok(None) };
+    room.check(comeback_scenarios::need(&plan.scenarios, plan.scale, plan.jobs, keep))?;
+    Ok(Some(room))
+}
+
+/// What a run that ends at once leaves to others.
+pub(super) fn left_behind(run_id: &str) -> String {
+    let folder = run_folder(run_id).filter(|folder| folder.exists());
+    let folder = folder.map(|folder| format!("{}, and ", folder.display())).unwrap_or_default();
+    format!(
+        "what stays behind: {folder}Docker containers and networks with the label dev.comeback.run={run_id}\n\
+         hint: `comeback clean` removes it"
+    )
 }
 
 /// Without a substrate no drill can run, and each says so.
@@ -251,7 +259,7 @@ fn give_up(journal: &Journal, plan: &Plan, error: &Error) {
 }
 
 /// Writes the JUnit file anew whenever it would say something else.
-fn keep_junit(event: &Event, events: &[Event], files: &[PathBuf]) {
+fn keep_junit(event: &Event, events: &[Event], files: &[(PathBuf, u32)]) {
     let matters = matches!(
         event.body,
         EventBody::RunStarted(_)
@@ -263,9 +271,10 @@ fn keep_junit(event: &Event, events: &[Event], files: &[PathBuf]) {
     if !matters {
         return;
     }
-    let written = Record::from_events(events)
-        .and_then(|record| comeback_reports::junit(&record))
-        .and_then(|junit| files.iter().try_for_each(|file| write_whole(file, junit.as_bytes())));
+    let written =
+        Record::from_events(events).and_then(|record| comeback_reports::junit(&record)).and_then(|junit| {
+            files.iter().try_for_each(|(file, mode)| write_whole(file, junit.as_bytes(), *mode))
+        });
     if let Err(error) = written {
         output::error_line(&format!("warning: {error}"));
     }

@@ -7,10 +7,12 @@ mod drills;
 mod leaks;
 mod objects;
 mod refusals;
+mod room;
 #[cfg(feature = "secret-manager")]
 mod secret_manager;
 mod secrets;
 mod signals;
+mod sweeps;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -14,6 +14,7 @@ mod dumps;
 mod fake_secret_manager;
 mod kills;
 mod lab;
+mod last_words;
 mod ledger;
 mod objects;
 mod pitr;

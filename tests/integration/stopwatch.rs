@@ -64,6 +64,7 @@ async fn drill(scenario: Arc<dyn Scenario>, application: &Application) -> Option
     let journal = Journal::create(folder.path(), Box::new(|_, _| {})).unwrap();
     journal.append(EventBody::RunStarted(Box::new(started(&*scenario))));
     let settings = RunSettings {
+        room: None,
         substrate,
         scratch: scratch.path().to_owned(),
         logs: folder.path().to_owned(),

@@ -2,10 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
+use tokio::io::AsyncWriteExt as _;
 
 use super::server::DrillServer;
 use super::{Application, ScenarioSpec};
@@ -38,6 +39,7 @@ pub struct Drill {
     pub(super) scale: String,
     pub(super) damage: Option<Damage>,
     pub(super) is_injected: AtomicBool,
+    pub(super) doing: Mutex<String>,
     pub(super) queries: Vec<IntegrityQuery>,
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Option<Objective>,
@@ -98,7 +100,16 @@ impl Drill {
 
     /// Begins a step, in the runbook's words; it ends where the next one begins.
     pub fn step(&self, phase: Phase, title: &str) {
+        title.clone_into(&mut self.doing.lock().unwrap_or_else(PoisonError::into_inner));
         self.journal.append(EventBody::StepStarted { drill: self.index, phase, title: title.to_owned() });
+    }
+
+    /// An error that struck in the current step, with that step.
+    pub(super) fn in_its_step(&self, error: Error) -> Error {
+        let step = self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        error
+            .context(format_args!("in the step `{step}`"))
+            .hint("the servers' logs in the evidence say what they were doing")
     }
 
     /// Tells something worth knowing about the current step.
@@ -212,8 +223,14 @@ impl Drill {
     /// Puts a file into the evidence, next to the servers' logs.
     pub(super) async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
         let folder = self.logs.join(self.spec.name);
-        tokio::fs::create_dir_all(&folder).await.context("creating the folder of the logs")?;
-        tokio::fs::write(folder.join(name), content).await.context(format_args!("saving {name}"))
+        let made = tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).await;
+        made.context("creating the folder of the logs")?;
+        let mut options = tokio::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join(name)).await;
+        let doing = format!("saving {name}");
+        let mut file = file.context(&doing)?;
+        file.write_all(content).await.context(&doing)?;
+        file.flush().await.context(&doing)
     }
 
     /// Lets a judge look whose no ends the drill: to go on would waste time on what cannot be right.
@@ -234,7 +251,10 @@ impl Drill {
         let could_not = |summary: &str, hints| (Verdict::CouldNotVerify, Opinion::new(summary, []), hints);
         let (verdict, opinion, hints) = match judged {
             Ok(Ok(opinion)) => (verdict_of(&opinion.findings), opinion, Vec::new()),
-            Ok(Err(error)) => could_not(error.message(), error.hints().to_vec()),
+            Ok(Err(error)) => {
+                let error = self.with_last_words(error).await;
+                could_not(error.message(), error.hints().to_vec())
+            }
             Err(_) => could_not(
                 "the judge crashed",
                 vec!["this is a bug in comeback: report it with the evidence of this run".to_owned()],

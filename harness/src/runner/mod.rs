@@ -12,5 +12,5 @@ mod server;
 
 pub use application::Application;
 pub use drill::Drill;
-pub use run::{RunSettings, run_drills};
+pub use run::{RunSettings, run_drills, tear_down};
 pub use scenario::{Scenario, ScenarioSpec, Suite};

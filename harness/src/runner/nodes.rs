@@ -4,9 +4,18 @@ use std::sync::Arc;
 
 use super::Drill;
 use super::server::DrillServer;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::Manifest;
+use crate::stores::died;
 use crate::stores::postgres::PostgresServer;
+
+/// The death of a server in front of what came of it. Where its machine is to blame, nothing else is.
+fn explain(error: &Error, death: &Error) -> Error {
+    let kind = if death.kind() == ErrorKind::Failed { error.kind() } else { death.kind() };
+    let message = format!("{}; what came of it: {}", death.message(), error.message());
+    let hints = death.hints().iter().chain(error.hints());
+    hints.fold(Error::could_not_verify(message).into_kind(kind), |told, hint| told.hint(hint.as_str()))
+}
 
 impl Drill {
     /// From here on new nodes are made in another region, cut off from those of the one before where the
@@ -45,6 +54,20 @@ impl Drill {
             }
         }
         self.note(format!("{} is {name} now", successor.node().name()));
+    }
+
+    /// An error, behind what a server said when it died: that explains the error, and a connection that broke off
+    /// does not.
+    pub(super) async fn with_last_words(&self, error: Error) -> Error {
+        for (_, server) in &self.servers {
+            // A server that cannot even be asked is no better explanation.
+            let Ok(Some(words)) = server.last_words().await else { continue };
+            if error.message().contains(&words) {
+                return error;
+            }
+            return explain(&error, &died(server.node().name(), &words));
+        }
+        error
     }
 
     /// Removes every node of the drill; gives the first failure after having tried all.

@@ -1,7 +1,7 @@
 //! A run: its drills, one after another or several at once, and their end on every path.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -15,13 +15,16 @@ use crate::oracle::IntegrityQuery;
 use crate::repository::LocalRepository;
 use crate::runbook::{ObjectiveKind, Runbook};
 use crate::secret::Secret;
-use crate::substrate::Substrate;
+use crate::substrate::{Room, Substrate};
+use crate::wait;
 
 /// What all drills of a run share.
 #[derive(Clone)]
 pub struct RunSettings {
     /// Where servers run.
     pub substrate: Arc<dyn Substrate>,
+    /// What the substrate runs on, to be watched; nothing where that cannot be told.
+    pub room: Option<Room>,
     /// Where each drill keeps its repository; removed with the run.
     pub scratch: PathBuf,
     /// Where the servers' logs are saved, in the evidence.
@@ -113,19 +116,51 @@ async fn run_drill(
         Err(error) => return Some(end(index, journal, &[], Some(error))),
     };
     let course = std::panic::AssertUnwindSafe(scenario.run(&mut drill));
+    let course = futures_util::FutureExt::catch_unwind(course);
     let ended = tokio::select! {
-        ended = futures_util::FutureExt::catch_unwind(course) => Some(ended.unwrap_or_else(|_| {
-            Err(Error::could_not_verify("the drill crashed")
-                .hint("this is a bug in comeback: report it with the evidence of this run"))
+        ended = wait::at_most("the drill to end", wait::limits().drill, course) => Some(ended.map_err(|error| {
+            error.hint("raise `drill` under [limits] in comeback.toml, if it was only slow")
         })),
         () = cancel.cancelled() => None,
+        full = until_full(settings.room.as_ref()) => Some(Err(full)),
+    };
+    let ended = match ended {
+        None => None,
+        Some(Ok(Ok(Err(error)))) => Some(Err(drill.with_last_words(error).await)),
+        Some(Ok(Ok(Ok(())))) => Some(Ok(())),
+        Some(Ok(Err(_))) => Some(Err(Error::could_not_verify("the drill crashed")
+            .hint("this is a bug in comeback: report it with the evidence of this run"))),
+        Some(Err(struck)) => Some(Err(drill.with_last_words(drill.in_its_step(struck)).await)),
     };
     drill.step(Phase::Teardown, if settings.keep { "keep the servers" } else { "remove the servers" });
-    let saved = drill.save_logs().await;
-    let removed = if settings.keep { drill.tell_how_to_connect().await } else { drill.remove_nodes().await };
+    let saved = at_end("the servers' logs to be saved", drill.save_logs()).await;
+    let removed = if settings.keep {
+        at_end("the servers to tell how they are reached", drill.tell_how_to_connect()).await
+    } else {
+        at_end("the servers to be removed", drill.remove_nodes()).await
+    };
     let ended = ended?.and_then(|()| drill.ensure_damaged()).and(saved).and(removed);
     let verdicts: Vec<_> = drill.checks.iter().map(|check| check.verdict).collect();
     Some(end(index, journal, &verdicts, ended.err()))
+}
+
+async fn until_full(room: Option<&Room>) -> Error {
+    match room {
+        Some(room) => room.until_full().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Removes what is left of a run, and gives up where that does not come to an end.
+pub async fn tear_down(substrate: &dyn Substrate) -> Result<()> {
+    at_end("the rest of the run to be removed", substrate.remove_all()).await
+}
+
+/// Does one thing of the end of a drill, which must come to an end itself.
+async fn at_end(what: &str, doing: impl Future<Output = Result<()>>) -> Result<()> {
+    wait::at_most(what, wait::limits().teardown, doing)
+        .await
+        .map_err(|error| error.hint("`comeback clean` removes what stays behind, once this run has ended"))?
 }
 
 async fn prepare(
@@ -150,6 +185,7 @@ async fn prepare(
         scale: settings.scale.clone(),
         damage: settings.damage,
         is_injected: false.into(),
+        doing: Mutex::default(),
         queries: settings.queries.clone(),
         objective,
         loss_objective,

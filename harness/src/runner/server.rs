@@ -31,6 +31,14 @@ impl DrillServer {
         }
     }
 
+    /// What it said when it died by itself; nothing if it did not.
+    pub(super) async fn last_words(&self) -> Result<Option<String>> {
+        match self {
+            Self::Postgres(server) => server.last_words().await,
+            Self::Redis(server) => server.last_words().await,
+        }
+    }
+
     /// Puts its password into a file below a folder, and gives the command that connects a person with it.
     pub(super) async fn tell_how_to_connect(&self, folder: &Path, name: &str) -> Result<String> {
         match self {

@@ -36,3 +36,36 @@ impl From<RestoreFailure> for Error {
         }
     }
 }
+
+/// What a machine lacks when one of these is what a server says before it dies.
+const OF_THE_MACHINE: [&str; 4] =
+    ["no space left on device", "cannot allocate memory", "out of memory", "disk quota exceeded"];
+
+/// The error of a server that has ended by itself, with its last words. Where its machine lacked something, nobody
+/// may conclude anything about a backup.
+pub(crate) fn died(server: &str, words: &str) -> Error {
+    let message = format!("the server in {server} has stopped: {words}");
+    let said = words.to_lowercase();
+    if OF_THE_MACHINE.iter().any(|lack| said.contains(lack)) {
+        return Error::could_not_verify(message)
+            .hint("free disk or memory of the machine that the servers run on, or use less data");
+    }
+    Error::failed(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn a_full_disk_blames_no_backup() {
+        let full = died("primary", "PANIC:  could not write to file \"x\": No space left on device");
+        assert_eq!(full.kind(), ErrorKind::CouldNotVerify);
+        assert!(full.hints()[0].contains("disk"));
+        assert_eq!(
+            died("primary", "PANIC:  could not locate a valid checkpoint record").kind(),
+            ErrorKind::Failed
+        );
+    }
+}

@@ -8,4 +8,5 @@ pub mod redis;
 pub mod secrets;
 
 pub use failure::RestoreFailure;
+pub(crate) use failure::died;
 pub use login::LogIn;

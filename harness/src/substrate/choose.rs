@@ -57,15 +57,19 @@ pub async fn open(
     run: &RunIdentity,
     settings: &DockerSettings,
 ) -> Result<Arc<dyn Substrate>> {
-    let kind = match choice {
-        SubstrateChoice::Auto => choose(settings).await?,
-        SubstrateChoice::Docker => SubstrateKind::Docker,
-        SubstrateChoice::Local => SubstrateKind::Local,
-    };
-    Ok(match kind {
+    Ok(match kind_of(choice, settings).await? {
         SubstrateKind::Docker => Arc::new(DockerSubstrate::new(run, settings).await?),
         SubstrateKind::Local => Arc::new(LocalSubstrate::new(run)?),
     })
+}
+
+/// Which substrate a choice comes to on this machine.
+pub async fn kind_of(choice: SubstrateChoice, settings: &DockerSettings) -> Result<SubstrateKind> {
+    match choice {
+        SubstrateChoice::Auto => choose(settings).await,
+        SubstrateChoice::Docker => Ok(SubstrateKind::Docker),
+        SubstrateChoice::Local => Ok(SubstrateKind::Local),
+    }
 }
 
 /// The better of the two: one with PostgreSQL, which most drills need, goes before one with Redis alone.

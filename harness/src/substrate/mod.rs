@@ -11,6 +11,7 @@ mod local;
 mod probe;
 mod processes;
 mod reaper;
+mod room;
 mod scratch;
 mod streams;
 
@@ -22,12 +23,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub use choose::{SubstrateChoice, open};
+pub use choose::{SubstrateChoice, kind_of, open};
 pub use docker::{DockerSettings, DockerSubstrate};
 pub use identity::RunIdentity;
-pub use local::LocalSubstrate;
+pub use local::{LocalSubstrate, run_folder};
 pub use probe::{DockerProbe, ImageProbe, LocalProbe, ProgramProbe, probe_docker, probe_local};
 pub use reaper::{Leftover, SweepOptions, Swept, sweep};
+pub use room::{Need, Room};
 pub use scratch::Scratch;
 
 use crate::error::{Error, Result};
@@ -252,6 +254,9 @@ pub trait Node: Send + Sync {
 
     /// Whether the server's process is there.
     async fn is_running(&self) -> Result<bool>;
+
+    /// Whether the server has ended by itself: it was started, and neither stopped nor killed through this node.
+    async fn has_crashed(&self) -> Result<bool>;
 
     /// Sends a signal to the server and waits until its process has gone. That there is none is an error:
     /// a server that was to be stopped and had crashed before is worth knowing about.

@@ -1,11 +1,12 @@
 //! A look at what a machine has, for a person who wonders why a drill does not start.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::docker::{candidates, connect, is_present};
 use super::local::{Account, SearchPath, base_dir, prepare_base};
+use super::room::free_bytes;
 use super::{DockerSettings, REDIS_PROGRAMS, Software};
 use crate::error::{Context, Error, Result};
 
@@ -140,11 +141,6 @@ fn port_range() -> Result<(u16, u16)> {
         (Some(Ok(first)), Some(Ok(last))) if first <= last => Ok((first, last)),
         _ => Err(Error::could_not_verify(format!("{doing}: `{}` is none", text.trim()))),
     }
-}
-
-fn free_bytes(dir: &Path) -> Result<u64> {
-    let room = rustix::fs::statvfs(dir).context(format!("look for free space in {}", dir.display()))?;
-    Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }
 
 #[cfg(test)]

@@ -56,6 +56,9 @@ async fn a_prefix_comes_back(store: Arc<dyn ObjectStore>, surroundings: &Surroun
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let told = text(&output.stdout);
     assert!(told.contains("2 objects restored and read again"), "{told}");
+    // A listing of S3 does not show that a version was removed for good.
+    let warned = text(&output.stderr).contains("warning: where a version was removed for good");
+    assert_eq!(warned, store.location().starts_with("s3://"), "{}", text(&output.stderr));
     for (key, expected) in [("p/ß 1.jpg", &b"right"[..]), ("p/a//b", b"right"), ("q/x", b"wrong")] {
         assert_eq!(live_bytes(store, key).await.as_deref(), Some(expected), "{key}");
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::io::AsyncWriteExt as _;
 
 use super::copy_out::CopyOut;
@@ -12,6 +12,7 @@ use super::spool;
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, Manifest};
 use crate::secret::Secret;
+use crate::stores::died;
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
 use crate::wait;
 
@@ -39,6 +40,28 @@ pub struct PostgresServer {
 pub struct ServerLog {
     /// The whole text.
     pub text: String,
+}
+
+impl ServerLog {
+    /// The last line that a server ends with, or else its last line.
+    fn end(&self) -> String {
+        // Not what it answers to everybody who knocks too early.
+        let is_end = |line: &&str| {
+            (line.contains("FATAL") || line.contains("PANIC")) && !line.contains("the database system is ")
+        };
+        let last = self.text.lines().rev().find(is_end);
+        last.or(self.text.lines().last()).unwrap_or("its log is empty").to_owned()
+    }
+
+    /// Why a process of the server died and took all connections along.
+    fn panic(&self) -> Option<String> {
+        let is_panic = |line: &&str| {
+            line.contains("PANIC:  ")
+                || (line.contains("LOG:  server process (PID ") && line.contains("was terminated by signal"))
+        };
+        // The first of them: the others follow from it.
+        self.text.lines().find(is_panic).map(ToOwned::to_owned)
+    }
 }
 
 impl PostgresServer {
@@ -242,14 +265,16 @@ impl PostgresServer {
         if self.node.is_running().await? {
             return Ok(());
         }
+        let last = self.read_log().await?.end();
+        Err(died(self.node.name(), &last))
+    }
+
+    /// What the server said when it died: when it ended by itself, or when one of its processes died and it cut
+    /// all connections. Nothing if neither happened; that we stop or kill it is no death.
+    pub async fn last_words(&self) -> Result<Option<String>> {
+        let has_crashed = self.node.has_crashed().await?;
         let log = self.read_log().await?;
-        // Not what it answers to everybody who knocks too early.
-        let is_end = |line: &&str| {
-            (line.contains("FATAL") || line.contains("PANIC")) && !line.contains("the database system is ")
-        };
-        let last = log.text.lines().rev().find(is_end);
-        let last = last.or(log.text.lines().last()).unwrap_or("its log is empty");
-        Err(Error::failed(format!("the server in {} has stopped: {last}", self.node.name())))
+        Ok(if has_crashed { Some(log.panic().unwrap_or_else(|| log.end())) } else { log.panic() })
     }
 
     /// How to connect to a database of it as its superuser.
@@ -270,18 +295,28 @@ impl PostgresServer {
     /// A new connection as superuser, with the session settings that make every answer reproducible.
     pub async fn connect(&self, database: &str) -> Result<PgConnection> {
         let doing = format!("connecting to database {database} in {}", self.node.name());
-        let mut connection = PgConnection::connect_with(&self.options(database)).await.context(doing)?;
-        sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await.context("setting up the session")?;
-        Ok(connection)
+        let connected = async {
+            let mut connection = PgConnection::connect_with(&self.options(database)).await.context(&doing)?;
+            let doing = "setting up the session";
+            sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await.context(doing)?;
+            sqlx::raw_sql(AssertSqlSafe(deadline())).execute(&mut connection).await.context(doing)?;
+            Ok(connection)
+        };
+        wait::at_most("an answer", wait::limits().connect, Box::pin(connected)).await.context(&doing)?
     }
 
     /// A new session like those of [`connect`](Self::connect) that reads tables, and does it more quickly.
     pub(super) async fn connect_to_copy(&self, database: &str) -> Result<CopyOut> {
         let doing = |error: Error| error.context(format!("connecting to {}", self.node.name()));
-        let session = CopyOut::connect(&self.node.endpoint(), PORT, database, &self.password).await;
-        let mut session = session.map_err(doing)?;
-        session.execute(SESSION_SETTINGS).await.context("setting up the session")?;
-        Ok(session)
+        let endpoint = self.node.endpoint();
+        let connected = async {
+            let mut session =
+                CopyOut::connect(&endpoint, PORT, database, &self.password).await.map_err(doing)?;
+            session.execute(SESSION_SETTINGS).await.context("setting up the session")?;
+            session.execute(&deadline()).await.context("setting up the session")?;
+            Ok(session)
+        };
+        wait::at_most("an answer", wait::limits().connect, Box::pin(connected)).await.map_err(doing)?
     }
 
     /// Shuts the server down in good order.
@@ -373,6 +408,11 @@ const SESSION_SETTINGS: &str = "set search_path = pg_catalog; set datestyle = 'I
     set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'; set lc_monetary = 'C'; \
     set row_security = off; set statement_timeout = 0; set lock_timeout = 0; \
     set idle_in_transaction_session_timeout = 0; set client_min_messages = 'warning'";
+
+/// A statement that hangs ends by itself, and its error says that a timeout struck.
+fn deadline() -> String {
+    format!("set statement_timeout = {}", wait::limits().query.as_millis())
+}
 
 fn parse_major(version: &str) -> Result<u32> {
     version.split_whitespace().find_map(|word| word.split(['.', 'b', 'r']).next()?.parse().ok()).ok_or_else(

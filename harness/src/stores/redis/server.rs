@@ -11,6 +11,7 @@ use super::client::RedisClient;
 use super::version::RedisVersion;
 use crate::error::{Context as _, Error, Result};
 use crate::secret::Secret;
+use crate::stores::died;
 use crate::substrate::{
     Command, Endpoint, Io, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software, Substrate,
 };
@@ -182,11 +183,12 @@ impl RedisServer {
 
     /// The error for a server that has stopped by itself, with what it said last.
     async fn stopped(&self) -> Result<Error> {
-        let log = self.read_log().await?;
-        let last = log.lines().rev().find(|line| line.contains(" # ")).or(log.lines().last());
-        let last =
-            last.map_or("its log is empty", |line| line.split_once(" # ").map_or(line, |(_, said)| said));
-        Ok(Error::failed(format!("the server in {} has stopped: {last}", self.node.name())))
+        Ok(died(self.node.name(), &end_of(&self.read_log().await?)))
+    }
+
+    /// What the server said when it ended by itself; nothing if it runs, or was stopped or killed by us.
+    pub async fn last_words(&self) -> Result<Option<String>> {
+        Ok(if self.node.has_crashed().await? { Some(end_of(&self.read_log().await?)) } else { None })
     }
 
     /// A new connection to a database, as administrator.
@@ -267,6 +269,12 @@ impl RedisServer {
         };
         format!("REDISCLI_AUTH=$(cat {}) redis-cli {place}", passfile.display())
     }
+}
+
+/// The last warning of a log, or else its last line.
+fn end_of(log: &str) -> String {
+    let last = log.lines().rev().find(|line| line.contains(" # ")).or(log.lines().last());
+    last.map_or("its log is empty", |line| line.split_once(" # ").map_or(line, |(_, said)| said)).to_owned()
 }
 
 /// The program of the server, under a name that makes it one.

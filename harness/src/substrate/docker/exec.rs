@@ -22,8 +22,8 @@ use crate::wait;
 const MARK: &str = "COMEBACK_EXEC";
 /// How much of the output is read at once.
 const FRAME_BYTES: usize = 128 * 1024;
-/// How long a command may run on after it has closed its outputs.
-const SILENCE_LIMIT: Duration = Duration::from_hours(24);
+/// How long a server may take to say that it is being started.
+const LAUNCH_LIMIT: Duration = Duration::from_mins(2);
 /// Kills what carries a mark. Only its own user may look, so it runs as that.
 const KILL_MARKED: &str = r#"for one in /proc/[0-9]*; do
   tr '\0' '\n' <"$one/environ" 2>/dev/null | grep -qx "$1" && kill -9 "${one#/proc/}"
@@ -40,6 +40,14 @@ pub(super) struct Task {
     pub(super) env: BTreeMap<String, String>,
     /// The program and its arguments.
     pub(super) argv: Vec<String>,
+    /// What it is, for people; empty for one of our own scripts.
+    pub(super) what: String,
+}
+
+impl Task {
+    fn name(&self) -> &str {
+        if self.what.is_empty() { "a look at its processes" } else { &self.what }
+    }
 }
 
 /// Kills a command and what it started, unless it ended by itself: the daemon lets it run on when its
@@ -68,12 +76,16 @@ impl Drop for Leash<'_> {
     }
 }
 
-/// Runs a command to its end. Dropping the future kills it, soon.
+/// Runs a command to its end. Dropping the future kills it, soon, and so does its deadline.
 pub(super) async fn run(container: &Container, task: Task, io: Io<'_>) -> Result<Output> {
+    let what = format!("{} to end in the container {}", task.name(), container.name);
+    wait::at_most(&what, wait::limits().command, Box::pin(run_to_end(container, task, io))).await?
+}
+
+async fn run_to_end(container: &Container, task: Task, io: Io<'_>) -> Result<Output> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mark = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
-    let doing =
-        format!("run {} in the container {}", task.argv.first().map_or("", String::as_str), container.name);
+    let doing = format!("run {} in the container {}", task.name(), container.name);
     let mut leash = Leash { container, user: task.user.clone(), mark: Some(mark.clone()) };
     let exec =
         create(container, task, &mark, io.stdin.is_some()).await.map_err(|error| error.context(&doing))?;
@@ -108,6 +120,11 @@ pub(super) async fn run(container: &Container, task: Task, io: Io<'_>) -> Result
 /// Starts a command that says a line and goes on in the background, and gives that line; one that ends
 /// without it has failed, and its output says why.
 pub(super) async fn launch(container: &Container, task: Task) -> Result<Output> {
+    let what = format!("a server to be started in the container {}", container.name);
+    wait::at_most(&what, LAUNCH_LIMIT, Box::pin(launch_now(container, task))).await?
+}
+
+async fn launch_now(container: &Container, task: Task) -> Result<Output> {
     let doing = format!("start a server in the container {}", container.name);
     let exec = create(container, task, "", false).await.map_err(|error| error.context(&doing))?;
     let (mut output, _) = attach(container, &exec).await.map_err(|error| error.context(&doing))?;
@@ -175,7 +192,7 @@ async fn listen(output: &mut Frames, sink: &mut Sink<'_>, complaint: &mut Tail) 
 }
 
 async fn exit_code(container: &Container, exec: &str) -> Result<i32> {
-    wait::until("the command to end", SILENCE_LIMIT, || async {
+    wait::until("the command to end", wait::limits().command, || async {
         let state = container.docker.inspect_exec(exec).await.map_err(|error| error.to_string())?;
         match (state.running, state.exit_code.and_then(|code| i32::try_from(code).ok())) {
             (Some(false), Some(code)) => Ok(code),

@@ -41,7 +41,8 @@ impl DockerNode {
         };
         let argv = ["sh", "-c", PREPARE, "sh"].into_iter().chain(users).map(str::to_owned).collect();
         let env = BTreeMap::from([("PATH".to_owned(), container.image.path.clone())]);
-        let task = Task { user: "0:0".to_owned(), dir: VOLUME.to_owned(), env, argv };
+        let what = "the making of a folder".to_owned();
+        let task = Task { user: "0:0".to_owned(), dir: VOLUME.to_owned(), env, argv, what };
         let text = exec::run(&container, task, Io::default()).await?.success("prepare the container")?.text();
         let mut lines = text.lines();
         let user = lines.next().unwrap_or_default().to_owned();
@@ -73,7 +74,7 @@ impl DockerNode {
         let unset = inherited.fold("unset HOSTNAME".to_owned(), |line, name| format!("{line} {name}"));
         let script = format!("{unset}\n{script}");
         let words = ["sh", "-c", &script, "sh"].iter().chain(args).map(|&word| word.to_owned()).collect();
-        Ok(Task { user: self.user.clone(), dir: self.dir.clone(), env, argv: words })
+        Ok(Task { user: self.user.clone(), dir: self.dir.clone(), env, argv: words, what: String::new() })
     }
 
     /// The output, unless it is our own script's that found no program.
@@ -163,7 +164,8 @@ impl Node for DockerNode {
 
     async fn exec(&self, command: &Command, io: Io<'_>) -> Result<Output> {
         let args: Vec<_> = [&command.program].into_iter().chain(&command.args).map(String::as_str).collect();
-        let output = exec::run(&self.container, self.task(EXEC, &args, &command.env)?, io).await?;
+        let task = Task { what: command.program.clone(), ..self.task(EXEC, &args, &command.env)? };
+        let output = exec::run(&self.container, task, io).await?;
         self.checked(output, &command.program)
     }
 
@@ -186,6 +188,11 @@ impl Node for DockerNode {
 
     async fn is_running(&self) -> Result<bool> {
         Ok(self.running().await?.is_some())
+    }
+
+    async fn has_crashed(&self) -> Result<bool> {
+        let was_started = self.server.lock().await.is_some() && !self.is_removed();
+        Ok(was_started && self.running().await?.is_none())
     }
 
     async fn stop(&self, signal: Signal, limit: Duration) -> Result<()> {

@@ -12,6 +12,7 @@ use super::launch::{Launcher, Streams};
 use crate::error::{Context, Error, Result};
 use crate::substrate::streams::{Sink, Tail, drain, feed, tail};
 use crate::substrate::{Command, Io, Output};
+use crate::wait;
 
 /// Kills a command and what it started, unless it ended by itself.
 struct Leash(Option<Pid>);
@@ -27,8 +28,14 @@ impl Drop for Leash {
 
 /// Runs a command in a folder, streaming in both directions at once.
 ///
-/// It has ended when the command and everyone who inherited its output have. Dropping the future kills it.
+/// It has ended when the command and everyone who inherited its output have. Dropping the future kills it, and so
+/// does its deadline.
 pub(super) async fn run(launcher: &Launcher, command: &Command, dir: &Path, io: Io<'_>) -> Result<Output> {
+    let what = format!("{} to end", command.program);
+    wait::at_most(&what, wait::limits().command, Box::pin(run_to_end(launcher, command, dir, io))).await?
+}
+
+async fn run_to_end(launcher: &Launcher, command: &Command, dir: &Path, io: Io<'_>) -> Result<Output> {
     let streams = Streams::Pipes { stdin: io.stdin.is_some() };
     let mut child = launcher.spawn(command, dir, streams).await?;
     let mut leash = Leash(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));

@@ -180,6 +180,10 @@ impl Node for LocalNode {
         Ok(!self.server_has_ended().await?)
     }
 
+    async fn has_crashed(&self) -> Result<bool> {
+        Ok(self.server.lock().await.is_some() && self.server_has_ended().await?)
+    }
+
     async fn stop(&self, signal: Signal, limit: Duration) -> Result<()> {
         let pid = self.signal_server(signal).await?;
         wait::until(&format!("the server of the node `{}` to stop", self.name), limit, || async {

@@ -8,6 +8,7 @@ use crate::model::{Finding, FindingCode};
 use crate::stores::postgres::RestoreFailure;
 use crate::stores::postgres::server::PostgresServer;
 use crate::substrate::Io;
+use crate::wait;
 
 /// What the driver sets in every new session and psql does not, as statements that set it to what psql's
 /// session has: the server's configuration, the database's settings, the role's.
@@ -49,7 +50,10 @@ impl Sessions {
         let doing = format!("connecting to database {}", self.database);
         let options = self.server.options(&self.database).extra_float_digits(None);
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
-        let mut connection = PgConnection::connect_with(&options).await.context(doing)?;
+        let connecting = PgConnection::connect_with(&options);
+        let connected =
+            wait::at_most("an answer", wait::limits().connect, connecting).await.context(&doing)?;
+        let mut connection = connected.context(&doing)?;
         for setting in &self.settings {
             sqlx::raw_sql(AssertSqlSafe(setting.clone()))
                 .execute(&mut connection)
