@@ -5,6 +5,7 @@ mod fill;
 mod flips;
 mod live;
 mod model;
+mod refused;
 mod server;
 
 use comeback_harness::model::KeyspaceFingerprint;

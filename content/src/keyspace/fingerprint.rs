@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::expiry::ExpiryWindows;
 use super::judge::KeyState;
@@ -15,16 +16,35 @@ use super::record::KeyRecord;
 use super::row::{EncodedRow, KeySketch, encode_name, encode_state, record_digest};
 use crate::hex128;
 
+/// The first edition of the canonical form of values. A fingerprint that tells none is of it.
+pub const FIRST_EDITION: u32 = 1;
+/// The edition of the canonical form that fingerprints are made in now. `rdb/canon.rs` says what the editions are.
+pub const EDITION: u32 = 2;
+
 /// The fingerprint of a keyspace: equal for equal content, whatever the order, the encodings and the version.
 ///
 /// The digests are sums of 128-bit xxh3 hashes. They find accidents, not forgeries.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyspaceFingerprint {
+    /// The edition of the canonical form of values. Only fingerprints of the same edition can be compared.
+    #[serde(default = "first_edition")]
+    pub edition: u32,
     /// Number → content of each database that holds a key.
     #[serde(deserialize_with = "by_number")]
     pub databases: BTreeMap<u32, DatabaseFingerprint>,
     /// Name → digest of the code of each library of functions, in hexadecimal.
     pub functions: BTreeMap<String, String>,
+}
+
+/// Of nothing.
+impl Default for KeyspaceFingerprint {
+    fn default() -> Self {
+        Self { edition: EDITION, databases: BTreeMap::new(), functions: BTreeMap::new() }
+    }
+}
+
+fn first_edition() -> u32 {
+    FIRST_EDITION
 }
 
 /// Reads the numbers of the databases, which are text in JSON. Serde reads them as numbers by itself, but not
@@ -86,8 +106,9 @@ impl Part {
 }
 
 impl DatabaseFingerprint {
-    fn add(&mut self, name: &[u8], record: &KeyRecord) {
-        let (state, digest) = (KeyState::of(record), record_digest(name, record));
+    fn add(&mut self, name: &[u8], record: &KeyRecord) -> u128 {
+        let name_hash = xxh3_128(name);
+        let (state, digest) = (KeyState::of(record), record_digest(name_hash, record));
         self.keys += 1;
         self.expiring += u64::from(record.expires_at_ms.is_some());
         let part = match state.instant_ms {
@@ -101,6 +122,7 @@ impl DatabaseFingerprint {
         if let Some(at_ms) = state.instant_ms {
             part.expiries.add(at_ms, digest);
         }
+        name_hash
     }
 
     /// Whether the keys, their values and their expiries are the same, as far as the digests can tell.
@@ -144,7 +166,8 @@ impl KeyspaceFingerprint {
 
     /// Whether everything is the same, expiries included, as between a backup's file and its manifest.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.functions == other.functions
+        self.edition == other.edition
+            && self.functions == other.functions
             && self.databases.len() == other.databases.len()
             && self.databases.iter().zip(&other.databases).all(|((number, mine), (other_number, theirs))| {
                 number == other_number && mine.is_same(theirs)
@@ -167,13 +190,13 @@ pub struct FingerprintBuilder(KeyspaceFingerprint);
 impl FingerprintBuilder {
     /// Adds a key. Each key once.
     pub fn add(&mut self, record: &KeyRecord) {
-        self.add_named(&record.key, record);
+        let _ = self.add_named(&record.key, record);
     }
 
-    /// The same for a key whose name stands elsewhere than in its record.
+    /// The same for a key whose name stands elsewhere than in its record. Gives the xxh3 hash of the name.
     #[inline]
-    pub fn add_named(&mut self, name: &[u8], record: &KeyRecord) {
-        self.0.databases.entry(record.database).or_default().add(name, record);
+    pub fn add_named(&mut self, name: &[u8], record: &KeyRecord) -> u128 {
+        self.0.databases.entry(record.database).or_default().add(name, record)
     }
 
     /// Adds a library of functions.
@@ -189,5 +212,10 @@ impl FingerprintBuilder {
     /// The fingerprint of all that was added.
     pub fn finish(self) -> KeyspaceFingerprint {
         self.0
+    }
+
+    /// The same, of values that were digested in another edition of the canonical form.
+    pub fn finish_in_edition(self, edition: u32) -> KeyspaceFingerprint {
+        KeyspaceFingerprint { edition, ..self.0 }
     }
 }

@@ -16,6 +16,6 @@ pub use comparison::{
     DatabaseDifference, FunctionChange, FunctionDifference, KeyChange, KeyDifference, KeyspaceComparison,
     Unverified,
 };
-pub use fingerprint::{DatabaseFingerprint, FingerprintBuilder, KeyspaceFingerprint};
+pub use fingerprint::{DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, KeyspaceFingerprint};
 pub use judge::{KeyState, Outcome, judge_key};
 pub use record::{KeyName, KeyRecord, ValueKind};

@@ -72,11 +72,11 @@ pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
     bytes
 }
 
-/// The digest of a record, its name and expiry included.
+/// The digest of a record, its expiry and the hash of its name included.
 #[inline]
-pub(super) fn record_digest(name: &[u8], record: &KeyRecord) -> u128 {
+pub(super) fn record_digest(name_hash: u128, record: &KeyRecord) -> u128 {
     let mut bytes = content_bytes(record);
-    bytes[48..].copy_from_slice(&xxh3_128(name).to_le_bytes());
+    bytes[48..].copy_from_slice(&name_hash.to_le_bytes());
     xxh3_128(&bytes)
 }
 

@@ -5,16 +5,22 @@
 //!   the order in which a server keeps them does not matter.
 //! - A score is its double; −0 is 0, because not every encoding keeps its sign.
 //! - A field of a hash counts with its own expiry.
-//! - A stream is its entries in order, its last identifier, its counters of entries added and deleted, and its
-//!   groups: last identifier delivered, counter of entries read, pending entries with their number of
-//!   deliveries, consumers and what is pending for each. When a consumer was last seen or active, and when an
-//!   entry was delivered, are no content.
+//! - A stream is its entries in order, its last identifier, its counters of entries added and deleted, the
+//!   identifier that it keeps as its first, and its groups: last identifier delivered, counter of entries read,
+//!   pending entries with their number of deliveries and the time of the last one, consumers and what is pending for
+//!   each. When a consumer was last seen or active is no content.
 //! - A module's value is its module, with the encoding's version, and whatever it wrote.
 //!
 //! Encodings, idle times, frequencies and all auxiliary fields are no content.
+//!
+//! This is the second edition. The [first](FIRST_EDITION) left out the identifier that a stream keeps as its first and
+//! the times of deliveries, and took the expiry −1, which servers take for none, for a time that has passed. A manifest
+//! says which edition its fingerprint is of, and what is compared with it is read in that edition.
 
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
+#[cfg(doc)]
+use crate::keyspace::FIRST_EDITION;
 use crate::keyspace::ValueKind;
 
 /// An element of a packed encoding.
@@ -37,7 +43,7 @@ impl Element<'_> {
     #[inline]
     pub(super) fn score(self) -> Option<f64> {
         match self {
-            Self::Bytes(bytes) => std::str::from_utf8(bytes).ok()?.parse().ok(),
+            Self::Bytes(bytes) => score(bytes),
             // A score that is stored as an integer is one that a double holds exactly.
             Self::Integer(number) => Some(number as f64),
         }
@@ -98,12 +104,17 @@ pub(super) fn pair(first: u128, second: u128) -> u128 {
     xxh3_128(&bytes)
 }
 
+/// The score that a text stands for. No server keeps one that is no number.
+#[inline]
+pub(super) fn score(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok().filter(|score: &f64| !score.is_nan())
+}
+
 /// The digest of a member and its score.
 #[inline]
 pub(super) fn scored(member: u128, score: f64) -> u128 {
     // Adding 0 turns −0 into 0.
-    let score = if score.is_nan() { f64::NAN } else { score + 0.0 };
-    pair(member, u128::from(score.to_bits()))
+    pair(member, u128::from((score + 0.0).to_bits()))
 }
 
 /// The digest of a field of a hash. One that expires is another one than one that does not.

@@ -2,6 +2,8 @@
 //!
 //! Only sizes are followed here, and nothing is judged: where something is odd, the reader itself shall meet it.
 
+use std::ops::Range;
+
 use super::lzf;
 
 /// How many bytes at the front are whole keys, each with its expiry. Ends before what is no key, what a module wrote,
@@ -13,6 +15,22 @@ pub(super) fn whole_keys(bytes: &[u8]) -> usize {
         whole = bytes.len() - scan.rest.len();
     }
     whole
+}
+
+/// Where a stream keeps the identifier of its first entry: in bytes that begin with its type, as `DUMP` gives them.
+/// `None` where it is no stream, or one of a server before Redis 7.
+pub fn first_id_of_stream(value: &[u8]) -> Option<Range<usize>> {
+    let mut scan = Scan { rest: value };
+    if !matches!(scan.byte()?, 19 | 21) {
+        return None;
+    }
+    let nodes = scan.length()?;
+    scan.times(nodes, |scan| scan.string().and_then(|()| scan.string()))?;
+    // How many entries there are, and the last identifier.
+    scan.times(3, |scan| scan.length().map(drop))?;
+    let from = value.len() - scan.rest.len();
+    scan.times(2, |scan| scan.length().map(drop))?;
+    Some(from..value.len() - scan.rest.len())
 }
 
 /// Passes over things; `None` where one is not all there, or not known here.
@@ -115,6 +133,15 @@ impl Scan<'_> {
                 self.times(count, |scan| scan.string().and_then(|()| scan.skip(8)))
             }
             15 | 19 | 21 => self.stream(type_code),
+            // Of Valkey; in a file of Redis the reader refuses it.
+            22 => {
+                let count = self.length()?;
+                self.times(count, |scan| {
+                    scan.string()?;
+                    scan.string()?;
+                    scan.skip(8)
+                })
+            }
             18 => {
                 let count = self.length()?;
                 self.times(count, |scan| scan.length().and_then(|_| scan.string()))

@@ -1,8 +1,9 @@
-//! Reads RDB files: what Redis 7 and Valkey 8 write, and what older versions wrote.
+//! Reads RDB files: what Redis up to 8.0 and Valkey up to 9.1 write.
 //!
 //! Synchronous, and busy with the processor: on a runtime, run it through `spawn_blocking`.
 
 mod canon;
+mod distinct;
 mod exact;
 mod frame;
 mod input;
@@ -21,6 +22,7 @@ mod tests;
 mod values;
 
 pub use exact::compare_exact;
+pub use frame::first_id_of_stream;
 pub use reader::{Checksum, Entry, RdbReader};
-pub use summary::fingerprint_rdb_quietly;
 pub use summary::{RdbSummary, fingerprint_rdb};
+pub use summary::{fingerprint_rdb_in_edition, fingerprint_rdb_quietly};

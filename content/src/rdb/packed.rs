@@ -123,7 +123,8 @@ fn read_zipmap<'a>(bytes: &'a [u8], mut take: impl FnMut(&'a [u8], &'a [u8])) ->
         seen += 1;
         take(field, value);
     }
-    (*count >= 254 || seen == usize::from(*count)).then_some(())
+    // From 254 on the fields are not counted. Source: zipmapValidateIntegrity in Redis' zipmap.c.
+    (seen > 0 && (*count == 254 || seen == usize::from(*count))).then_some(())
 }
 
 fn zipmap_length(bytes: &[u8]) -> Option<(usize, &[u8])> {

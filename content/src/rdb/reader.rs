@@ -5,23 +5,28 @@ use std::io::Read;
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::distinct::Distinct;
 use super::input::Input;
 use super::strings::Strings;
 use super::{frame, module, values};
 use crate::error::{Error, Result};
-use crate::keyspace::KeyRecord;
+use crate::keyspace::{EDITION, FIRST_EDITION, KeyRecord};
 
 const MAGIC: &[u8; 5] = b"REDIS";
-/// The magic of Valkey 9 and later, whose versions begin at 80.
+/// The magic of Valkey 9 and later.
 const VALKEY_MAGIC: &[u8; 6] = b"VALKEY";
 /// Redis 7.4 and 8.0 write 12, Redis 7.2 and Valkey 7.2 to 8.1 write 11, Redis 7.0 writes 10.
 const NEWEST_VERSION: u32 = 12;
+/// What Valkey 9.0 and 9.1 write; those in between are of Redis alone. Source: `RDB_VERSION_MAP` in Valkey's rdb.h.
+const NEWEST_OF_VALKEY: u32 = 80;
 /// Before it, files end without a checksum.
 const FIRST_WITH_CHECKSUM: u32 = 5;
 /// What stands where a file has no more entries.
 const END: u8 = 255;
 /// A server has some ten of them.
 const MOST_AUX_FIELDS: usize = 256;
+/// Of the name of a key that cannot be read, only so much is told.
+const LONGEST_NAME: usize = 200;
 /// Of an auxiliary field that is longer, only so much is kept.
 const LONGEST_AUX_FIELD: usize = 1024;
 
@@ -60,6 +65,7 @@ pub(super) struct Block {
     /// Where they stand in the file.
     pub(super) offset: u64,
     version: u32,
+    edition: u32,
     database: u32,
 }
 
@@ -70,9 +76,9 @@ impl Block {
 
     /// A reader of its keys, which tells offsets of the file.
     pub(super) fn reader(self) -> RdbReader<'static> {
-        let strings = Strings::of(Input::of_piece(self.bytes, self.offset));
-        let (version, database) = (self.version, self.database);
-        RdbReader { strings, version, aux: BTreeMap::new(), database, is_at_end: false }
+        let mut strings = Strings::of(Input::of_piece(self.bytes, self.offset));
+        strings.edition = self.edition;
+        RdbReader { database: self.database, ..RdbReader::new(strings, self.version) }
     }
 }
 
@@ -83,6 +89,7 @@ impl Block {
 /// file cannot be judged: reading failed, or its version or a type in it is not known here.
 pub struct RdbReader<'r> {
     strings: Strings<'r>,
+    distinct: Distinct,
     version: u32,
     aux: BTreeMap<String, String>,
     database: u32,
@@ -94,25 +101,46 @@ impl<'r> RdbReader<'r> {
     pub fn open(read: impl Read + 'r) -> Result<Self> {
         let mut strings = Strings::new(read);
         let magic: [u8; 9] = strings.input.array()?;
-        if magic.starts_with(VALKEY_MAGIC) {
-            return Err(too_new(&format!("{}", magic.escape_ascii())));
-        }
-        let digits = std::str::from_utf8(&magic[MAGIC.len()..]).ok();
+        let is_valkey = magic.starts_with(VALKEY_MAGIC);
+        let digits = if is_valkey { &magic[VALKEY_MAGIC.len()..] } else { &magic[MAGIC.len()..] };
+        let digits = std::str::from_utf8(digits).ok();
         let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
         let version = digits.and_then(|digits| digits.parse().ok());
         let version: u32 = match version {
-            Some(version) if magic.starts_with(MAGIC) && version > 0 => version,
+            Some(version) if (is_valkey || magic.starts_with(MAGIC)) && version > 0 => version,
             _ => {
                 let found = magic.escape_ascii();
-                let error =
-                    Error::failed(format!("no RDB file: it begins with \"{found}\" and not with \"REDIS\""));
+                let error = Error::failed(format!(
+                    "no RDB file: it begins with \"{found}\" and not with \"REDIS\" or \"VALKEY\""
+                ));
                 return Err(error.hint("a compressed file has to be decompressed first"));
             }
         };
-        if version > NEWEST_VERSION {
-            return Err(too_new(&version.to_string()));
+        let is_readable = if is_valkey { version == NEWEST_OF_VALKEY } else { version <= NEWEST_VERSION };
+        if is_readable { Ok(Self::new(strings, version)) } else { Err(too_new(is_valkey, version)) }
+    }
+
+    fn new(strings: Strings<'r>, version: u32) -> Self {
+        let (distinct, aux) = (Distinct::default(), BTreeMap::new());
+        Self { strings, distinct, version, aux, database: 0, is_at_end: false }
+    }
+
+    /// The same, with digests as an older edition of the canonical form has them. An edition that is not known here
+    /// is one of a newer Comeback.
+    pub fn in_edition(mut self, edition: u32) -> Result<Self> {
+        if !(FIRST_EDITION..=EDITION).contains(&edition) {
+            return Err(Error::could_not_verify(format!(
+                "the fingerprint is of edition {edition} of the canonical form, and {EDITION} is the newest one known here"
+            ))
+            .hint("it was recorded by a newer version of comeback: use that one"));
         }
-        Ok(Self { strings, version, aux: BTreeMap::new(), database: 0, is_at_end: false })
+        self.strings.edition = edition;
+        Ok(self)
+    }
+
+    /// The edition of the canonical form in which values are digested.
+    pub fn edition(&self) -> u32 {
+        self.strings.edition
     }
 
     /// The version of the format, from the header.
@@ -144,7 +172,7 @@ impl<'r> RdbReader<'r> {
         bytes.push(END);
         let (offset, version, database) = (self.offset(), self.version, self.database);
         self.strings.input.pass(whole);
-        Some(Block { bytes, offset, version, database })
+        Some(Block { bytes, offset, version, edition: self.edition(), database })
     }
 
     /// The next entry; `None` at the end.
@@ -170,7 +198,12 @@ impl<'r> RdbReader<'r> {
                 continue;
             }
             match opcode {
-                252 => expires_at_ms = Some(expiry(i64::from_le_bytes(self.strings.input.array()?))),
+                252 => {
+                    let at_ms = i64::from_le_bytes(self.strings.input.array()?);
+                    // The server keeps such a key forever.
+                    let is_none = at_ms == -1 && self.edition() != FIRST_EDITION;
+                    expires_at_ms = (!is_none).then(|| expiry(at_ms));
+                }
                 253 => {
                     let seconds = i32::from_le_bytes(self.strings.input.array()?);
                     expires_at_ms = Some(expiry(i64::from(seconds) * 1000));
@@ -197,9 +230,14 @@ impl<'r> RdbReader<'r> {
         expires_at_ms: Option<u64>,
         names: &mut Vec<u8>,
     ) -> Result<Option<KeyRecord>> {
+        // Of an unknown type not even the name can be read: it may be no type, but an opcode.
+        if !values::is_known(type_code, self.version) {
+            return Err(values::unknown_type(&self.strings, type_code));
+        }
         let from = names.len();
         names.extend_from_slice(self.strings.bytes()?);
-        let value = values::read_value(&mut self.strings, type_code)?;
+        let value = values::read_value(&mut self.strings, &mut self.distinct, type_code)
+            .map_err(|error| in_key(error, self.database, &names[from..]))?;
         self.strings.shrink();
         if value.is_empty {
             names.truncate(from);
@@ -312,9 +350,18 @@ fn expiry(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or(0)
 }
 
-fn too_new(version: &str) -> Error {
-    let message =
-        format!("the RDB file has version {version}, and {NEWEST_VERSION} is the newest one known here");
+/// Names the key that could not be read; of a long name only the beginning.
+fn in_key(error: Error, database: u32, name: &[u8]) -> Error {
+    let shown = name[..name.len().min(LONGEST_NAME)].escape_ascii();
+    let rest = if name.len() > LONGEST_NAME { "…" } else { "" };
+    error.context(format_args!("key {shown}{rest} of database {database}"))
+}
+
+fn too_new(is_valkey: bool, version: u32) -> Error {
+    let (product, newest) = if is_valkey { ("Valkey", NEWEST_OF_VALKEY) } else { ("Redis", NEWEST_VERSION) };
+    let message = format!(
+        "the RDB file of {product} has version {version}, and {newest} is the newest one of {product} known here"
+    );
     Error::could_not_verify(message)
-        .hint("Redis 8.0 and Valkey 8.1 are the newest servers whose files are read")
+        .hint("Redis 8.0 and Valkey 9.1 are the newest servers whose files are read")
 }

@@ -1,9 +1,11 @@
 //! Streams: entries in listpacks, and the groups that consume them.
 
 use super::canon::{Elements, pair};
+use super::distinct::Distinct;
 use super::listpack::{Invalid, Listpack};
 use super::strings::Strings;
 use crate::error::Result;
+use crate::keyspace::FIRST_EDITION;
 
 /// How the counter of entries read says that it is not known.
 const UNKNOWN_READ: u64 = u64::MAX;
@@ -15,6 +17,13 @@ const SAME_FIELDS: i64 = 2;
 struct Id {
     ms: u64,
     seq: u64,
+}
+
+/// As commands write it: `5-1`.
+impl std::fmt::Display for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.ms, self.seq)
+    }
 }
 
 impl Id {
@@ -61,13 +70,14 @@ pub(super) fn read_stream(strings: &mut Strings, form: u8) -> Result<u128> {
         }
     }
     let counters = read_counters(strings, form, &entries)?;
-    if counters.length != entries.digests.count || entries.last > Some(counters.last) {
-        return Err(strings.damaged("the counters of a stream do not fit its entries"));
-    }
-    let mut groups = Elements::default();
+    check_counters(strings, &counters, &entries)?;
+    let (mut groups, mut names) = (Elements::default(), Distinct::default());
     for _ in 0..strings.length()? {
-        groups.insert(read_group(strings, form, &counters)?);
+        let name = strings.digest()?;
+        names.insert(name);
+        groups.insert(read_group(strings, form, &counters, name)?);
     }
+    refuse_twice(strings, &mut names, "two groups of a stream have the same name")?;
     let parts = [
         entries.digests.digest(),
         counters.last.digest(),
@@ -75,17 +85,35 @@ pub(super) fn read_stream(strings: &mut Strings, form: u8) -> Result<u128> {
         u128::from(counters.added),
         groups.digest(),
     ];
-    Ok(parts.into_iter().fold(0, pair))
+    let content = parts.into_iter().fold(0, pair);
+    Ok(if strings.edition == FIRST_EDITION { content } else { pair(content, counters.first.digest()) })
+}
+
+fn check_counters(strings: &Strings, counters: &Counters, entries: &Entries) -> Result<()> {
+    let Counters { length, last, .. } = *counters;
+    if length != entries.digests.count {
+        let found = entries.digests.count;
+        return Err(strings.damaged(&format!("a stream says that it has {length} entries, and has {found}")));
+    }
+    match entries.last {
+        Some(found) if found > last => Err(strings
+            .damaged(&format!("a stream says that its last entry is {last}, and has one with {found}"))),
+        _ => Ok(()),
+    }
+}
+
+fn refuse_twice(strings: &Strings, distinct: &mut Distinct, what: &str) -> Result<()> {
+    if distinct.has_twice() { Err(strings.damaged(what)) } else { Ok(()) }
 }
 
 fn read_counters(strings: &mut Strings, form: u8, entries: &Entries) -> Result<Counters> {
     let (length, last) = (strings.length()?, Id::read(strings)?);
-    // The first form has no more; a server that reads it assumes this.
-    let first = entries.first.unwrap_or_default();
+    // The first form has no more; a server that reads it assumes this. Source: streamGetEdgeID in Redis' t_stream.c.
     if form == 1 {
+        let first = entries.first.unwrap_or(Id { ms: u64::MAX, seq: u64::MAX });
         return Ok(Counters { length, last, first, max_deleted: Id::default(), added: length });
     }
-    let _stored_first = Id::read(strings)?;
+    let first = Id::read(strings)?;
     Ok(Counters { length, last, first, max_deleted: Id::read(strings)?, added: strings.length()? })
 }
 
@@ -167,21 +195,27 @@ impl Node<'_> {
 }
 
 /// A group: where it stands, what is pending, and for which consumer.
-fn read_group(strings: &mut Strings, form: u8, counters: &Counters) -> Result<u128> {
-    let name = strings.digest()?;
+fn read_group(strings: &mut Strings, form: u8, counters: &Counters, name: u128) -> Result<u128> {
     let last = Id::read(strings)?;
     let read = if form == 1 { estimate_read(counters, last) } else { strings.length()? };
     let (mut pending, mut owned, mut consumers) =
         (Elements::default(), Elements::default(), Elements::default());
-    let mut ids = Elements::default();
+    let (mut ids, mut distinct, mut names) = (Elements::default(), Distinct::default(), Distinct::default());
     for _ in 0..strings.length()? {
         let id = pending_id(strings)?;
-        let _delivered_at: [u8; 8] = strings.input.array()?;
-        pending.insert(pair(id, u128::from(strings.length()?)));
+        let delivered_at = u64::from_le_bytes(strings.input.array()?);
+        let delivered = pair(id, u128::from(strings.length()?));
+        pending.insert(match strings.edition {
+            FIRST_EDITION => delivered,
+            _ => pair(delivered, u128::from(delivered_at)),
+        });
         ids.insert(id);
+        distinct.insert(id);
     }
+    refuse_twice(strings, &mut distinct, "an entry is pending twice in a group of a stream")?;
     for _ in 0..strings.length()? {
         let consumer = strings.digest()?;
+        names.insert(consumer);
         let _seen_at: [u8; 8] = strings.input.array()?;
         if form == 3 {
             let _active_at: [u8; 8] = strings.input.array()?;
@@ -194,8 +228,12 @@ fn read_group(strings: &mut Strings, form: u8, counters: &Counters) -> Result<u1
         }
         consumers.insert(pair(consumer, own.digest()));
     }
+    refuse_twice(strings, &mut names, "two consumers of a group have the same name")?;
     if ids.digest() != owned.digest() {
-        return Err(strings.damaged("a group's pending entries are not those of its consumers"));
+        return Err(strings.damaged(&format!(
+            "a group of a stream has {} pending entries, and its consumers have {}, which are not the same",
+            ids.count, owned.count
+        )));
     }
     let parts = [name, last.digest(), u128::from(read), pending.digest(), consumers.digest()];
     Ok(parts.into_iter().fold(0, pair))

@@ -8,6 +8,7 @@ use super::canon::{self, Decimal};
 use super::input::Input;
 use super::lzf;
 use crate::error::{Error, Result};
+use crate::keyspace::EDITION;
 
 /// A compressed string that is longer than this is unpacked piece by piece where that will do.
 const WHOLE_BYTES: u64 = 1024 * 1024;
@@ -38,6 +39,8 @@ pub(super) struct Strings<'r> {
     pub(super) input: Input<'r>,
     unpacked: Vec<u8>,
     packed: Vec<u8>,
+    /// The edition of the canonical form in which values are digested.
+    pub(super) edition: u32,
 }
 
 impl<'r> Strings<'r> {
@@ -46,7 +49,7 @@ impl<'r> Strings<'r> {
     }
 
     pub(super) fn of(input: Input<'r>) -> Self {
-        Self { input, unpacked: Vec::new(), packed: Vec::new() }
+        Self { input, unpacked: Vec::new(), packed: Vec::new(), edition: EDITION }
     }
 
     pub(super) fn damaged(&self, what: &str) -> Error {

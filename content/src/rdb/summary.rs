@@ -5,9 +5,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use jiff::Timestamp;
 
+use super::distinct::Distinct;
 use super::reader::{Block, Checksum, Entry, RdbReader};
 use crate::error::{Error, Result};
-use crate::keyspace::{FingerprintBuilder, KeyspaceFingerprint};
+use crate::keyspace::{EDITION, FingerprintBuilder, KeyspaceFingerprint, ValueKind};
 
 /// What an RDB file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct RdbSummary {
     pub is_aof_base: bool,
     /// The modules that keep data beside the keys, in the order of the file.
     pub modules: Vec<String>,
+    /// Whether a key is a stream.
+    pub has_streams: bool,
 }
 
 /// Blocks that may wait for each helper: some two milliseconds of work, so that nobody is out of it.
@@ -54,7 +57,12 @@ pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
 
 /// The same on this thread alone, for one who shares the machine with what is slower: less work in all.
 pub fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
-    fingerprint(RdbReader::open(read)?, 0)
+    fingerprint_rdb_in_edition(read, EDITION)
+}
+
+/// The same in an older edition of the canonical form, to be compared with a fingerprint of that edition.
+pub fn fingerprint_rdb_in_edition(read: impl Read, edition: u32) -> Result<RdbSummary> {
+    fingerprint(RdbReader::open(read)?.in_edition(edition)?, 0)
 }
 
 fn fingerprint(mut reader: RdbReader<'_>, helpers: usize) -> Result<RdbSummary> {
@@ -149,16 +157,20 @@ fn put_together(parts: Vec<Result<Sum, Misread>>) -> Result<Sum> {
     }
 }
 
-fn summarise(reader: RdbReader<'_>, sum: Sum) -> Result<RdbSummary> {
-    let (version, aux) = (reader.version(), reader.aux().clone());
+fn summarise(reader: RdbReader<'_>, mut sum: Sum) -> Result<RdbSummary> {
+    let (version, aux, edition) = (reader.version(), reader.aux().clone(), reader.edition());
     let (checksum, bytes) = reader.finish_counted()?;
+    if sum.names.has_twice() {
+        return Err(Error::failed("the RDB file is damaged: a key stands in it twice, in the same database")
+            .hint("no server loads such a file: take an older backup"));
+    }
     let number = |name: &str| aux.get(name).and_then(|text| text.parse::<u64>().ok());
     let created_at = number("ctime").and_then(|seconds| i64::try_from(seconds).ok());
     let (server_name, server_version) = match aux.get("valkey-ver") {
         Some(version) => ("valkey", Some(version)),
         None => ("redis", aux.get("redis-ver")),
     };
-    let fingerprint = sum.keyspace.finish();
+    let fingerprint = sum.keyspace.finish_in_edition(edition);
     Ok(RdbSummary {
         version,
         server_name,
@@ -171,14 +183,21 @@ fn summarise(reader: RdbReader<'_>, sum: Sum) -> Result<RdbSummary> {
         created_at: created_at.and_then(|seconds| Timestamp::from_second(seconds).ok()),
         is_aof_base: number("aof-base") == Some(1),
         modules: sum.modules,
+        has_streams: sum.has_streams,
     })
 }
+
+/// Where the number of a database is added to the hash of a name: its last bits stay as they are.
+const DATABASE_BIT: u32 = 64;
 
 /// What entries come to.
 #[derive(Default)]
 struct Sum {
     keyspace: FingerprintBuilder,
+    /// Of all keys.
+    names: Distinct,
     modules: Vec<String>,
+    has_streams: bool,
 }
 
 impl Sum {
@@ -195,12 +214,18 @@ impl Sum {
     /// Adds what another thread has read. Only the one that shares out meets modules: none is named twice.
     fn merge(&mut self, other: Self) {
         self.keyspace.merge(&other.keyspace);
+        self.names.merge(other.names);
         self.modules.extend(other.modules);
+        self.has_streams |= other.has_streams;
     }
 
     fn add(&mut self, entry: Entry, name: &[u8]) {
         match entry {
-            Entry::Key(record) => self.keyspace.add_named(name, &record),
+            Entry::Key(record) => {
+                let hash = self.keyspace.add_named(name, &record);
+                self.has_streams |= record.kind == ValueKind::Stream;
+                self.names.insert(hash.wrapping_add(u128::from(record.database) << DATABASE_BIT));
+            }
             Entry::Function { library, digest } => self.keyspace.add_function(&library, digest),
             Entry::ModuleAux { module } => {
                 if !self.modules.contains(&module) {
@@ -230,7 +255,8 @@ mod tests {
             body.extend([0x40, 100]);
             body.extend([b'v'; 100]);
         }
-        body.extend(samples().concat());
+        // One of every type.
+        body.extend(samples().pop().unwrap());
         body
     }
 

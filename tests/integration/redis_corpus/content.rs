@@ -22,6 +22,8 @@ pub(crate) enum Content {
 pub(crate) struct Stream {
     pub(crate) entries: Vec<(Id, EntryFields)>,
     pub(crate) last: Id,
+    /// As the server recorded it.
+    pub(crate) first: Id,
     pub(crate) max_deleted: Id,
     pub(crate) added: u64,
     pub(crate) groups: BTreeMap<Vec<u8>, Group>,
@@ -32,9 +34,16 @@ pub(crate) struct Group {
     pub(crate) last: Id,
     /// `None` where the server does not know it.
     pub(crate) read: Option<u64>,
-    /// Identifier → consumer and number of deliveries.
-    pub(crate) pending: BTreeMap<Id, (Vec<u8>, u64)>,
+    pub(crate) pending: BTreeMap<Id, Pending>,
     pub(crate) consumers: BTreeSet<Vec<u8>>,
+}
+
+/// A delivery that was not acknowledged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Pending {
+    pub(crate) consumer: Vec<u8>,
+    pub(crate) deliveries: u64,
+    pub(crate) delivered_at_ms: u64,
 }
 
 pub(crate) type Id = (u64, u64);
@@ -76,15 +85,18 @@ impl Stream {
             u128::from(self.added),
             unordered(self.groups.iter().map(|(name, group)| group.digest(name))),
         ];
-        parts.into_iter().fold(0, pair)
+        pair(parts.into_iter().fold(0, pair), id(self.first))
     }
 }
 
 impl Group {
     fn digest(&self, name: &[u8]) -> u128 {
-        let pending = self.pending.iter().map(|(at, (_, deliveries))| pair(id(*at), u128::from(*deliveries)));
+        let delivery = |(at, one): (&Id, &Pending)| {
+            pair(pair(id(*at), u128::from(one.deliveries)), u128::from(one.delivered_at_ms))
+        };
+        let pending = self.pending.iter().map(delivery);
         let consumer = |consumer: &Vec<u8>| {
-            let own = self.pending.iter().filter(|(_, (owner, _))| owner == consumer);
+            let own = self.pending.iter().filter(|(_, one)| one.consumer == *consumer);
             pair(xxh3_128(consumer), unordered(own.map(|(at, _)| id(*at))))
         };
         let parts = [

@@ -175,11 +175,24 @@ async fn streams(server: &mut Server<'_>) {
     server.run("XREADGROUP GROUP g2 carol COUNT 100 STREAMS stream:same >").await;
     server.run("XACK stream:same g1 1-3 3-9").await;
     server.run("XGROUP CREATECONSUMER stream:same g3 idle").await;
+    for group in ["g1", "g2"] {
+        pin_deliveries(server, "stream:same", group).await;
+    }
     // Pending, and no longer there.
     server.run("XDEL stream:same 2-7").await;
     server.run("XGROUP CREATE stream:empty g $ MKSTREAM").await;
     server.run("XADD stream:drained 5-1 a b").await;
     server.run("XDEL stream:drained 5-1").await;
+}
+
+/// Moves each delivery to a time of its own, the same one on every server.
+async fn pin_deliveries(server: &mut Server<'_>, key: &str, group: &str) {
+    let range: [&[u8]; 6] = [b"XPENDING", key.as_bytes(), group.as_bytes(), b"-", b"+", b"1000"];
+    let pending: Vec<(String, String, u64, u64)> = server.ask(&range).await;
+    for (number, (at, consumer, _, _)) in pending.into_iter().enumerate() {
+        let time = 1_600_000_000_000 + number * 1_000;
+        server.run(&format!("XCLAIM {key} {group} {consumer} 0 {at} TIME {time} JUSTID")).await;
+    }
 }
 
 async fn expiries(server: &mut Server<'_>) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{FromRedisValue, Value};
 
-use super::content::{Content, Group, Id, Keyspace, Stream};
+use super::content::{Content, Group, Id, Keyspace, Pending, Stream};
 use super::server::Server;
 
 type Bytes = Vec<u8>;
@@ -88,6 +88,7 @@ async fn read_stream(server: &mut Server<'_>, key: &[u8]) -> Stream {
     let mut stream = Stream {
         entries: entries.into_iter().map(|(at, flat)| (id(&at), pairs(flat))).collect(),
         last: id(&to::<Bytes>(&info["last-generated-id"])),
+        first: id(&to::<Bytes>(&info["recorded-first-entry-id"])),
         max_deleted: id(&to::<Bytes>(&info["max-deleted-entry-id"])),
         added: to(&info["entries-added"]),
         groups: BTreeMap::new(),
@@ -95,19 +96,29 @@ async fn read_stream(server: &mut Server<'_>, key: &[u8]) -> Stream {
     for group in server.ask::<Vec<Value>>(&[b"XINFO", b"GROUPS", key]).await {
         let info = fields(&group);
         let name: Bytes = to(&info["name"]);
-        let pending: Vec<(Bytes, Bytes, u64, u64)> =
-            server.ask(&[b"XPENDING", key, &name, b"-", b"+", b"1000000"]).await;
         let consumers: Vec<Value> = server.ask(&[b"XINFO", b"CONSUMERS", key, &name]).await;
         let consumers: BTreeSet<Bytes> = consumers.iter().map(|one| to(&fields(one)["name"])).collect();
         let found = Group {
             last: id(&to::<Bytes>(&info["last-delivered-id"])),
             read: to(&info["entries-read"]),
-            pending: pending.into_iter().map(|(at, owner, _, count)| (id(&at), (owner, count))).collect(),
+            pending: pending(server, key, &name).await,
             consumers,
         };
         stream.groups.insert(name, found);
     }
     stream
+}
+
+/// What was delivered to a group and not acknowledged.
+pub(crate) async fn pending(server: &mut Server<'_>, key: &[u8], group: &[u8]) -> BTreeMap<Id, Pending> {
+    let full: Value = server.ask(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"]).await;
+    let groups: Vec<Value> = to(&fields(&full)["groups"]);
+    let group = groups.iter().map(fields).find(|one| to::<Bytes>(&one["name"]) == group).unwrap();
+    let pending: Vec<(Bytes, Bytes, u64, u64)> = to(&group["pending"]);
+    let one = |(at, consumer, delivered_at_ms, deliveries): (Bytes, Bytes, u64, u64)| {
+        (id(&at), Pending { consumer, deliveries, delivered_at_ms })
+    };
+    pending.into_iter().map(one).collect()
 }
 
 /// What the one group of a stream is said to have read.

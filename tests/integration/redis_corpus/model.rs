@@ -8,7 +8,7 @@ use comeback_harness::stores::redis::rdb::fingerprint_rdb;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::content::{Content, Group, Keyspace, Stream, fingerprint};
+use super::content::{Content, Group, Keyspace, Pending, Stream, fingerprint};
 use super::fill::{LARGE, SMALL, USUAL};
 use super::live::read_keyspace;
 use super::server::{Bench, MAKES, Server};
@@ -195,7 +195,8 @@ async fn write_stream(server: &mut Server<'_>, key: &[u8], plan: &StreamPlan) ->
             [b"XREADGROUP", b"GROUP", b"g", &name, b"COUNT", count_text.as_bytes(), b"STREAMS", key, b">"];
         server.ask::<redis::Value>(&words).await;
         for at in (next..plan.entries.len()).take(*count) {
-            group.pending.insert(id_of(at), (name.clone(), 1));
+            let one = Pending { consumer: name.clone(), deliveries: 1, ..Pending::default() };
+            group.pending.insert(id_of(at), one);
             group.last = id_of(at);
             next = at + 1;
         }
@@ -213,7 +214,14 @@ async fn write_stream(server: &mut Server<'_>, key: &[u8], plan: &StreamPlan) ->
         entries.remove(at);
         stream.max_deleted = stream.max_deleted.max(id_of(*at));
     }
+    stream.first = entries.keys().next().map_or((0, 0), |at| id_of(*at));
     stream.entries = entries.into_iter().map(|(at, fields)| (id_of(at), fields)).collect();
+    // Only the server knows when it delivered.
+    for (at, found) in super::live::pending(server, key, b"g").await {
+        if let Some(one) = group.pending.get_mut(&at) {
+            one.delivered_at_ms = found.delivered_at_ms;
+        }
+    }
     // The server's rules for this counter are its own: it is asked.
     group.read = super::live::entries_read(server, key).await;
     stream.groups.insert(b"g".to_vec(), group);

@@ -34,6 +34,10 @@ pub(crate) const MAKES: [Make; 4] = [
     Make { image: Some("comeback-servers:trixie"), program: "redis-server" },
 ];
 
+fn socket(dir: &str) -> String {
+    format!("{dir}/redis.sock")
+}
+
 /// A node with the program in it.
 pub(crate) struct Bench {
     substrate: Arc<dyn Substrate>,
@@ -84,11 +88,38 @@ impl Bench {
 
     /// Starts the server on a file, or on nothing. Settings that it does not know are left out.
     pub(crate) async fn start(&self, settings: &[(&str, &str)], file: Option<&[u8]>) -> Server<'_> {
+        self.launch(settings, file).await;
+        let connected = wait::until("the server to answer", LIMIT, || self.connect()).await;
+        let Ok(connection) = connected else {
+            panic!("{connected:?}: {}", self.shell("cat server.log", &[]).await)
+        };
+        let mut server = Server { bench: self, connection };
+        server.set(settings).await;
+        server
+    }
+
+    /// Whether the server starts on a file. One that does not like it stops.
+    pub(crate) async fn accepts(&self, file: &[u8]) -> bool {
+        self.launch(&[], Some(file)).await;
+        let accepted = wait::until("the server to answer or to stop", LIMIT, || async {
+            match self.connect().await {
+                Ok(_) => Ok(true),
+                Err(_) if !self.node.is_running().await.unwrap() => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        let accepted = accepted.await.unwrap();
+        if accepted {
+            self.node.stop(Signal::Term, LIMIT).await.unwrap();
+        }
+        accepted
+    }
+
+    async fn launch(&self, settings: &[(&str, &str)], file: Option<&[u8]>) {
         self.shell("rm -f dump.rdb", &[]).await;
         if let Some(file) = file {
             self.shell("cat > dump.rdb", file).await;
         }
-        let socket = |dir: &str| format!("{dir}/redis.sock");
         let place = match self.node.endpoint() {
             Endpoint::Unix { dir } => {
                 ["--port".to_owned(), "0".to_owned(), "--unixsocket".to_owned(), socket(&dir)]
@@ -99,24 +130,18 @@ impl Bench {
         let command =
             Command::new(&self.program).args(place).args(ARGUMENTS).args(["--rdbchecksum", checksum]);
         self.node.start(&command, "server.log").await.unwrap();
+    }
+
+    async fn connect(&self) -> std::result::Result<MultiplexedConnection, String> {
         let url = match self.node.endpoint() {
             Endpoint::Unix { dir } => format!("redis+unix://{}?protocol=resp2", socket(&dir)),
             Endpoint::Tcp { host, port } => format!("redis://{host}:{port}/"),
         };
         let client = Client::open(url).unwrap();
-        let connect = async || {
-            let connection = client.get_multiplexed_async_connection().await;
-            let mut connection = connection.map_err(|error| error.to_string())?;
-            let pong: RedisResult<String> = cmd("PING").query_async(&mut connection).await;
-            pong.map(|_| connection).map_err(|error| error.to_string())
-        };
-        let connected = wait::until("the server to answer", LIMIT, connect).await;
-        let Ok(connection) = connected else {
-            panic!("{connected:?}: {}", self.shell("cat server.log", &[]).await)
-        };
-        let mut server = Server { bench: self, connection };
-        server.set(settings).await;
-        server
+        let connection = client.get_multiplexed_async_connection().await;
+        let mut connection = connection.map_err(|error| error.to_string())?;
+        let pong: RedisResult<String> = cmd("PING").query_async(&mut connection).await;
+        pong.map(|_| connection).map_err(|error| error.to_string())
     }
 
     async fn shell(&self, script: &str, mut input: &[u8]) -> String {
