@@ -32,6 +32,13 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     }
     let manifest = take_snapshot(&address, &repository, Stopwatch::start()).await?.manifest;
     output::text(&format!("took {}\n", line(&manifest)));
+    let (snapshot, _) = manifest.content.keyspace()?;
+    if let Some(replica) = &snapshot.replica_of {
+        output::error_line(&format!(
+            "warning: the server is a replica of {}, heard from {} s ago: the backup may lack its newest writes",
+            replica.primary, replica.seconds_behind
+        ));
+    }
     if let Some(days) = args.keep_days {
         let pruned = prune(&repository, &manifest, clock::now(), DAY * days.get()).await?;
         for id in pruned.removed {

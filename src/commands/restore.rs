@@ -8,7 +8,8 @@ use comeback_harness::repository::LocalRepository;
 use comeback_harness::runner::tear_down;
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::redis::{
-    RedisAddress, RedisClient, RedisServer, RestoreSettings, replace_keyspace, restore_snapshot,
+    Judgement, RedisAddress, RedisClient, RedisServer, RestoreSettings, Settled, replace_keyspace,
+    restore_snapshot,
 };
 use comeback_harness::substrate::{DockerSettings, RunIdentity, Substrate, open};
 use comeback_harness::{Error, Result};
@@ -48,7 +49,9 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
     let substrate = open(choice, &identity, &settings).await?;
     let outcome = tokio::select! {
         outcome = bring_back(&substrate, &repository, &manifest, &target) => outcome,
-        () = cancel.cancelled() => Err(Error::interrupted("interrupted: look at the server before it is used")),
+        () = cancel.cancelled() => Err(Error::interrupted(format!("interrupted: look at {target} before it is used"))
+            .hint("nothing was removed: copies, or the old content, are in databases that were free before")
+            .hint("INFO keyspace shows them; those with a key comeback:restore:* have not been exchanged")),
     };
     let removed = tear_down(&*substrate).await;
     let code = outcome?;
@@ -72,18 +75,40 @@ async fn bring_back(
         format::plural(loaded.keys, "key"),
         loaded.expired
     ));
-    let replaced = replace_keyspace(&proof.address(), target).await?;
+    let (_, recorded) = manifest.content.keyspace()?;
+    let replaced = replace_keyspace(&proof.address(), target, recorded).await?;
     output::text(&format!(
-        "put {} in place on {target}: copied in {}, exchanged in {} µs\n",
+        "put {} in place on {target}: copied and compared in {}, exchanged in {} µs\n",
         format::plural(replaced.keys, "key"),
         format::duration(replaced.copy_ms),
         replaced.exchange_us
     ));
-    let (_, recorded) = manifest.content.keyspace()?;
-    let opinion = KeyspaceOracle { server: target, recorded }.judge().await?;
-    output::text(&format!("{}\n", opinion.summary));
-    for finding in &opinion.findings {
-        output::error_line(&format!("finding: {finding}"));
+    let opinion = KeyspaceOracle { server: target, recorded, set_aside: &replaced.set_aside() }.judge().await;
+    let judgement = match &opinion {
+        Ok(opinion) if opinion.findings.is_empty() => Judgement::Agreed,
+        Ok(_) => Judgement::Disagreed,
+        Err(_) => Judgement::Unknown,
+    };
+    if let Ok(opinion) = &opinion {
+        output::text(&format!("{}\n", opinion.summary));
+        for finding in &opinion.findings {
+            output::error_line(&format!("finding: {finding}"));
+        }
     }
-    Ok(u8::from(!opinion.findings.is_empty()))
+    match (replaced.settle(judgement).await?, opinion) {
+        (Settled::New, _) => Ok(0),
+        (Settled::Old, _) => {
+            output::text(&format!("{target} serves what it held before; the restored content is removed\n"));
+            Ok(1)
+        }
+        (Settled::Both { why, back, functions, remove }, opinion) => {
+            let error = opinion.err().unwrap_or_else(|| Error::could_not_verify(why));
+            Err(error
+                .context(format!("{target} serves the restored content, and its old content is kept"))
+                .hint(format!(
+                    "to go back to the old content: {back}; its functions are in the key {functions}"
+                ))
+                .hint(format!("to remove the old content: {remove}")))
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod command_line;
 mod interrupted;
 mod isolation;
+mod proxy;
 mod replacement;
 mod snapshots;
 mod traps;

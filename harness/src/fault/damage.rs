@@ -84,6 +84,10 @@ pub enum Damage {
     GroupGone,
     /// An entry of a stream that waits for its acknowledgement waits no more.
     PendingGone,
+    /// A stream keeps another identifier as that of its first entry.
+    StreamFirstIdChanged,
+    /// An entry of a stream that waits for its acknowledgement was delivered at another time.
+    DeliveryTimeChanged,
     /// A library of functions is deleted.
     FunctionGone,
     /// A user of the server cannot log in any more.
@@ -232,6 +236,8 @@ impl Damage {
         Self::DatabaseChanged,
         Self::GroupGone,
         Self::PendingGone,
+        Self::StreamFirstIdChanged,
+        Self::DeliveryTimeChanged,
         Self::FunctionGone,
         Self::UserGone,
     ];
@@ -316,6 +322,8 @@ impl Damage {
             Self::DatabaseChanged => "database-changed",
             Self::GroupGone => "group-gone",
             Self::PendingGone => "pending-gone",
+            Self::StreamFirstIdChanged => "stream-first-id-changed",
+            Self::DeliveryTimeChanged => "delivery-time-changed",
             Self::FunctionGone => "function-gone",
             Self::UserGone => "user-gone",
             Self::SnapshotEmpty => "snapshot-empty",

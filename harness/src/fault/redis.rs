@@ -2,6 +2,7 @@
 
 mod corruption;
 mod snapshot;
+mod stream;
 mod writes;
 
 use redis::cmd;
@@ -119,7 +120,17 @@ async fn damage_key(client: &RedisClient, damage: Damage, seed: u64) -> Result<S
         }
         Damage::PendingGone => {
             let victim = pick(&|one| one.kind == "stream")?;
-            acknowledge_one(client, &victim.key).await?;
+            stream::acknowledge_one(client, &victim.key).await?;
+            victim
+        }
+        Damage::DeliveryTimeChanged => {
+            let victim = pick(&|one| one.kind == "stream")?;
+            stream::change_delivery_time(client, &victim.key).await?;
+            victim
+        }
+        Damage::StreamFirstIdChanged => {
+            let victim = pick(&|one| one.kind == "stream" && one.expires_in_ms == -1)?;
+            stream::change_first_id(client, &victim.key).await?;
             victim
         }
         other => return Err(Error::usage(format!("{other} is no damage to a keyspace"))),
@@ -188,18 +199,6 @@ async fn libraries(client: &RedisClient) -> Result<Vec<String>> {
 async fn groups(client: &RedisClient, stream: &str) -> Result<Vec<String>> {
     let answer: Vec<Vec<redis::Value>> = client.ask(cmd("XINFO").arg("GROUPS").arg(stream)).await?;
     Ok(named(&answer, "name"))
-}
-
-/// Acknowledges the first entry of the first group that has one pending.
-async fn acknowledge_one(client: &RedisClient, stream: &str) -> Result<()> {
-    for group in groups(client, stream).await? {
-        let range = cmd("XPENDING").arg(stream).arg(&group).arg("-").arg("+").arg(1).take();
-        let pending: Vec<(String, String, u64, u64)> = client.ask(&range).await?;
-        if let Some((id, ..)) = pending.first() {
-            return client.ask(cmd("XACK").arg(stream).arg(&group).arg(id)).await;
-        }
-    }
-    Err(nothing_to_damage())
 }
 
 /// One of many, by the seed.

@@ -234,6 +234,18 @@ pub struct RedisSnapshot {
     /// The users that could log in. An RDB file holds none of them: a restored server needs them from its
     /// configuration.
     pub users: Vec<String>,
+    /// The primary of the server, where it was a replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_of: Option<ReplicaOf>,
+}
+
+/// Of a replica that a snapshot was taken from: whose replica it was, and how far behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaOf {
+    /// The host and port of its primary.
+    pub primary: String,
+    /// How long ago it had heard from its primary, in seconds.
+    pub seconds_behind: u64,
 }
 
 /// How to bring a base backup to the moment of its manifest.

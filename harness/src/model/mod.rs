@@ -26,16 +26,16 @@ pub use check::Check;
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
 pub use keyspace::{
-    DatabaseDifference, DatabaseFingerprint, FingerprintBuilder, FunctionChange, FunctionDifference,
-    KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison, KeyspaceFingerprint, Unverified,
-    ValueKind,
+    DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
+    FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,
+    KeyspaceFingerprint, Unverified, ValueKind,
 };
 pub use ledger::Ledger;
 pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
-    MANIFEST_VERSION, Manifest, RedisSnapshot, TableExport,
+    MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport,
 };
 pub use not_looked_at::{NotLookedAt, ScopeKind};
 pub use object::{InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion};

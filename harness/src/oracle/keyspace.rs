@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use super::{Opinion, Oracle};
 use crate::error::{Error, Result};
 use crate::model::{
-    DatabaseDifference, Finding, FindingCode, FunctionChange, FunctionDifference, KeyChange, KeyDifference,
-    KeyspaceComparison, KeyspaceFingerprint, ValueKind,
+    DatabaseDifference, FIRST_EDITION, Finding, FindingCode, FunctionChange, FunctionDifference, KeyChange,
+    KeyDifference, KeyspaceComparison, KeyspaceFingerprint, NotLookedAt, ScopeKind, ValueKind,
 };
+use crate::stores::redis::rdb::RdbSummary;
 use crate::stores::redis::{RedisAddress, RedisClient, fingerprint_server};
 
 /// How many keys are told one by one.
@@ -22,6 +23,8 @@ pub struct KeyspaceOracle<'a> {
     pub server: &'a RedisAddress,
     /// What was recorded before the disaster.
     pub recorded: &'a KeyspaceFingerprint,
+    /// Databases that hold what was replaced, until the judges agree: they are not looked at.
+    pub set_aside: &'a [u32],
 }
 
 #[async_trait]
@@ -31,11 +34,28 @@ impl Oracle for KeyspaceOracle<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let actual = fingerprint_server(self.server).await?;
+        let read = fingerprint_server(self.server, self.recorded.edition).await?;
+        let not_looked_at = not_looked_at(self.recorded, &read);
+        let mut actual = read.fingerprint;
+        actual.databases.retain(|number, _| !self.set_aside.contains(number));
         let now_ms = RedisClient::connect(self.server, 0).await?.now_ms().await?;
-        let comparison = self.recorded.compare(&actual.fingerprint, now_ms);
-        judge_comparison(self.recorded, &comparison)
+        let comparison = self.recorded.compare(&actual, now_ms);
+        judge_comparison(self.recorded, &comparison).map(|opinion| Opinion { not_looked_at, ..opinion })
     }
+}
+
+/// What the fingerprint does not hold.
+fn not_looked_at(recorded: &KeyspaceFingerprint, read: &RdbSummary) -> Vec<NotLookedAt> {
+    let modules = read.modules.iter().map(|module| {
+        let why = "what a module keeps beside the keys is not in the fingerprint";
+        NotLookedAt::new(ScopeKind::ModuleData, module, why)
+    });
+    let is_old = recorded.edition == FIRST_EDITION && read.has_streams;
+    let streams = is_old.then(|| {
+        let why = "first identifiers and times of delivery: the backup's fingerprint was made without them";
+        NotLookedAt::new(ScopeKind::ObjectKind, "streams", why)
+    });
+    modules.chain(streams).collect()
 }
 
 fn judge_comparison(recorded: &KeyspaceFingerprint, comparison: &KeyspaceComparison) -> Result<Opinion> {
@@ -135,6 +155,8 @@ pub struct KeyCounts<'a> {
     pub server: &'a RedisAddress,
     /// What was recorded before the disaster.
     pub recorded: &'a KeyspaceFingerprint,
+    /// As for [`KeyspaceOracle`].
+    pub set_aside: &'a [u32],
 }
 
 #[async_trait]
@@ -144,7 +166,8 @@ impl Oracle for KeyCounts<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let found = RedisClient::connect(self.server, 0).await?.key_counts().await?;
+        let mut found = RedisClient::connect(self.server, 0).await?.key_counts().await?;
+        found.retain(|number, _| !self.set_aside.contains(number));
         let numbers =
             self.recorded.databases.keys().chain(found.keys()).collect::<std::collections::BTreeSet<_>>();
         let findings = numbers.into_iter().filter_map(|number| {
@@ -166,5 +189,28 @@ impl Oracle for KeyCounts<'_> {
         });
         let total: u64 = found.values().sum();
         Ok(Opinion::new(format!("{total} keys of {} recorded", self.recorded.keys()), findings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::redis::rdb::fingerprint_rdb;
+
+    #[test]
+    fn what_the_fingerprint_does_not_hold_is_said() {
+        // What a module keeps beside the keys: its name and version, an unsigned number, the end mark.
+        let beside = b"REDIS0011\xF7\x81\x01\x02\x03\x04\x05\x06\x07\x08\x02\x08\x00\xFF\0\0\0\0\0\0\0\0";
+        let recorded = KeyspaceFingerprint::default();
+        let read = fingerprint_rdb(&beside[..]).unwrap();
+        let told = not_looked_at(&recorded, &read);
+        assert_eq!(told.iter().map(|one| one.kind).collect::<Vec<_>>(), [ScopeKind::ModuleData]);
+        assert_eq!(told[0].subject, read.modules[0]);
+        // A fingerprint of the first edition, and a stream.
+        let recorded = KeyspaceFingerprint { edition: FIRST_EDITION, ..recorded };
+        let read = RdbSummary { has_streams: true, modules: Vec::new(), ..read };
+        let told = not_looked_at(&recorded, &read);
+        assert_eq!(told.iter().map(|one| one.subject.as_str()).collect::<Vec<_>>(), ["streams"]);
+        assert_eq!(not_looked_at(&KeyspaceFingerprint::default(), &read), []);
     }
 }

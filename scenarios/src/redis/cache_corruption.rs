@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use comeback_harness::Result;
 use comeback_harness::fault::{Damage, corrupt_keyspace};
-use comeback_harness::model::Phase;
+use comeback_harness::model::{Phase, Verdict};
 use comeback_harness::oracle::{
     AccessOracle, ContinuityOracle, KeyCounts, KeyspaceOracle, NewestBackup, RedisLogOracle,
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::redis::{
-    Observer, RedisWorkload, replace_keyspace, restore_snapshot, take_snapshot,
+    Judgement, Observer, RedisWorkload, Settled, replace_keyspace, restore_snapshot, take_snapshot,
 };
 
 use super::{USERS, fill, is_snapshot, settings};
@@ -85,19 +85,19 @@ impl Scenario for CacheCorruption {
         let (_, loaded) = drill.restored(restored)?;
         drill.note(format!("{} loads: {} keys; {} had expired", chosen.id, loaded.keys, loaded.expired));
 
-        drill.step(Phase::Recover, "replace what the damaged server holds, all at once");
-        let replaced = replace_keyspace(&proof.address(), &address).await?;
+        drill.step(Phase::Recover, "copy it beside what the damaged server holds, compare the copy, and exchange the two all at once");
+        let replaced = replace_keyspace(&proof.address(), &address, recorded).await?;
         drill.ready();
         observer.look_again().await?;
         let seen = observer.finish().await?;
         drill.note(format!(
-            "{} keys were copied in {} ms beside the damaged ones, and exchanged for them in {} µs",
+            "{} keys were copied and compared in {} ms beside the damaged ones, and exchanged for them in {} µs",
             replaced.keys, replaced.copy_ms, replaced.exchange_us
         ));
         drill.damage_keyspace(&address).await?;
 
         drill.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
-        drill.judge(&KeyCounts { server: &address, recorded }).await;
+        drill.judge(&KeyCounts { server: &address, recorded, set_aside: &replaced.set_aside() }).await;
         drill.recovered();
 
         drill.step(
@@ -105,12 +105,34 @@ impl Scenario for CacheCorruption {
             "prove that every key came back, that nothing else is there, and what clients saw",
         );
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
-        drill.judge(&KeyspaceOracle { server: &address, recorded }).await;
+        let judged = drill
+            .judge(&KeyspaceOracle { server: &address, recorded, set_aside: &replaced.set_aside() })
+            .await;
         drill.judge(&ContinuityOracle { seen: &seen }).await;
         drill.judge(&AccessOracle { server: &address, recorded: snapshot }).await;
         drill.judge(&RedisLogOracle { server: &live }).await;
         drill.judge_time().await?;
+
+        drill.step(Phase::Judge, "remove the damaged content that was kept, or bring it back");
+        let settled = replaced.settle(judgement(judged)).await?;
+        drill.note(told(&settled));
         drill.verified();
         Ok(())
+    }
+}
+
+fn judgement(judged: Verdict) -> Judgement {
+    match judged {
+        Verdict::Verified => Judgement::Agreed,
+        Verdict::Failed => Judgement::Disagreed,
+        _ => Judgement::Unknown,
+    }
+}
+
+fn told(settled: &Settled) -> String {
+    match settled {
+        Settled::New => "the judges agree: the damaged content is removed".to_owned(),
+        Settled::Old => "the judges disagree: the server serves what it held before".to_owned(),
+        Settled::Both { why, back, .. } => format!("{why}: both are kept; to go back: {back}"),
     }
 }

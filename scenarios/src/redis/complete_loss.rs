@@ -87,7 +87,7 @@ impl Scenario for CompleteLoss {
         drill.damage_keyspace(&address).await?;
 
         drill.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
-        drill.judge(&KeyCounts { server: &address, recorded }).await;
+        drill.judge(&KeyCounts { server: &address, recorded, set_aside: &[] }).await;
 
         drill.step(Phase::Recover, "switch the application to the new server");
         drill.cache().switch_to(address.clone());
@@ -98,7 +98,7 @@ impl Scenario for CompleteLoss {
         drill.damage_key_writes(&address, &ledger, &observed).await?;
         let observed = read_key_writes(&address, &ledger).await?;
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
-        drill.judge(&KeyspaceOracle { server: &address, recorded }).await;
+        drill.judge(&KeyspaceOracle { server: &address, recorded, set_aside: &[] }).await;
         drill.judge(&KeyWritesOracle { ledger: &ledger, fork: newest.fork, observed: &observed }).await;
         drill.judge(&AccessOracle { server: &address, recorded: snapshot }).await;
         drill.judge(&RedisLogOracle { server: &restored }).await;

@@ -67,7 +67,10 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::ExpiryEarlier => ("fingerprint", "expiry-shortened"),
         Damage::ExpiryLater => ("fingerprint", "expiry-lengthened"),
         Damage::DatabaseChanged => ("fingerprint", "key-moved"),
-        Damage::GroupGone | Damage::PendingGone => ("fingerprint", "stream-changed"),
+        Damage::GroupGone
+        | Damage::PendingGone
+        | Damage::StreamFirstIdChanged
+        | Damage::DeliveryTimeChanged => ("fingerprint", "stream-changed"),
         Damage::FunctionGone => ("fingerprint", "function-missing"),
         Damage::UserGone => ("access", "access-differs"),
         Damage::SnapshotEmpty | Damage::SnapshotStale | Damage::SnapshotTruncated => {

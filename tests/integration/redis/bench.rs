@@ -159,7 +159,7 @@ pub(super) fn content(manifest: &Manifest) -> (&RedisSnapshot, &KeyspaceFingerpr
 /// What the judge of the keyspace says against a server.
 pub(super) async fn differences(server: &RedisAddress, manifest: &Manifest) -> Vec<String> {
     let (_, recorded) = content(manifest);
-    let opinion = KeyspaceOracle { server, recorded }.judge().await.unwrap();
+    let opinion = KeyspaceOracle { server, recorded, set_aside: &[] }.judge().await.unwrap();
     opinion.findings.iter().map(ToString::to_string).collect()
 }
 

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use comeback_harness::stores::redis::rdb::first_id_of_stream;
+use redis::cmd;
+
 use super::bench::{Bench, ask};
 
 /// What the command line says: exit code, standard output, standard error.
@@ -73,4 +76,57 @@ async fn bad_input_is_refused_before_anything_is_started() {
     let (code, _, wrong) = comeback(&bench, &repository.join("nowhere"), &["backup", "list"]);
     assert!(code == Some(2) && wrong.contains("there is no repository"), "{wrong}");
     bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_be_backed_up_is_told_why() {
+    let Some(bench) = Bench::local().await else { return };
+    let (repository, from) = (bench.folder.path().join("backups"), bench.primary.address().to_string());
+    for (name, content) in [("none", ""), ("wrong", "wrong")] {
+        std::fs::write(bench.folder.path().join(name), content).unwrap();
+    }
+    let backup = |more: &[&str], code: i32, told: &[&str]| {
+        let args = [&["backup", "redis", "--from", &from][..], more].concat();
+        let (found, stdout, wrong) = comeback(&bench, &repository, &args);
+        assert_eq!((found, stdout.as_str()), (Some(code), ""), "{wrong}");
+        assert!(told.iter().all(|told| wrong.contains(told)) && wrong.contains("hint: "), "{wrong}");
+    };
+    backup(&["--password-file", "none"], 3, &["the server wants a password", "REDISCLI_AUTH"]);
+    backup(&["--password-file", "wrong"], 3, &["the server refused the password", "REDISCLI_AUTH"]);
+    let nowhere = comeback(&bench, &repository, &["backup", "redis", "--from", "redis://127.0.0.1:1"]);
+    assert!(nowhere.0 == Some(3) && nowhere.2.contains("nothing listens there"), "{}", nowhere.2);
+
+    ask::<()>(&bench.primary, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    backup(&[], 3, &["a replica whose link to its primary 127.0.0.1:1 is not up"]);
+    ask::<()>(&bench.primary, &["REPLICAOF", "NO", "ONE"]).await;
+
+    make_inconsistent(&bench).await;
+    let told = ["key broken of database 0", "says that it has 3 entries, and has 2", "the server itself"];
+    backup(&[], 1, &told);
+    assert_eq!(
+        std::fs::read_dir(&repository).unwrap().filter(|one| is_visible(one.as_ref().unwrap())).count(),
+        0
+    );
+    bench.end().await;
+}
+
+fn is_visible(entry: &std::fs::DirEntry) -> bool {
+    !entry.file_name().to_string_lossy().starts_with('.')
+}
+
+/// Gives the server a stream whose number of entries is not what it says, as a bug of a server would.
+async fn make_inconsistent(bench: &Bench) {
+    for id in ["5-1", "5-2"] {
+        ask::<()>(&bench.primary, &["XADD", "broken", id, "f", "1"]).await;
+    }
+    let client = bench.primary.connect(0).await.unwrap();
+    let mut dump: Vec<u8> = client.ask(cmd("DUMP").arg("broken")).await.unwrap();
+    // The number stands before the last identifier, which stands before the first one.
+    let count = first_id_of_stream(&dump).unwrap().start - 3;
+    assert_eq!(dump[count..count + 5], [2, 5, 2, 5, 1]);
+    dump[count] = 3;
+    let end = dump.len() - 8;
+    let crc = crc::Crc::<u64>::new(&crc::CRC_64_REDIS).checksum(&dump[..end]);
+    dump[end..].copy_from_slice(&crc.to_le_bytes());
+    client.ask::<()>(cmd("RESTORE").arg("broken").arg(0).arg(dump).arg("REPLACE")).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! A snapshot holds what the server held, and comes back as it was.
 
 use comeback_harness::ErrorKind;
-use comeback_harness::model::FindingCode;
+use comeback_harness::model::{EDITION, FindingCode};
 use comeback_harness::stores::RestoreFailure;
 use comeback_harness::stores::redis::{RestoreSettings, fingerprint_server};
 
@@ -60,7 +60,7 @@ async fn a_live_server_and_its_snapshot_have_the_same_fingerprint() {
     let Some(bench) = Bench::local().await else { return };
     let manifest = bench.snapshot().await;
     let (_, recorded) = content(&manifest);
-    let live = fingerprint_server(&bench.primary.address()).await.unwrap();
+    let live = fingerprint_server(&bench.primary.address(), EDITION).await.unwrap();
     // Some keys expire while we look; none of the others may differ.
     let now_ms = bench.primary.connect(0).await.unwrap().now_ms().await.unwrap();
     assert!(recorded.compare(&live.fingerprint, now_ms).is_same());

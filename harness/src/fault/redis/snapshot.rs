@@ -69,7 +69,7 @@ fn finish(mut file: Vec<u8>) -> Vec<u8> {
 }
 
 /// The CRC-64 of Redis ("Jones"), bit by bit: a damage is done once.
-fn crc64(bytes: &[u8]) -> u64 {
+pub(super) fn crc64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ u64::from(*byte), |crc, _| {
             if crc & 1 == 1 { (crc >> 1) ^ 0x95AC_9329_AC4B_C9B5 } else { crc >> 1 }

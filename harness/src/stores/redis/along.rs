@@ -6,7 +6,7 @@ use bytes::{Buf as _, Bytes};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::rdb::{RdbSummary, fingerprint_rdb_quietly};
+use super::rdb::{RdbSummary, fingerprint_rdb_in_edition};
 use crate::error::{Context as _, Result};
 
 /// How many pieces may wait for the reader: it works beside us, and must not fall behind without bound.
@@ -18,10 +18,10 @@ pub(super) struct Reading(JoinHandle<Result<RdbSummary>>);
 /// Where the bytes of a file go. Dropping it is the end of the file.
 pub(super) struct Feed(mpsc::Sender<Bytes>);
 
-/// Starts a reader.
-pub(super) fn read_along() -> (Feed, Reading) {
+/// Starts a reader, which gives a fingerprint of an edition of the canonical form.
+pub(super) fn read_along(edition: u32) -> (Feed, Reading) {
     let (feed, pieces) = hand_over();
-    (feed, Reading(tokio::task::spawn_blocking(|| fingerprint_rdb_quietly(pieces))))
+    (feed, Reading(tokio::task::spawn_blocking(move || fingerprint_rdb_in_edition(pieces, edition))))
 }
 
 /// A file that is handed over piece by piece, to a thread that knows no runtime.

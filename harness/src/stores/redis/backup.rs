@@ -11,10 +11,11 @@ use super::address::RedisAddress;
 use super::along::read_along;
 use super::client::RedisClient;
 use super::rdb::RdbSummary;
+use super::source::check_source;
 use super::stream::SnapshotStream;
 use crate::clock::{self, Stopwatch};
-use crate::error::{Context as _, Error, Result};
-use crate::model::{Content, ForkMoment, MANIFEST_VERSION, Manifest, RedisSnapshot};
+use crate::error::{Context as _, Error, ErrorKind, Result};
+use crate::model::{Content, EDITION, ForkMoment, MANIFEST_VERSION, Manifest, RedisSnapshot};
 use crate::repository::{BackupWriter, Repository};
 use crate::wait;
 
@@ -47,6 +48,7 @@ pub async fn take_snapshot(
     let client = RedisClient::connect(address, 0).await?;
     let server = client.info("server").await?;
     let users: Vec<String> = client.ask(cmd("ACL").arg("USERS")).await?;
+    let replica_of = check_source(&client.info("replication").await?, &client.info("cluster").await?)?;
     wait_for_other_saves(&client).await?;
 
     let asked_ms = timer.elapsed_ms();
@@ -80,6 +82,7 @@ pub async fn take_snapshot(
                 replication_id: stream.replication_id.clone(),
                 replication_offset: stream.replication_offset,
                 users,
+                replica_of,
             },
             keyspace: summary.fingerprint,
         },
@@ -88,12 +91,13 @@ pub async fn take_snapshot(
     Ok(TakenSnapshot { manifest, fork: ForkMoment { asked_ms, forked_ms } })
 }
 
-/// What a server holds now, as its next backup would have it.
-pub async fn fingerprint_server(address: &RedisAddress) -> Result<RdbSummary> {
+/// What a server holds now, as its next backup would have it, in an edition of the canonical form: that of the
+/// fingerprint that it is to be compared with.
+pub async fn fingerprint_server(address: &RedisAddress, edition: u32) -> Result<RdbSummary> {
     let client = RedisClient::connect(address, 0).await?;
     wait_for_other_saves(&client).await?;
     let mut stream = SnapshotStream::open(address).await?;
-    let (mut feed, reading) = read_along();
+    let (mut feed, reading) = read_along(edition);
     let sent = async {
         while let Some(piece) = stream.next().await? {
             feed.push(piece).await;
@@ -104,7 +108,7 @@ pub async fn fingerprint_server(address: &RedisAddress) -> Result<RdbSummary> {
     drop(feed);
     let read = reading.finish().await;
     sent?;
-    read
+    read.map_err(|error| error.context("reading what the server sent"))
 }
 
 /// A server that saves already would let us wait for its next full second, and then for its delay.
@@ -123,15 +127,25 @@ async fn wait_for_other_saves(client: &RedisClient) -> Result<()> {
     Ok(())
 }
 
+/// What cannot be read was sent by a running server: no file is damaged.
+fn blame_server(error: Error) -> Error {
+    if error.kind() != ErrorKind::Failed {
+        return error.context("reading what the server sent");
+    }
+    error
+        .context("the content of the server itself is not consistent, and no backup was made of it")
+        .hint("the server holds it like this: look at the key that is named, and write it again or delete it")
+}
+
 async fn copy(stream: &mut SnapshotStream, backup: &mut BackupWriter) -> Result<RdbSummary> {
     let mut sink = backup.create_gzip(SNAPSHOT).await?;
-    let (mut feed, reading) = read_along();
+    let (mut feed, reading) = read_along(EDITION);
     while let Some(piece) = stream.next().await? {
         feed.push(piece.clone()).await;
         sink.write_all(&piece).await.context("writing the snapshot")?;
     }
     drop(feed);
-    let summary = reading.finish().await.map_err(|error| error.context("reading what the server sent"))?;
+    let summary = reading.finish().await.map_err(blame_server)?;
     sink.finish().await?;
     Ok(summary)
 }

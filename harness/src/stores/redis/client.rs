@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, cmd};
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, cmd,
+};
 
 use super::address::RedisAddress;
 use crate::error::{Context as _, Error, Result};
+use crate::wait;
 
-/// How long connecting and logging in may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long connecting, logging in and the first answer may take.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long an answer may take: the longest commands load or swap a whole keyspace.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
@@ -22,15 +25,30 @@ pub struct RedisClient {
 }
 
 impl RedisClient {
-    /// Connects, and logs in.
+    /// Connects, logs in, and waits for a first answer, so that what is no server of Redis is found out here.
     pub async fn connect(address: &RedisAddress, database: u32) -> Result<Self> {
-        let doing = format!("connecting to {address}");
-        let client = Client::open(address.info(database)?).context(&doing)?;
+        Self::connect_within(address, database, CONNECT_LIMIT).await
+    }
+
+    async fn connect_within(address: &RedisAddress, database: u32, limit: Duration) -> Result<Self> {
+        let client =
+            Client::open(address.info(database)?).context(format_args!("connecting to {address}"))?;
         let limits = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_LIMIT))
+            .set_connection_timeout(Some(limit))
             .set_response_timeout(Some(ANSWER_LIMIT));
-        let connection =
-            client.get_multiplexed_async_connection_with_config(&limits).await.context(&doing)?;
+        let connected = async {
+            let connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
+            let answer: RedisResult<Value> = cmd("PING").query_async(&mut connection.clone()).await;
+            match answer {
+                // A server that loads, or a user that may not ask, has answered.
+                Err(error) if !is_answer(&error) => Err(error),
+                _ => Ok(connection),
+            }
+        };
+        let connected = wait::at_most("an answer", limit, connected).await;
+        let connection = connected
+            .map_err(|_| silent(address, limit))?
+            .map_err(|error| unreachable(address, limit, &error))?;
         Ok(Self { connection, place: address.to_string() })
     }
 
@@ -46,7 +64,7 @@ impl RedisClient {
         answer.map_err(|error| self.refused(doing, &error))
     }
 
-    fn refused(&self, doing: &str, error: &redis::RedisError) -> Error {
+    fn refused(&self, doing: &str, error: &RedisError) -> Error {
         Error::could_not_verify(format!("{doing} on {}: {error}", self.place))
     }
 
@@ -80,6 +98,50 @@ impl RedisClient {
     }
 }
 
+/// Whether an error is what a server answers that lets us in.
+fn is_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension)
+        && !matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+}
+
+fn silent(address: &RedisAddress, limit: Duration) -> Error {
+    Error::could_not_verify(format!("connecting to {address}: no answer within {} s", limit.as_secs()))
+        .hint(
+            "something listens there and says nothing, or a firewall drops what is sent: check host and port",
+        )
+        .hint("a server with TLS waits for a handshake: connect through a tunnel, such as stunnel or ssh -L")
+}
+
+/// Says why a server cannot be used, and what to do about it.
+fn unreachable(address: &RedisAddress, limit: Duration, error: &RedisError) -> Error {
+    let told = |what: &str| Error::could_not_verify(format!("connecting to {address}: {what}"));
+    match error.kind() {
+        _ if error.is_timeout() => silent(address, limit),
+        _ if error.is_connection_refusal() => told("nothing listens there").hint(
+            "check host and port, whether the server runs, and its settings `bind`, `port` and `unixsocket`",
+        ),
+        redis::ErrorKind::Parse => {
+            told("what listens there does not answer as a Redis or Valkey server does")
+                .hint("it may be a web server or a proxy: check the port")
+        }
+        redis::ErrorKind::AuthenticationFailed => {
+            let said = error.detail().unwrap_or("the password was not accepted");
+            with_password_hint(told(&format!("the server refused the password: {said}")))
+        }
+        _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => {
+            with_password_hint(told(&format!("the server wants a password: {error}")))
+        }
+        _ => told(&error.to_string()),
+    }
+}
+
+/// Says how a password is given.
+pub(super) fn with_password_hint(error: Error) -> Error {
+    error
+        .hint("give the password in the environment variable REDISCLI_AUTH or with --password-file FILE")
+        .hint("for another user than `default`: redis://USER@HOST:PORT")
+}
+
 /// The name of a command, without its arguments: these may be anything.
 fn name(command: &Cmd) -> String {
     match command.args_iter().next() {
@@ -93,10 +155,15 @@ fn name(command: &Cmd) -> String {
 pub struct Info(BTreeMap<String, String>);
 
 impl Info {
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let fields =
             text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(':'));
         Self(fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect())
+    }
+
+    /// The answer to `INFO` inside a transaction, if it is one.
+    pub(super) fn from_answer(answer: Value) -> Option<Self> {
+        redis::from_redis_value::<String>(answer).ok().map(|text| Self::parse(&text))
     }
 
     /// A field, or nothing if the server does not tell it.
@@ -115,7 +182,40 @@ impl Info {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_server_is_told_apart() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = |port| RedisAddress::parse(&format!("redis://127.0.0.1:{port}")).unwrap();
+        let here = place(listener.local_addr().unwrap().port());
+        // It accepts connections, and says nothing.
+        let limit = Duration::from_millis(50);
+        let silent = RedisClient::connect_within(&here, 0, limit).await.err().unwrap();
+        assert!(silent.message().contains("no answer within"), "{silent}");
+        let web = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            while socket.read_u8().await.unwrap() != b'\n' {}
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            socket
+        };
+        // The first connection still waits to be accepted.
+        drop(listener.accept().await.unwrap());
+        let (_socket, answer) = tokio::join!(web, RedisClient::connect(&here, 0));
+        let error = answer.err().unwrap();
+        assert!(error.message().contains("does not answer as a Redis"), "{error}");
+        drop(listener);
+        let refused = RedisClient::connect(&here, 0).await.err().unwrap();
+        assert!(refused.message().ends_with("nothing listens there"), "{refused}");
+        let nowhere = RedisAddress::parse("unix:///nowhere/redis.sock").unwrap();
+        let nowhere = RedisClient::connect(&nowhere, 0).await.err().unwrap();
+        assert!(
+            nowhere.message().ends_with("nothing listens there") && nowhere.hints().len() == 1,
+            "{nowhere}"
+        );
+    }
 
     #[test]
     fn what_a_server_tells_is_read() {

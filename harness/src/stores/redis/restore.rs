@@ -14,7 +14,7 @@ use super::rdb::RdbSummary;
 use super::server::RedisServer;
 use super::unpack::{Outlet, Unpacked, unpack};
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::model::{Finding, FindingCode, KeyspaceFingerprint, Manifest};
+use crate::model::{Finding, FindingCode, KeyspaceComparison, KeyspaceFingerprint, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
 use crate::stores::RestoreFailure;
 use crate::substrate::{Command, Io};
@@ -174,7 +174,8 @@ async fn read_snapshot(
     })?;
     let (feed, packed) = hand_over();
     let (outlet, taken) = destination.open();
-    let unpacking = tokio::task::spawn_blocking(|| unpack(packed, outlet));
+    let edition = keyspace.edition;
+    let unpacking = tokio::task::spawn_blocking(move || unpack(packed, outlet, edition));
     let (fetched, taken, unpacked) = tokio::join!(hand_on(&mut fetch, feed), taken, unpacking);
     let Unpacked { read, broke, behind } = unpacked.context("unpacking the snapshot")?;
     // What the checksum says comes first: whatever else is wrong follows from it.
@@ -263,19 +264,21 @@ fn check_content(
         return Ok(());
     }
     let comparison = recorded.compare(&summary.fingerprint, 0);
-    let named: Vec<_> = comparison
-        .keys
-        .iter()
-        .take(NAMED)
-        .map(|one| format!("{} in database {}", one.key, one.database))
-        .chain(comparison.functions.iter().take(NAMED).map(|one| format!("function library {}", one.library)))
-        .collect();
+    let named = differing_names(&comparison);
     let which = if named.is_empty() { String::new() } else { format!("; different: {}", named.join(", ")) };
     let actual = format!("{} keys, {} of them expiring{which}", summary.keys, summary.fingerprint.expiring());
     let expected = format!("{} keys, {} of them expiring", recorded.keys(), recorded.expiring());
     Err(Finding::new(FindingCode::ContentDiffers, subject, expected, actual)
         .remedy("restore an older backup: this file is whole, and is not what was backed up")
         .into())
+}
+
+/// The first keys and functions that differ, for people.
+pub(super) fn differing_names(comparison: &KeyspaceComparison) -> Vec<String> {
+    let keys = comparison.keys.iter().take(NAMED);
+    let keys = keys.map(|one| format!("{} in database {}", one.key, one.database));
+    let functions = comparison.functions.iter().take(NAMED);
+    keys.chain(functions.map(|one| format!("function library {}", one.library))).collect()
 }
 
 fn damaged(subject: &str, expected: &str, actual: &str) -> Finding {

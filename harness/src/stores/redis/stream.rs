@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::address::{Place, RedisAddress};
+use super::client::{CONNECT_LIMIT, with_password_hint};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, Result};
 use crate::wait;
@@ -63,19 +64,23 @@ impl SnapshotStream {
     }
 
     async fn ask(address: &RedisAddress) -> Result<Self> {
+        let socket = wait::at_most("the connection", CONNECT_LIMIT, dial(address.place())).await??;
         let mut stream = Self {
-            socket: dial(address.place()).await?,
+            socket,
             buffer: BytesMut::with_capacity(CHUNK_BYTES),
             end: End::Reached,
             replication_id: String::new(),
             replication_offset: 0,
             waited: Duration::ZERO,
         };
-        if let Some(login) = address.login() {
-            stream.command(&login).await?.map_err(|answer| refused("the password", &answer))?;
-        }
-        let capabilities = ["REPLCONF", "capa", "eof", "capa", "psync2"];
-        stream.command(&capabilities).await?.map_err(|answer| refused("a replica", &answer))?;
+        let first_answers = async {
+            if let Some(login) = address.login() {
+                stream.command(&login).await?.map_err(|answer| refused("the password", &answer))?;
+            }
+            let capabilities = ["REPLCONF", "capa", "eof", "capa", "psync2"];
+            stream.command(&capabilities).await?.map_err(|answer| refused("a replica", &answer))
+        };
+        wait::at_most("the server's first answer", CONNECT_LIMIT, first_answers).await??;
         // Servers before version 7 do not know this, and send what comes later too; we just hang up.
         let _ = stream.command(&["REPLCONF", "rdb-only", "1"]).await?;
         let watch = Stopwatch::start();
@@ -186,8 +191,7 @@ fn refused(what: &str, answer: &str) -> Error {
     let error =
         Error::could_not_verify(format!("the server refused {what}: {}", answer.trim_start_matches('-')));
     match answer.split_whitespace().next() {
-        Some("-NOAUTH" | "-WRONGPASS") => error
-            .hint("give the password in the environment variable REDISCLI_AUTH or with --password-file FILE"),
+        Some("-NOAUTH" | "-WRONGPASS") => with_password_hint(error),
         Some("-NOPERM") => {
             error.hint("the user needs the commands psync and replconf: ACL SETUSER name +psync +replconf")
         }

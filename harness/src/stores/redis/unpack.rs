@@ -9,7 +9,7 @@ use tokio_util::io::SyncIoBridge;
 
 use super::along::Pieces;
 use super::pipe::PipeAndCopy;
-use super::rdb::{RdbSummary, fingerprint_rdb_quietly};
+use super::rdb::{RdbSummary, fingerprint_rdb_in_edition};
 use crate::error::Result;
 
 /// How much may wait for a task that takes it further.
@@ -33,10 +33,11 @@ pub(super) struct Unpacked {
     pub(super) behind: Vec<u8>,
 }
 
-/// Unpacks a member of gzip, reads it as a server would, and passes it on.
-pub(super) fn unpack(packed: Pieces, outlet: Outlet) -> Unpacked {
+/// Unpacks a member of gzip, reads it as a server would, and passes it on. The fingerprint is of an edition of the
+/// canonical form.
+pub(super) fn unpack(packed: Pieces, outlet: Outlet, edition: u32) -> Unpacked {
     let mut source = Unpacking { decoder: GzDecoder::new(packed), broke: None, outlet: Some(outlet) };
-    let read = fingerprint_rdb_quietly(&mut source);
+    let read = fingerprint_rdb_in_edition(&mut source, edition);
     // Who gave up half-way does not know what is wrong: the rest of the file may. How it ends is noted already.
     let _ = io::copy(&mut source, &mut io::sink());
     let Unpacking { decoder, broke, outlet } = source;
@@ -90,6 +91,7 @@ mod tests {
 
     use super::super::along::hand_over;
     use super::*;
+    use crate::model::EDITION;
 
     /// No keys, no checksum.
     const EMPTY: &[u8] = b"REDIS0011\xff\0\0\0\0\0\0\0\0";
@@ -103,7 +105,7 @@ mod tests {
     /// Unpacks what arrives in small pieces, and gives what came out at the other end.
     async fn unpack_pieces(packed: &[u8]) -> (Unpacked, Vec<u8>) {
         let ((mut feed, pieces), (outlet, mut other_end)) = (hand_over(), Outlet::task());
-        let unpacking = tokio::task::spawn_blocking(|| unpack(pieces, outlet));
+        let unpacking = tokio::task::spawn_blocking(|| unpack(pieces, outlet, EDITION));
         let feeding = async {
             for piece in packed.chunks(7) {
                 feed.push(bytes::Bytes::copy_from_slice(piece)).await;
@@ -153,7 +155,7 @@ mod tests {
         drop(other_end);
         feed.push(pack(EMPTY).into()).await;
         drop(feed);
-        let unpacked = tokio::task::spawn_blocking(|| unpack(pieces, outlet)).await.unwrap();
+        let unpacked = tokio::task::spawn_blocking(|| unpack(pieces, outlet, EDITION)).await.unwrap();
         assert_eq!(unpacked.read.unwrap().keys, 0);
     }
 }

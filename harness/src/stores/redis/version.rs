@@ -43,6 +43,7 @@ impl RedisVersion {
             ("redis", 7, 0) => Some(10),
             ("redis", 7, 2) | ("valkey", 7 | 8, _) => Some(11),
             ("redis", 7, 4) | ("redis", 8, 0) => Some(12),
+            ("valkey", 9, 0 | 1) => Some(80),
             _ => None,
         }
     }
