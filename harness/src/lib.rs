@@ -1,6 +1,7 @@
 //! The engine of Comeback: vocabulary, servers, stores, judges, runner and evidence.
 
 pub mod clock;
+pub mod error;
 pub mod evidence;
 pub mod fault;
 mod hex;
@@ -15,5 +16,4 @@ pub mod stores;
 pub mod substrate;
 pub mod wait;
 
-pub use comeback_content::error;
 pub use error::{Context, Error, ErrorKind, Result};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms of the harness, the lowest first. A room may use those below it, and none beside or above it.
 const FLOORS: &[&[&str]] = &[
+    &["error"],
     &["hex"],
     &["model", "clock", "secret", "sha256"],
     &["wait", "evidence", "runbook"],
