@@ -260,7 +260,9 @@ async fn the_first_error_ends_an_import_and_tells_its_line() {
         let finding = import(&server, &database, (script + END).as_bytes()).await.unwrap_err();
         assert_eq!((finding.code, &*finding.subject, &*finding.actual), (FindingCode::RestoreFailed, subject, actual));
     }
-    let cut = import(&server, "postgres", b"CREATE TABLE public.t (a int);\n").await.unwrap_err();
+    let cut = import(&server, "postgres", b"-- PostgreSQL database dump\nCREATE TABLE public.t (a int);\n")
+        .await
+        .unwrap_err();
     assert_eq!((cut.code, &*cut.subject), (FindingCode::BackupTruncated, "script"));
     substrate.remove_all().await.unwrap();
 }

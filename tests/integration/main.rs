@@ -17,6 +17,7 @@ mod lab;
 mod last_words;
 mod ledger;
 mod objects;
+mod others;
 mod pitr;
 mod postgres;
 mod random_targets;

@@ -42,6 +42,9 @@ pub(crate) const TRIXIE: &str = "comeback-servers:trixie";
 /// Every form of a dump.
 pub(crate) const EVERY_FORM: [DumpFormat; 3] = [DumpFormat::Plain, DumpFormat::Custom, DumpFormat::Directory];
 const JOBS: usize = 2;
+/// What a role is set to is not to end or change the sessions of the test itself.
+const OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 \
+    -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
 /// A source, a target and a repository between them.
 pub(crate) struct RoundTrip {
@@ -256,6 +259,7 @@ impl RoundTrip {
             .args(arguments.iter().copied())
             // In an argument, a name with an equals sign would be taken for a connection string.
             .env("PGDATABASE", database)
+            .env("PGOPTIONS", OPTIONS)
             .env("PGPASSWORD", self.password.expose());
         let io = Io { stdin: Some(&mut input), stdout: None };
         server.node().exec(&command, io).await.unwrap().success(program).unwrap().stdout
@@ -269,10 +273,15 @@ impl RoundTrip {
 }
 
 impl Outcome {
-    /// Fails unless everything worked and nothing was found.
+    /// Whether everything worked and nothing was found.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.findings.is_empty() && self.errors.is_empty()
+    }
+
+    /// Fails unless it is clean.
     #[track_caller]
     pub(crate) fn assert_clean(&self) {
-        assert!(self.findings.is_empty() && self.errors.is_empty(), "{self}");
+        assert!(self.is_clean(), "{self}");
     }
 
     /// Fails unless everything worked, and these are the kinds of the findings, each once and in any order.

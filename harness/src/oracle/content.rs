@@ -33,7 +33,7 @@ impl Oracle for RowCounts<'_> {
     async fn judge(&self) -> Result<Opinion> {
         let mut findings = Vec::new();
         for (database, content) in &self.recorded.databases {
-            let mut connection = self.server.connect(database).await?;
+            let mut connection = self.server.connect_as_application(database).await?;
             for (table, expected) in &content.tables {
                 let Some(rows) = count_rows(&mut connection, table).await? else {
                     findings.push(table_missing(table, expected));
@@ -102,7 +102,7 @@ impl Oracle for FingerprintOracle<'_> {
         let mut findings = Vec::new();
         for (database, content) in &self.recorded.databases {
             let actual = fingerprint_tables(self.server, database).await?;
-            let mut connection = self.server.connect(database).await?;
+            let mut connection = self.server.connect_as_application(database).await?;
             // A row that an index does not lead to must be found all the same.
             sqlx::raw_sql(
                 "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off",

@@ -8,13 +8,14 @@ use sqlx::{PgConnection, Row as _};
 use tokio_util::io::InspectWriter;
 
 use super::barrier::{self, Moment};
-use super::content::{list_databases, read_cluster};
+use super::content::{list_databases, read_tables};
 use super::server::PostgresServer;
+use super::tablespaces::{self, has_tablespaces};
 use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{BaseBackupPosition, Content, Lsn, MANIFEST_VERSION, Manifest};
 use crate::repository::{BackupWriter, Repository};
-use crate::substrate::Io;
+use crate::substrate::{Command, Io};
 
 /// The data directory as one tar stream, with PostgreSQL's own `backup_manifest` in it.
 pub(super) const BASE: &str = "base.tar.zst";
@@ -40,10 +41,12 @@ pub async fn take_base_backup(server: &PostgresServer, repository: &dyn Reposito
     let (end_at, end_snapshot) = look_at_end(&mut keeper).await?;
     let databases = list_databases(server).await?;
     let moment = barrier::set_moment(server, &databases, &restore_point).await?;
-    let (taken_at, lsn, barrier_ms) = (moment.at, moment.lsn, moment.barrier_ms);
+    let (taken_at, lsn, barrier_ms, restore_point) =
+        (moment.at, moment.lsn, moment.barrier_ms, moment.name.clone());
     copy_log(&mut keeper, &mut backup, &first_segment, &moment).await?;
     super::content::close(keeper).await;
-    let cluster = read_cluster(server, moment.exporters).await?;
+    let mut cluster = moment.content;
+    read_tables(server, moment.exporters, &mut cluster).await?;
 
     let position = BaseBackupPosition {
         major: server.major(),
@@ -101,26 +104,40 @@ struct Copied {
 async fn copy_base(server: &PostgresServer, backup: &mut BackupWriter) -> Result<Copied> {
     let passfile = server.write_passfile().await?;
     let command = server
-        .command("pg_basebackup")
+        .client("pg_basebackup")
         .args(server.client_args())
-        .args(["--pgdata=-", "--format=tar", "--wal-method=none", "--checkpoint=fast"])
+        .args(["--format=tar", "--wal-method=none", "--checkpoint=fast"])
         .args(["--label=comeback", "--manifest-checksums=CRC32C", "--no-password"])
         .env("PGPASSFILE", &passfile);
-    let mut sink = backup.create(BASE).await?;
-    let mut tail = Vec::new();
-    let mut passing = InspectWriter::new(&mut sink, |bytes: &[u8]| keep_tail(&mut tail, bytes));
-    let output = server.node().exec(&command, Io { stdin: None, stdout: Some(&mut passing) }).await?;
-    output.success("taking the base backup")?;
-    sink.finish().await?;
+    let tail = if has_tablespaces(server).await? {
+        tablespaces::copy_base(server, command, backup).await
+    } else {
+        stream_base(server, &command.arg("--pgdata=-"), backup).await
+    };
     server.remove_path(&passfile).await?;
-    parse_copied(&String::from_utf8_lossy(&tail)).ok_or_else(|| {
+    parse_copied(&String::from_utf8_lossy(&tail?)).ok_or_else(|| {
         Error::could_not_verify("the base backup does not end with a manifest that says which log it needs")
             .hint("PostgreSQL writes one from version 13 on")
     })
 }
 
+/// Streams the data directory into the backup, and gives the end of the stream.
+async fn stream_base(
+    server: &PostgresServer,
+    command: &Command,
+    backup: &mut BackupWriter,
+) -> Result<Vec<u8>> {
+    let mut sink = backup.create(BASE).await?;
+    let mut tail = Vec::new();
+    let mut passing = InspectWriter::new(&mut sink, |bytes: &[u8]| keep_tail(&mut tail, bytes));
+    let output = server.node().exec(command, Io { stdin: None, stdout: Some(&mut passing) }).await?;
+    output.success("taking the base backup")?;
+    sink.finish().await?;
+    Ok(tail)
+}
+
 /// Keeps the end of a stream.
-fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
     tail.extend_from_slice(bytes);
     if tail.len() > 2 * TAIL_BYTES {
         tail.drain(..tail.len() - TAIL_BYTES);

@@ -6,13 +6,15 @@
 //! wrote holds its lock until it is visible, so nothing can be in one and not in the other. Recovery to the
 //! restore point must then give exactly the content that the snapshots see.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::content::{Exporter, list_databases, read_catalogues, read_tables};
+use super::content::{
+    ATTEMPTS, Exporter, always_altered, is_same, list_databases, read_catalogues, read_tables,
+};
 use super::server::PostgresServer;
+use super::surroundings;
 use super::tables::{TableInfo, list_tables};
 use crate::clock;
 use crate::error::{Context as _, Result};
@@ -35,6 +37,10 @@ pub(super) struct Moment {
     pub(super) at: jiff::Timestamp,
     /// How long writers had to wait, in milliseconds.
     pub(super) barrier_ms: u64,
+    /// The name of the restore point.
+    pub(super) name: String,
+    /// The definitions at that moment, without the tables' rows so far.
+    pub(super) content: ClusterContent,
 }
 
 /// A moment at which nobody wrote. Until it is read or dropped, the server keeps what there was then.
@@ -50,10 +56,8 @@ pub struct HeldMoment {
 
 /// Sets the restore point `name` at a moment of all databases, and holds on to what they contain then.
 pub async fn hold_moment(server: &PostgresServer, name: &str) -> Result<HeldMoment> {
-    let Moment { mut exporters, lsn, at, .. } =
+    let Moment { exporters, lsn, at, content, .. } =
         set_moment(server, &list_databases(server).await?, name).await?;
-    // At once: positions of sequences go on, whatever a snapshot sees.
-    let content = read_catalogues(server, &mut exporters).await?;
     Ok(HeldMoment { lsn, at, exporters, content })
 }
 
@@ -65,17 +69,51 @@ impl HeldMoment {
     }
 }
 
-/// Sets the restore point `name` and takes the snapshots that go with it.
+/// Sets the restore point `name` and takes the snapshots that go with it. Where somebody changes a definition before
+/// all of them are read, it is done again, with a number behind the name.
 pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
+    let mut changing = String::new();
+    for number in 1..=ATTEMPTS {
+        let name = if number == 1 { name.to_owned() } else { format!("{name}_{number}") };
+        let mut moment = quiet_moment(server, databases, &name).await?;
+        // At once: positions of sequences go on, whatever a snapshot sees.
+        moment.content = read_catalogues(server, &mut moment.exporters).await?;
+        match moment.changing_database(server).await? {
+            None => return Ok(moment),
+            Some(database) => changing = database,
+        }
+    }
+    Err(always_altered(&changing))
+}
+
+impl Moment {
+    /// A database whose definitions are no longer those of the moment.
+    async fn changing_database(&self, server: &PostgresServer) -> Result<Option<String>> {
+        for exporter in &self.exporters {
+            let Some(content) = self.content.databases.get(exporter.database()) else { continue };
+            if !exporter.is_current(server, &content.catalogue).await? {
+                return Ok(Some(exporter.database().to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn quiet_moment(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
     wait::until("a moment without open writes", BARRIER_LIMIT, async || {
-        attempt(server, databases, name).await.map_err(|error| error.message().to_owned())
+        match attempt(server, databases, name).await {
+            Ok(moment) => Ok(Ok(moment)),
+            // Waiting does not help.
+            Err(error) if surroundings::remedy(None, error.message()).is_some() => Ok(Err(error)),
+            Err(error) => Err(error.message().to_owned()),
+        }
     })
     .await
     .map_err(|error| {
         error
             .hint("a transaction that writes has not ended: look into pg_stat_activity for the oldest xact_start")
             .hint("one that was prepared and forgotten holds its locks for ever: look into pg_prepared_xacts")
-    })
+    })?
 }
 
 async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
@@ -95,6 +133,10 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
     for (database, _, tables) in &lockers {
         let mut exporter = Exporter::open(server, database).await?;
         ensure_same_tables(database, tables, &exporter.list_tables().await?)?;
+        // From here on until it is read. Whoever waits to alter a table stands before us in the queue.
+        if !exporter.keep_tables(server, &LOCK_TIMEOUT_MS.to_string()).await? {
+            return Err(changed(database));
+        }
         exporters.push(exporter);
     }
     let mut connection = server.connect("postgres").await?;
@@ -113,7 +155,8 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
     let lsn: String = row.try_get(0).context("reading the restore point")?;
     let at_us: i64 = row.try_get(1).context("reading the restore point")?;
     let at = jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")?;
-    Ok(Moment { exporters, lsn: lsn.parse().context("reading the restore point")?, at, barrier_ms })
+    let (lsn, name) = (lsn.parse().context("reading the restore point")?, name.to_owned());
+    Ok(Moment { exporters, lsn, at, barrier_ms, name, content: ClusterContent::default() })
 }
 
 async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()> {
@@ -127,9 +170,12 @@ async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()>
 
 /// A table that was created or dropped in between is not covered by our locks: try again.
 fn ensure_same_tables(database: &str, locked: &[TableInfo], seen: &[TableInfo]) -> Result<()> {
-    let names = |tables: &[TableInfo]| tables.iter().map(|table| table.name.clone()).collect::<BTreeSet<_>>();
-    if names(locked) == names(seen) {
+    if is_same(locked, seen) {
         return Ok(());
     }
-    Err(crate::Error::could_not_verify(format!("the tables of database {database} changed at that moment")))
+    Err(changed(database))
+}
+
+fn changed(database: &str) -> crate::Error {
+    crate::Error::could_not_verify(format!("the tables of database {database} changed at that moment"))
 }

@@ -10,12 +10,36 @@ use sqlx::{Connection as _, PgConnection};
 use super::catalogue;
 use super::copy::RowReader;
 use super::server::PostgresServer;
+use super::session::{APPLICATION_PATH, PINNED_PATH};
 use super::tables::{TableInfo, list_tables, quote_literal};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Catalogue, ClusterContent, DatabaseContent, TableFingerprint};
 
 /// Pages of a table that one worker reads at a time: 16 MiB, so that no worker waits long for the last part of another.
 const PAGES_PER_PART: i64 = 2048;
+
+/// How many parts a worker reads in one transaction. Each table that it has read stays locked until its end, with
+/// its indexes, and a server has a limited number of locks.
+const PARTS_PER_TRANSACTION: usize = 200;
+
+/// How often a moment is looked for in which nobody changes a definition.
+pub(super) const ATTEMPTS: usize = 3;
+
+/// Whether two lists are of the same tables, none of them truncated or rewritten between.
+pub(super) fn is_same(one: &[TableInfo], other: &[TableInfo]) -> bool {
+    let of = |tables: &[TableInfo]| {
+        tables.iter().map(|table| (table.name.clone(), table.file)).collect::<std::collections::BTreeSet<_>>()
+    };
+    of(one) == of(other)
+}
+
+/// Definitions that never stand still for a backup.
+pub(super) fn always_altered(database: &str) -> Error {
+    Error::could_not_verify(format!(
+        "definitions in database {database} were changed while they were read, {ATTEMPTS} times"
+    ))
+    .hint("take the backup when no migration runs")
+}
 
 /// The databases of a cluster that take connections, templates left out.
 pub(super) async fn list_databases(server: &PostgresServer) -> Result<Vec<String>> {
@@ -48,6 +72,73 @@ impl Exporter {
             .await
             .context(format_args!("exporting a snapshot of database {database}"))?;
         Ok(Self { connection, database: database.to_owned(), snapshot })
+    }
+
+    /// The encoding that clients can have its text in: UTF-8, or none where the database has none.
+    pub(super) async fn text_encoding(&mut self) -> Result<String> {
+        sqlx::query_scalar("select case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end")
+            .fetch_one(&mut self.connection)
+            .await
+            .context("asking for the database's encoding")
+    }
+
+    /// The database.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// Takes a snapshot of a database in which nobody is altering a table, and keeps its tables as they are until it
+    /// is read. Waits for those that are being altered, as `pg_dump` does.
+    pub(super) async fn hold(server: &PostgresServer, database: &str) -> Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let mut exporter = Self::open(server, database).await?;
+            if exporter.keep_tables(server, "0").await? {
+                return Ok(exporter);
+            }
+        }
+        Err(always_altered(database))
+    }
+
+    /// Locks the tables against being dropped, truncated or altered, for as long as the snapshot is there. False if one
+    /// was in the meantime: the snapshot shows another table than there is then.
+    pub(super) async fn keep_tables(&mut self, server: &PostgresServer, timeout: &str) -> Result<bool> {
+        let seen = self.list_tables().await?;
+        let names: Vec<_> =
+            seen.iter().filter(|table| table.lockable).map(|table| format!("only {}", table.name)).collect();
+        if names.is_empty() {
+            return Ok(true);
+        }
+        let sql = format!(
+            "set local lock_timeout = {timeout}; lock table {} in access share mode",
+            names.join(", ")
+        );
+        match sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut self.connection).await {
+            Ok(_) => {}
+            // Dropped, with or without its schema.
+            Err(sqlx::Error::Database(error))
+                if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
+            {
+                return Ok(false);
+            }
+            Err(error) => return Err(error).context(format_args!("locking the tables of {}", self.database)),
+        }
+        let mut connection = server.connect(&self.database).await?;
+        let now = list_tables(&mut connection).await?;
+        close(connection).await;
+        Ok(is_same(&seen, &now))
+    }
+
+    /// Whether the definitions that the snapshot shows are those that the server has: it takes a part of what it says of
+    /// them from now, whatever the snapshot.
+    pub(super) async fn is_current(&self, server: &PostgresServer, read: &Catalogue) -> Result<bool> {
+        let now = read_catalogue(server, &self.database).await?;
+        // Large objects are data: making one is no change of a definition.
+        let definitions = |catalogue: &Catalogue| {
+            let mut objects = catalogue.objects.clone();
+            objects.remove("large object");
+            objects
+        };
+        Ok(definitions(&now) == definitions(read))
     }
 
     /// The snapshot's name, for others to join.
@@ -96,16 +187,6 @@ impl Exporter {
     pub(super) async fn list_tables(&mut self) -> Result<Vec<TableInfo>> {
         list_tables(&mut self.connection).await
     }
-}
-
-/// Reads everything that a cluster contains, each database as its exporter's snapshot sees it.
-pub(super) async fn read_cluster(
-    server: &PostgresServer,
-    mut exporters: Vec<Exporter>,
-) -> Result<ClusterContent> {
-    let mut content = read_catalogues(server, &mut exporters).await?;
-    read_tables(server, exporters, &mut content).await?;
-    Ok(content)
 }
 
 /// Reads the definitions alone. Positions of sequences know no snapshot: they are those of now.
@@ -253,18 +334,28 @@ async fn read_parts(
         "begin isolation level repeatable read read only; set transaction snapshot {}",
         quote_literal(&snapshot)
     );
-    session.execute(&begin).await.context("joining the snapshot")?;
-    loop {
-        let part = work.parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        let Some(part) = part else { return session.close().await };
-        let table = &work.tables[part.table];
-        let mut fingerprint = empty_fingerprint(table);
-        session
-            .rows(&copy_statement(table, &part), |row| fingerprint.add_row(row))
-            .await
-            .map_err(|e| e.context(format!("reading {}", table.name)))?;
-        work.results.lock().unwrap_or_else(PoisonError::into_inner)[part.table].merge(&fingerprint);
+    let next = || work.parts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let (mut part, mut as_application) = (next(), false);
+    while part.is_some() {
+        session.execute(&begin).await.context("joining the snapshot")?;
+        for _ in 0..PARTS_PER_TRANSACTION {
+            let Some(current) = part else { break };
+            let table = &work.tables[current.table];
+            if as_application != table.calls_code {
+                as_application = table.calls_code;
+                session.execute(if as_application { APPLICATION_PATH } else { PINNED_PATH }).await?;
+            }
+            let mut fingerprint = empty_fingerprint(table);
+            session
+                .rows(&copy_statement(table, &current), |row| fingerprint.add_row(row))
+                .await
+                .map_err(|e| e.context(format!("reading {}", table.name)))?;
+            work.results.lock().unwrap_or_else(PoisonError::into_inner)[current.table].merge(&fingerprint);
+            part = next();
+        }
+        session.execute("commit").await.context("leaving the snapshot")?;
     }
+    session.close().await
 }
 
 fn copy_statement(table: &TableInfo, part: &Part) -> String {

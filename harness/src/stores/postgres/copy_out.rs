@@ -16,7 +16,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::copy::RowReader;
-use super::server::SUPERUSER;
+use super::server::{PORT, PostgresServer, SUPERUSER};
+use super::session::client_options;
 use crate::error::{Context as _, Error, Result};
 use crate::secret::Secret;
 use crate::substrate::Endpoint;
@@ -45,36 +46,32 @@ pub(super) struct CopyOut {
 
 impl CopyOut {
     /// Logs in. The connection is not encrypted: the endpoint of a node is a socket of this machine.
-    pub(super) async fn connect(
-        endpoint: &Endpoint,
-        socket_port: u16,
-        database: &str,
-        password: &Secret,
-    ) -> Result<Self> {
-        let stream: Box<dyn Stream> = match endpoint {
+    pub(super) async fn connect(server: &PostgresServer, database: &str) -> Result<Self> {
+        let stream: Box<dyn Stream> = match server.node().endpoint() {
             Endpoint::Unix { dir } => {
-                let path = format!("{dir}/.s.PGSQL.{socket_port}");
+                let path = format!("{dir}/.s.PGSQL.{PORT}");
                 Box::new(UnixStream::connect(&path).await.context(format_args!("connecting to {path}"))?)
             }
             Endpoint::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await;
+                let stream = TcpStream::connect((host.as_str(), port)).await;
                 Box::new(stream.context(format_args!("connecting to {host}:{port}"))?)
             }
         };
         let mut session = Self { stream, received: BytesMut::with_capacity(PIECE_BYTES) };
         session
-            .log_in(database, password)
+            .log_in(database, server.password(), &client_options(server.major()))
             .await
             .context(format_args!("logging in to database {database}"))?;
         Ok(session)
     }
 
-    async fn log_in(&mut self, database: &str, password: &Secret) -> Result<(), BoxDynError> {
+    async fn log_in(&mut self, database: &str, password: &Secret, options: &str) -> Result<(), BoxDynError> {
         let parameters = [
             ("user", SUPERUSER),
             ("database", database),
             ("client_encoding", "UTF8"),
             ("application_name", "comeback"),
+            ("options", options),
         ];
         let mut request = BytesMut::new();
         frontend::startup_message(parameters, &mut request)?;

@@ -26,9 +26,12 @@ mod recovery_settings;
 mod restore;
 mod salvage;
 mod server;
+mod session;
 mod spool;
 mod statistics;
+mod surroundings;
 mod tables;
+mod tablespaces;
 mod workload;
 
 pub use super::RestoreFailure;

@@ -96,7 +96,7 @@ pub async fn recover_to(
         Err(Stop::CutOff(error)) => return Err(error.into()),
         Err(Stop::Gone(gone)) => {
             let (position, log) = (position_of(manifest)?, log.finish().await);
-            return Err(explain_stop(&said, &gone, manifest, position, target, &log).into());
+            return Err(explain_stop(&said, &gone, manifest, position, target, &log));
         }
     };
     let log = log.stop().await?;

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::RestoreFailure;
 use super::log_feed::FetchedLog;
 use super::server::PostgresServer;
+use super::surroundings;
 use crate::error::{Error, Result};
 use crate::model::{BaseBackupPosition, Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget};
 
@@ -53,7 +55,7 @@ pub(super) fn explain_stop(
     position: &BaseBackupPosition,
     target: &RecoveryTarget,
     log: &FetchedLog,
-) -> Finding {
+) -> RestoreFailure {
     let expected = format!("replay that stops at {target}");
     if said.contains("FATAL:  requested recovery stop point is before consistent recovery point") {
         let actual = format!(
@@ -61,14 +63,19 @@ pub(super) fn explain_stop(
             manifest.id, position.end_lsn, position.end_at
         );
         return Finding::new(FindingCode::TargetNotReached, "recovery target", expected, actual)
-            .remedy("choose an older base backup, or a later target");
+            .remedy("choose an older base backup, or a later target")
+            .into();
     }
     let ended = "FATAL:  recovery ended before configured recovery target was reached";
     if said.contains(ended) || said.contains("FATAL:  WAL ends before") {
-        return not_reached(said, expected, target, log);
+        return not_reached(said, expected, target, log).into();
+    }
+    if let Some(remedy) = surroundings::remedy(None, gone.message()) {
+        return Error::could_not_verify(gone.message()).hint(remedy).into();
     }
     Finding::new(FindingCode::RestoreFailed, manifest.id.clone(), expected, gone.message())
         .remedy("read the server's log in the evidence")
+        .into()
 }
 
 fn not_reached(said: &str, expected: String, target: &RecoveryTarget, log: &FetchedLog) -> Finding {

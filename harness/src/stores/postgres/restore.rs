@@ -2,6 +2,7 @@
 
 use super::backup::{BASE, WAL};
 use super::server::PostgresServer;
+use super::tablespaces::fetch_tablespaces;
 use crate::error::{Error, Result};
 use crate::model::{BaseBackupPosition, Content, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
@@ -38,6 +39,7 @@ pub async fn fetch_base_backup(
     // What the checksum says comes first: a damaged file makes tar fail in its own ways.
     fetch.finish().await?;
     unpacked?.success("unpacking the base backup")?;
+    fetch_tablespaces(server, repository, manifest).await?;
     for segment in &manifest.files {
         let Some(name) = segment_in_backup(&segment.name) else { continue };
         let path = format!("{wal}/{name}");

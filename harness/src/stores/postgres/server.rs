@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::io::AsyncWriteExt as _;
 
-use super::copy_out::CopyOut;
-use super::spool;
+use super::{session, spool};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, Manifest};
 use crate::secret::Secret;
@@ -17,7 +16,7 @@ use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, 
 use crate::wait;
 
 /// The port inside the node, and the number in the socket's name.
-const PORT: u16 = 5432;
+pub(super) const PORT: u16 = 5432;
 /// The superuser of every server that Comeback creates.
 pub(super) const SUPERUSER: &str = "postgres";
 /// How long one server may take to answer after its start. Recovery has its own limit.
@@ -158,6 +157,11 @@ impl PostgresServer {
         Command::new(format!("{}/{program}", self.programs))
     }
 
+    /// A client program of PostgreSQL's. What the role is set to does not get in the way of its sessions.
+    pub(super) fn client(&self, program: &str) -> Command {
+        self.command(program).env("PGOPTIONS", session::client_options(self.major))
+    }
+
     /// Creates an empty cluster: UTF-8, data checksums, password log-in only.
     ///
     /// Nothing of it is flushed to disk one by one: an empty cluster that a crash of the machine loses is
@@ -234,6 +238,7 @@ impl PostgresServer {
             ("logging_collector", "off".to_owned()),
             ("log_destination", "stderr".to_owned()),
             ("log_line_prefix", "%m [%p] ".to_owned()),
+            ("log_error_verbosity", "default".to_owned()),
             ("lc_messages", "C".to_owned()),
             // POSIX shared memory would stay in /dev/shm when the server is killed and its folder deleted.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
@@ -285,6 +290,7 @@ impl PostgresServer {
             .database(database)
             .port(PORT)
             .application_name("comeback")
+            .options(session::at_log_in(self.major))
             .ssl_mode(sqlx::postgres::PgSslMode::Disable);
         match self.node.endpoint() {
             Endpoint::Unix { dir } => options.socket(dir),
@@ -292,31 +298,9 @@ impl PostgresServer {
         }
     }
 
-    /// A new connection as superuser, with the session settings that make every answer reproducible.
-    pub async fn connect(&self, database: &str) -> Result<PgConnection> {
-        let doing = format!("connecting to database {database} in {}", self.node.name());
-        let connected = async {
-            let mut connection = PgConnection::connect_with(&self.options(database)).await.context(&doing)?;
-            let doing = "setting up the session";
-            sqlx::raw_sql(SESSION_SETTINGS).execute(&mut connection).await.context(doing)?;
-            sqlx::raw_sql(AssertSqlSafe(deadline())).execute(&mut connection).await.context(doing)?;
-            Ok(connection)
-        };
-        wait::at_most("an answer", wait::limits().connect, Box::pin(connected)).await.context(&doing)?
-    }
-
-    /// A new session like those of [`connect`](Self::connect) that reads tables, and does it more quickly.
-    pub(super) async fn connect_to_copy(&self, database: &str) -> Result<CopyOut> {
-        let doing = |error: Error| error.context(format!("connecting to {}", self.node.name()));
-        let endpoint = self.node.endpoint();
-        let connected = async {
-            let mut session =
-                CopyOut::connect(&endpoint, PORT, database, &self.password).await.map_err(doing)?;
-            session.execute(SESSION_SETTINGS).await.context("setting up the session")?;
-            session.execute(&deadline()).await.context("setting up the session")?;
-            Ok(session)
-        };
-        wait::at_most("an answer", wait::limits().connect, Box::pin(connected)).await.map_err(doing)?
+    /// The password of the superuser.
+    pub(super) fn password(&self) -> &Secret {
+        &self.password
     }
 
     /// Shuts the server down in good order.
@@ -401,17 +385,6 @@ impl PostgresServer {
     pub(super) fn client_args(&self) -> [String; 6] {
         ["-h", &self.socket_dir(), "-p", &PORT.to_string(), "-U", SUPERUSER].map(ToOwned::to_owned)
     }
-}
-
-/// Names come out qualified, and values in one form, whatever the server's configuration says.
-const SESSION_SETTINGS: &str = "set search_path = pg_catalog; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; \
-    set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'; set lc_monetary = 'C'; \
-    set row_security = off; set statement_timeout = 0; set lock_timeout = 0; \
-    set idle_in_transaction_session_timeout = 0; set client_min_messages = 'warning'";
-
-/// A statement that hangs ends by itself, and its error says that a timeout struck.
-fn deadline() -> String {
-    format!("set statement_timeout = {}", wait::limits().query.as_millis())
 }
 
 fn parse_major(version: &str) -> Result<u32> {

@@ -10,9 +10,23 @@ use super::server::PostgresServer;
 use crate::error::{Context as _, Result};
 
 /// What has to be asked for by name, the largest first: partitions go with their partitioned table.
-const TABLES: &str = "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-    where c.relkind in ('r', 'p', 'm') and not c.relispartition and c.relpersistence <> 't' \
-      and n.nspname <> 'information_schema' and n.nspname !~ '^pg_' \
+///
+/// A foreign table among them would be read from its own server, which is not there: then those that are here are
+/// asked for one by one, and their partitioned table has to do without.
+const TABLES: &str = "
+    with recursive members(root, oid) as (
+        select c.oid, c.oid from pg_class c where c.relkind in ('r', 'p', 'm') and not c.relispartition
+      union
+        select m.root, i.inhrelid from members m join pg_inherits i on i.inhparent = m.oid
+    ), elsewhere(root) as (
+        select distinct m.root from members m join pg_class c on c.oid = m.oid where c.relkind = 'f'
+    )
+    select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't'
+      and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+      and case when c.relispartition
+          then c.relkind = 'r' and c.oid in (select m.oid from members m join elsewhere e on e.root = m.root)
+          else c.oid not in (select root from elsewhere) end
     order by (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid)) desc nulls last, pg_relation_size(c.oid) desc";
 
 /// Analyses every table of a database, over so many connections.
@@ -36,9 +50,8 @@ async fn analyze(
     database: String,
     waiting: Arc<Mutex<VecDeque<String>>>,
 ) -> Result<()> {
-    let mut connection = server.connect(&database).await?;
     // Statistics of expressions call the application's own functions.
-    sqlx::raw_sql("reset search_path").execute(&mut connection).await.context("setting up the session")?;
+    let mut connection = server.connect_as_application(&database).await?;
     loop {
         let table = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(table) = table else { return Ok(()) };

@@ -11,6 +11,11 @@ pub(super) struct TableInfo {
     pub(super) name: String,
     /// Whether it can be locked: a materialised view cannot, and nobody writes to its rows.
     pub(super) lockable: bool,
+    /// The number of its file: another one once it was truncated or rewritten, to which a snapshot is blind.
+    pub(super) file: i64,
+    /// Whether reading it evaluates code of the application: the planner looks into the expressions of its indexes
+    /// and statistics.
+    pub(super) calls_code: bool,
     /// Pages on disk.
     pub(super) pages: i64,
     /// The columns, the key's first: name, type and the expression that is copied.
@@ -37,7 +42,10 @@ const TABLES: &str = "
             and not exists (select from unnest((x.indkey::int2[])[0:x.indnkeyatts - 1]) k(n) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.n
                 where not a.attnotnull)
             order by x.indisprimary desc, x.indnatts, (select i.relname from pg_class i where i.oid = x.indexrelid) limit 1) as key,
-        c.relkind = 'r'
+        c.relkind = 'r',
+        exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null))
+            or exists (select from pg_statistic_ext s where s.stxrelid = c.oid),
+        c.relfilenode::int8
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'm') and c.relpersistence = 'p' and (c.relkind = 'r' or c.relispopulated)
       and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
@@ -95,6 +103,8 @@ pub(super) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<Tab
         tables.push(TableInfo {
             name: row.try_get(1).context("listing the tables")?,
             lockable: row.try_get(4).context("listing the tables")?,
+            calls_code: row.try_get(5).context("listing the tables")?,
+            file: row.try_get(6).context("listing the tables")?,
             pages: row.try_get(2).context("listing the tables")?,
             columns: own.into_iter().map(|(_, _, column)| column.clone()).collect(),
             key_columns: key.len(),
@@ -130,6 +140,8 @@ async fn large_objects(connection: &mut PgConnection) -> Result<Option<TableInfo
     Ok(Some(TableInfo {
         name: "pg_catalog.pg_largeobject".to_owned(),
         lockable: true,
+        calls_code: false,
+        file: 0,
         pages: row.try_get(0).context("looking for large objects")?,
         columns: vec![column("loid", "oid"), column("pageno", "int4"), column("data", "bytea")],
         key_columns: 2,

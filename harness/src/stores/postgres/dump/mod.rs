@@ -10,7 +10,7 @@ pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
 
 use super::backup::system_identifier;
-use super::content::Exporter;
+use super::content::{ATTEMPTS, Exporter, always_altered};
 use super::server::PostgresServer;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
@@ -45,15 +45,39 @@ pub async fn take_dump(
     repository: &dyn Repository,
     format: DumpFormat,
 ) -> Result<Manifest> {
+    for _ in 0..ATTEMPTS {
+        if let Some(manifest) = try_dump(server, database, repository, format).await? {
+            return Ok(manifest);
+        }
+    }
+    Err(always_altered(database))
+}
+
+/// Takes a dump; none if a definition was changed meanwhile.
+async fn try_dump(
+    server: &PostgresServer,
+    database: &str,
+    repository: &dyn Repository,
+    format: DumpFormat,
+) -> Result<Option<Manifest>> {
     let (watch, started_at) = (Stopwatch::start(), clock::now());
     let id = format!("{}-postgres-dump", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
     let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    let mut exporter = Exporter::open(server, database).await?;
+    let mut exporter = Exporter::hold(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     // Sequences are in no snapshot. Read before the export reads them, they cannot be ahead of it.
     let of_cluster = read_dump_scope(server, database).await?;
     let catalogue = exporter.read_catalogue().await?;
-    write_files(server, database, exporter.snapshot(), format, &mut backup).await?;
+    // Of any other encoding an import could not tell names from bytes.
+    let options = [
+        format!("--snapshot={}", exporter.snapshot()),
+        format!("--encoding={}", exporter.text_encoding().await?),
+    ];
+    let written = write_files(server, database, &options, format, &mut backup).await;
+    if !exporter.is_current(server, &catalogue).await? {
+        return Ok(None);
+    }
+    written?;
     let mut tables = exporter.read_tables(server).await?;
     tables.retain(|name, _| !is_computed(&catalogue, name));
 
@@ -81,7 +105,7 @@ pub async fn take_dump(
         },
     };
     backup.commit(&manifest).await?;
-    Ok(manifest)
+    Ok(Some(manifest))
 }
 
 /// Whether a relation's rows are computed from others.
@@ -94,14 +118,15 @@ fn is_computed(catalogue: &Catalogue, name: &str) -> bool {
 async fn write_files(
     server: &PostgresServer,
     database: &str,
-    snapshot: &str,
+    options: &[String],
     format: DumpFormat,
     backup: &mut BackupWriter,
 ) -> Result<()> {
     let passfile = server.write_passfile().await?;
     let roles = client(server, "pg_dumpall", &passfile).args(["--roles-only", "--database=postgres"]);
     let export = client(server, "pg_dump", &passfile)
-        .args(["--create", "--no-tablespaces", &format!("--snapshot={snapshot}")])
+        .args(["--create", "--no-tablespaces"])
+        .args(options.iter().cloned())
         .env("PGDATABASE", database);
     let folder = format!("{}/export", server.node().dir());
     let written = async {
@@ -132,7 +157,7 @@ async fn write_files(
 }
 
 fn client(server: &PostgresServer, program: &str, passfile: &str) -> Command {
-    server.command(program).args(server.client_args()).arg("--no-password").env("PGPASSFILE", passfile)
+    server.client(program).args(server.client_args()).arg("--no-password").env("PGPASSFILE", passfile)
 }
 
 async fn run(server: &PostgresServer, command: &Command, doing: &str) -> Result<()> {

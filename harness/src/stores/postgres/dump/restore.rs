@@ -8,8 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DumpExport, DumpFormat, FileEntry, Finding, FindingCode, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
 use crate::stores::postgres::RestoreFailure;
-use crate::stores::postgres::import::{Imported, import_roles, import_sql};
+use crate::stores::postgres::import::{Imported, import_dump, import_roles};
 use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::surroundings;
 use crate::substrate::{Command, Io};
 
 /// How much of a compressed file is read at a time.
@@ -94,7 +95,7 @@ async fn restore_script(
     let mut script = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
     // A compressor with several processes writes several members.
     script.multiple_members(true);
-    let imported = import_sql(server, "postgres", SCRIPT, &mut script, jobs).await;
+    let imported = import_dump(server, "postgres", SCRIPT, &mut script, jobs).await;
     script.into_inner().into_inner().finish().await?;
     imported
 }
@@ -122,13 +123,23 @@ async fn restore_archive(
     let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
     let passfile = server.write_passfile().await?;
     let restore = client(server, "pg_restore", &passfile)
-        .args(["--create", "--exit-on-error", "--dbname=postgres"])
+        // An archive has its tablespaces in it, whatever pg_dump was told.
+        .args(["--create", "--exit-on-error", "--no-tablespaces", "--dbname=postgres"])
         .args([format!("--jobs={}", jobs.max(1)), source]);
     let output = server.node().exec(&restore, Io::default()).await;
     server.remove_path(&passfile).await?;
-    output?.success("restoring the export").map(drop).map_err(|error| {
-        Finding::new(FindingCode::RestoreFailed, &manifest.id, "a restore that goes through", error.message())
-            .remedy("read the server's log in the evidence")
-            .into()
-    })
+    let output = output?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    // One that was killed says nothing of the export.
+    let Some(told) = surroundings::first_error(&output.stderr) else {
+        return Ok(output.success("restoring the export").map(drop)?);
+    };
+    if let Some(error) = surroundings::error("restoring the export", None, &told) {
+        return Err(error.into());
+    }
+    Err(Finding::new(FindingCode::RestoreFailed, &manifest.id, "a restore that goes through", told)
+        .remedy("read the server's log in the evidence")
+        .into())
 }

@@ -81,6 +81,13 @@ pub(super) fn altered_role(sql: &[u8]) -> Option<String> {
     words.accept("with").then_some(role)
 }
 
+/// The table that a `COPY … FROM stdin` loads, if it is named with its schema.
+pub(super) fn copied_table(sql: &[u8]) -> Option<TableName> {
+    let mut words = Words::new(sql);
+    words.accept("copy").then_some(())?;
+    words.table()
+}
+
 fn calls_set_config(words: &mut Words<'_>) -> bool {
     words.accept("pg_catalog") && words.accept_symbol(b".") && words.accept("set_config")
 }

@@ -1,13 +1,16 @@
 //! Loads a plain SQL dump over several connections, exactly as faithful as `psql -v ON_ERROR_STOP=1 -f`.
 //!
 //! psql does one thing after another, and a dump means just that. Three kinds of its parts do not depend on
-//! each other, and these alone are done side by side: rows of tables without triggers, indexes, and foreign
-//! keys. Any other statement waits for everything before it, and is waited for.
+//! each other, and these alone are done side by side: rows of tables without triggers and without code of the
+//! application in their checks, indexes, and foreign keys. Any other statement waits for everything before it, and
+//! is waited for. Where the dump of a whole cluster creates the role that we log in as, or sets its password, it
+//! differs from psql, which would stop there.
 //!
 //! The first error ends it. What was loaded by then stays, as with psql: the server is of no use.
 
 mod builds;
 mod meaning;
+mod order;
 mod part;
 mod roles;
 mod rows;
@@ -27,15 +30,18 @@ use sqlx::PgConnection;
 use tokio::io::AsyncRead;
 
 use self::builds::{Job, build_all};
-use self::meaning::{Meaning, meaning};
+use self::meaning::{Meaning, altered_role, copied_table, created_role, meaning};
+use self::order::Order;
 use self::part::{Command, Part, RowFormat, Rows, Statement};
 use self::rows::{Loading, LoadingAlone, Section};
 use self::script::Script;
 use self::session::{Sessions, run};
 use super::RestoreFailure;
 use super::server::PostgresServer;
-use crate::error::{Context as _, Result};
+use super::tables::quote_literal;
+use crate::error::Result;
 
+use self::roles::{for_new_server, hide_statements};
 pub(super) use roles::import_roles;
 
 /// What an import did.
@@ -45,10 +51,12 @@ pub struct Imported {
     pub statements: u64,
     /// Rows that were loaded; those of `INSERT` statements are not counted.
     pub rows: u64,
+    /// Whether the script says that it is complete, as those of `pg_dump` do. Of any other nobody can tell.
+    pub says_complete: bool,
 }
 
-/// Loads a plain SQL dump, which begins in `database`, over up to `jobs` connections. `name` is what findings
-/// call it. A dump that ends early is a failure, and so is anything after its end.
+/// Loads a plain SQL script, which begins in `database`, over up to `jobs` connections. `name` is what findings
+/// call it. A dump that ends early is a failure.
 pub async fn import_sql(
     server: &PostgresServer,
     database: &str,
@@ -56,13 +64,33 @@ pub async fn import_sql(
     script: impl AsyncRead + Unpin + Send,
     jobs: usize,
 ) -> Result<Imported, RestoreFailure> {
-    let mut script = Script::new(name, script);
-    let mut import = Import::begin(server, database, name, jobs).await?;
+    import(server, database, Script::new(name, script), jobs).await
+}
+
+/// The same for a script that is known to be one of `pg_dump`: without its last line it is cut.
+pub(super) async fn import_dump(
+    server: &PostgresServer,
+    database: &str,
+    name: &str,
+    script: impl AsyncRead + Unpin + Send,
+    jobs: usize,
+) -> Result<Imported, RestoreFailure> {
+    import(server, database, Script::of_dump(name, script), jobs).await
+}
+
+async fn import<R: AsyncRead + Unpin + Send>(
+    server: &PostgresServer,
+    database: &str,
+    mut script: Script<R>,
+    jobs: usize,
+) -> Result<Imported, RestoreFailure> {
+    let mut import = Import::begin(server, database, script.name(), jobs).await?;
     while let Some(part) = script.next().await? {
         import.take(part, &mut script).await?;
     }
     import.settle().await?;
     let Import { main, mut sessions, imported, .. } = import;
+    let imported = Imported { says_complete: script.says_complete(), ..imported };
     super::content::close(main).await;
     sessions.close_idle().await;
     Ok(imported)
@@ -77,13 +105,15 @@ struct Import {
     /// The session of everything that runs by itself.
     main: PgConnection,
     /// Rows that are being loaded.
-    loading: Option<Loading>,
+    loading: Option<(Loading, Order)>,
     /// Indexes or constraints that were put off, to be built together.
     builds: Vec<Job>,
     /// Whether what comes belongs to the main session alone: a transaction is open in it,
     in_transaction: bool,
     /// or it has something that others do not have.
     is_private: bool,
+    /// Whether passwords went by, so that the server must not log what it refuses.
+    is_discreet: bool,
     imported: Imported,
 }
 
@@ -101,6 +131,7 @@ impl Import {
             builds: Vec::new(),
             in_transaction: false,
             is_private: false,
+            is_discreet: false,
             imported: Imported::default(),
         })
     }
@@ -111,11 +142,35 @@ impl Import {
         script: &mut Script<R>,
     ) -> Result<(), RestoreFailure> {
         match part {
+            Part::Statement(statement) if script.is_of_cluster() => self.role_or_other(statement).await,
             Part::Statement(statement) => self.statement(statement).await,
             Part::Copy(statement, format) => self.table(&statement, format, script).await,
             Part::Command(Command::Connect(database), _) => self.connect(&database).await,
+            Part::Command(Command::Encoding(name), _) => self.encoding(&name).await,
             Part::Command(..) | Part::Rest(_) | Part::Rows(_) | Part::EndOfRows(_) => Ok(()),
         }
+    }
+
+    /// A statement of the dump of a whole cluster, in which roles are created.
+    async fn role_or_other(&mut self, statement: Statement) -> Result<(), RestoreFailure> {
+        let is_role = created_role(statement.sql()).is_some() || altered_role(statement.sql()).is_some();
+        if is_role && !self.is_discreet {
+            hide_statements(&mut self.main).await?;
+            self.is_discreet = true;
+        }
+        match if is_role { for_new_server(statement) } else { Some(statement) } {
+            Some(statement) => self.statement(statement).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What follows is in another encoding, until the next session.
+    async fn encoding(&mut self, name: &str) -> Result<(), RestoreFailure> {
+        self.settle().await?;
+        let sql = format!("set client_encoding = {}", quote_literal(name));
+        session::set(&mut self.main, &sql).await?;
+        self.sessions.add_setting(&sql).await;
+        Ok(())
     }
 
     async fn statement(&mut self, statement: Statement) -> Result<(), RestoreFailure> {
@@ -157,7 +212,7 @@ impl Import {
 
     /// Waits for everything that was put off or is under way.
     async fn settle(&mut self) -> Result<(), RestoreFailure> {
-        if let Some(loading) = self.loading.take() {
+        if let Some((loading, _)) = self.loading.take() {
             self.imported.rows += loading.finish(&mut self.sessions).await?;
         }
         if !self.builds.is_empty() {
@@ -174,7 +229,7 @@ impl Import {
         let main = std::mem::replace(&mut self.main, sessions.take().await?);
         super::content::close(main).await;
         std::mem::replace(&mut self.sessions, sessions).close_idle().await;
-        (self.in_transaction, self.is_private) = (false, false);
+        (self.in_transaction, self.is_private, self.is_discreet) = (false, false, false);
         Ok(())
     }
 
@@ -190,12 +245,14 @@ impl Import {
         let together = format == RowFormat::Lines && !self.in_transaction && !self.is_private;
         if together && self.loading.is_none() {
             self.settle().await?;
-            // Rows that triggers or foreign keys look at have to come in the order of the script.
-            if !has_triggers(&mut self.main).await? {
-                self.loading = Some(Loading::start(&mut self.sessions, &self.name, self.jobs).await?);
+            let order = Order::read(&mut self.main).await?;
+            if !order.is_of_all() {
+                let loading = Loading::start(&mut self.sessions, &self.name, self.jobs).await?;
+                self.loading = Some((loading, order));
             }
         }
-        if let Some(loading) = self.loading.as_ref().filter(|_| together) {
+        let is_free = |order: &Order| !order.holds(copied_table(statement.sql()).as_ref());
+        if let Some((loading, _)) = self.loading.as_ref().filter(|(_, order)| together && is_free(order)) {
             return deal_rows(loading, section, script).await;
         }
         self.settle().await?;
@@ -225,13 +282,4 @@ async fn deal_rows<R: AsyncRead + Unpin>(
         };
     }
     Ok(())
-}
-
-/// Whether the database has triggers, those of foreign keys among them, before the rows are there.
-async fn has_triggers(connection: &mut PgConnection) -> Result<bool> {
-    sqlx::raw_sql("select 1 from pg_catalog.pg_trigger limit 1")
-        .fetch_optional(connection)
-        .await
-        .map(|row| row.is_some())
-        .context("looking for triggers")
 }

@@ -55,7 +55,8 @@ pub(super) struct Rows {
     pub(super) bytes: Bytes,
 }
 
-/// The commands to psql that `pg_dump` and `pg_dumpall` write.
+/// The commands to psql that can be followed without psql: those that `pg_dump` and `pg_dumpall` write, and those
+/// that change nothing but what psql shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     /// `\connect`: what follows is for another database.
@@ -64,20 +65,52 @@ pub(super) enum Command {
     Restrict(String),
     /// `\unrestrict`.
     Unrestrict(String),
+    /// `\encoding`: how what follows is encoded.
+    Encoding(String),
+    /// `\pset` and its like, `\set ON_ERROR_STOP on`: how psql shows things, or what is done here anyway.
+    Display,
 }
+
+/// Commands that change only what psql shows.
+const DISPLAY: [&str; 10] =
+    ["\\pset", "\\timing", "\\echo", "\\qecho", "\\warn", "\\x", "\\t", "\\a", "\\H", "\\errverbose"];
+/// Variables that change only what psql shows.
+const DISPLAY_VARIABLES: [&str; 6] =
+    ["QUIET", "VERBOSITY", "SHOW_CONTEXT", "ECHO", "ECHO_HIDDEN", "HISTFILE"];
 
 impl Command {
     /// Parses a command's line, its backslash included.
     pub(super) fn parse(line: &str) -> Option<Self> {
-        let (name, argument) = line.trim().split_once(char::is_whitespace)?;
+        let line = line.trim();
+        let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = argument.trim();
         match name {
+            // What comes after another backslash is a command of its own.
+            _ if argument.contains('\\') && !matches!(name, "\\connect" | "\\c") => None,
+            _ if DISPLAY.contains(&name) => Some(Self::Display),
+            "\\set" => is_harmless_variable(argument).then_some(Self::Display),
+            "\\encoding" => encoding(argument).map(Self::Encoding),
             "\\connect" | "\\c" => connect_target(argument).map(Self::Connect),
             "\\restrict" if is_key(argument) => Some(Self::Restrict(argument.to_owned())),
             "\\unrestrict" if is_key(argument) => Some(Self::Unrestrict(argument.to_owned())),
             _ => None,
         }
     }
+}
+
+/// Other variables stand for text in later statements, which only psql puts in.
+fn is_harmless_variable(argument: &str) -> bool {
+    let (name, value) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+    let stops =
+        matches!(value.trim().trim_matches('\'').to_ascii_lowercase().as_str(), "on" | "1" | "true" | "yes");
+    (name == "ON_ERROR_STOP" && stops) || DISPLAY_VARIABLES.contains(&name)
+}
+
+/// The name of an encoding, with or without quotes.
+fn encoding(argument: &str) -> Option<String> {
+    let name = argument.trim_matches(['\'', '"']);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (!name.is_empty() && name.bytes().all(is_name)).then(|| name.to_owned())
 }
 
 fn is_key(argument: &str) -> bool {
@@ -95,8 +128,14 @@ fn connect_target(argument: &str) -> Option<String> {
     if argument.starts_with('"') {
         return unquote(argument);
     }
-    let plain = argument.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-    (plain && !argument.is_empty()).then(|| argument.to_owned())
+    if let Some(quoted) = argument.strip_prefix('\'') {
+        let name = quoted.strip_suffix('\'').filter(|name| !name.contains(['\'', '\\']))?;
+        return (!name.is_empty() && !name.contains('=')).then(|| name.to_owned());
+    }
+    // `-` is the database in hand, and what has a colon or an equals sign in it names a server, too.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'_' | b'.' | b'-');
+    let is_plain = argument.bytes().all(plain) && !argument.starts_with('-');
+    (is_plain && !argument.is_empty()).then(|| argument.to_owned())
 }
 
 /// What stands between double quotes.
@@ -136,6 +175,17 @@ mod tests {
             ("\\connect -reuse-previous=on \"dbname='road trip'\"", connect("road trip")),
             ("\\restrict aB3", Some(Command::Restrict("aB3".to_owned()))),
             ("\\unrestrict aB3", Some(Command::Unrestrict("aB3".to_owned()))),
+            ("\\c my-app", connect("my-app")),
+            ("\\c 'My App'", connect("My App")),
+            ("\\encoding SQL_ASCII", Some(Command::Encoding("SQL_ASCII".to_owned()))),
+            ("\\encoding 'UTF8'", Some(Command::Encoding("UTF8".to_owned()))),
+            ("\\pset pager off", Some(Command::Display)),
+            ("\\timing", Some(Command::Display)),
+            ("\\set ON_ERROR_STOP on", Some(Command::Display)),
+            ("\\set ON_ERROR_STOP off", None),
+            ("\\set schema app", None),
+            ("\\echo begins \\! rm", None),
+            ("\\encoding", None),
             ("\\connect", None),
             ("\\connect - somebody", None),
             ("\\connect road trip", None),

@@ -1,5 +1,6 @@
 //! Roles and their settings, out of a script of `pg_dumpall --roles-only`.
 
+use sqlx::PgConnection;
 use tokio::io::AsyncRead;
 
 use super::meaning::{altered_role, created_role};
@@ -9,7 +10,7 @@ use super::session::{Sessions, run};
 use super::token::{Kind, Tokens};
 use crate::error::{Context as _, Error, Result};
 use crate::stores::postgres::RestoreFailure;
-use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::server::{PostgresServer, SUPERUSER};
 
 /// Creates the roles of a script, and gives them their settings, passwords and memberships.
 ///
@@ -20,14 +21,9 @@ pub(in crate::stores::postgres) async fn import_roles(
     name: &str,
     script: impl AsyncRead + Unpin + Send,
 ) -> Result<(), RestoreFailure> {
-    let mut script = Script::new(name, script);
+    let mut script = Script::of_dump(name, script);
     let mut connection = Sessions::of(server, "postgres").await?.take().await?;
-    // Passwords are in there: what the server refuses must not come up in its log.
-    let me: String = sqlx::raw_sql("set log_min_error_statement = 'panic'; select current_user::text")
-        .fetch_one(&mut connection)
-        .await
-        .and_then(|row| sqlx::Row::try_get(&row, 0))
-        .context("asking who we are")?;
+    hide_statements(&mut connection).await?;
     while let Some(part) = script.next().await? {
         let statement = match part {
             Part::Statement(statement) => statement,
@@ -38,15 +34,31 @@ pub(in crate::stores::postgres) async fn import_roles(
                     .into());
             }
         };
-        if created_role(statement.sql()).as_deref() == Some(&me) {
-            continue;
+        if let Some(statement) = for_new_server(statement) {
+            run(&mut connection, name, &statement).await?;
         }
-        let is_mine = altered_role(statement.sql()).as_deref() == Some(&me);
-        let statement = if is_mine { without_password(&statement) } else { statement };
-        run(&mut connection, name, &statement).await?;
     }
     super::super::content::close(connection).await;
     Ok(())
+}
+
+/// What the server refuses from now on does not come up in its log: there are passwords in it.
+pub(super) async fn hide_statements(connection: &mut PgConnection) -> Result<()> {
+    sqlx::raw_sql("set log_min_error_statement = 'panic'")
+        .execute(connection)
+        .await
+        .context("keeping passwords out of the server's log")
+        .map(drop)
+}
+
+/// A statement about a role, as a new server takes it: the role that we log in as is there, and keeps its
+/// password. None if there is nothing left to do.
+pub(super) fn for_new_server(statement: Statement) -> Option<Statement> {
+    if created_role(statement.sql()).as_deref() == Some(SUPERUSER) {
+        return None;
+    }
+    let is_mine = altered_role(statement.sql()).as_deref() == Some(SUPERUSER);
+    Some(if is_mine { without_password(&statement) } else { statement })
 }
 
 /// The statement without its `PASSWORD '…'`.

@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::part::Part;
 use super::splitter::{Flaw, Splitter, Step};
+use super::trailer::Ending;
 use crate::error::Error;
 use crate::model::{Finding, FindingCode};
 use crate::stores::postgres::RestoreFailure;
@@ -22,8 +23,29 @@ pub(super) struct Script<R> {
 }
 
 impl<R: AsyncRead + Unpin> Script<R> {
+    /// A script of whatever program or person.
     pub(super) fn new(name: &str, reader: R) -> Self {
         Self { name: name.to_owned(), reader, splitter: Splitter::new(), whole: false }
+    }
+
+    /// A script that `pg_dump` or `pg_dumpall` wrote, and that is cut if its last line does not say so.
+    pub(super) fn of_dump(name: &str, reader: R) -> Self {
+        Self { name: name.to_owned(), reader, splitter: Splitter::of_dump(), whole: false }
+    }
+
+    /// What findings call it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it says that it is the dump of a whole cluster.
+    pub(super) fn is_of_cluster(&self) -> bool {
+        self.splitter.trailer().is_of_cluster()
+    }
+
+    /// Whether it has said that it is complete.
+    pub(super) fn says_complete(&self) -> bool {
+        self.splitter.trailer().ending() == Ending::Complete
     }
 
     /// The next part; none at the end of a whole script.
@@ -69,11 +91,13 @@ impl<R: AsyncRead + Unpin> Script<R> {
                     .remedy("restore an older export, and find out why this one was not finished")
                     .into()
             }
-            Flaw::Foreign { line, what } => {
-                Error::could_not_verify(format!("{} line {line} has {what}", self.name))
-                    .hint("only scripts of pg_dump and pg_dumpall are imported; psql runs the others")
-                    .into()
-            }
+            Flaw::Foreign { line, what } => Error::could_not_verify(format!(
+                "{} line {line} has {what}",
+                self.name
+            ))
+            .hint("load it with psql: `psql -X -v ON_ERROR_STOP=1 -f FILE`, into a database of its own")
+            .hint("or export the database with pg_dump: its scripts, and those like them, are loaded here")
+            .into(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::model::{Finding, FindingCode};
 use crate::stores::postgres::RestoreFailure;
 use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::surroundings;
 use crate::substrate::Io;
 use crate::wait;
 
@@ -29,7 +30,7 @@ impl Sessions {
     pub(super) async fn of(server: &PostgresServer, database: &str) -> Result<Self> {
         let passfile = server.write_passfile().await?;
         let ask = server
-            .command("psql")
+            .client("psql")
             .args(server.client_args())
             .args(["--no-psqlrc", "--no-align", "--tuples-only", "--no-password", "--command", AS_IN_PSQL])
             .env("PGPASSFILE", &passfile)
@@ -55,10 +56,7 @@ impl Sessions {
             wait::at_most("an answer", wait::limits().connect, connecting).await.context(&doing)?;
         let mut connection = connected.context(&doing)?;
         for setting in &self.settings {
-            sqlx::raw_sql(AssertSqlSafe(setting.clone()))
-                .execute(&mut connection)
-                .await
-                .context("setting up a session")?;
+            set(&mut connection, setting).await?;
         }
         Ok(connection)
     }
@@ -81,18 +79,37 @@ impl Sessions {
     }
 }
 
+/// Gives a session a setting.
+pub(super) async fn set(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    let sql = AssertSqlSafe(sql.to_owned());
+    sqlx::raw_sql(sql).execute(connection).await.context("setting up a session").map(drop)
+}
+
 /// Runs a statement of a script.
 pub(super) async fn run(
     connection: &mut PgConnection,
     script: &str,
     statement: &Statement,
 ) -> Result<(), RestoreFailure> {
-    let sql = text_of(script, statement)?;
+    let sql = match std::str::from_utf8(statement.sql()) {
+        Ok(_) => text_of(script, statement)?,
+        Err(_) => in_ascii(statement.sql()),
+    };
     sqlx::raw_sql(AssertSqlSafe(sql))
         .execute(connection)
         .await
         .map_err(|error| refused(script, statement.line, &error))?;
     Ok(())
+}
+
+/// A statement that is not in UTF-8, which is all that the driver sends: the server makes it out of its bytes, in
+/// the encoding that the script has set.
+fn in_ascii(sql: &[u8]) -> String {
+    let bytes = crate::hex::hex(sql);
+    format!(
+        "do $comeback$ begin execute pg_catalog.convert_from(pg_catalog.decode('{bytes}', 'hex'), pg_catalog.current_setting('client_encoding')); \
+         end $comeback$"
+    )
 }
 
 /// The statement as the driver takes it.
@@ -110,21 +127,16 @@ pub(super) fn refused(script: &str, line: u64, error: &sqlx::Error) -> RestoreFa
     let sqlx::Error::Database(answer) = error else {
         return Error::could_not_verify(format!("{script} line {line}: {error}")).into();
     };
-    // Out of disk, memory or connections; stopped by an operator; a fault of the system: not the script's.
-    if answer.code().is_some_and(|code| ["53", "57", "58"].iter().any(|class| code.starts_with(class))) {
-        return Error::could_not_verify(format!("{script} line {line}: {}", answer.message())).into();
+    let place = format!("{script} line {line}");
+    if let Some(error) = surroundings::error(&place, answer.code().as_deref(), answer.message()) {
+        return error.into();
     }
     let actual = match answer.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|pg| pg.detail())
     {
         Some(detail) => format!("{} ({detail})", answer.message()),
         None => answer.message().to_owned(),
     };
-    Finding::new(
-        FindingCode::RestoreFailed,
-        format!("{script} line {line}"),
-        "a statement that goes through",
-        actual,
-    )
-    .remedy("read that line of the export; the server's log has the statement")
-    .into()
+    Finding::new(FindingCode::RestoreFailed, place, "a statement that goes through", actual)
+        .remedy("read that line of the export; the server's log has the statement")
+        .into()
 }

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::part::{Command, Part, RowFormat, Rows, Statement};
 use super::token::{Kind, Tokens, is_space, next_token};
-use super::trailer::Trailer;
+use super::trailer::{Ending, Trailer};
 
 /// Why a script cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +18,9 @@ pub(super) enum Flaw {
     /// It has something in it that a dump does not have.
     Foreign { line: u64, what: String },
 }
+
+/// The mark that some editors put in front of a text in UTF-8. psql does not look at it either.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What is to be done next.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ pub(super) struct Splitter {
     line: u64,
     in_hand: InHand,
     in_rows: bool,
+    /// Whether the first bytes were looked at.
+    has_begun: bool,
     backslash_escapes: bool,
     restricted: Option<String>,
     trailer: Trailer,
@@ -79,10 +84,16 @@ impl Splitter {
             line: 1,
             in_hand: InHand::default(),
             in_rows: false,
+            has_begun: false,
             backslash_escapes: false,
             restricted: None,
             trailer: Trailer::default(),
         }
+    }
+
+    /// For a script that is known to be a dump.
+    pub(super) fn of_dump() -> Self {
+        Self { trailer: Trailer::of_dump(), ..Self::new() }
     }
 
     /// Where what comes next in the script is to be appended.
@@ -90,8 +101,20 @@ impl Splitter {
         &mut self.buffer
     }
 
+    /// What the script has said of itself so far.
+    pub(super) fn trailer(&self) -> &Trailer {
+        &self.trailer
+    }
+
     /// The next step; with `whole`, nothing will be appended any more.
     pub(super) fn step(&mut self, whole: bool) -> Result<Step, Flaw> {
+        if !self.has_begun {
+            if self.buffer.len() < BYTE_ORDER_MARK.len() && !whole {
+                return Ok(Step::More(1));
+            }
+            self.has_begun = true;
+            self.at = if self.buffer.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+        }
         if self.in_rows { self.rows(whole) } else { self.statement(whole) }
     }
 
@@ -117,7 +140,7 @@ impl Splitter {
                 (Kind::Comment, None) => self.trailer.comment(token),
                 (Kind::Space | Kind::Comment, _) => {}
                 (_, begins) => {
-                    self.trailer.statement();
+                    self.trailer.content();
                     self.in_hand.begins = begins.or(Some(self.at));
                     self.in_hand.token(kind, token);
                 }
@@ -168,7 +191,8 @@ impl Splitter {
 
     /// All whole rows that are there, or the end mark.
     fn rows(&mut self, whole: bool) -> Result<Step, Flaw> {
-        if let Some(length) = end_mark(&self.buffer) {
+        let unfinished_line = (whole && &self.buffer[..] == b"\\.").then_some(2);
+        if let Some(length) = end_mark(&self.buffer).or(unfinished_line) {
             self.in_rows = false;
             self.at = length;
             return Ok(Step::Part(Part::EndOfRows(self.take(length))));
@@ -201,12 +225,12 @@ impl Splitter {
         let text = String::from_utf8_lossy(&rest[..length]).trim().to_owned();
         let Some(command) = Command::parse(&text) else {
             let name = text.split_whitespace().next().unwrap_or_default();
-            return Err(self.foreign(&format!("the command `{name}`, which no dump has")));
+            return Err(self.foreign(&format!("the command `{name}`, which only psql can carry out")));
         };
         match (&command, &self.restricted) {
             (Command::Unrestrict(key), Some(wanted)) if key == wanted => self.restricted = None,
             (Command::Restrict(key), None) => self.restricted = Some(key.clone()),
-            (Command::Connect(_), None) => self.trailer.statement(),
+            (Command::Connect(_) | Command::Encoding(_) | Command::Display, None) => self.trailer.content(),
             _ => return Err(self.foreign(&format!("`{text}`, which \\restrict forbids there"))),
         }
         let raw = self.take(self.at + length);
@@ -215,16 +239,21 @@ impl Splitter {
 
     fn end(&mut self) -> Result<Step, Flaw> {
         if self.in_hand.begins.is_some() {
-            return Err(self.cut("a statement"));
+            // psql would run it. Whether this is all of it nobody can tell: what follows a WHERE may be missing.
+            return Err(if self.trailer.is_dump() {
+                self.cut("a statement")
+            } else {
+                self.foreign("a last statement without a semicolon: it may have been cut off")
+            });
         }
         if !self.buffer.is_empty() {
             let rest = self.take(self.buffer.len());
             return Ok(Step::Part(Part::Rest(rest)));
         }
-        match (&self.restricted, self.trailer.is_complete()) {
-            (None, true) => Ok(Step::End),
+        match (&self.restricted, self.trailer.ending()) {
             (Some(_), _) => Err(self.cut("what \\restrict began")),
-            (None, false) => Err(self.cut("the dump: its last line does not say that it is complete")),
+            (None, Ending::Cut) => Err(self.cut("the dump: its last line does not say that it is complete")),
+            (None, Ending::Complete | Ending::Unmarked) => Ok(Step::End),
         }
     }
 
