@@ -223,3 +223,53 @@ async fn a_restore_replaces_nothing_and_keeps_nothing_unproven() {
     assert_eq!(missing.kind(), ErrorKind::Usage);
     bench.clear().await;
 }
+
+/// Code around a table, all of it with names that only the application's search path finds.
+const CODE: &str = "create table public.audit (id int);
+    create function plain(text) returns text immutable language sql as 'select lower($1)';
+    create function wrapped(text) returns text immutable language sql as 'select plain($1)';
+    create function touch() returns trigger language plpgsql as
+        'begin insert into audit values (new.id); new.at := clock_timestamp(); return new; end';
+    create table public.touched (id int primary key, at timestamptz, a text check (wrapped(a) <> ''),
+        b text generated always as (wrapped(a)) stored);
+    create index on touched (wrapped(a));
+    insert into public.touched (id, at, a) values (1, '2020-01-01', 'X'), (2, '2021-01-01', 'Y');
+    create trigger touch before insert or update on touched for each row execute function touch();
+    create trigger touch_always before insert on touched for each row execute function touch();
+    alter table touched enable always trigger touch_always;
+    create table public.old (a int); insert into old values (-1);
+    alter table old add constraint positive check (a > 0) not valid;
+    create table public.computed (a int generated always as (1) stored); insert into computed default values";
+
+#[tokio::test]
+async fn code_around_a_table_neither_changes_its_rows_nor_stops_them() {
+    let Some(bench) = Bench::local().await else { return };
+    bench.sql(CODE).await;
+    let manifest = bench.export("public.touched").await;
+    bench.sql("truncate public.touched").await;
+    let loaded = load_table_csv(&bench.server, &bench.repository, &manifest).await.unwrap();
+    assert_eq!(loaded.keep().await.unwrap(), 2);
+    assert_eq!(bench.number("select count(*) from public.audit").await, 0);
+    for state in ["O", "A"] {
+        let sql = format!(
+            "select count(*) from pg_trigger where tgrelid = 'public.touched'::regclass and tgenabled = '{state}'"
+        );
+        assert_eq!(bench.number(&sql).await, 1, "{state}");
+    }
+
+    let manifest = bench.export("public.old").await;
+    bench.sql("truncate public.old").await;
+    let refused = load_table_csv(&bench.server, &bench.repository, &manifest).await.map(drop).unwrap_err();
+    let RestoreFailure::Other(error) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
+    assert!(
+        error.message().contains("which is NOT VALID") && error.hints()[0].contains("positive"),
+        "{error}"
+    );
+
+    let refused =
+        export_table(&bench.server, DATABASE, "public.computed", &bench.repository).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Usage);
+    assert!(refused.message().contains("no columns that could be loaded"), "{refused}");
+    bench.clear().await;
+}

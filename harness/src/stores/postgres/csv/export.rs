@@ -9,12 +9,13 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use super::FILE;
 use super::shape::TableShape;
 use crate::clock::{self, Stopwatch};
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, MANIFEST_VERSION, Manifest, TableExport};
 use crate::repository::{BackupWriter, Repository};
 use crate::stores::postgres::backup::system_identifier;
 use crate::stores::postgres::content::Exporter;
 use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::session::{self, APPLICATION_PATH};
 use crate::stores::postgres::tables::quote_identifier;
 
 /// Exports a table, named as SQL wants it, into the repository. The manifest says what the table contained in
@@ -33,6 +34,13 @@ pub async fn export_table(
     let mut exporter = Exporter::open(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     let shape = TableShape::read(exporter.connection(), table).await?;
+    if shape.columns.is_empty() {
+        return Err(Error::usage(format!("{table} has no columns that could be loaded from a file"))
+            .hint("its rows are computed, or have no columns at all: a dump brings such a table back"));
+    }
+    if shape.info.calls_code {
+        session::set(exporter.connection(), APPLICATION_PATH).await?;
+    }
     let mut backup = BackupWriter::new(repository.begin(&id).await?);
     let mut sink = backup.create_gzip(FILE).await?;
     copy_out(exporter.connection(), &copy_statement(table, &shape.columns), &mut sink)

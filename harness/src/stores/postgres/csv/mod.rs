@@ -8,6 +8,7 @@ mod export;
 mod header;
 mod restore;
 mod shape;
+mod triggers;
 mod utf8;
 
 pub use export::export_table;

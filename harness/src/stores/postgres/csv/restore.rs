@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use super::FILE;
 use super::header::{Header, read_header};
 use super::shape::TableShape;
+use super::triggers::{self, Triggers};
 use super::utf8::{Misencoded, Utf8Watch};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Finding, FindingCode, Manifest, TableExport, TableFingerprint};
@@ -16,6 +17,8 @@ use crate::stores::postgres::RestoreFailure;
 use crate::stores::postgres::content::fingerprint_within;
 use crate::stores::postgres::dump::open;
 use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::session::{self, PINNED_PATH};
+use crate::stores::postgres::surroundings;
 use crate::stores::postgres::tables::{TableInfo, quote_identifier, quote_literal};
 
 /// How much is read and sent at a time.
@@ -36,29 +39,36 @@ pub struct LoadedTable {
 /// wait.
 ///
 /// Columns go by the names in the header, so that a file whose columns were put in another order is loaded
-/// rightly. Foreign keys and constraints are checked, deferred ones too; triggers of the table fire as they do
-/// for any `COPY`.
+/// rightly. Foreign keys and constraints are checked, deferred ones too. Triggers do not fire: what they did to the
+/// rows is in the file.
 pub async fn load_table_csv(
     server: &PostgresServer,
     repository: &dyn Repository,
     manifest: &Manifest,
 ) -> Result<LoadedTable, RestoreFailure> {
     let (export, recorded) = manifest.content.table()?;
-    let mut connection = server.connect(&export.database).await?;
+    // Checks and computed columns call the application's own functions.
+    let mut connection = server.connect_as_application(&export.database).await?;
     let info = prepare(&mut connection, export).await?;
+    let triggers = Triggers::switch_off(&mut connection, &export.table).await?;
+    let unchecked = triggers::list_unchecked(&mut connection, &export.table).await?;
     let entry = find_file(manifest, FILE)?;
     let fetch = open(repository, manifest, entry).await?;
     let mut rows = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
     rows.multiple_members(true);
-    let subject = format!("{}/{FILE}", manifest.id);
-    let copied = copy_in(&mut connection, export, &subject, &mut rows).await;
+    let load = Load { export, subject: format!("{}/{FILE}", manifest.id), unchecked };
+    let copied = load.copy_in(&mut connection, &mut rows).await;
     // What the checksum says comes first: a damaged file fails in its own ways.
     rows.into_inner().into_inner().finish().await?;
     copied?;
     sqlx::raw_sql("set constraints all immediate")
         .execute(&mut connection)
         .await
-        .map_err(|error| refused(&subject, &error))?;
+        .map_err(|error| load.refused(&error))?;
+    triggers.switch_on(&mut connection).await?;
+    if !info.calls_code {
+        session::set(&mut connection, PINNED_PATH).await?;
+    }
     let loaded = fingerprint_within(&mut connection, &info).await?;
     Ok(LoadedTable { connection, export: export.clone(), recorded: recorded.clone(), loaded })
 }
@@ -125,49 +135,92 @@ async fn prepare(connection: &mut PgConnection, export: &TableExport) -> Result<
     Ok(shape.info)
 }
 
-/// Sends the rows of the file to the server.
-async fn copy_in(
-    connection: &mut PgConnection,
-    export: &TableExport,
-    subject: &str,
-    file: &mut (impl AsyncRead + Unpin),
-) -> Result<(), RestoreFailure> {
-    let mut watch = Utf8Watch::default();
-    let Some(Header { columns, rest, bytes }) = read_header(file).await? else {
-        let expected = export.columns.join(", ");
-        return Err(Finding::new(
-            FindingCode::ColumnsDiffer,
-            subject,
-            expected,
-            "no header with the names of columns",
-        )
-        .remedy("restore an older export, and find out what changed this one")
-        .into());
-    };
-    compare_columns(export, subject, &columns)?;
-    watch.feed(&bytes).map_err(|found| misencoded(subject, found))?;
-    let names = columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ");
-    let statement = format!("copy {} ({names}) from stdin (format csv, encoding 'UTF8')", export.table);
-    let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| refused(subject, &error))?;
-    let mut piece: BytesMut = rest;
-    loop {
-        if let Err(found) = watch.feed(&piece) {
-            // The transaction is given up; so it does not matter what the server says to that.
+/// A file on its way into its table.
+struct Load<'a> {
+    export: &'a TableExport,
+    /// What findings call it.
+    subject: String,
+    /// Constraints of the table that its rows were never checked against (`NOT VALID`).
+    unchecked: Vec<String>,
+}
+
+impl Load<'_> {
+    /// Sends the rows of the file to the server.
+    async fn copy_in(
+        &self,
+        connection: &mut PgConnection,
+        file: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), RestoreFailure> {
+        let (export, subject) = (self.export, self.subject.as_str());
+        let mut watch = Utf8Watch::default();
+        let Some(Header { columns, rest, bytes }) = read_header(file).await? else {
+            let expected = export.columns.join(", ");
+            return Err(Finding::new(
+                FindingCode::ColumnsDiffer,
+                subject,
+                expected,
+                "no header with the names of columns",
+            )
+            .remedy("restore an older export, and find out what changed this one")
+            .into());
+        };
+        compare_columns(export, subject, &columns)?;
+        watch.feed(&bytes).map_err(|found| misencoded(subject, found))?;
+        let names = columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ");
+        let statement = format!("copy {} ({names}) from stdin (format csv, encoding 'UTF8')", export.table);
+        let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| self.refused(&error))?;
+        let mut piece: BytesMut = rest;
+        loop {
+            if let Err(found) = watch.feed(&piece) {
+                // The transaction is given up; so it does not matter what the server says to that.
+                let _ = copy.abort("the file is not in UTF-8").await;
+                return Err(misencoded(subject, found).into());
+            }
+            copy.send(piece.split().freeze()).await.map_err(|error| self.refused(&error))?;
+            piece.reserve(BUFFER_BYTES);
+            if file.read_buf(&mut piece).await.context(format_args!("reading {subject}"))? == 0 {
+                break;
+            }
+        }
+        if let Err(found) = watch.finish() {
             let _ = copy.abort("the file is not in UTF-8").await;
             return Err(misencoded(subject, found).into());
         }
-        copy.send(piece.split().freeze()).await.map_err(|error| refused(subject, &error))?;
-        piece.reserve(BUFFER_BYTES);
-        if file.read_buf(&mut piece).await.context(format_args!("reading {subject}"))? == 0 {
-            break;
+        copy.finish().await.map_err(|error| self.refused(&error))?;
+        Ok(())
+    }
+
+    /// What the server did not want to load. The line is the last one of the context that it gives.
+    fn refused(&self, error: &sqlx::Error) -> RestoreFailure {
+        let subject = &self.subject;
+        let Some(answer) = error.as_database_error() else {
+            return Error::could_not_verify(format!("loading {subject}: {error}")).into();
+        };
+        let place = answer
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .and_then(|answer| answer.r#where()?.lines().rev().find(|line| line.starts_with("COPY ")))
+            .and_then(|context| context.split([':', '"']).next())
+            .map(|place| format!(" ({})", place.trim_end()))
+            .unwrap_or_default();
+        let actual = format!("{}{place}", answer.message());
+        let doing = format!("loading {subject}");
+        if let Some(error) = surroundings::error(&doing, answer.code().as_deref(), answer.message()) {
+            return error.into();
         }
+        if let Some(constraint) =
+            answer.constraint().filter(|name| self.unchecked.iter().any(|one| one == name))
+        {
+            // The rows were there before it, and it has never looked at them.
+            return Error::could_not_verify(format!("{doing}: {actual}, which is NOT VALID in the database"))
+                .hint(format!(
+                    "drop the constraint {constraint}, restore the table, and add it again as NOT VALID"
+                ))
+                .into();
+        }
+        Finding::new(FindingCode::RestoreFailed, subject, "rows that the table takes", actual)
+            .remedy("restore an older export, and find out what changed this one")
+            .into()
     }
-    if let Err(found) = watch.finish() {
-        let _ = copy.abort("the file is not in UTF-8").await;
-        return Err(misencoded(subject, found).into());
-    }
-    copy.finish().await.map_err(|error| refused(subject, &error))?;
-    Ok(())
 }
 
 /// The header must name every column of the export once; their order does not matter.
@@ -192,23 +245,6 @@ fn misencoded(subject: &str, found: Misencoded) -> Finding {
     Finding::new(FindingCode::EncodingWrong, subject, "text in UTF-8 throughout", actual).remedy(
         "find out what saved the file in another encoding; restore an older export, or convert this one",
     )
-}
-
-/// What the server did not want to load. The line is the last one of the context that it gives.
-fn refused(subject: &str, error: &sqlx::Error) -> RestoreFailure {
-    let Some(answer) = error.as_database_error() else {
-        return Error::could_not_verify(format!("loading {subject}: {error}")).into();
-    };
-    let place = answer
-        .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
-        .and_then(|answer| answer.r#where()?.lines().rev().find(|line| line.starts_with("COPY ")))
-        .and_then(|context| context.split([':', '"']).next())
-        .map(|place| format!(" ({})", place.trim_end()))
-        .unwrap_or_default();
-    let actual = format!("{}{place}", answer.message());
-    Finding::new(FindingCode::RestoreFailed, subject, "rows that the table takes", actual)
-        .remedy("restore an older export, and find out what changed this one")
-        .into()
 }
 
 /// Sets a sequence on to a position; one that stands there or further on is left alone. A position belongs to no
