@@ -205,7 +205,7 @@ async fn scripts_of_others_are_loaded_or_refused_for_what_they_are() {
         assert_eq!((error.kind(), error.hints().is_empty()), (ErrorKind::CouldNotVerify, false), "{error}");
         assert!(error.message().contains(says), "{error}");
     }
-    let cut = import(&trip, "by_hand", dump[..dump.len() / 2].as_bytes()).await.unwrap_err();
+    let cut = import(&trip, "by_hand", &dump.as_bytes()[..dump.len() / 2]).await.unwrap_err();
     assert!(matches!(cut, RestoreFailure::Backup(_)), "{cut:?}");
     trip.clear().await;
 }

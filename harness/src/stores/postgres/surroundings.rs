@@ -30,7 +30,7 @@ const BY_MESSAGE: &[(&[&str], &str)] = &[
         "the server, the database or the role is set to default_transaction_read_only: set it to off for the restore",
     ),
     (
-        &["during recovery"],
+        &["cannot execute ", " during recovery"],
         "the server is a standby, or still replays its log: restore into one that accepts writes",
     ),
     (&["No space left on device"], "free some space, or restore onto a larger disk"),
@@ -105,6 +105,7 @@ mod tests {
             (Some("42P01"), "relation \"public.t\" does not exist"),
             (Some("22P02"), "invalid input syntax for type integer: \"x\""),
             (None, "FATAL:  could not locate a valid checkpoint record"),
+            (None, "FATAL:  unexpected record during recovery"),
         ] {
             assert_eq!(remedy(code, message), None, "{message}");
         }
