@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::Manifest;
 use crate::stores::died;
 use crate::stores::postgres::PostgresServer;
+use crate::wait;
 
 /// The death of a server in front of what came of it. Where its machine is to blame, nothing else is.
 fn explain(error: &Error, death: &Error) -> Error {
@@ -61,7 +62,8 @@ impl Drill {
     pub(super) async fn with_last_words(&self, error: Error) -> Error {
         for (_, server) in &self.servers {
             // A server that cannot even be asked is no better explanation.
-            let Ok(Some(words)) = server.last_words().await else { continue };
+            let words = wait::at_most("its last words", wait::limits().connect, server.last_words()).await;
+            let Ok(Ok(Some(words))) = words else { continue };
             if error.message().contains(&words) {
                 return error;
             }

@@ -182,9 +182,11 @@ impl Output {
         if self.code == 0 {
             return Ok(self);
         }
-        let complaint = self.stderr.trim();
-        let complaint = complaint.lines().rev().take(5).collect::<Vec<_>>();
-        let complaint = complaint.into_iter().rev().collect::<Vec<_>>().join("; ");
+        let lines: Vec<&str> = self.stderr.trim().lines().collect();
+        let (earlier, last) = lines.split_at(lines.len().saturating_sub(5));
+        // What follows from a full disk says least about it.
+        let cause = earlier.iter().find(|line| line.contains("No space left on device"));
+        let complaint = cause.into_iter().chain(last).copied().collect::<Vec<_>>().join("; ");
         Err(Error::could_not_verify(format!("{doing}: exit code {}: {complaint}", self.code)))
     }
 

@@ -12,7 +12,7 @@ use super::local::base_dir;
 use crate::error::{Context as _, Error, Result};
 use crate::wait;
 
-/// With less than this left on a disk, a server is about to fail with an error that explains nothing.
+/// With less than this left of disk or memory, a server is about to fail with an error that explains nothing.
 const LEAST_FREE_BYTES: u64 = 32 << 20;
 /// How often disks are looked at. A look is one system call.
 const EVERY: Duration = Duration::from_secs(1);
@@ -99,9 +99,17 @@ impl Room {
         Ok(vec![(nodes, need.node_bytes, "servers"), (repositories, need.repository_bytes, "backups")])
     }
 
-    /// Gives the error of a disk that is all but full, as soon as there is one.
+    /// Gives the error of a disk or of a memory that is all but full, as soon as there is one.
     pub async fn until_full(&self) -> Error {
         loop {
+            if let Some(free) = free_memory().filter(|free| self.nodes.is_some() && *free < LEAST_FREE_BYTES)
+            {
+                return Error::could_not_verify(format!(
+                    "the memory of this machine is all but full: {} are free",
+                    megabytes(free)
+                ))
+                .hint("end other programs, or drill with less data (--scale)");
+            }
             for place in self.nodes.iter().chain([&self.repositories]) {
                 // A disk that cannot be asked is the concern of those who use it.
                 if let Ok(free) = free_bytes(place)

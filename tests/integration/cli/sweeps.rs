@@ -133,7 +133,8 @@ fn what_a_killed_backup_left_in_a_repository_is_cleaned_away() {
 fn a_run_elsewhere_says_nothing_of_a_docker_that_is_not_there() {
     let place = Place::new();
     // It ends before a server is started, but after the sweep: nothing of it can be written here.
-    let args = ["run", "postgres/full-restore", "--substrate", "auto", "--evidence-dir", "/dev/null/x"];
+    let runbook = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/runbook.md");
+    let args = ["run", "postgres/full-restore", "--runbook", runbook, "--evidence-dir", "/dev/null/x"];
     let output = place.comeback(&args).env("DOCKER_HOST", "unix:///nowhere/docker.sock").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(!text(&output.stderr).contains("Docker"), "{}", text(&output.stderr));
