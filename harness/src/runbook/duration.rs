@@ -91,8 +91,8 @@ pub(super) fn unit_ms(word: &str) -> Option<u64> {
 /// for a column such as "RTO (minutes)".
 pub(super) fn read(text: &str, unit: Option<u64>) -> Result<(Reading, &str), String> {
     let (text, between) = skip_limits(text);
-    let (first, rest) = amount(text).ok_or("no length of time stands there")?;
-    let Some((second, rest)) = upper_end(rest, between) else {
+    let (first, rest) = amount(text).ok_or_else(|| no_amount(text))?;
+    let Some((second, rest)) = upper_end(rest, between)? else {
         let upper_ms = first.ms(unit).ok_or("the number has no known unit")?;
         return checked(Reading { lower_ms: None, upper_ms }, rest);
     };
@@ -139,8 +139,9 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     (head.eq_ignore_ascii_case(word) && ends).then_some(rest)
 }
 
-/// The second end of a range, where the text goes on with one.
-fn upper_end(text: &str, between: bool) -> Option<(Amount, &str)> {
+/// The second end of a range, where the text goes on with one. An end whose number is not understood is an error:
+/// the lower end alone would be another objective.
+fn upper_end(text: &str, between: bool) -> Result<Option<(Amount, &str)>, String> {
     // "15 min. – 30 min.": the full stop of an abbreviation.
     let text = text.strip_prefix(". ").unwrap_or(text).trim_start();
     let behind = text
@@ -148,8 +149,30 @@ fn upper_end(text: &str, between: bool) -> Option<(Amount, &str)> {
         .or_else(|| text.strip_prefix(DASHES))
         .or_else(|| text.strip_prefix('…'))
         .or_else(|| strip_word(text, "to"))
-        .or_else(|| if between { strip_word(text, "and") } else { None })?;
-    amount(behind.trim_start())
+        .or_else(|| if between { strip_word(text, "and") } else { None });
+    let Some(behind) = behind.map(str::trim_start) else { return Ok(None) };
+    match (amount(behind), two_readings(behind)) {
+        (None, Some(reason)) => Err(reason),
+        (found, _) => Ok(found),
+    }
+}
+
+/// Why a text begins with no amount.
+fn no_amount(text: &str) -> String {
+    two_readings(text).unwrap_or_else(|| "no length of time stands there".to_owned())
+}
+
+/// What is wrong with a number that can be read as two: three digits behind a point or a comma are a fraction to
+/// some people and thousands to others.
+fn two_readings(text: &str) -> Option<String> {
+    let (whole, rest) = digits(text);
+    let (group, _) = rest.strip_prefix(['.', ',']).map(digits)?;
+    let sign = rest.chars().next()?;
+    // Nobody groups the thousands of a number of more than three digits, or of "0" with a point.
+    let is_fraction = whole.len() > 3 || (whole == "0" && sign == '.');
+    (group.len() == 3 && !whole.is_empty() && !is_fraction).then(|| {
+        format!("{whole}{sign}{group} can be read as {whole}{group} and as {whole}.{group}: write it without `{sign}`")
+    })
 }
 
 /// A number, or a sum of numbers with units.
@@ -237,10 +260,7 @@ fn number(text: &str) -> Option<(u64, &str)> {
     let (whole, rest) = digits(text);
     let separated = rest.strip_prefix(['.', ',']).map(digits).filter(|(fraction, _)| !fraction.is_empty());
     match separated {
-        // "1,440 minutes" groups thousands; nobody means 1.440 by it.
-        Some((group, after)) if rest.starts_with(',') && group.len() == 3 => {
-            Some((millionths(&format!("{whole}{group}"), "")?, after))
-        }
+        Some(_) if two_readings(text).is_some() => None,
         Some((fraction, after)) => Some((millionths(whole, fraction)?, after)),
         None => Some((millionths(whole, "")?, rest)),
     }

@@ -84,6 +84,12 @@ impl Runbook {
     /// The documented objective of a section, with the place where it stands. Never a default: an objective
     /// that is missing, not understood or contradictory is an error.
     pub fn objective(&self, section: &Section, kind: ObjectiveKind) -> Result<Objective> {
+        self.documented(section, kind)?.ok_or_else(|| objective::not_found(self, section, kind))
+    }
+
+    /// The same, for an objective that a runbook may leave out: `None` where none is documented. One that is not
+    /// understood or contradictory is an error all the same.
+    pub fn documented(&self, section: &Section, kind: ObjectiveKind) -> Result<Option<Objective>> {
         objective::find(self, section, kind)
     }
 

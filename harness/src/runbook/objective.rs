@@ -46,8 +46,8 @@ struct Candidate {
     outcome: Outcome,
 }
 
-/// Reads the documented objective of a section.
-pub(super) fn find(runbook: &Runbook, section: &Section, kind: ObjectiveKind) -> Result<Objective> {
+/// Reads the documented objective of a section; `None` where nothing is documented.
+pub(super) fn find(runbook: &Runbook, section: &Section, kind: ObjectiveKind) -> Result<Option<Objective>> {
     let scope = scope(section);
     let mut candidates = scope
         .iter()
@@ -175,8 +175,13 @@ fn row_candidate(table: &Table, row: &Row, outcome: Outcome) -> Candidate {
 }
 
 /// Believes the candidates if all of them can be read and say the same.
-fn decide(runbook: &Runbook, section: &Section, kind: ObjectiveKind, all: &[Candidate]) -> Result<Objective> {
-    let Some(first) = all.first() else { return Err(not_found(runbook, section, kind)) };
+fn decide(
+    runbook: &Runbook,
+    section: &Section,
+    kind: ObjectiveKind,
+    all: &[Candidate],
+) -> Result<Option<Objective>> {
+    let Some(first) = all.first() else { return Ok(None) };
     let mut believed = None;
     for candidate in all {
         match (&candidate.outcome, believed) {
@@ -186,9 +191,10 @@ fn decide(runbook: &Runbook, section: &Section, kind: ObjectiveKind, all: &[Cand
             (Ok(_), Some(_)) => return Err(contradiction(runbook, section, kind, first, candidate)),
         }
     }
-    let reading = believed.ok_or_else(|| not_found(runbook, section, kind))?;
     let source = citation(runbook, first);
-    Ok(Objective { lower_ms: reading.lower_ms, upper_ms: reading.upper_ms, source })
+    let objective =
+        |reading: Reading| Objective { lower_ms: reading.lower_ms, upper_ms: reading.upper_ms, source };
+    Ok(believed.map(objective))
 }
 
 /// "30 minutes" and "15–30 minutes" are the same limit.
@@ -208,7 +214,8 @@ fn citation(runbook: &Runbook, candidate: &Candidate) -> Citation {
     }
 }
 
-fn not_found(runbook: &Runbook, section: &Section, kind: ObjectiveKind) -> Error {
+/// That no objective is documented, where one is needed.
+pub(super) fn not_found(runbook: &Runbook, section: &Section, kind: ObjectiveKind) -> Error {
     let (title, line, file) = (section.title(), section.line(), &runbook.file);
     let error =
         Error::could_not_verify(format!("no {kind} is documented for {title:?} ({file} line {line})"));

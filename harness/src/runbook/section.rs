@@ -157,7 +157,17 @@ fn not_found(all: &[&Section], file: &str, name: &str) -> Error {
     if closest.is_empty() {
         return error.hint("the file has no headings; a heading is a line such as \"## Full restore\"");
     }
-    error.hint(format!("the closest headings are {}", closest.join(", ")))
+    error
+        .hint(format!("the closest headings are {}", closest.join(", ")))
+        .hint(format!("add the section that is missing: {}", to_add(name)))
+}
+
+/// The heading that a name asks for, in words: "Full restore", below "PostgreSQL".
+fn to_add(name: &str) -> String {
+    match name.rsplit_once('/') {
+        Some((above, title)) => format!("a heading {:?} below {:?}", title.trim(), above.trim()),
+        None => format!("a heading {:?}", name.trim()),
+    }
 }
 
 /// The words of a title without the number in front of them, if anything is left then.

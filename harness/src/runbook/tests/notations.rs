@@ -1,6 +1,6 @@
 //! How people write an objective, and how they write what only looks like one.
 
-use super::{HOUR, MINUTE, RPO, TTR, limits};
+use super::{HOUR, MINUTE, RPO, Runbook, TTR, limits};
 
 const DAY: u64 = 24 * HOUR;
 
@@ -45,7 +45,8 @@ const UNDERSTOOD: &[(&str, Option<u64>, u64)] = &[
     ("RTO: 0.5 s", None, 500),
     ("RTO: 1.5 hours", None, 90 * MINUTE),
     ("RTO: 1,5 hours", None, 90 * MINUTE),
-    ("RTO: 1,440 minutes", None, DAY),
+    ("RTO: 0.125 hours", None, 450_000),
+    ("RTO: 1440 minutes", None, DAY),
     ("RTO: 1h30", None, 90 * MINUTE),
     ("RTO: 2 days", None, 2 * DAY),
     ("RTO: an hour", None, HOUR),
@@ -98,6 +99,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("RTO: -5 minutes", "no length of time stands there"),
     ("RTO: 1:30", "no length of time stands there"),
     ("RTO: 99.9%", "no length of time stands there"),
+    ("RTO: 0,500 h", "0,500 can be read as 0500 and as 0.500"),
+    ("RTO: 1,440 minutes", "1,440 can be read as 1440 and as 1.440"),
+    ("RTO: 1.500 h", "1.500 can be read as 1500 and as 1.500"),
+    ("RTO: 30 min – 1,500 min", "1,500 can be read as 1500 and as 1.500"),
+    ("RTO: 1,234,567 s", "1,234 can be read as"),
+    ("RTO: 1.2.3 h", "no length of time stands there"),
     ("RTO: 30", "the number has no known unit"),
     ("RTO 30", "the number has no known unit"),
     ("RTO: 30–60", "the upper end of the range has no known unit"),
@@ -150,6 +157,20 @@ fn what_has_no_single_meaning_is_refused() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn only_what_is_not_documented_may_be_left_out() {
+    let documented = |text: &str| {
+        let runbook = Runbook::parse("runbook.md", format!("# Full restore\n\nRTO: 4 hours\n{text}\n"));
+        let section = runbook.section("Full restore").unwrap();
+        runbook.documented(section, RPO).map(|found| found.map(|objective| objective.upper_ms))
+    };
+    assert_eq!(documented(""), Ok(None));
+    assert_eq!(documented("RPO: 5 minutes"), Ok(Some(5 * MINUTE)));
+    let refused = |text: &str| documented(text).unwrap_err().message().to_owned();
+    assert!(refused("RPO: 5 minuets").contains("not understood in runbook.md line 4"));
+    assert!(refused("RPO: 5 minutes\n\nRPO: 1 hour").contains("documented twice and differently"));
 }
 
 #[test]
