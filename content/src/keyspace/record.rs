@@ -75,7 +75,11 @@ pub enum KeyName {
 impl std::fmt::Display for KeyName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Bytes(bytes) => write!(f, "{}", bytes.escape_ascii()),
+            Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                // A backslash is doubled, so that no name reads like the escaped bytes of another.
+                Ok(text) if !text.contains(char::is_control) => f.write_str(&text.replace('\\', r"\\")),
+                _ => write!(f, "{}", bytes.escape_ascii()),
+            },
             Self::Hash(hash) => write!(f, "(long key with hash {hash:032x})"),
         }
     }

@@ -186,9 +186,9 @@ pub(super) async fn compare(
             (1, count) => format!("{count} rows differ"),
             (_, count) => format!("about {} rows differ", count * sampling),
         };
-        let expected = format!("{} rows with digest {:032x}", expected.rows, expected.digest);
+        let expected = format!("{} rows as recorded (digest {:032x})", expected.rows, expected.digest);
         let actual = format!(
-            "{} rows with digest {:032x}; {rows} (in columns: {columns})",
+            "{rows}, in columns {columns}; {} rows in all (digest {:032x})",
             actual.rows, actual.digest
         );
         let finding = Finding::new(FindingCode::ContentDiffers, table, expected, actual);
@@ -208,8 +208,8 @@ async fn row_finding(
         (Some(before), Some(after)) => Finding::new(
             FindingCode::RowChanged,
             table,
-            format!("the row with digest {before:032x}"),
-            format!("digest {after:032x}: other values in {columns}"),
+            format!("the recorded values in {columns} (digest {before:032x})"),
+            format!("other values in {columns} (digest {after:032x})"),
         ),
         (Some(before), None) => Finding::new(
             FindingCode::RowMissing,

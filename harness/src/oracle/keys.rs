@@ -14,9 +14,16 @@ pub(super) fn key_text(table: &TableFingerprint, key: &[u8; KEY_BYTES]) -> Optio
     Some(texts.collect::<Vec<_>>().join(", "))
 }
 
-/// A value as the server would print it, for the types that keys are made of; hexadecimal digits otherwise.
+/// A value as the server would print it, for the types that keys are made of. Of any other type, bytes that read
+/// as text are shown as text, and hexadecimal digits otherwise.
 fn value_text(type_name: &str, bytes: &[u8]) -> String {
-    known_value(type_name, bytes).unwrap_or_else(|| format!("0x{}", hex(bytes)))
+    known_value(type_name, bytes).or_else(|| readable(bytes)).unwrap_or_else(|| format!("0x{}", hex(bytes)))
+}
+
+/// Bytes that are text without control characters, as that text.
+fn readable(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())?;
+    (!text.contains(char::is_control)).then(|| text.to_owned())
 }
 
 fn known_value(type_name: &str, bytes: &[u8]) -> Option<String> {
@@ -64,6 +71,8 @@ mod tests {
             ("uuid", &[0xab; 16], "abababab-abab-abab-abab-abababababab"),
             ("int4", &[1, 2], "0x0102"),
             ("point", &[1], "0x01"),
+            ("mood", "fröhlich".as_bytes(), "fröhlich"),
+            ("mood", &[0xff, b'a'], "0xff61"),
         ] {
             assert_eq!(value_text(type_name, bytes), text);
         }
