@@ -3,6 +3,7 @@
 mod backups;
 mod objects;
 mod secrets;
+mod values;
 
 use std::path::PathBuf;
 
@@ -83,11 +84,10 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) scale: Option<Scale>,
     /// Reproduces data, writes and damage; random where it is not given, and printed
-    #[arg(long)]
+    #[arg(long, value_parser = values::whole_number::<u64>)]
     pub(crate) seed: Option<u64>,
-    /// The runbook whose procedures and objectives are drilled
-    #[arg(long, value_name = "FILE")]
-    pub(crate) runbook: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) runbook: RunbookArgs,
     /// Where the evidence of each run gets a folder of its own
     #[arg(long, value_name = "DIR")]
     pub(crate) evidence_dir: Option<PathBuf>,
@@ -95,13 +95,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
     /// How many drills run at once
-    #[arg(long)]
+    #[arg(long, value_parser = values::at_least_one::<std::num::NonZeroUsize>)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
     /// Keep the servers after the run, and print how to connect
     #[arg(long)]
     pub(crate) keep: bool,
     /// Inject this damage: the run must then fail, or the judges are worth nothing
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::damage)]
     pub(crate) damage: Option<Damage>,
     /// Tell more about what is going on
     #[arg(short, long)]
@@ -109,10 +109,19 @@ pub(crate) struct RunArgs {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
-    /// The runbook whose objectives are shown
+pub(crate) struct RunbookArgs {
+    /// Your runbook, whose procedures and objectives are drilled
     #[arg(long, value_name = "FILE")]
     pub(crate) runbook: Option<PathBuf>,
+    /// Use the built-in sample runbook in place of one of yours; the reports say so
+    #[arg(long, conflicts_with = "runbook")]
+    pub(crate) sample_runbook: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) runbook: RunbookArgs,
     /// Show what damages each scenario's judges notice, too
     #[arg(long)]
     pub(crate) damages: bool,

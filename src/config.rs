@@ -12,6 +12,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cli::SubstrateArg;
+use crate::suggest::closest;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "comeback.toml";
@@ -57,6 +58,7 @@ pub(crate) struct RunSection {
     pub(crate) scale: Option<Scale>,
     pub(crate) runbook: Option<PathBuf>,
     pub(crate) evidence_dir: Option<PathBuf>,
+    #[serde(default, deserialize_with = "jobs")]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
@@ -141,6 +143,14 @@ fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration
     })
 }
 
+fn jobs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<NonZeroUsize>, D::Error> {
+    let number = match toml::Value::deserialize(from)? {
+        toml::Value::Integer(number) => usize::try_from(number).ok().and_then(NonZeroUsize::new),
+        _ => None,
+    };
+    number.map(Some).ok_or_else(|| serde::de::Error::custom("`jobs` must be a whole number of 1 or more"))
+}
+
 impl Config {
     /// Reads the named file, or `comeback.toml` of the current folder where it exists.
     pub(crate) fn load(named: Option<&Path>) -> Result<Self> {
@@ -164,8 +174,13 @@ fn parse(name: &str, text: &str) -> Result<Config> {
         Error::usage(format!("{name}:{line}:{column}: {message}"))
             .hint("the commented example in comeback.toml of the repository shows every setting")
     };
-    let file: File = toml::from_str(text)
-        .map_err(|error| at(error.span().map_or(0, |span| span.start), error.message().trim()))?;
+    let file: File = toml::from_str(text).map_err(|error| {
+        let told = at(error.span().map_or(0, |span| span.start), error.message().trim());
+        match meant(error.message()) {
+            Some(key) => told.hint(format!("did you mean `{key}`?")),
+            None => told,
+        }
+    })?;
     let queries = file.postgres.query.into_iter().map(|entry| {
         let expect: Expectation =
             entry.expect.get_ref().parse().map_err(|error: String| at(entry.expect.span().start, &error))?;
@@ -182,6 +197,12 @@ fn parse(name: &str, text: &str) -> Result<Config> {
     })
 }
 
+/// What an unknown name in a parser's message may have meant: "unknown field `sutie`, expected one of `suite`, …".
+fn meant(message: &str) -> Option<&str> {
+    let mut names = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
+    closest(names.next()?, names)
+}
+
 /// Line and column, both from 1, of a place in a text; columns count characters.
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
@@ -194,7 +215,9 @@ mod tests {
     use super::*;
 
     fn complaint(text: &str) -> String {
-        parse("comeback.toml", text).unwrap_err().message().to_owned()
+        let error = parse("comeback.toml", text).unwrap_err();
+        let meant = error.hints().iter().find(|hint| hint.starts_with("did you mean"));
+        format!("{} {}", error.message(), meant.map_or("", String::as_str)).trim_end().to_owned()
     }
 
     #[test]

@@ -6,31 +6,50 @@ mod config;
 mod output;
 mod progress;
 mod provenance;
+mod suggest;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use comeback_harness::{Error, ErrorKind};
+use comeback_harness::{Context as _, Error, ErrorKind, Result};
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return complain(&Error::could_not_verify(format!("starting the runtime: {error}"))),
+    let code = run().unwrap_or_else(|error| complain(&error));
+    // Where nobody was told, it must not look like success.
+    let untold = output::failure().map_or(0, complain);
+    ExitCode::from(if code == 0 { untold } else { code })
+}
+
+/// Parses the command line and carries it out; gives the exit code.
+fn run() -> Result<u8> {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(wrong) if wrong.exit_code() != 0 => {
+            output::wrong_usage(&wrong.render().to_string());
+            return Ok(exit_code(ErrorKind::Usage));
+        }
+        Err(help) => {
+            let help = help.render();
+            let help = if output::takes_colour() { help.ansi().to_string() } else { help.to_string() };
+            output::help(&help);
+            return Ok(0);
+        }
     };
-    match runtime.block_on(commands::dispatch(cli)) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => complain(&error),
-    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("starting the runtime")?.block_on(commands::dispatch(cli))
 }
 
 /// Tells an error and gives its exit code.
-fn complain(error: &Error) -> ExitCode {
-    output::error_line(&format!("error: {error}"));
-    ExitCode::from(match error.kind() {
+fn complain(error: &Error) -> u8 {
+    output::problem("error", error);
+    exit_code(error.kind())
+}
+
+fn exit_code(kind: ErrorKind) -> u8 {
+    match kind {
         ErrorKind::Failed => 1,
         ErrorKind::Usage => 2,
         ErrorKind::CouldNotVerify => 3,
         ErrorKind::Interrupted => 130,
-    })
+    }
 }

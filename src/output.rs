@@ -1,16 +1,74 @@
 //! The only place that writes to the terminal.
+//!
+//! Whatever goes out is made fit to print here: texts hold what databases and servers said, and a terminal would
+//! obey an escape sequence in them. What could not be written is remembered, so that no command that told
+//! nobody ends with exit code 0.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
-/// Writes text to the standard output. A reader that has gone away is no error of ours.
+use comeback_harness::Error;
+use comeback_reports::text::{clean, one_line};
+
+/// The first failed write to the standard output.
+static FAILURE: OnceLock<Error> = OnceLock::new();
+
+/// Writes what a command did to the standard output.
 pub(crate) fn text(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    painted(&clean(text));
 }
 
-/// Writes a line to the standard error.
+/// Writes a list, a script or help to the standard output. A reader that has gone away, such as `head`, has seen
+/// what it wanted.
+pub(crate) fn listing(text: &str) {
+    write(&clean(text), true);
+}
+
+/// Writes help, which may hold colours of our own.
+pub(crate) fn help(text: &str) {
+    write(text, true);
+}
+
+/// Writes a report that is clean already and may hold colours of our own.
+pub(crate) fn painted(text: &str) {
+    write(text, false);
+}
+
+fn write(text: &str, may_end_early: bool) {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if !(may_end_early && error.kind() == ErrorKind::BrokenPipe) => {
+            FAILURE.get_or_init(|| {
+                Error::could_not_verify(format!("writing to the standard output: {error}"))
+                    .hint("not all of what this command tells was written: send it elsewhere")
+            });
+        }
+        _ => {}
+    }
+}
+
+/// What could not be written to the standard output, where something could not.
+pub(crate) fn failure() -> Option<&'static Error> {
+    FAILURE.get()
+}
+
+/// Writes a line to the standard error. Text of several lines is indented below its first one, so that none of
+/// them looks like a line of ours.
 pub(crate) fn error_line(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", clean(line).replace('\n', "\n  "));
+}
+
+/// Writes what is wrong with a command line to the standard error.
+pub(crate) fn wrong_usage(text: &str) {
+    let _ = write!(std::io::stderr().lock(), "{}", clean(text));
+}
+
+/// Writes an error to the standard error: what it is, its sentence, and its hints below.
+pub(crate) fn problem(what: &str, error: &Error) {
+    error_line(&format!("{what}: {}", one_line(error.message())));
+    for hint in error.hints() {
+        error_line(&format!("hint: {hint}"));
+    }
 }
 
 /// Whether the standard output takes colours.

@@ -4,6 +4,7 @@
 use comeback_harness::evidence::{Event, EventBody, PlannedDrill};
 use comeback_harness::model::Verdict;
 use comeback_reports::format;
+use comeback_reports::text::one_line;
 
 use crate::output;
 
@@ -11,8 +12,11 @@ use crate::output;
 pub(crate) fn tell(event: &Event, events: &[Event], verbose: bool) {
     let line = match &event.body {
         EventBody::RunStarted(run) => {
+            let damage = run.damage.as_ref().map_or_else(String::new, |damage| {
+                format!(", damage {damage} was asked for: this run has to fail")
+            });
             format!(
-                "comeback {}: {}, seed {}",
+                "comeback {}: {}, seed {}{damage}",
                 run.run_id,
                 format::plural(run.planned.len() as u64, "drill"),
                 run.seed
@@ -33,7 +37,7 @@ pub(crate) fn tell(event: &Event, events: &[Event], verbose: bool) {
         _ => &[],
     };
     let whose = event.body.drill().map(|drill| whose(planned, drill)).unwrap_or_default();
-    output::error_line(&format!("{:>8}  {whose}{line}", format::duration(event.elapsed_ms)));
+    output::error_line(&format!("{:>8}  {whose}{}", format::duration(event.elapsed_ms), one_line(&line)));
 }
 
 /// The scenario of a drill, as wide as the widest of the run; nothing in a run of one.

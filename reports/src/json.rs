@@ -53,6 +53,9 @@ struct Run<'a> {
     scale: &'a str,
     seed: u64,
     damage: Option<&'a str>,
+    runbook: Option<&'a str>,
+    sample_runbook: bool,
+    chained: bool,
     durable: bool,
     command_line: &'a [String],
     reproduce: String,
@@ -70,6 +73,9 @@ impl<'a> Run<'a> {
             scale: &run.scale,
             seed: run.seed,
             damage: run.damage.as_deref(),
+            runbook: run.runbook.as_deref(),
+            sample_runbook: run.sample_runbook,
+            chained: record.is_chained(),
             durable: run.durable,
             command_line: &run.command_line,
             reproduce: view::reproduce_command(record),
@@ -88,6 +94,7 @@ struct Drill<'a> {
     verdict: Verdict,
     error: Option<&'a Failure>,
     elapsed_ms: u64,
+    sample_bytes: Option<u64>,
     objective: Option<JudgedObjective<'a>>,
     ttr_ms: Option<u64>,
     time_to_ready_ms: Option<u64>,
@@ -115,7 +122,8 @@ impl<'a> Drill<'a> {
             // The record keeps the reason of a policy in the same place; here it has one of its own.
             error: drill.error.as_ref().filter(|_| !skipped),
             elapsed_ms: drill.elapsed_ms,
-            objective: drill.objective.as_ref().map(|it| JudgedObjective::of(it, drill.ttr_ms())),
+            sample_bytes: drill.sample_bytes,
+            objective: drill.objective.as_ref().map(|it| JudgedObjective::of(it, drill)),
             ttr_ms: drill.ttr_ms(),
             time_to_ready_ms: drill.time_to_ready_ms(),
             time_to_verified_ms: drill.time_to_verified_ms(),
@@ -135,18 +143,37 @@ struct JudgedObjective<'a> {
     lower_ms: Option<u64>,
     upper_ms: u64,
     met: Option<bool>,
+    state: ObjectiveState,
     source: &'a Citation,
 }
 
 impl<'a> JudgedObjective<'a> {
-    fn of(objective: &'a Objective, ttr_ms: Option<u64>) -> Self {
+    fn of(objective: &'a Objective, drill: &DrillRecord) -> Self {
+        let met = drill.ttr_ms().map(|ttr| objective.is_met_by(ttr));
         Self {
             lower_ms: objective.lower_ms,
             upper_ms: objective.upper_ms,
-            met: ttr_ms.map(|ttr| objective.is_met_by(ttr)),
+            met,
+            state: match (met, drill.sample_bytes) {
+                (None, _) => ObjectiveState::NotMeasured,
+                (Some(false), _) => ObjectiveState::Missed,
+                (Some(true), Some(_)) => ObjectiveState::InTimeOnSampleData,
+                (Some(true), None) => ObjectiveState::Kept,
+            },
             source: &objective.source,
         }
     }
+}
+
+/// What is known of an objective.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum ObjectiveState {
+    NotMeasured,
+    Missed,
+    /// In time, on data that promises nothing for the size of production.
+    InTimeOnSampleData,
+    Kept,
 }
 
 /// The four milestones by name: a record from elsewhere may hold keys that the schema does not know.

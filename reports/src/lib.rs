@@ -4,10 +4,12 @@
 //! byte for byte, from the evidence of years ago.
 
 pub mod format;
+mod groups;
 mod html;
 mod json;
 mod junit;
 mod markdown;
+mod scope;
 mod terminal;
 pub mod text;
 mod view;

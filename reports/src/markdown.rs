@@ -5,9 +5,11 @@
 use std::fmt::Write as _;
 
 use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::model::{Check, Finding, Verdict};
+use comeback_harness::model::{Check, Verdict};
 
 use crate::format::{bytes, count, duration, instant, plural};
+use crate::groups::{Group, grouped};
+use crate::scope;
 use crate::text::{one_line, value};
 use crate::view;
 
@@ -75,18 +77,20 @@ fn wrong_check(text: &mut String, drill: &str, check: &Check) {
     if !check.findings.is_empty() {
         let _ = writeln!(text, "\n| finding | expected | found | remedy |\n|---|---|---|---|");
     }
-    for finding in check.findings.iter().take(FINDINGS_SHOWN) {
-        finding_row(text, finding);
+    let groups = grouped(&check.findings);
+    for group in groups.iter().take(FINDINGS_SHOWN) {
+        finding_row(text, group);
     }
-    let hidden = check.findings.len().saturating_sub(FINDINGS_SHOWN);
+    let hidden: usize = groups.iter().skip(FINDINGS_SHOWN).map(Group::len).sum();
     if hidden > 0 {
         let _ = writeln!(text, "\nAnd {} in the evidence.", plural(hidden as u64, "more finding"));
     }
     hints(text, &check.hints);
 }
 
-fn finding_row(text: &mut String, finding: &Finding) {
-    let key = finding.key.as_ref().map_or_else(String::new, |key| format!("<br>{}", code(key)));
+fn finding_row(text: &mut String, group: &Group<'_>) {
+    let finding = group.first;
+    let key = group.key().map_or_else(String::new, |key| format!("<br>{}", code(&key)));
     let _ = writeln!(
         text,
         "| **{}**<br>{}{key} | {} | {} | {} |",
@@ -111,9 +115,9 @@ fn table_of_drills(text: &mut String, record: &Record) {
     let _ = writeln!(text, "\n## Drills\n");
     let _ = writeln!(
         text,
-        "| scenario | substrate | verdict | time to recovery | objective | lost writes | checks |"
+        "| scenario | substrate | verdict | data | time to recovery | objective | lost writes | checks |"
     );
-    let _ = writeln!(text, "|---|---|---|---:|---:|---:|---:|");
+    let _ = writeln!(text, "|---|---|---|---|---:|---:|---:|---:|");
     for drill in &record.drills {
         let passed = drill.checks.iter().filter(|check| check.verdict == Verdict::Verified).count();
         let checks = if drill.checks.is_empty() {
@@ -124,11 +128,12 @@ fn table_of_drills(text: &mut String, record: &Record) {
         let reason = view::skip_reason(drill).map_or_else(String::new, |it| format!(": {}", escaped(&it)));
         let _ = writeln!(
             text,
-            "| {} | {} | {} {}{reason} | {} | {} | {} | {checks} |",
+            "| {} | {} | {} {}{reason} | {} | {} | {} | {} | {checks} |",
             escaped(&drill.plan.scenario),
             escaped(&drill.plan.substrate),
             mark(drill.verdict),
             drill.verdict,
+            view::data(drill).unwrap_or_else(|| "–".to_owned()),
             drill.ttr_ms().map_or_else(|| "–".to_owned(), duration),
             drill.objective.as_ref().map_or_else(|| "–".to_owned(), |it| view::objective_text(Some(it))),
             drill.loss.as_ref().map_or_else(|| "–".to_owned(), |loss| count(loss.lost_writes)),
@@ -137,14 +142,16 @@ fn table_of_drills(text: &mut String, record: &Record) {
 }
 
 fn details(text: &mut String, drill: &DrillRecord) {
-    let name = escaped(&view::drill_name(drill));
-    let _ =
-        writeln!(text, "\n<details>\n<summary>{} {name}: {}</summary>\n", mark(drill.verdict), drill.verdict);
+    let (name, told) = (escaped(&view::drill_name(drill)), view::verdict_on_data(drill));
+    let _ = writeln!(text, "\n<details>\n<summary>{} {name}: {told}</summary>\n", mark(drill.verdict));
     let plan = &drill.plan;
     let _ = writeln!(text, "{} ({})\n", escaped(&plan.title), escaped(&plan.section));
     let _ = writeln!(text, "- time to recovery: {}", escaped(&view::recovery_sentence(drill)));
     if let Some(objective) = &drill.objective {
         let _ = writeln!(text, "- documented in {}", escaped(&view::citation(objective)));
+    }
+    for line in scope::lines(drill) {
+        let _ = writeln!(text, "- not looked at: {}", escaped(&line));
     }
     for (milestone, ms) in [("ready", drill.time_to_ready_ms()), ("verified", drill.time_to_verified_ms())] {
         if let Some(ms) = ms {

@@ -107,6 +107,7 @@ fn visible(char: char) -> char {
         '\u{7f}' => '␡',
         // C1 controls, marks that turn the writing direction, line separators, and what XML 1.0 excludes.
         '\u{80}'..='\u{9f}'
+        | '\u{61c}'
         | '\u{200e}'..='\u{200f}'
         | '\u{2028}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}'

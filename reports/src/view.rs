@@ -3,7 +3,8 @@
 use comeback_harness::evidence::{DrillRecord, Ending, Loss, Record};
 use comeback_harness::model::{Check, Objective, Phase, Verdict};
 
-use crate::format::{count, duration, limit, plural};
+use crate::format::{bytes, count, duration, limit, plural};
+use crate::scope;
 use crate::text::one_line;
 
 /// The phases in their order, with the word that reports use for them.
@@ -89,7 +90,8 @@ pub(crate) fn tally(record: &Record) -> String {
 pub(crate) fn proven(record: &Record) -> String {
     let checks: usize = record.drills.iter().map(|drill| drill.checks.len()).sum();
     let checks = if checks == 0 { "no check".to_owned() } else { plural(checks as u64, "check") };
-    format!("{}; {checks}", tally(record))
+    let left_out = scope::tally(record).map_or_else(String::new, |told| format!("; {told}"));
+    format!("{}; {checks}{left_out}", tally(record))
 }
 
 /// What has to be said of a run that did not come to its end.
@@ -104,22 +106,58 @@ pub(crate) fn ending_sentence(ending: Ending) -> Option<&'static str> {
 /// What the reader must know before believing any figure of the run, in sentences without a capital.
 pub(crate) fn remarks(record: &Record) -> Vec<String> {
     let ending = ending_sentence(record.ending).map(str::to_owned);
-    let damage = record
-        .run
-        .damage
-        .as_ref()
-        .map(|damage| one_line(&format!("damage was injected on purpose: {damage}")));
-    let fast = (!record.run.durable)
-        .then(|| "servers ran with fast settings (fsync off): times are not those of production".to_owned());
-    ending.into_iter().chain(damage).chain(fast).collect()
+    ending.into_iter().chain(circumstances(record)).collect()
 }
 
-/// The conclusion of a run. One that did not come to its end is never told as a plain success.
+/// The remarks of a run, but for how it ended.
+pub(crate) fn circumstances(record: &Record) -> Vec<String> {
+    let run = &record.run;
+    let damage = run
+        .damage
+        .as_ref()
+        .map(|damage| one_line(&format!("the damage {damage} was asked for: this run has to fail")));
+    let sample = run.sample_runbook.then(|| {
+        "the objectives are those of the built-in sample runbook, and not of a document of yours".to_owned()
+    });
+    let fast = (!run.durable)
+        .then(|| "servers ran with fast settings (fsync off): times are not those of production".to_owned());
+    let unchained = (!record.is_chained()).then(|| {
+        "the journal is unchained, from a version before hashes: an edit of it would not be noticed"
+            .to_owned()
+    });
+    damage.into_iter().chain(sample).chain(fast).chain(unchained).collect()
+}
+
+/// `14.0 MB of sample data`, of a drill that ran on such.
+pub(crate) fn data(drill: &DrillRecord) -> Option<String> {
+    drill.sample_bytes.map(|size| format!("{} of sample data", bytes(size)))
+}
+
+/// The verdict of a drill and what it was reached on: `verified on 14.0 MB of sample data`.
+pub(crate) fn verdict_on_data(drill: &DrillRecord) -> String {
+    data(drill).map_or_else(|| drill.verdict.to_string(), |data| format!("{} on {data}", drill.verdict))
+}
+
+/// The sizes of the sample data of all drills: ` on 14.0 MB of sample data`, ` on 66.0 kB to 14.0 MB of …`.
+fn on_data(record: &Record) -> String {
+    let sizes = || record.drills.iter().filter_map(|drill| drill.sample_bytes);
+    match (sizes().min(), sizes().max()) {
+        (Some(least), Some(most)) if bytes(least) != bytes(most) => {
+            format!(" on {} to {} of sample data", bytes(least), bytes(most))
+        }
+        (Some(size), _) => format!(" on {} of sample data", bytes(size)),
+        (None, _) => String::new(),
+    }
+}
+
+/// The conclusion of a run, and the sample data that it was reached on. One that did not come to its end is never
+/// told as a plain success.
 pub(crate) fn headline(record: &Record) -> String {
+    let (verdict, data) = (record.verdict, on_data(record));
     match record.ending {
-        Ending::Complete => record.verdict.label().to_owned(),
-        Ending::Interrupted => format!("interrupted, {} so far", record.verdict),
-        Ending::Unfinished => format!("unfinished, {} so far", record.verdict),
+        Ending::Complete => format!("{verdict}{data}"),
+        Ending::Interrupted => format!("interrupted, {verdict} so far{data}"),
+        Ending::Unfinished => format!("unfinished, {verdict} so far{data}"),
     }
 }
 
@@ -151,21 +189,27 @@ pub(crate) fn recovery_sentence(drill: &DrillRecord) -> String {
                 "{}, objective {}: {}",
                 duration(ttr),
                 objective_text(Some(objective)),
-                margin(ttr, objective)
+                margin(drill, ttr, objective)
             )
         }
-        (Some(ttr), None) => format!("{}; no objective documented", duration(ttr)),
+        (Some(ttr), None) => {
+            let data = data(drill).map_or_else(String::new, |data| format!(" on {data}"));
+            format!("{}{data}; no objective documented", duration(ttr))
+        }
         (None, Some(objective)) => format!("not measured; objective {}", objective_text(Some(objective))),
         (None, None) => "not measured; no objective documented".to_owned(),
     }
 }
 
-/// By how much an objective was kept or missed: figures that are rounded alike may still differ.
-pub(crate) fn margin(ttr_ms: u64, objective: &Objective) -> String {
-    if objective.is_met_by(ttr_ms) {
-        format!("kept, with {} to spare", duration(objective.upper_ms - ttr_ms))
-    } else {
-        format!("missed by {}", duration(ttr_ms - objective.upper_ms))
+/// By how much an objective was kept or missed: figures that are rounded alike may still differ. Being in time on
+/// sample data promises nothing for production.
+pub(crate) fn margin(drill: &DrillRecord, ttr_ms: u64, objective: &Objective) -> String {
+    let data = data(drill);
+    match (objective.is_met_by(ttr_ms), data) {
+        (true, Some(data)) => format!("in time on {data}; production size not judged"),
+        (true, None) => format!("kept, with {} to spare", duration(objective.upper_ms - ttr_ms)),
+        (false, Some(data)) => format!("missed by {}, on {data}", duration(ttr_ms - objective.upper_ms)),
+        (false, None) => format!("missed by {}", duration(ttr_ms - objective.upper_ms)),
     }
 }
 

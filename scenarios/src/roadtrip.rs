@@ -5,7 +5,9 @@ use std::time::Duration;
 use comeback_fixtures::{Dataset, Scale};
 use comeback_harness::oracle::IntegrityQuery;
 use comeback_harness::runner::Drill;
-use comeback_harness::stores::postgres::{PostgresServer, TableLoad, Workload, load_tables, run_script};
+use comeback_harness::stores::postgres::{
+    PostgresServer, TableLoad, Workload, count, load_tables, run_script,
+};
 use comeback_harness::{Error, Result};
 
 /// The application's database.
@@ -33,6 +35,8 @@ pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
         run_script(server, DATABASE, script.name, &script.sql).await?;
     }
     drill.note(format!("loaded {rows} rows"));
+    let bytes = count(server, DATABASE, "select pg_database_size(current_database())").await?;
+    drill.sample_data_loaded(bytes.unsigned_abs());
     Ok(())
 }
 

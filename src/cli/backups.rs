@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EXIT_CODES, RestoreObjectsArgs, SubstrateArg};
+use super::{EXIT_CODES, RestoreObjectsArgs, SubstrateArg, values};
 
 const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
     comes from the environment variable REDISCLI_AUTH or from a file";
@@ -40,14 +40,14 @@ pub(crate) struct BackupRedisArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
     /// Afterwards remove snapshots that are older, but never the newest good one
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = values::at_least_one::<std::num::NonZeroU32>)]
     pub(crate) keep_days: Option<std::num::NonZeroU32>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupListArgs {
     /// Those of the last so many days; all where it is not given
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole_number::<u32>)]
     pub(crate) days: Option<u32>,
     /// Where backups are kept
     #[arg(long, value_name = "DIR")]

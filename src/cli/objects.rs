@@ -7,6 +7,8 @@ use clap::Args;
 use comeback_harness::stores::objects::BucketAddress;
 use jiff::Timestamp;
 
+use super::values;
+
 #[derive(Debug, Args)]
 pub(crate) struct RestoreObjectsArgs {
     // No comment of documentation, in which an address would be a link.
@@ -20,10 +22,10 @@ pub(crate) struct RestoreObjectsArgs {
     #[arg(long)]
     pub(crate) prefix: String,
     /// The moment, by the store's clock, such as 2026-11-22T05:41:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = values::moment)]
     pub(crate) at: Timestamp,
     /// How many objects are worked on at once
-    #[arg(long, default_value = "16")]
+    #[arg(long, default_value = "16", value_parser = values::at_least_one::<NonZeroUsize>)]
     pub(crate) jobs: NonZeroUsize,
     /// Keep the progress in this file: another run goes on from there. It goes when all is restored
     #[arg(long, value_name = "FILE")]

@@ -59,12 +59,12 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
     for id in repository.list().await? {
         match repository.manifest(&id).await {
             Ok(manifest) if since.is_none_or(|since| manifest.taken_at >= since) => {
-                output::text(&format!("{}\n", line(&manifest)));
+                output::listing(&format!("{}\n", line(&manifest)));
                 shown += 1;
             }
             Ok(_) => {}
             Err(error) => {
-                output::error_line(&format!("warning: {error}"));
+                output::problem("warning", &error);
                 unreadable += 1;
             }
         }

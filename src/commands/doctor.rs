@@ -51,18 +51,18 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
         return Err(Error::could_not_verify("no drill can run on this machine")
             .hint("`make setup` installs what is missing"));
     };
-    output::text(&format!("\ndrills can run, on {kind}\n"));
+    output::listing(&format!("\ndrills can run, on {kind}\n"));
     Ok(0)
 }
 
 /// Shows what was looked at; gives the substrate back if it can be used.
 fn show(kind: SubstrateKind, lines: &[Line], usable: bool) -> Option<SubstrateKind> {
     let mark = |good: bool| if good { "✓" } else { "✗" };
-    output::text(&format!("{} {kind}\n", mark(usable)));
+    output::listing(&format!("{} {kind}\n", mark(usable)));
     for line in lines {
-        output::text(&format!("  {} {}\n", mark(line.good), line.text));
+        output::listing(&format!("  {} {}\n", mark(line.good), line.text));
         for hint in &line.hints {
-            output::text(&format!("      hint: {hint}\n"));
+            output::listing(&format!("      hint: {hint}\n"));
         }
     }
     usable.then_some(kind)

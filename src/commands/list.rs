@@ -12,16 +12,17 @@ use crate::output;
 
 /// Lists every scenario with its suites and its documented objective.
 pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
-    let runbook = super::load_runbook(args.runbook.as_deref().or(config.run.runbook.as_deref()))?;
+    let runbook = super::load_runbook(&args.runbook, config)?;
     for scenario in comeback_scenarios::all() {
         let spec = scenario.spec();
         let suites = spec.suites.iter().map(|suite| suite.as_str()).collect::<Vec<_>>().join(", ");
         let lines = [
             format!("{}\n  {}", spec.name, spec.title),
             format!("  suites     {suites}"),
-            format!("  objective  {}", objective(&runbook, &spec)),
+            format!("  objective  {}", told(runbook.as_deref(), &spec, ObjectiveKind::TimeToRecovery)),
+            format!("  may lose   {}", told(runbook.as_deref(), &spec, ObjectiveKind::RecoveryPoint)),
         ];
-        output::text(&format!("{}\n", lines.join("\n")));
+        output::listing(&format!("{}\n", lines.join("\n")));
         if args.damages {
             let names = spec
                 .damages
@@ -31,23 +32,23 @@ pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
                 .map(|damage| Damage::name(*damage))
                 .collect::<Vec<_>>()
                 .join(", ");
-            output::text(&format!("  damages    {names}\n"));
+            output::listing(&format!("  damages    {names}\n"));
         }
     }
     Ok(0)
 }
 
-fn objective(runbook: &Runbook, spec: &ScenarioSpec) -> String {
-    let objective = runbook
-        .section(spec.section)
-        .and_then(|section| runbook.objective(section, ObjectiveKind::TimeToRecovery));
-    match objective {
-        Ok(objective) => format!(
+/// What the runbook says of an objective of a scenario, or why that is not known.
+fn told(runbook: Option<&Runbook>, spec: &ScenarioSpec, kind: ObjectiveKind) -> String {
+    let Some(runbook) = runbook else { return "no runbook named".to_owned() };
+    match runbook.section(spec.section).and_then(|section| runbook.documented(section, kind)) {
+        Ok(Some(objective)) => format!(
             "{} ({}:{})",
             format::limit(objective.lower_ms, objective.upper_ms),
             objective.source.file,
             objective.source.line
         ),
-        Err(error) => format!("none: {}", error.message()),
+        Ok(None) => "not documented".to_owned(),
+        Err(error) => format!("cannot be verified: {}", error.message()),
     }
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod clean;
 mod doctor;
+mod junit;
 mod list;
 mod objects;
 mod report;
@@ -22,7 +23,7 @@ use comeback_harness::secret::Secret;
 use comeback_harness::stores::redis::RedisAddress;
 use comeback_harness::{Error, Result, wait};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;
 use crate::output;
 
@@ -32,7 +33,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "comeback", &mut script);
-            output::text(&String::from_utf8_lossy(&script));
+            output::listing(&String::from_utf8_lossy(&script));
             Ok(0)
         }
         Command::Report(args) => report::report(&args.dir),
@@ -53,16 +54,20 @@ fn settings(named: Option<&Path>) -> Result<Config> {
     Ok(config)
 }
 
-/// The runbook that the user named, or the one of the sample application.
-fn load_runbook(named: Option<&Path>) -> Result<Arc<Runbook>> {
-    let Some(path) = named else {
-        return Ok(Arc::new(Runbook::parse("fixtures/runbook.md", comeback_fixtures::RUNBOOK)));
-    };
+/// The name under which the sample runbook is cited: it is no file of the user's.
+const SAMPLE_RUNBOOK: &str = "sample runbook (built in)";
+
+/// The runbook that the command line or the settings name; `None` where neither names one.
+fn load_runbook(args: &RunbookArgs, config: &Config) -> Result<Option<Arc<Runbook>>> {
+    if args.sample_runbook {
+        return Ok(Some(Arc::new(Runbook::parse(SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK))));
+    }
+    let Some(path) = args.runbook.as_ref().or(config.run.runbook.as_ref()) else { return Ok(None) };
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::usage(format!("reading the runbook {}: {error}", path.display()))
             .hint("name it with --runbook FILE, or as `runbook` under [run] in comeback.toml")
     })?;
-    Ok(Arc::new(Runbook::parse(path.display().to_string(), text)))
+    Ok(Some(Arc::new(Runbook::parse(path.display().to_string(), text))))
 }
 
 /// The variable in which `redis-cli` looks for a password, too.

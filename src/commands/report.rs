@@ -37,18 +37,22 @@ pub(crate) fn show(record: &Record, folder: &Path) {
         width: output::width(),
         evidence_dir: Some(&folder),
     };
-    output::text(&terminal(record, options));
+    output::painted(&terminal(record, options));
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Writes a file under another name and renames it: whoever reads it sees all of it, or the one before.
 pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let complain =
         |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", path.display()));
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new();
     let mut file = file
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
-        .tempfile_in(folder)
+        .tempfile_in(folder_of(path))
         .map_err(complain)?;
     std::io::Write::write_all(&mut file, content).map_err(complain)?;
     file.persist(path).map_err(|error| complain(error.error))?;

@@ -14,6 +14,7 @@ use comeback_harness::stores::redis::{
 use comeback_harness::substrate::{DockerSettings, RunIdentity, Substrate, open};
 use comeback_harness::{Error, Result};
 use comeback_reports::format;
+use comeback_reports::text::one_line;
 
 use super::signals::cancel_on_signals;
 use crate::cli::{RestoreCommand, RestoreRedisArgs, SubstrateArg};
@@ -91,8 +92,11 @@ async fn bring_back(
     };
     if let Ok(opinion) = &opinion {
         output::text(&format!("{}\n", opinion.summary));
+        for thing in &opinion.not_looked_at {
+            output::text(&format!("not looked at: {}\n", one_line(&thing.to_string())));
+        }
         for finding in &opinion.findings {
-            output::error_line(&format!("finding: {finding}"));
+            output::error_line(&format!("finding: {}", one_line(&finding.to_string())));
         }
     }
     match (replaced.settle(judgement).await?, opinion) {

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use comeback_fixtures::Scale;
-use comeback_harness::evidence::{
-    Event, EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Record, RunStarted,
-};
+use comeback_harness::evidence::{EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Record, RunStarted};
 use comeback_harness::model::Verdict;
-use comeback_harness::runbook::Runbook;
+use comeback_harness::runbook::{ObjectiveKind, Runbook};
 use comeback_harness::runner::{Application, RunSettings, Scenario, Suite, run_drills, tear_down};
 use comeback_harness::substrate::{
     DockerSettings, Room, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, kind_of, open,
     run_folder, sweep,
 };
-use comeback_harness::{Context as _, Error, Result, clock};
+use comeback_harness::{Context as _, Error, ErrorKind, Result, clock};
 use tokio_util::sync::CancellationToken;
 
-use super::report::{PRIVATE, SHARED, show, write_reports, write_whole};
+use super::junit::{JunitFiles, ensure_can_be_written};
+use super::report::{PRIVATE, SHARED, show, write_reports};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
+use crate::suggest::closest;
 use crate::{output, progress, provenance};
 
 /// What a run is going to do, with every input checked.
@@ -38,6 +38,9 @@ struct Plan {
 
 pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let plan = plan(&args, &config)?;
+    for warning in doubts(&plan) {
+        output::problem("warning", &warning);
+    }
     let identity = RunIdentity::random(args.keep)?;
     let run_id = identity.run_id.clone();
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
@@ -52,14 +55,17 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let room = check_room(&plan, args.keep).await?;
     let folder = evidence_folder(&plan.evidence_root, &identity)?;
     // From here on whoever looks finds a JUnit file, and it says error until the drills have said otherwise.
-    let junit = [Some((folder.join("junit.xml"), PRIVATE)), args.junit.clone().map(|junit| (junit, SHARED))];
-    let junit = junit.into_iter().flatten().collect::<Vec<_>>();
+    let junit = JunitFiles::new([
+        Some((folder.join("junit.xml"), PRIVATE)),
+        args.junit.clone().map(|junit| (junit, SHARED)),
+    ]);
+    let kept = junit.clone();
     let verbose = args.verbose;
     let journal = Journal::create(
         &folder,
         Box::new(move |event, events| {
             progress::tell(event, events, verbose);
-            keep_junit(event, events, &junit);
+            kept.keep(event, events);
         }),
     )?;
     let substrate = open(plan.choice, &identity, &plan.docker).await;
@@ -79,13 +85,14 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let interrupted = cancel.is_cancelled();
     journal.append(EventBody::RunEnded { interrupted });
     let record = journal.finish()?;
-    write_reports(&folder, &record)?;
-    append_step_summary(&record)?;
+    let problems =
+        [torn_down, write_reports(&folder, &record), append_step_summary(&record), junit.last_written()];
     show(&record, &folder);
-    // What stayed behind changes nothing of what the drills proved; that nobody tidied up must not look like success.
+    // What stayed behind, or was not written, changes nothing of what the drills proved; it must not look like
+    // success.
     let mut verdict = record.verdict;
-    if let Err(error) = torn_down {
-        output::error_line(&format!("error: {error}"));
+    for error in problems.into_iter().filter_map(Result::err) {
+        output::problem("error", &error);
         verdict = Verdict::merge([verdict, Verdict::CouldNotVerify]);
     }
     Ok(if interrupted { INTERRUPTED } else { verdict.exit_code() })
@@ -103,12 +110,20 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
                 .hint("`comeback list --damages` shows what each scenario's judges notice"));
         }
     }
-    let runbook = args.runbook.as_deref().or(config.run.runbook.as_deref());
+    if let Some(junit) = &args.junit {
+        ensure_can_be_written(junit)?;
+    }
+    let runbook = super::load_runbook(&args.runbook, config)?.ok_or_else(|| {
+        Error::usage("no runbook was named: there is nothing to drill by, and no objective to judge by")
+            .hint("name yours with --runbook FILE, or as `runbook` under [run] in comeback.toml")
+            .hint("to try Comeback without one, use --sample-runbook; the reports say so")
+    })?;
+    ensure_bound(&scenarios, &runbook)?;
     Ok(Plan {
         scenarios,
         choice: args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into(),
         docker: DockerSettings { image: config.docker.image.clone() },
-        runbook: super::load_runbook(runbook)?,
+        runbook,
         scale: args.scale.or(config.run.scale).unwrap_or_default(),
         seed: match args.seed {
             Some(seed) => seed,
@@ -128,10 +143,13 @@ fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario
     let all = comeback_scenarios::all();
     for name in names {
         if !all.iter().any(|scenario| scenario.spec().name == name) {
-            let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>().join(", ");
-            return Err(
-                Error::usage(format!("there is no scenario `{name}`")).hint(format!("there are: {known}"))
-            );
+            let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>();
+            let error = Error::usage(format!("there is no scenario `{name}`"));
+            let error = match closest(name, known.iter().copied()) {
+                Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+                None => error,
+            };
+            return Err(error.hint(format!("there are: {}", known.join(", "))));
         }
     }
     if names.is_empty() && suite.is_none() {
@@ -145,13 +163,39 @@ fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario
         is_named && suite.is_none_or(|suite| spec.suites.contains(&suite))
     };
     let selected: Vec<_> = all.into_iter().filter(wanted).collect();
-    if selected.is_empty() {
+    let outside = names.iter().find(|name| !selected.iter().any(|scenario| scenario.spec().name == *name));
+    match (outside, suite) {
+        (Some(name), Some(suite)) => Err(Error::usage(format!("{name} is not in the suite {suite}"))
+            .hint("name scenarios or a suite; `comeback list` shows the suites of each scenario")),
         // Not usage: a gate that selects nothing must never look like one that passed.
-        return Err(
-            Error::could_not_verify("no scenario was selected").hint("the named ones are not in that suite")
-        );
+        _ if selected.is_empty() => Err(Error::could_not_verify("no scenario was selected")),
+        _ => Ok(selected),
     }
-    Ok(selected)
+}
+
+/// Refuses a runbook that lacks the section of a scenario: there is no procedure to drill.
+fn ensure_bound(scenarios: &[Arc<dyn Scenario>], runbook: &Runbook) -> Result<()> {
+    for scenario in scenarios {
+        let spec = scenario.spec();
+        runbook
+            .section(spec.section)
+            .map_err(|error| error.context(spec.name).into_kind(ErrorKind::Usage))?;
+    }
+    Ok(())
+}
+
+/// The objectives that are not understood, or missing where one is needed: each makes its drill end with *could not
+/// verify* at best, and is better known now than then.
+fn doubts(plan: &Plan) -> Vec<Error> {
+    let of_one = |scenario: &Arc<dyn Scenario>| {
+        let spec = scenario.spec();
+        let section = plan.runbook.section(spec.section).ok()?;
+        let time = plan.runbook.objective(section, ObjectiveKind::TimeToRecovery).err();
+        let loss = plan.runbook.documented(section, ObjectiveKind::RecoveryPoint).err();
+        let doubt = |error: Error| error.context(format_args!("{} cannot be verified", spec.name));
+        Some(time.into_iter().chain(loss).map(doubt).collect::<Vec<_>>())
+    };
+    plan.scenarios.iter().filter_map(of_one).flatten().collect()
 }
 
 fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
@@ -190,6 +234,8 @@ fn started(
         scale: plan.scale.to_string(),
         suite: args.suite.map(|suite| Suite::from(suite).to_string()),
         damage: args.damage.map(|damage| damage.to_string()),
+        runbook: Some(plan.runbook.file().to_owned()),
+        sample_runbook: args.runbook.sample_runbook,
         durable: true,
         provenance: provenance::collect(),
         planned: planned.collect(),
@@ -246,37 +292,8 @@ pub(super) fn left_behind(run_id: &str) -> String {
 /// Without a substrate no drill can run, and each says so.
 fn give_up(journal: &Journal, plan: &Plan, error: &Error) {
     for drill in 0..plan.scenarios.len() {
-        let failure = comeback_harness::evidence::Failure {
-            message: error.message().to_owned(),
-            hints: error.hints().to_vec(),
-        };
-        journal.append(EventBody::DrillEnded {
-            drill,
-            verdict: Verdict::CouldNotVerify,
-            error: Some(failure),
-        });
-    }
-}
-
-/// Writes the JUnit file anew whenever it would say something else.
-fn keep_junit(event: &Event, events: &[Event], files: &[(PathBuf, u32)]) {
-    let matters = matches!(
-        event.body,
-        EventBody::RunStarted(_)
-            | EventBody::DrillStarted { .. }
-            | EventBody::CheckEnded { .. }
-            | EventBody::DrillEnded { .. }
-            | EventBody::RunEnded { .. }
-    );
-    if !matters {
-        return;
-    }
-    let written =
-        Record::from_events(events).and_then(|record| comeback_reports::junit(&record)).and_then(|junit| {
-            files.iter().try_for_each(|(file, mode)| write_whole(file, junit.as_bytes(), *mode))
-        });
-    if let Err(error) = written {
-        output::error_line(&format!("warning: {error}"));
+        let error = Some(error.into());
+        journal.append(EventBody::DrillEnded { drill, verdict: Verdict::CouldNotVerify, error });
     }
 }
 

@@ -12,7 +12,7 @@ const LIMIT: std::time::Duration = std::time::Duration::from_mins(1);
 
 async fn findings(server: &PostgresServer, archive: &LogArchive) -> Vec<FindingCode> {
     let health = measure_archive(server, archive).await.unwrap();
-    let opinion = ArchiveOracle { health: &health, loss_objective: None }.judge().await.unwrap();
+    let opinion = ArchiveOracle { health: &health, loss_objective: &Ok(None) }.judge().await.unwrap();
     opinion.findings.iter().map(|finding| finding.code).collect()
 }
 

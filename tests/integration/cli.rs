@@ -6,8 +6,10 @@ mod damages;
 mod drills;
 mod leaks;
 mod objects;
+mod output;
 mod refusals;
 mod room;
+mod runbook;
 #[cfg(feature = "secret-manager")]
 mod secret_manager;
 mod secrets;
@@ -48,12 +50,25 @@ impl Place {
         self.folder.path().join("w")
     }
 
-    /// The binary, set to run here.
+    /// The binary, set to run here, by the sample runbook.
     fn comeback(&self, args: &[&str]) -> Command {
+        let mut command = self.as_it_is(args);
+        command.args(Self::runbook(args));
+        command
+    }
+
+    /// The binary, set to run here with these arguments and nothing else.
+    fn as_it_is(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_comeback"));
         self.settle(&mut command);
         command.args(args);
         command
+    }
+
+    /// What a run needs besides its arguments: in an empty folder it has no runbook, and says so.
+    fn runbook(args: &[&str]) -> Option<&'static str> {
+        let names_one = args.iter().any(|arg| arg.ends_with("runbook"));
+        (args.first() == Some(&"run") && !names_one).then_some("--sample-runbook")
     }
 
     fn settle(&self, command: &mut Command) {

@@ -45,6 +45,8 @@ fn started(scenario: &dyn Scenario) -> RunStarted {
         scale: "ci".to_owned(),
         suite: None,
         damage: None,
+        runbook: None,
+        sample_runbook: false,
         durable: true,
         provenance: Provenance::default(),
         planned: vec![PlannedDrill {

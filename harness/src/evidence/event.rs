@@ -3,10 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind};
 use crate::model::{Check, Milestone, Objective, Phase, Verdict};
 
 /// The version of the journal's form. A reader refuses a newer one.
-pub const JOURNAL_VERSION: u32 = 1;
+pub const JOURNAL_VERSION: u32 = 2;
+/// The first version whose lines each carry the SHA-256 of the line before.
+pub const CHAINED_SINCE: u32 = 2;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,13 @@ pub enum EventBody {
         drill: usize,
         /// One sentence.
         text: String,
+    },
+    /// What the drill's servers hold is generated sample data, and not somebody's production.
+    SampleDataLoaded {
+        /// Which drill.
+        drill: usize,
+        /// How much it takes in the store once loaded, in bytes.
+        bytes: u64,
     },
     /// A milestone was reached.
     MilestoneReached {
@@ -116,6 +126,12 @@ pub struct RunStarted {
     /// The damage injected on purpose, where one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
+    /// The runbook whose objectives the drills are judged by; unknown in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// Whether that is the sample that is built in, and not a document of the user's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sample_runbook: bool,
     /// Whether servers ran with production-like settings (`fsync` on).
     pub durable: bool,
     /// What made this run.
@@ -198,4 +214,24 @@ pub struct Failure {
     /// What the reader can do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
+    /// Whether the thing under test said no; otherwise the drill could not get far enough to know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            message: error.message().to_owned(),
+            hints: error.hints().to_vec(),
+            failed: error.kind() == ErrorKind::Failed,
+        }
+    }
+}
+
+impl Failure {
+    /// What the drill's own course says of its verdict.
+    pub fn verdict(&self) -> Verdict {
+        if self.failed { Verdict::Failed } else { Verdict::CouldNotVerify }
+    }
 }

@@ -6,10 +6,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::event::{Event, EventBody};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::event::{CHAINED_SINCE, Event, EventBody};
 use super::record::Record;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
+use crate::hex::hex;
 
 /// The name of the journal in the evidence of a run.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
@@ -30,6 +34,8 @@ struct Shared {
 
 struct State {
     file: File,
+    /// The SHA-256 of the last line, which the next one carries.
+    last_line: Option<String>,
     events: Vec<Event>,
     failure: Option<Error>,
 }
@@ -40,7 +46,7 @@ impl Journal {
         let path = folder.join(JOURNAL_FILE);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.context(format_args!("creating {}", path.display()))?;
-        let state = Mutex::new(State { file, events: Vec::new(), failure: None });
+        let state = Mutex::new(State { file, last_line: None, events: Vec::new(), failure: None });
         Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), listener, state })))
     }
 
@@ -56,7 +62,7 @@ impl Journal {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let seq = state.events.len() as u64;
         let event = Event { seq, at: clock::now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
-        if let Err(error) = write_line(&mut state.file, &event) {
+        if let Err(error) = state.write_line(&event) {
             let failure = error.context(format!("writing {}", self.0.path.display()));
             state.failure.get_or_insert(failure);
         }
@@ -66,6 +72,11 @@ impl Journal {
             (self.0.listener)(event, &state.events);
         }
         elapsed_ms
+    }
+
+    /// The record of the run as far as it has come.
+    pub fn record(&self) -> Result<Record> {
+        Record::from_events(&self.0.state.lock().unwrap_or_else(PoisonError::into_inner).events)
     }
 
     /// Flushes the journal to the disk, and gives the record of the run.
@@ -79,15 +90,36 @@ impl Journal {
     }
 }
 
-fn write_line(file: &mut File, event: &Event) -> Result<()> {
-    let mut line = serde_json::to_vec(event).context("encoding an event")?;
-    line.push(b'\n');
-    // One write, so that a kill leaves whole lines and at most one half at the end.
-    file.write_all(&line).context("appending an event")
+impl State {
+    fn write_line(&mut self, event: &Event) -> Result<()> {
+        let before = Link { previous_sha256: self.last_line.take() };
+        let mut line = serde_json::to_vec(&Line { event, before: &before }).context("encoding an event")?;
+        self.last_line = Some(hex(&Sha256::digest(&line)));
+        line.push(b'\n');
+        // One write, so that a kill leaves whole lines and at most one half at the end.
+        self.file.write_all(&line).context("appending an event")
+    }
+}
+
+/// A line of the journal: the event, and what ties it to the line before.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    #[serde(flatten)]
+    before: &'a Link,
+}
+
+/// What ties a line to the line before. The first line has none, and neither has any line of a version before
+/// [`CHAINED_SINCE`].
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Link {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_sha256: Option<String>,
 }
 
 /// Reads the journal in the evidence folder of a run. A last line that was cut short by a kill is left out;
-/// any other line that cannot be read is an error.
+/// any other line that cannot be read, or that does not continue the line before it, is an error.
 pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
     let path = folder.join(JOURNAL_FILE);
     let file = File::open(&path).map_err(|error| {
@@ -96,47 +128,63 @@ pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
     })?;
     let lines = BufReader::new(file).split(b'\n').collect::<std::io::Result<Vec<_>>>();
     let lines = lines.context(format_args!("reading {}", path.display()))?;
-    let mut events = Vec::with_capacity(lines.len());
+    let mut events: Vec<Event> = Vec::with_capacity(lines.len());
+    let mut before: Option<&Vec<u8>> = None;
     for (index, line) in lines.iter().enumerate() {
-        match serde_json::from_slice::<Event>(line) {
-            Ok(event) if event.seq == index as u64 => events.push(event),
-            Ok(event) => {
-                let sentence = format!(
-                    "{}:{}: event {} stands where event {index} should",
-                    path.display(),
-                    index + 1,
-                    event.seq
-                );
-                return Err(
-                    Error::usage(sentence).hint("the journal was edited, or lost lines: do not trust it")
-                );
-            }
+        let at = || format!("{}:{}", path.display(), index + 1);
+        let event: Event = match serde_json::from_slice(line) {
+            Ok(event) => event,
             Err(_) if index + 1 == lines.len() => break,
             Err(error) => {
-                let sentence =
-                    format!("{}:{}: this is no event of a run: {error}", path.display(), index + 1);
-                return Err(Error::usage(sentence).hint("the journal was damaged: do not trust it"));
+                return Err(Error::usage(format!("{}: this is not an event of a run: {error}", at()))
+                    .hint("the journal was damaged: do not trust it"));
             }
+        };
+        if event.seq != index as u64 {
+            return Err(Error::usage(format!(
+                "{}: event {} stands where event {index} should",
+                at(),
+                event.seq
+            ))
+            .hint(EDITED));
         }
+        let expected = before.filter(|_| is_chained(events.first().unwrap_or(&event)));
+        let expected = Link { previous_sha256: expected.map(|line| hex(&Sha256::digest(line))) };
+        if serde_json::from_slice::<Link>(line).ok() != Some(expected) {
+            return Err(
+                Error::usage(format!("{}: the line does not continue the line before it", at())).hint(EDITED)
+            );
+        }
+        before = Some(line);
+        events.push(event);
     }
     Ok(events)
+}
+
+const EDITED: &str = "the journal was edited, or lost lines: do not trust it";
+
+/// Whether a journal that begins with this event is one whose lines are chained.
+fn is_chained(first: &Event) -> bool {
+    matches!(&first.body, EventBody::RunStarted(run) if run.journal_version >= CHAINED_SINCE)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Provenance, RunStarted};
+    use crate::evidence::{JOURNAL_VERSION, Provenance, RunStarted};
     use crate::model::Verdict;
 
     fn start() -> EventBody {
         EventBody::RunStarted(Box::new(RunStarted {
-            journal_version: 1,
+            journal_version: JOURNAL_VERSION,
             run_id: "0badcafe".to_owned(),
             command_line: vec!["comeback".to_owned(), "run".to_owned()],
             seed: u64::MAX,
             scale: "ci".to_owned(),
             suite: None,
             damage: None,
+            runbook: None,
+            sample_runbook: false,
             durable: true,
             provenance: Provenance::default(),
             planned: Vec::new(),
@@ -183,6 +231,35 @@ mod tests {
                 .message()
                 .contains("event 1 stands where event 0 should")
         );
+    }
+
+    fn refusal(folder: &Path, lines: &[String]) -> String {
+        std::fs::write(folder.join(JOURNAL_FILE), lines.join("\n") + "\n").unwrap();
+        read_journal(folder).map_or_else(|error| error.message().to_owned(), |_| "read".to_owned())
+    }
+
+    #[test]
+    fn a_line_that_was_edited_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = String::from_utf8(written(folder.path())).unwrap();
+        let lines = lines.lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(refusal(folder.path(), &lines), "read");
+
+        let edited = [lines[0].replace("\"ci\"", "\"large\""), lines[1].clone()];
+        assert!(
+            refusal(folder.path(), &edited)
+                .ends_with("journal.jsonl:2: the line does not continue the line before it")
+        );
+        let link = lines[1].find(",\"previous_sha256\"").unwrap();
+        let unlinked = [lines[0].clone(), format!("{}}}", &lines[1][..link])];
+        assert!(refusal(folder.path(), &unlinked).contains("does not continue"));
+        // To call it a journal of the time before chains does not help while a line is still chained.
+        let older = [lines[0].replace("\"journal_version\":2", "\"journal_version\":1"), lines[1].clone()];
+        assert_ne!(older[0], lines[0]);
+        assert!(refusal(folder.path(), &older).contains("does not continue"));
+        let unchained = [older[0].clone(), unlinked[1].clone()];
+        assert_eq!(refusal(folder.path(), &unchained), "read");
+        assert!(!Record::from_events(&read_journal(folder.path()).unwrap()).unwrap().is_chained());
     }
 
     #[test]

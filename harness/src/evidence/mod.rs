@@ -5,7 +5,8 @@ mod journal;
 mod record;
 
 pub use event::{
-    BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance, RunStarted,
+    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance,
+    RunStarted,
 };
 pub use journal::{JOURNAL_FILE, Journal, Listener, read_journal};
 pub use record::{DrillRecord, Ending, Record, StepRecord};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, RunStarted,
+    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, RunStarted,
 };
 use crate::error::{Error, Result};
 use crate::model::{Check, Milestone, Objective, Phase, Verdict};
@@ -55,6 +55,8 @@ pub struct DrillRecord {
     pub milestones_ms: BTreeMap<String, u64>,
     /// The backups that were taken.
     pub backups: Vec<BackupSummary>,
+    /// How much generated sample data the drill ran on, in bytes; unknown in older journals.
+    pub sample_bytes: Option<u64>,
     /// What was lost, where it was measured.
     pub loss: Option<Loss>,
     /// What the judges concluded.
@@ -95,6 +97,7 @@ impl DrillRecord {
             steps: Vec::new(),
             milestones_ms: BTreeMap::new(),
             backups: Vec::new(),
+            sample_bytes: None,
             loss: None,
             checks: Vec::new(),
             verdict: Verdict::CouldNotVerify,
@@ -158,16 +161,28 @@ impl DrillRecord {
             EventBody::MilestoneReached { milestone, .. } => {
                 self.milestones_ms.insert(milestone.label().to_owned(), now_ms);
             }
+            EventBody::SampleDataLoaded { bytes, .. } => self.sample_bytes = Some(*bytes),
             EventBody::BackupTaken { backup, .. } => self.backups.push(backup.clone()),
             EventBody::LossMeasured { loss, .. } => self.loss = Some(loss.clone()),
-            EventBody::CheckEnded { check, .. } => self.checks.push(check.clone()),
+            EventBody::CheckEnded { check, .. } => {
+                let verdict = check.concluded();
+                self.checks.push(Check { verdict, ..check.clone() });
+            }
             EventBody::DrillEnded { verdict, error, .. } => {
-                self.verdict = *verdict;
                 self.error.clone_from(error);
+                self.verdict = self.concluded(*verdict);
                 self.ended = true;
             }
             EventBody::RunStarted(_) | EventBody::RunEnded { .. } => {}
         }
+    }
+
+    /// The verdict that checks and error bear. The one that was written down counts only where it is worse:
+    /// nothing is verified because a line says so.
+    fn concluded(&self, written: Verdict) -> Verdict {
+        let course = self.error.as_ref().map(Failure::verdict);
+        let borne = Verdict::merge(self.checks.iter().map(|check| check.verdict).chain(course));
+        Verdict::merge([borne, written])
     }
 
     /// What a drill without an end is taken for.
@@ -177,7 +192,7 @@ impl DrillRecord {
         }
         if let Some(reason) = &self.plan.skipped {
             self.verdict = Verdict::Skipped;
-            self.error = Some(Failure { message: reason.clone(), hints: Vec::new() });
+            self.error = Some(Failure { message: reason.clone(), hints: Vec::new(), failed: false });
             return;
         }
         let failed = self.checks.iter().any(|check| check.verdict == Verdict::Failed);
@@ -188,7 +203,8 @@ impl DrillRecord {
             (false, Ending::Interrupted) => "the drill did not run: the run was interrupted by a signal",
             (false, _) => "the drill did not run",
         };
-        self.error = Some(Failure { message: what.to_owned(), hints: vec!["run it again".to_owned()] });
+        let hints = vec!["run it again".to_owned()];
+        self.error = Some(Failure { message: what.to_owned(), hints, failed: false });
     }
 }
 
@@ -201,6 +217,7 @@ impl EventBody {
             | Self::StepStarted { drill, .. }
             | Self::Note { drill, .. }
             | Self::MilestoneReached { drill, .. }
+            | Self::SampleDataLoaded { drill, .. }
             | Self::BackupTaken { drill, .. }
             | Self::LossMeasured { drill, .. }
             | Self::CheckEnded { drill, .. }
@@ -210,6 +227,11 @@ impl EventBody {
 }
 
 impl Record {
+    /// Whether an edit of the journal would be noticed: each of its lines carries the hash of the one before.
+    pub fn is_chained(&self) -> bool {
+        self.run.journal_version >= CHAINED_SINCE
+    }
+
     /// Folds the events of a journal. A journal that just stops gives a record that says so.
     pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self> {
         let mut events = events.into_iter();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, NotLookedAt, Verdict};
+use super::{Finding, FindingCode, NotLookedAt, Verdict};
 
 /// The conclusion of one judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,26 @@ pub struct Check {
 }
 
 impl Check {
+    /// The verdict that the findings bear. A missed objective alone is its own verdict; any other finding is a
+    /// failure.
+    pub fn verdict_of(findings: &[Finding]) -> Verdict {
+        if findings.is_empty() {
+            Verdict::Verified
+        } else if findings.iter().all(|finding| finding.code == FindingCode::ObjectiveMissed) {
+            Verdict::ObjectiveMissed
+        } else {
+            Verdict::Failed
+        }
+    }
+
+    /// The verdict as far as the findings bear it: a check with findings is never better than they are.
+    pub fn concluded(&self) -> Verdict {
+        if self.findings.is_empty() {
+            return self.verdict;
+        }
+        Verdict::merge([self.verdict, Self::verdict_of(&self.findings)])
+    }
+
     /// The first line for a person: the first finding where there is one, the summary otherwise.
     pub fn headline(&self) -> String {
         match self.findings.first() {

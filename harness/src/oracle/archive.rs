@@ -18,8 +18,8 @@ const IDLE_BYTES: u64 = 8192;
 pub struct ArchiveOracle<'a> {
     /// What was measured while the server was well.
     pub health: &'a ArchiveHealth,
-    /// How much may be lost, where the runbook sets a limit.
-    pub loss_objective: Option<&'a Objective>,
+    /// How much may be lost, where the runbook sets a limit; an error where the limit is not understood.
+    pub loss_objective: &'a Result<Option<Objective>>,
 }
 
 #[async_trait]
@@ -44,7 +44,13 @@ impl Oracle for ArchiveOracle<'_> {
             let found = format!("{} complete segments that are not in it", health.waiting_segments);
             findings.push(behind(&format!("at most {SEGMENTS_ON_THEIR_WAY} segments on their way"), found));
         }
-        let too_old = self.loss_objective.filter(|objective| !objective.is_met_by(health.handed_over_ms));
+        let objective = match self.loss_objective {
+            Ok(objective) => objective.as_ref(),
+            // What is wrong is told whatever the runbook says; that all is well cannot be.
+            Err(error) if findings.is_empty() => return Err(error.clone()),
+            Err(_) => None,
+        };
+        let too_old = objective.filter(|objective| !objective.is_met_by(health.handed_over_ms));
         if let Some(objective) = too_old.filter(|_| health.behind_bytes() > IDLE_BYTES) {
             let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1_000.0);
             let limit = format!("a segment at least every {}", seconds(objective.upper_ms));
@@ -78,8 +84,8 @@ mod tests {
         let text = |text: &str| text.to_owned();
         let source =
             Citation { file: text("runbook.md"), line: 1, section: text("4.1"), text: text("5 min") };
-        let objective = Objective { lower_ms: None, upper_ms: 300_000, source };
-        let oracle = ArchiveOracle { health: &health, loss_objective: Some(&objective) };
+        let objective = Ok(Some(Objective { lower_ms: None, upper_ms: 300_000, source }));
+        let oracle = ArchiveOracle { health: &health, loss_objective: &objective };
         oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
     }
 

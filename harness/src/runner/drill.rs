@@ -12,7 +12,7 @@ use super::server::DrillServer;
 use super::{Application, ScenarioSpec};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::evidence::{BackupSummary, EventBody, Journal, Loss};
+use crate::evidence::{BackupSummary, EventBody, Journal, Loss, StepRecord};
 use crate::fault::{
     Damage, DamageStage, Injury, damage_archive, damage_repository, damage_server, damage_writes,
 };
@@ -42,7 +42,7 @@ pub struct Drill {
     pub(super) doing: Mutex<String>,
     pub(super) queries: Vec<IntegrityQuery>,
     pub(super) objective: Result<Objective>,
-    pub(super) loss_objective: Option<Objective>,
+    pub(super) loss_objective: Result<Option<Objective>>,
     pub(super) application: Application,
     pub(super) cache: Application<RedisAddress>,
     pub(super) password: Secret,
@@ -250,7 +250,7 @@ impl Drill {
         let judged = AssertUnwindSafe(oracle.judge()).catch_unwind().await;
         let could_not = |summary: &str, hints| (Verdict::CouldNotVerify, Opinion::new(summary, []), hints);
         let (verdict, opinion, hints) = match judged {
-            Ok(Ok(opinion)) => (verdict_of(&opinion.findings), opinion, Vec::new()),
+            Ok(Ok(opinion)) => (Check::verdict_of(&opinion.findings), opinion, Vec::new()),
             Ok(Err(error)) => {
                 let error = self.with_last_words(error).await;
                 could_not(error.message(), error.hints().to_vec())
@@ -277,24 +277,61 @@ impl Drill {
         let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms) else {
             return Err(Error::could_not_verify("the drill was judged before it had recovered"));
         };
-        let objective = self.objective.clone();
-        self.judge(&TimeObjective { objective: &objective, ttr_ms: recovered.saturating_sub(declared) })
-            .await;
+        let record = self.journal.record()?;
+        let course = record.drills.get(self.index);
+        let steps = course.map_or(&[][..], |course| &course.steps);
+        let within = |step: &&StepRecord| (declared..recovered).contains(&step.started_ms);
+        let oracle = TimeObjective {
+            objective: &self.objective.clone(),
+            ttr_ms: recovered.saturating_sub(declared),
+            steps: steps.iter().filter(within).map(|step| (step.title.clone(), step.elapsed_ms)).collect(),
+            is_sample: course.is_some_and(|course| course.sample_bytes.is_some()),
+        };
+        self.judge(&oracle).await;
         Ok(())
     }
 
     /// Judges the log archive by what was measured while the server was well.
     pub async fn judge_archive(&mut self, health: &ArchiveHealth) {
         let objective = self.loss_objective.clone();
-        self.judge(&ArchiveOracle { health, loss_objective: objective.as_ref() }).await;
+        self.judge(&ArchiveOracle { health, loss_objective: &objective }).await;
     }
 
     /// Tells what was lost, and judges it where the runbook sets a limit.
     pub async fn judge_loss(&mut self, loss: Loss) {
         self.journal.append(EventBody::LossMeasured { drill: self.index, loss: loss.clone() });
-        if let Some(objective) = self.loss_objective.clone() {
-            self.judge(&LossObjective { objective: &objective, loss: &loss }).await;
+        match self.loss_objective.clone().transpose() {
+            Some(objective) => {
+                self.judge(&LossObjective { objective: &objective, loss: &loss }).await;
+            }
+            None => self.note(
+                "the runbook documents no recovery point objective for this section: the loss is measured, and \
+                 there is nothing to judge it by",
+            ),
         }
+    }
+
+    /// Tells of a recovery point objective that is not understood, in a drill that measured no loss either.
+    pub(super) fn tell_misread_loss(&mut self) {
+        let is_told = self.checks.iter().any(|check| check.oracle == LossObjective::NAME);
+        if let Err(error) = self.loss_objective.clone()
+            && !is_told
+        {
+            self.record(Check {
+                oracle: LossObjective::NAME.to_owned(),
+                verdict: Verdict::CouldNotVerify,
+                summary: error.message().to_owned(),
+                findings: Vec::new(),
+                not_looked_at: Vec::new(),
+                hints: error.hints().to_vec(),
+                elapsed_ms: 0,
+            });
+        }
+    }
+
+    /// Tells that the drill's servers hold sample data, and how much.
+    pub fn sample_data_loaded(&self, bytes: u64) {
+        self.journal.append(EventBody::SampleDataLoaded { drill: self.index, bytes });
     }
 
     /// The judges have finished.
@@ -359,16 +396,5 @@ impl Drill {
             self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
         }
         Ok(())
-    }
-}
-
-/// A missed objective alone is its own verdict; any other finding is a failure.
-fn verdict_of(findings: &[Finding]) -> Verdict {
-    if findings.is_empty() {
-        Verdict::Verified
-    } else if findings.iter().all(|finding| finding.code == FindingCode::ObjectiveMissed) {
-        Verdict::ObjectiveMissed
-    } else {
-        Verdict::Failed
     }
 }

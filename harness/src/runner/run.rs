@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Application, Drill, Scenario};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::evidence::{EventBody, Failure, Journal};
 use crate::fault::Damage;
 use crate::model::{Phase, Verdict};
@@ -108,12 +108,16 @@ async fn run_drill(
     let spec = scenario.spec();
     let section = settings.runbook.section(spec.section);
     let read = |kind| section.clone().and_then(|section| settings.runbook.objective(section, kind));
-    let (objective, loss_objective) =
-        (read(ObjectiveKind::TimeToRecovery), read(ObjectiveKind::RecoveryPoint).ok());
+    let (objective, loss_objective) = (
+        read(ObjectiveKind::TimeToRecovery),
+        section
+            .clone()
+            .and_then(|section| settings.runbook.documented(section, ObjectiveKind::RecoveryPoint)),
+    );
     journal.append(EventBody::DrillStarted { drill: index, objective: objective.clone().ok() });
     let mut drill = match prepare(index, scenario, settings, journal, objective, loss_objective).await {
         Ok(drill) => drill,
-        Err(error) => return Some(end(index, journal, &[], Some(error))),
+        Err(error) => return Some(end(index, journal, &[], Some(&error))),
     };
     let course = std::panic::AssertUnwindSafe(scenario.run(&mut drill));
     let course = futures_util::FutureExt::catch_unwind(course);
@@ -132,6 +136,7 @@ async fn run_drill(
             .hint("this is a bug in comeback: report it with the evidence of this run"))),
         Some(Err(struck)) => Some(Err(drill.with_last_words(drill.in_its_step(struck)).await)),
     };
+    drill.tell_misread_loss();
     drill.step(Phase::Teardown, if settings.keep { "keep the servers" } else { "remove the servers" });
     let saved = at_end("the servers' logs to be saved", drill.save_logs()).await;
     let removed = if settings.keep {
@@ -141,7 +146,7 @@ async fn run_drill(
     };
     let ended = ended?.and_then(|()| drill.ensure_damaged()).and(saved).and(removed);
     let verdicts: Vec<_> = drill.checks.iter().map(|check| check.verdict).collect();
-    Some(end(index, journal, &verdicts, ended.err()))
+    Some(end(index, journal, &verdicts, ended.err().as_ref()))
 }
 
 async fn until_full(room: Option<&Room>) -> Error {
@@ -169,7 +174,7 @@ async fn prepare(
     settings: &RunSettings,
     journal: &Journal,
     objective: Result<crate::model::Objective>,
-    loss_objective: Option<crate::model::Objective>,
+    loss_objective: Result<Option<crate::model::Objective>>,
 ) -> Result<Drill> {
     let scratch = settings.scratch.join(format!("d{index}"));
     let repository = LocalRepository::open(scratch.join("repository")).await?;
@@ -201,14 +206,9 @@ async fn prepare(
 
 /// Ends a drill in the journal. An error counts besides what the judges said: one kind says that the backup
 /// failed, every other that the drill could not get far enough to know.
-fn end(index: usize, journal: &Journal, checks: &[Verdict], error: Option<Error>) -> Verdict {
-    let course = error.as_ref().map(|error| match error.kind() {
-        ErrorKind::Failed => Verdict::Failed,
-        ErrorKind::Usage | ErrorKind::CouldNotVerify | ErrorKind::Interrupted => Verdict::CouldNotVerify,
-    });
-    let verdict = Verdict::merge(checks.iter().copied().chain(course));
-    let error =
-        error.map(|error| Failure { message: error.message().to_owned(), hints: error.hints().to_vec() });
+fn end(index: usize, journal: &Journal, checks: &[Verdict], error: Option<&Error>) -> Verdict {
+    let error = error.map(Failure::from);
+    let verdict = Verdict::merge(checks.iter().copied().chain(error.as_ref().map(Failure::verdict)));
     journal.append(EventBody::DrillEnded { drill: index, verdict, error });
     verdict
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::timeline::{self, Timeline};
 use crate::format::{bytes, count, duration, instant};
+use crate::scope;
 use crate::text::one_line;
 use crate::view;
 
@@ -27,6 +28,8 @@ pub(super) struct Drill {
     mark: &'static str,
     skipped: Option<String>,
     error: Option<String>,
+    data: Option<String>,
+    not_looked_at: Vec<String>,
     ttr: Option<String>,
     objective: Option<String>,
     citation: Option<String>,
@@ -88,10 +91,12 @@ impl Drill {
             mark: view::mark(drill.verdict),
             error: drill.error.as_ref().filter(|_| skipped.is_none()).map(|error| one_line(&error.message)),
             skipped,
+            data: view::data(drill),
+            not_looked_at: scope::lines(drill),
             ttr: drill.ttr_ms().map(duration),
             objective: drill.objective.as_ref().map(|it| view::objective_text(Some(it))),
             citation: drill.objective.as_ref().map(view::citation),
-            margin: judged.map(|(ttr, objective)| view::margin(ttr, objective)),
+            margin: judged.map(|(ttr, objective)| view::margin(drill, ttr, objective)),
             missed: judged.is_some_and(|(ttr, objective)| !objective.is_met_by(ttr)),
             beside: beside.into_iter().filter_map(|(word, ms)| Some((word, duration(ms?)))).collect(),
             loss: drill.loss.as_ref().map(view::loss_sentence),

@@ -1,11 +1,12 @@
 //! What the template is given: every text ready to be shown, so that the template holds no logic but loops.
 
 use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::model::{Check, Finding};
+use comeback_harness::model::Check;
 use serde::Serialize;
 
 use super::drill::{Drill, anchor};
 use crate::format::{bytes, duration, instant};
+use crate::groups::{Group, grouped};
 use crate::text::{clean, one_line, shorten};
 use crate::view;
 
@@ -111,26 +112,28 @@ impl Wrong {
     }
 
     fn of_check(index: usize, drill: &DrillRecord, check: &Check) -> Self {
+        let groups = grouped(&check.findings);
         Self {
             oracle: Some(one_line(&check.oracle)),
             verdict: view::verdict_slug(check.verdict),
             label: check.verdict.label(),
             mark: view::mark(check.verdict),
-            findings: check.findings.iter().take(FINDINGS_SHOWN).map(FindingView::of).collect(),
-            hidden: check.findings.len().saturating_sub(FINDINGS_SHOWN),
+            findings: groups.iter().take(FINDINGS_SHOWN).map(FindingView::of).collect(),
+            hidden: groups.iter().skip(FINDINGS_SHOWN).map(Group::len).sum(),
             ..Self::of_drill(index, drill, one_line(&check.summary), &check.hints)
         }
     }
 }
 
 impl FindingView {
-    fn of(finding: &Finding) -> Self {
+    fn of(group: &Group<'_>) -> Self {
+        let finding = group.first;
         // The page keeps white space as it is, so nothing needs a stand-in but what has no glyph.
         let value = |text: &str| shorten(&clean(text), VALUE_LIMIT);
         Self {
             code: finding.code.as_str(),
             subject: one_line(&finding.subject),
-            key: finding.key.as_deref().map(value),
+            key: group.key().as_deref().map(value),
             expected: value(&finding.expected),
             actual: value(&finding.actual),
             remedy: clean(&finding.remedy),
@@ -143,13 +146,16 @@ fn provenance(record: &Record) -> Vec<(&'static str, String)> {
     let mut rows = vec![
         ("Command line", view::command_line(record)),
         ("Seed", run.seed.to_string()),
-        ("Data set", one_line(&run.scale)),
+        ("Data set", one_line(&format!("{}, sample data", run.scale))),
         (
             "Server settings",
             if run.durable { "production-like (fsync on)" } else { "fast (fsync off)" }.to_owned(),
         ),
         ("Comeback", one_line(&made.comeback_version)),
     ];
+    if let Some(runbook) = &run.runbook {
+        rows.push(("Runbook", one_line(runbook)));
+    }
     if let Some(commit) = &made.git_commit {
         let state = match made.git_dirty {
             Some(true) => ", with uncommitted changes",

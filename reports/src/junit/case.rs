@@ -7,6 +7,8 @@ use comeback_harness::model::{Check, Finding, Verdict};
 use junit_report::{Duration, TestCase, TestResult};
 
 use crate::format::{bytes, duration, plural};
+use crate::groups::grouped;
+use crate::scope;
 use crate::text::{clean, one_line, shorten, value};
 use crate::view;
 
@@ -40,12 +42,16 @@ pub(super) fn of_run(record: &Record) -> Option<TestCase> {
 
 /// The case of the drill's own course. It lasts as long as the recovery took, where that was measured, so
 /// that a CI's trend of the case's duration is the trend of the time to recovery.
-pub(super) fn of_course(drill: &DrillRecord) -> TestCase {
+pub(super) fn of_course(record: &Record, drill: &DrillRecord) -> TestCase {
     let judged: u64 = drill.checks.iter().fold(0, |sum, check| sum.saturating_add(check.elapsed_ms));
     let elapsed_ms = drill.ttr_ms().unwrap_or_else(|| drill.elapsed_ms.saturating_sub(judged));
     let mut case = new("restore", elapsed_ms, course_result(drill));
+    let mut output = view::circumstances(record);
     if drill.started {
-        case.set_system_out(&character_data(&course_output(drill)));
+        output.push(course_output(drill));
+    }
+    if !output.is_empty() {
+        case.set_system_out(&character_data(&output.join("\n")));
     }
     case
 }
@@ -128,8 +134,9 @@ fn actual_against_expected(finding: &Finding, more: usize) -> String {
 
 fn findings(check: &Check, headline: &str) -> String {
     let mut text = one_line(headline);
-    for (number, finding) in (1_u64..).zip(&check.findings) {
-        let key = finding.key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+    for (number, group) in (1_u64..).zip(&grouped(&check.findings)) {
+        let finding = group.first;
+        let key = group.key().map_or_else(String::new, |key| format!(" {key}"));
         let _ = write!(text, "\n\n{number}. {} {}{key}", finding.code, finding.subject);
         let _ = write!(text, "\n   expected: {}", value(&finding.expected, VALUE_LIMIT));
         let _ = write!(text, "\n   found:    {}", value(&finding.actual, VALUE_LIMIT));
@@ -143,6 +150,8 @@ fn findings(check: &Check, headline: &str) -> String {
 /// Objective and measured time first: the output of a case is where every CI shows them.
 fn course_output(drill: &DrillRecord) -> String {
     let mut lines = vec![recovery_output(drill)];
+    lines.extend(scope::lines(drill).into_iter().map(|line| format!("not looked at: {line}")));
+    lines.extend(view::data(drill).map(|data| format!("data: {data}")));
     for (milestone, ms) in [("ready", drill.time_to_ready_ms()), ("verified", drill.time_to_verified_ms())] {
         if let Some(ms) = ms {
             lines.push(format!("time to {milestone}: {}", duration(ms)));

@@ -41,7 +41,7 @@ fn of_drill(record: &Record, drill: &DrillRecord, names: &mut Names) -> TestSuit
     let twice = record.drills.iter().filter(|other| other.plan.scenario == drill.plan.scenario).count() > 1;
     // Jenkins and GitLab tell cases apart by class and name: on two substrates the name must say which.
     let suffix = if twice { format!(" ({})", one_line(&drill.plan.substrate)) } else { String::new() };
-    let mut cases = vec![case::of_course(drill)];
+    let mut cases = vec![case::of_course(record, drill)];
     cases.extend(drill.checks.iter().map(|check| case::of_check(drill, check)));
     for case in &mut cases {
         case.name = names.unique(&class, &format!("{}{suffix}", case.name));

@@ -5,15 +5,19 @@ use comeback_harness::model::{Check, Verdict};
 
 use super::page::{Page, Style};
 use crate::format::{bytes, duration, instant};
+use crate::scope;
 use crate::text::one_line;
 use crate::view;
 
 pub(super) fn section(page: &mut Page, drill: &DrillRecord) {
     let style = Style::of(drill.verdict);
     let label = format!("{} {}  ", view::mark(drill.verdict), view::drill_name(drill));
-    page.item(&[(style, &label)], style, drill.verdict.label());
+    page.item(&[(style, &label)], style, &view::verdict_on_data(drill));
     let what = format!("{} ({})", one_line(&drill.plan.title), one_line(&drill.plan.section));
     page.item(&[(Style::Plain, "  ")], Style::Faint, &what);
+    for line in scope::lines(drill) {
+        page.item(&[(Style::Faint, "  not seen  ")], Style::Doubtful, &line);
+    }
     if let Some(reason) = view::skip_reason(drill) {
         page.item(&[(Style::Faint, "  skipped   ")], Style::Plain, &reason);
     }

@@ -7,9 +7,9 @@ mod drill;
 mod page;
 
 use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::model::{Check, Finding};
 
 use crate::format::{duration, instant, plural};
+use crate::groups::{Group, grouped};
 use crate::text::{one_line, value};
 use crate::view;
 use page::{Page, Style};
@@ -90,17 +90,19 @@ fn wrong_drill(page: &mut Page, drill: &DrillRecord) {
         let label = format!("  {} {name} › {}  ", view::mark(check.verdict), one_line(&check.oracle));
         page.item(&[(Style::of(check.verdict), &label)], Style::Plain, &check.summary);
         let mut previous = None;
-        for found in check.findings.iter().take(FINDINGS_SHOWN) {
-            finding(page, found, previous);
-            previous = Some(found.remedy.as_str());
+        let groups = grouped(&check.findings);
+        for group in groups.iter().take(FINDINGS_SHOWN) {
+            finding(page, group, previous);
+            previous = Some(group.first.remedy.as_str());
         }
-        more(page, check);
+        more(page, groups.iter().skip(FINDINGS_SHOWN).map(Group::len).sum());
         hints(page, &check.hints);
     }
 }
 
-fn finding(page: &mut Page, finding: &Finding, previous_remedy: Option<&str>) {
-    let key = finding.key.as_ref().map_or_else(String::new, |key| format!("  {}", value(key, KEY_LIMIT)));
+fn finding(page: &mut Page, group: &Group<'_>, previous_remedy: Option<&str>) {
+    let finding = group.first;
+    let key = group.key().map_or_else(String::new, |key| format!("  {}", value(&key, KEY_LIMIT)));
     let what = format!("{}{key}", one_line(&finding.subject));
     let label = format!("      {:<16}  ", finding.code.as_str());
     page.item(&[(Style::Strong, &label)], Style::Strong, &what);
@@ -114,8 +116,7 @@ fn finding(page: &mut Page, finding: &Finding, previous_remedy: Option<&str>) {
     }
 }
 
-fn more(page: &mut Page, check: &Check) {
-    let hidden = check.findings.len().saturating_sub(FINDINGS_SHOWN);
+fn more(page: &mut Page, hidden: usize) {
     if hidden > 0 {
         let text = format!("and {} in the reports of the evidence", plural(hidden as u64, "more finding"));
         page.item(&[(Style::Plain, "      ")], Style::Faint, &text);

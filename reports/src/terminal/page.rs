@@ -78,7 +78,7 @@ impl Page {
     pub(super) fn item(&mut self, label: &[(Style, &str)], style: Style, text: &str) {
         let mut indent: usize = label.iter().map(|(_, part)| part.chars().count()).sum();
         for (style, part) in label {
-            let painted = self.painted(*style, part);
+            let painted = self.painted(*style, &clean(part));
             self.text.push_str(&painted);
         }
         if indent + TEXT_ROOM > self.width {
@@ -101,7 +101,7 @@ impl Page {
     /// A line that is as long as it is: a row of a table, a command to copy.
     pub(super) fn row(&mut self, parts: &[(Style, &str)]) {
         for (style, part) in parts {
-            let painted = self.painted(*style, part);
+            let painted = self.painted(*style, &clean(part));
             self.text.push_str(&painted);
         }
         self.end_line();

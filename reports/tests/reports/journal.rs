@@ -62,6 +62,11 @@ impl Journal {
         self
     }
 
+    pub(crate) fn sample_data(mut self, drill: usize, bytes: u64) -> Self {
+        self.push(EventBody::SampleDataLoaded { drill, bytes });
+        self
+    }
+
     pub(crate) fn reach(mut self, drill: usize, milestone: Milestone) -> Self {
         self.push(EventBody::MilestoneReached { drill, milestone });
         self
@@ -119,6 +124,8 @@ pub(crate) fn run(planned: Vec<PlannedDrill>) -> RunStarted {
         scale: "small".to_owned(),
         suite: Some("weekly".to_owned()),
         damage: None,
+        runbook: Some("docs/runbook.md".to_owned()),
+        sample_runbook: false,
         durable: true,
         provenance: Provenance {
             comeback_version: "0.1.0".to_owned(),

@@ -60,6 +60,7 @@ impl Scenario for PhotoVersion {
         drill.step(Phase::Backup, "take the newest inventory of the bucket");
         let recorded = take_inventory(&bucket, "", drill.repository()).await?;
         drill.backup_taken(&recorded);
+        drill.sample_data_loaded(recorded.content.inventory()?.bytes);
         drill.damage_repository().await?;
 
         drill.step(Phase::Disaster, "a job overwrites a photo, deletes another, and deletes a whole prefix");

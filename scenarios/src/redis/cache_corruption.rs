@@ -51,7 +51,7 @@ impl Scenario for CacheCorruption {
         fill(drill, &address).await?;
         drill.cache().switch_to(address.clone());
 
-        drill.step(Phase::Backup, "take the snapshot of six hours ago");
+        drill.step(Phase::Backup, "take an earlier snapshot");
         let earlier = take_snapshot(&address, drill.repository(), drill.clock()).await?;
         drill.backup_taken(&earlier.manifest);
         // What tells the two snapshots apart.

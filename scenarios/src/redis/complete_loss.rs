@@ -47,7 +47,7 @@ impl Scenario for CompleteLoss {
         let workload = RedisWorkload::start(&primary.address(), drill.clock()).await?;
         workload.reach(WRITES).await?;
 
-        drill.step(Phase::Backup, "take the snapshot of six hours ago");
+        drill.step(Phase::Backup, "take an earlier snapshot");
         let earlier = take_snapshot(&primary.address(), drill.repository(), drill.clock()).await?;
         drill.backup_taken(&earlier.manifest);
         workload.reach(workload.acknowledged() + WRITES).await?;
@@ -103,11 +103,7 @@ impl Scenario for CompleteLoss {
         drill.judge(&AccessOracle { server: &address, recorded: snapshot }).await;
         drill.judge(&RedisLogOracle { server: &restored }).await;
         let loss = measure_key_loss(&ledger, &observed, disaster_ms);
-        drill.note(format!(
-            "{} acknowledged writes came after the snapshot and are lost; with a snapshot every 6 hours, as much \
-             as 6 hours of them can be",
-            loss.lost_writes
-        ));
+        drill.note(format!("{} acknowledged writes came after the snapshot and are lost", loss.lost_writes));
         drill.judge_loss(loss).await;
         drill.judge_time().await?;
         drill.verified();

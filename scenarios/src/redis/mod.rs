@@ -6,6 +6,8 @@ mod complete_loss;
 pub use cache_corruption::CacheCorruption;
 pub use complete_loss::CompleteLoss;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use comeback_fixtures::{Keyspace, Scale};
 use comeback_harness::model::{Content, Manifest};
 use comeback_harness::runner::Drill;
@@ -22,9 +24,14 @@ const USERS: [(&str, &str); 1] = [(
 /// Fills a server with the application's data, by the seed and the scale of the drill.
 async fn fill(drill: &Drill, server: &RedisAddress) -> Result<()> {
     let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
-    let commands = Keyspace::new(drill.seed(), scale).commands();
+    let bytes = AtomicU64::new(0);
+    let commands = Keyspace::new(drill.seed(), scale).commands().inspect(|command| {
+        let size = command.words.iter().map(|word| word.len() as u64).sum();
+        bytes.fetch_add(size, Ordering::Relaxed);
+    });
     let sent = load_commands(server, commands.map(|command| (command.database, command.words))).await?;
     drill.note(format!("loaded the data with {sent} commands"));
+    drill.sample_data_loaded(bytes.into_inner());
     Ok(())
 }
 

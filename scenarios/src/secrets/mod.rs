@@ -58,15 +58,20 @@ impl Form {
 }
 
 /// Fills a store with the application's secrets; the first version of one is destroyed, as old keys are.
-async fn fill(store: &dyn SecretStore) -> Result<()> {
+/// Gives the size of the values, in bytes.
+async fn fill(store: &dyn SecretStore) -> Result<u64> {
+    let mut bytes = 0;
     for (name, form, versions, labels) in SECRETS {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         store.create(name, &labels.collect::<BTreeMap<_, _>>()).await?;
         for _ in 0..versions {
-            store.add_version(name, &form.value()?).await?;
+            let value = form.value()?;
+            bytes += value.expose().len() as u64;
+            store.add_version(name, &value).await?;
         }
     }
-    store.set_state("vault-key", 1, VersionState::Destroyed).await
+    store.set_state("vault-key", 1, VersionState::Destroyed).await?;
+    Ok(bytes)
 }
 
 /// Lets the application in with the passwords that a store gives out.

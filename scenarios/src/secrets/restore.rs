@@ -40,7 +40,7 @@ impl Scenario for Restore {
 
         drill.step(Phase::Prepare, "fill the store of secrets, and start the application with them");
         let primary = drill.secret_store("primary").await?;
-        fill(&primary).await?;
+        drill.sample_data_loaded(fill(&primary).await?);
         admit_application(&primary, &database, &cache).await?;
         for (secret, log_in) in start_application(&primary, &database, &cache).await? {
             if let LogIn::Refused(why) = log_in {

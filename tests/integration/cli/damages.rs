@@ -203,6 +203,12 @@ fn noticed_and_named(scenario: &[&str], damages: &[Damage]) {
 pub(super) fn is_noticed_and_named(place: &Place, damage: Damage, output: &std::process::Output) {
     assert_eq!(output.status.code(), Some(1), "{damage}: {}{}", text(&output.stdout), text(&output.stderr));
     let report = place.report();
+    let asked = format!("damage {damage} was asked for");
+    assert!(text(&output.stderr).lines().next().is_some_and(|line| line.contains(&asked)), "{damage}");
+    assert!(
+        std::fs::read_to_string(place.evidence().join("junit.xml")).unwrap().contains(&asked),
+        "{damage}"
+    );
     let (subject, key) = injury(&report, damage);
     let (oracle, code) = reason(damage);
     let checks = report["drills"][0]["checks"].as_array().unwrap();

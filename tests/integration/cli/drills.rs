@@ -39,11 +39,31 @@ pub(super) fn is_verified_and_gone(place: &Place, scenario: &str, output: &std::
     assert_eq!((&report["verdict"], &report["run"]["seed"]), (&Value::from("verified"), &Value::from(11)));
     assert!(std::fs::read_to_string(summary).unwrap().contains(scenario));
     let evidence = place.evidence();
+    says_what_it_ran_on(&report, &evidence, &text(&output.stdout));
     assert_eq!(
         std::fs::read(place.work().join("junit.xml")).unwrap(),
         std::fs::read(evidence.join("junit.xml")).unwrap()
     );
     reports_are_made_again_from_the_journal_alone(place);
+}
+
+/// An objective that is met on sample data is no promise for production, and every report says so.
+fn says_what_it_ran_on(report: &Value, evidence: &std::path::Path, told: &str) {
+    let bytes = report["drills"][0]["sample_bytes"].as_u64().unwrap();
+    let on = format!("{} of sample data", comeback_reports::format::bytes(bytes));
+    let in_time = format!("in time on {on}; production size not judged");
+    assert_eq!(report["drills"][0]["objective"]["state"], "in_time_on_sample_data");
+    assert_eq!(report["run"]["sample_runbook"], true);
+    let sample = "built-in sample runbook";
+    // A line may be wrapped anywhere.
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    for wanted in [format!("verified on {on}").as_str(), &in_time, sample] {
+        assert!(told.contains(wanted), "{wanted}: {told}");
+    }
+    for name in ["junit.xml", "report.html", "summary.md"] {
+        let text = std::fs::read_to_string(evidence.join(name)).unwrap();
+        assert!(text.contains(&in_time) && text.contains(sample), "{name}: {text}");
+    }
 }
 
 fn reports_are_made_again_from_the_journal_alone(place: &Place) {
@@ -164,7 +184,7 @@ fn a_lost_server_comes_back_for_an_ordinary_user() {
     let mut command = std::process::Command::new("setpriv");
     place.settle(&mut command);
     let user = ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", binary.to_str().unwrap()];
-    let output = command.args(user).args(RUN).arg("local").output().unwrap();
+    let output = command.args(user).args(RUN).args(["local", "--sample-runbook"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(place.left_behind(), [""; 0]);
 }
@@ -201,11 +221,15 @@ fn a_question_of_the_user_is_asked() {
         return;
     }
     let place = Place::new();
-    let query = "[[postgres.query]]\nname = \"nobody drives alone\"\nsql = \"select count(*) from users\"\nexpect = \"== 0\"\n";
+    // What a name holds besides letters, a terminal would obey.
+    let query = "[[postgres.query]]\nname = \"nobody \\u001b[2Jdrives\\u202e alone\"\nsql = \"select count(*) from users\"\nexpect = \"== 0\"\n";
     std::fs::write(place.work().join("comeback.toml"), query).unwrap();
     let output = drill(&place, "local", &[]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
-    assert!(text(&output.stdout).contains("nobody drives alone"), "{}", text(&output.stdout));
+    for told in [text(&output.stdout), text(&output.stderr)] {
+        assert!(told.contains("nobody drives\u{fffd} alone"), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told:?}");
+    }
 }
 
 #[test]

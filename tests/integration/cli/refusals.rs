@@ -7,6 +7,7 @@ fn bad_input_is_refused_before_anything_is_started() {
     let place = Place::new();
     std::fs::write(place.work().join("wrong.toml"), "[run]\nscale = \"ci\"\nsutie = \"weekly\"\n").unwrap();
     std::fs::write(place.work().join("in-the-way"), "").unwrap();
+    std::fs::write(place.work().join("half.md"), "# PostgreSQL\n\n## Full restore\n\nRTO: 1 hour\n").unwrap();
     let mut told = Vec::new();
     for args in [
         &["run"][..],
@@ -18,7 +19,15 @@ fn bad_input_is_refused_before_anything_is_started() {
         &["run", "--suite", "monthly"],
         &["run", "--suite", "ci", "--damage", "row-stolen"],
         &["run", "--suite", "ci", "--scale", "huge"],
+        &["run", "--suite", "ci", "--damage", "row-gonne"],
         &["run", "--suite", "ci", "--jobs", "0"],
+        &["run", "--suite", "ci", "--seed", "0x5f"],
+        &["run", "--suite", "ci", "--junit", "nowhere/junit.xml"],
+        &["run", "--suite", "ci", "--junit", "."],
+        &["run", "--suite", "ci", "--runbook", "half.md"],
+        &["run", "content/photo-version", "redis/complete-loss", "--suite", "ci"],
+        &["restore", "objects", "--bucket", "b", "--prefix", "", "--at", "22026-11-22T05:41:00Z"],
+        &["backup", "redis", "--from", "redis://cache", "--keep-days", "0"],
         &["report", "nowhere"],
     ] {
         let output = place.run(args);

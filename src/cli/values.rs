@@ -1,0 +1,56 @@
+//! Values of arguments: what is refused says what to write instead.
+
+use std::str::FromStr;
+
+use comeback_harness::fault::Damage;
+use jiff::Timestamp;
+
+use crate::suggest::closest;
+
+/// A whole number of 1 or more.
+pub(crate) fn at_least_one<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "it must be a whole number of 1 or more".to_owned())
+}
+
+/// A whole number.
+pub(crate) fn whole_number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "it must be a whole number, and not too large a one".to_owned())
+}
+
+/// A moment.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        "it must be a date with a year of four digits, a time, and an offset from UTC or Z: 2026-11-22T05:41:00Z"
+            .to_owned()
+    })
+}
+
+/// A damage, by its name.
+pub(crate) fn damage(text: &str) -> Result<Damage, String> {
+    text.parse().map_err(|_: String| {
+        let meant = closest(text, Damage::all().map(Damage::name))
+            .map_or_else(String::new, |name| format!("did you mean `{name}`? "));
+        format!(
+            "there is no damage of this name; {meant}`comeback list --damages` shows those of each scenario"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_says_what_to_write() {
+        assert_eq!(at_least_one::<std::num::NonZeroU32>("7").map(std::num::NonZero::get), Ok(7));
+        for text in ["0", "-1", "two", "1.5", ""] {
+            assert!(at_least_one::<std::num::NonZeroU32>(text).unwrap_err().contains("1 or more"), "{text}");
+        }
+        assert!(moment("2026-11-22T05:41:00Z").is_ok() && moment("2026-11-22T05:41:00+01:00").is_ok());
+        for text in ["22026-11-22T05:41:00Z", "26-11-22T05:41:00Z", "yesterday", "2026-11-22"] {
+            assert!(moment(text).unwrap_err().contains("2026-11-22T05:41:00Z"), "{text}");
+        }
+        assert_eq!(damage("row-gone"), Ok(Damage::RowGone));
+        assert!(damage("row-gonne").unwrap_err().contains("did you mean `row-gone`?"));
+    }
+}
