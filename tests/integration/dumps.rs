@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use comeback_fixtures::{Dataset, Scale};
-use comeback_harness::model::{DumpFormat, Finding, FindingCode, Manifest};
+use comeback_harness::model::{CatalogueForm, DumpFormat, Finding, FindingCode, Manifest};
 use comeback_harness::oracle::{FingerprintOracle, LogicalCatalogue, Oracle, RowCounts, ServerLogOracle};
 use comeback_harness::repository::{LocalRepository, newest, verify_files};
 use comeback_harness::secret::Secret;
@@ -233,7 +233,8 @@ async fn scripts_of_every_kind_are_loaded_as_psql_loads_them() {
         }
         let (expected, actual) = (fingerprint_tables(&server, &psqls), fingerprint_tables(&server, &ours));
         assert_eq!(actual.await.unwrap(), expected.await.unwrap(), "{passes:?}");
-        let (expected, actual) = (read_catalogue(&server, &psqls), read_catalogue(&server, &ours));
+        let read = |database| read_catalogue(&server, database, CatalogueForm::Complete);
+        let (expected, actual) = (read(&psqls), read(&ours));
         assert_eq!(actual.await.unwrap(), expected.await.unwrap(), "{passes:?}");
     }
     substrate.remove_all().await.unwrap();

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod archive;
+mod catalogue;
 mod cli;
 mod csv;
 mod dumps;

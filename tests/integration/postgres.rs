@@ -58,7 +58,7 @@ const SCHEMA: &str = "
     create table awkward (a uuid, b int, c place, d mood[], e code, f jsonb, g xml, h point, i int4range, j regclass,
         k numeric, l interval, m bytea, n place[], primary key (a, b));
     create table keyless (v int, w text);
-    create table empty (id int primary key);
+    create table empty (id int primary key); create sequence ticker;
     create unlogged table volatile (id int);
     create materialized view counted as select count(*) from plain;
     insert into plain select g, repeat(md5(g::text), g % 90) from generate_series(1, 3000) g;
@@ -97,7 +97,8 @@ async fn what_the_manifest_says_is_what_comes_back_however_busy_the_server_was()
                     // Several statements in a transaction, so that a barrier in its middle would tear it.
                     let sql = format!(
                         "begin; insert into plain values ({key}, 'w'); update plain set body = body || '!' where id = {}; \
-                         delete from plain where id = {}; insert into keyless values ({number}, 'w'); commit",
+                         delete from plain where id = {}; insert into keyless values ({number}, 'w'); \
+                         select count(nextval('ticker')) from generate_series(1, 40); commit",
                         number % 3000 * 3 + writer, key - 5
                     );
                     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();

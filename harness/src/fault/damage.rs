@@ -27,6 +27,18 @@ pub enum Damage {
     PolicyGone,
     /// A sequence gives out values that it gave out before.
     SequenceBack,
+    /// A sequence that was to begin at a certain value, and that nobody has asked yet, begins at its smallest.
+    SequenceUncalled,
+    /// A sequence that counts down gives out values that it gave out before.
+    SequenceDescendingBack,
+    /// A foreign key's triggers are switched off: it is there, and checks nothing.
+    ForeignKeyUnchecked,
+    /// A rule is switched off.
+    RuleDisabled,
+    /// A constraint of a domain is dropped.
+    DomainConstraintGone,
+    /// Tables that are created later are not granted to a role any more.
+    DefaultGrantGone,
     /// A large object is unlinked.
     LargeObjectGone,
     /// A row refers to one that does not exist.
@@ -195,6 +207,12 @@ impl Damage {
         Self::GrantGone,
         Self::PolicyGone,
         Self::SequenceBack,
+        Self::SequenceUncalled,
+        Self::SequenceDescendingBack,
+        Self::ForeignKeyUnchecked,
+        Self::RuleDisabled,
+        Self::DomainConstraintGone,
+        Self::DefaultGrantGone,
         Self::LargeObjectGone,
         Self::OrphanRow,
         Self::IndexEntryGone,
@@ -294,6 +312,12 @@ impl Damage {
             Self::GrantGone => "grant-gone",
             Self::PolicyGone => "policy-gone",
             Self::SequenceBack => "sequence-back",
+            Self::SequenceUncalled => "sequence-uncalled",
+            Self::SequenceDescendingBack => "sequence-descending-back",
+            Self::ForeignKeyUnchecked => "foreign-key-unchecked",
+            Self::RuleDisabled => "rule-disabled",
+            Self::DomainConstraintGone => "domain-constraint-gone",
+            Self::DefaultGrantGone => "default-grant-gone",
             Self::LargeObjectGone => "large-object-gone",
             Self::OrphanRow => "orphan-row",
             Self::WriteLost => "write-lost",

@@ -4,14 +4,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::RecordedPosition;
+
+/// What a catalogue holds, and in which words: two of the same form can be compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CatalogueForm {
+    /// Some kinds of objects only. Manifests without a form have it.
+    #[default]
+    First,
+    /// Every kind of object.
+    Complete,
+}
+
 /// The objects of a database, or of a whole cluster: kind → identity → definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Catalogue {
+    /// What is recorded, and in which words.
+    #[serde(default)]
+    pub form: CatalogueForm,
     /// Kind (`index`, `trigger`, …) → identity (`public.stories.stories_pkey`) → definition, in the server's
     /// own words.
     pub objects: BTreeMap<String, BTreeMap<String, String>>,
-    /// Sequence → the last value that it gave out; `None` if it was never asked.
-    pub sequences: BTreeMap<String, Option<i64>>,
+    /// Sequence, qualified and quoted as SQL wants it → where it stood.
+    pub sequences: BTreeMap<String, RecordedPosition>,
 }
 
 /// One way in which two catalogues differ.
@@ -28,6 +44,13 @@ pub struct CatalogueDifference<'a> {
 }
 
 impl Catalogue {
+    /// Whether there is an object of a kind with a name. Names that need quotes have them in an identity.
+    pub fn names(&self, kind: &str, name: &str) -> bool {
+        let quoted = format!("\"{}\"", name.replace('"', "\"\""));
+        let objects = self.objects.get(kind);
+        objects.is_some_and(|objects| objects.contains_key(name) || objects.contains_key(&quoted))
+    }
+
     /// The number of objects, sequences' positions not counted.
     pub fn len(&self) -> usize {
         self.objects.values().map(BTreeMap::len).sum()

@@ -14,6 +14,7 @@ mod objective;
 mod phase;
 mod recovery_target;
 mod secrets;
+mod sequence;
 mod source;
 mod verdict;
 mod write_ledger;
@@ -21,7 +22,7 @@ mod write_ledger;
 pub use comeback_content::keyspace;
 pub use comeback_content::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
 
-pub use catalogue::{Catalogue, CatalogueDifference};
+pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
@@ -43,6 +44,7 @@ pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
+pub use sequence::{RecordedPosition, SequenceOrder, SequencePosition};
 pub use source::Source;
 pub use verdict::Verdict;
 pub use write_ledger::{

@@ -16,6 +16,8 @@ pub enum ScopeKind {
     Database,
     /// A kind of object in the catalogue that no judge compares.
     ObjectKind,
+    /// Where a sequence stands.
+    SequencePosition,
     /// A question that could not be asked.
     Query,
     /// The data of a Redis module.
@@ -31,6 +33,7 @@ impl ScopeKind {
             Self::ExtensionTable => "extension-table",
             Self::Database => "database",
             Self::ObjectKind => "object-kind",
+            Self::SequencePosition => "sequence-position",
             Self::Query => "query",
             Self::ModuleData => "module-data",
         }
@@ -79,6 +82,7 @@ mod tests {
             ScopeKind::ExtensionTable,
             ScopeKind::Database,
             ScopeKind::ObjectKind,
+            ScopeKind::SequencePosition,
             ScopeKind::Query,
             ScopeKind::ModuleData,
         ] {

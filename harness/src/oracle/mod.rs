@@ -4,7 +4,9 @@
 mod access;
 mod archive;
 mod backup;
+mod carried;
 mod catalogue;
+mod comparison;
 mod content;
 mod continuity;
 mod expectation;
@@ -23,6 +25,7 @@ mod objects;
 mod physical;
 mod redis_log;
 mod secrets;
+mod sequences;
 mod server_log;
 
 use async_trait::async_trait;

@@ -35,13 +35,18 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::ByteChanged | Damage::ValuesSwapped | Damage::OrphanRow => ("fingerprint", "row-changed"),
         Damage::TableGone => ("fingerprint", "table-missing"),
         Damage::IndexInvalid => ("catalogue", "index-invalid"),
-        Damage::SequenceBack => ("catalogue", "sequence-behind"),
+        Damage::SequenceBack | Damage::SequenceUncalled | Damage::SequenceDescendingBack => {
+            ("catalogue", "sequence-behind")
+        }
         Damage::IndexGone
         | Damage::ConstraintGone
         | Damage::TriggerGone
         | Damage::GrantGone
         | Damage::PolicyGone
+        | Damage::DomainConstraintGone
+        | Damage::DefaultGrantGone
         | Damage::LargeObjectGone => ("catalogue", "object-missing"),
+        Damage::ForeignKeyUnchecked | Damage::RuleDisabled => ("catalogue", "object-changed"),
         Damage::WriteLost => ("ledger", "write-lost"),
         Damage::WritePhantom => ("ledger", "write-phantom"),
         Damage::WriteResurrected => ("ledger", "write-resurrected"),
@@ -136,6 +141,8 @@ fn every_damage_to_an_export_fails_for_its_own_reason_and_names_what_it_hit() {
                 Damage::RowTwice,
                 Damage::GrantGone,
                 Damage::SequenceBack,
+                Damage::SequenceUncalled,
+                Damage::RuleDisabled,
                 Damage::LargeObjectGone,
             ],
         );

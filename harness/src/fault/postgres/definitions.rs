@@ -53,7 +53,42 @@ fn victims(damage: Damage) -> Result<&'static str> {
         Damage::SequenceBack => {
             "select format('%I.%I', schemaname, sequencename), \
             format('select setval(%L, %s)', format('%I.%I', schemaname, sequencename), last_value - 1) \
-            from pg_sequences where last_value > min_value"
+            from pg_sequences where last_value > min_value and increment_by > 0"
+        }
+        // NULL is the last value of one that was never asked.
+        Damage::SequenceUncalled => {
+            "select format('%I.%I', schemaname, sequencename), \
+            format('select setval(%L, %s, false)', format('%I.%I', schemaname, sequencename), min_value) \
+            from pg_sequences where last_value is null and start_value > min_value and increment_by > 0 and not cycle"
+        }
+        Damage::SequenceDescendingBack => {
+            "select format('%I.%I', schemaname, sequencename), \
+            format('select setval(%L, %s)', format('%I.%I', schemaname, sequencename), last_value + 1) \
+            from pg_sequences where last_value < max_value and increment_by < 0"
+        }
+        Damage::ForeignKeyUnchecked => {
+            "select format('check of constraint %I.%I.%I', n.nspname, c.relname, k.conname), \
+                format('update pg_trigger set tgenabled = ''D'' where tgconstraint = %s', k.oid) \
+            from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace \
+            where k.contype = 'f' and k.conparentid = 0 and c.relkind = 'r' and {user}"
+        }
+        Damage::RuleDisabled => {
+            "select format('rule %I.%I.%I', n.nspname, c.relname, r.rulename), \
+                format('alter table %I.%I disable rule %I', n.nspname, c.relname, r.rulename) \
+            from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace \
+            where r.ev_enabled <> 'D' and c.relkind = 'r' and {user}"
+        }
+        Damage::DomainConstraintGone => {
+            "select format('domain constraint %I.%I.%I', n.nspname, t.typname, k.conname), \
+                format('alter domain %I.%I drop constraint %I', n.nspname, t.typname, k.conname) \
+            from pg_constraint k join pg_type t on t.oid = k.contypid join pg_namespace n on n.oid = t.typnamespace \
+            where k.contype = 'c' and n.nspname <> 'information_schema'"
+        }
+        Damage::DefaultGrantGone => {
+            "select format('default grant tables in %I for %I to %I', n.nspname, o.rolname, r.rolname), \
+                format('alter default privileges for role %I in schema %I revoke all on tables from %I', o.rolname, n.nspname, r.rolname) \
+            from pg_default_acl d join pg_namespace n on n.oid = d.defaclnamespace join pg_roles o on o.oid = d.defaclrole, \
+                lateral aclexplode(d.defaclacl) a join pg_roles r on r.oid = a.grantee where d.defaclobjtype = 'r'"
         }
         Damage::LargeObjectGone => {
             "select format('large object %s', oid), format('select lo_unlink(%s)', oid) \

@@ -76,7 +76,6 @@ pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], na
     for number in 1..=ATTEMPTS {
         let name = if number == 1 { name.to_owned() } else { format!("{name}_{number}") };
         let mut moment = quiet_moment(server, databases, &name).await?;
-        // At once: positions of sequences go on, whatever a snapshot sees.
         moment.content = read_catalogues(server, &mut moment.exporters).await?;
         match moment.changing_database(server).await? {
             None => return Ok(moment),
@@ -137,6 +136,9 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
         if !exporter.keep_tables(server, &LOCK_TIMEOUT_MS.to_string()).await? {
             return Err(changed(database));
         }
+        // Before the restore point: what a sequence gives out later may be replayed, but never the reverse. No lock
+        // keeps others from asking it.
+        exporter.hold_sequences().await?;
         exporters.push(exporter);
     }
     let mut connection = server.connect("postgres").await?;

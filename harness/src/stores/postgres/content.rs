@@ -13,7 +13,9 @@ use super::server::PostgresServer;
 use super::session::{APPLICATION_PATH, PINNED_PATH};
 use super::tables::{TableInfo, list_tables, quote_literal};
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Catalogue, ClusterContent, DatabaseContent, TableFingerprint};
+use crate::model::{
+    Catalogue, CatalogueForm, ClusterContent, DatabaseContent, RecordedPosition, TableFingerprint,
+};
 
 /// Pages of a table that one worker reads at a time: 16 MiB, so that no worker waits long for the last part of another.
 const PAGES_PER_PART: i64 = 2048;
@@ -57,6 +59,8 @@ pub(super) struct Exporter {
     connection: PgConnection,
     database: String,
     snapshot: String,
+    /// Where the sequences stood at the moment, if it is over: a snapshot does not hold them.
+    sequences: Option<BTreeMap<String, RecordedPosition>>,
 }
 
 impl Exporter {
@@ -71,7 +75,13 @@ impl Exporter {
             .fetch_one(&mut connection)
             .await
             .context(format_args!("exporting a snapshot of database {database}"))?;
-        Ok(Self { connection, database: database.to_owned(), snapshot })
+        Ok(Self { connection, database: database.to_owned(), snapshot, sequences: None })
+    }
+
+    /// Reads where the sequences stand now. The catalogue that is read later has these positions.
+    pub(super) async fn hold_sequences(&mut self) -> Result<()> {
+        self.sequences = Some(catalogue::read_sequences(&mut self.connection).await?);
+        Ok(())
     }
 
     /// The encoding that clients can have its text in: UTF-8, or none where the database has none.
@@ -131,7 +141,7 @@ impl Exporter {
     /// Whether the definitions that the snapshot shows are those that the server has: it takes a part of what it says of
     /// them from now, whatever the snapshot.
     pub(super) async fn is_current(&self, server: &PostgresServer, read: &Catalogue) -> Result<bool> {
-        let now = read_catalogue(server, &self.database).await?;
+        let now = read_catalogue(server, &self.database, read.form).await?;
         // Large objects are data: making one is no change of a definition.
         let definitions = |catalogue: &Catalogue| {
             let mut objects = catalogue.objects.clone();
@@ -155,9 +165,14 @@ impl Exporter {
         jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")
     }
 
-    /// The definitions.
+    /// The definitions, and where the sequences stood when they were held, or stand now.
     pub(super) async fn read_catalogue(&mut self) -> Result<Catalogue> {
-        catalogue::read_database(&mut self.connection).await
+        match self.sequences.take() {
+            Some(held) => {
+                catalogue::read_definitions(&mut self.connection, CatalogueForm::Complete, held).await
+            }
+            None => catalogue::read_database(&mut self.connection, CatalogueForm::Complete).await,
+        }
     }
 
     /// The fingerprints of the tables that the snapshot sees.
@@ -189,15 +204,17 @@ impl Exporter {
     }
 }
 
-/// Reads the definitions alone. Positions of sequences know no snapshot: they are those of now.
+/// Reads the definitions alone.
 pub(super) async fn read_catalogues(
     server: &PostgresServer,
     exporters: &mut [Exporter],
 ) -> Result<ClusterContent> {
-    let mut content =
-        ClusterContent { catalogue: read_cluster_catalogue(server).await?, ..Default::default() };
+    let mut content = ClusterContent {
+        catalogue: read_cluster_catalogue(server, CatalogueForm::Complete).await?,
+        ..Default::default()
+    };
     for exporter in exporters {
-        let catalogue = catalogue::read_database(&mut exporter.connection).await?;
+        let catalogue = exporter.read_catalogue().await?;
         let database = DatabaseContent { catalogue, ..Default::default() };
         content.databases.insert(exporter.database.clone(), database);
     }
@@ -217,14 +234,18 @@ pub(super) async fn read_tables(
     Ok(())
 }
 
-/// Reads the catalogue of what belongs to no database.
-pub async fn read_cluster_catalogue(server: &PostgresServer) -> Result<Catalogue> {
-    catalogue::read_cluster(&mut server.connect("postgres").await?).await
+/// Reads the catalogue of what belongs to no database, in the form of the one that it is compared with.
+pub async fn read_cluster_catalogue(server: &PostgresServer, form: CatalogueForm) -> Result<Catalogue> {
+    catalogue::read_cluster(&mut server.connect("postgres").await?, form).await
 }
 
-/// Reads the catalogue of a database.
-pub async fn read_catalogue(server: &PostgresServer, database: &str) -> Result<Catalogue> {
-    catalogue::read_database(&mut server.connect(database).await?).await
+/// Reads the catalogue of a database, in the form of the one that it is compared with.
+pub async fn read_catalogue(
+    server: &PostgresServer,
+    database: &str,
+    form: CatalogueForm,
+) -> Result<Catalogue> {
+    catalogue::read_database(&mut server.connect(database).await?, form).await
 }
 
 /// Fingerprints the tables of a database as they are now.
@@ -238,8 +259,10 @@ pub async fn fingerprint_tables(
 /// Reads what the cluster contains in one of its databases, and what belongs to none. Of the other databases
 /// nothing is read.
 pub async fn read_content(server: &PostgresServer, database: &str) -> Result<ClusterContent> {
-    let mut content =
-        ClusterContent { catalogue: read_cluster_catalogue(server).await?, ..Default::default() };
+    let mut content = ClusterContent {
+        catalogue: read_cluster_catalogue(server, CatalogueForm::Complete).await?,
+        ..Default::default()
+    };
     let mut exporter = Exporter::open(server, database).await?;
     let catalogue = exporter.read_catalogue().await?;
     let tables = exporter.read_tables(server).await?;

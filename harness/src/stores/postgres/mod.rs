@@ -38,6 +38,10 @@ pub use super::RestoreFailure;
 pub use archiver::Archiver;
 pub use backup::{system_identifier, take_base_backup};
 pub use barrier::{HeldMoment, hold_moment};
+pub use catalogue::{
+    OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, read_cluster, read_database, reprint,
+    unknown_catalogues,
+};
 pub use choice::choose_base_backup;
 pub use content::{fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content};
 pub use csv::{LoadedTable, export_table, load_table_csv};

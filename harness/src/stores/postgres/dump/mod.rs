@@ -15,7 +15,8 @@ use super::server::PostgresServer;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
 use crate::model::{
-    Catalogue, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, MANIFEST_VERSION, Manifest,
+    Catalogue, CatalogueForm, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat,
+    MANIFEST_VERSION, Manifest,
 };
 use crate::repository::{BackupWriter, Repository};
 use crate::substrate::{Command, Io};
@@ -66,7 +67,7 @@ async fn try_dump(
     let mut exporter = Exporter::hold(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     // Sequences are in no snapshot. Read before the export reads them, they cannot be ahead of it.
-    let of_cluster = read_dump_scope(server, database).await?;
+    let of_cluster = read_dump_scope(server, database, CatalogueForm::Complete).await?;
     let catalogue = exporter.read_catalogue().await?;
     // Of any other encoding an import could not tell names from bytes.
     let options = [

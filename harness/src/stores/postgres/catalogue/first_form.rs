@@ -1,15 +1,5 @@
-//! Reads the catalogue: everything of a database that is not a row.
-//!
-//! Every query gives an identity and a definition, both as text, in the server's own words under pinned
-//! session settings; objects that belong to an extension are left to the extension. What it does not read:
-//! statistics, privileges on single columns' defaults, and anything of other databases.
-
-use std::collections::BTreeMap;
-
-use sqlx::{PgConnection, Row as _};
-
-use crate::error::{Context as _, Result};
-use crate::model::Catalogue;
+//! The queries of the first form of a catalogue, as they were: with them a restored server is compared with a
+//! manifest of that form, word for word.
 
 /// Schemas that belong to the server itself.
 const USER_SCHEMA: &str = "n.nspname <> 'information_schema' and n.nspname !~ '^pg_' ";
@@ -23,7 +13,7 @@ const SORTED_ACL: &str = "(select string_agg(item::text, ',' order by item::text
 
 /// Kind and query of the objects of a database. `{user}`, `{own:class:oid}` and `{acl:list}` are replaced by
 /// the expressions above.
-const DATABASE_QUERIES: &[(&str, &str)] = &[
+pub(super) const DATABASE_QUERIES: &[(&str, &str)] = &[
     (
         "schema",
         "select quote_ident(n.nspname), '' from pg_namespace n where {user} and {own:pg_namespace:n.oid}",
@@ -216,7 +206,7 @@ const DATABASE_QUERIES: &[(&str, &str)] = &[
 ];
 
 /// Kind and query of the objects that belong to the cluster. The name of a built-in role is none of ours.
-const CLUSTER_QUERIES: &[(&str, &str)] = &[
+pub(super) const CLUSTER_QUERIES: &[(&str, &str)] = &[
     (
         "role",
         "select quote_ident(rolname), concat_ws(' ', case when rolsuper then 'superuser' end, \
@@ -254,52 +244,8 @@ const CLUSTER_QUERIES: &[(&str, &str)] = &[
     ),
 ];
 
-const SEQUENCE_POSITIONS: &str =
-    "select format('%I.%I', schemaname, sequencename) as name, last_value from pg_sequences";
-
-/// Reads the catalogue of the database that the connection is in.
-pub(super) async fn read_database(connection: &mut PgConnection) -> Result<Catalogue> {
-    let objects = read_objects(connection, DATABASE_QUERIES).await?;
-    let mut sequences = BTreeMap::new();
-    let rows = sqlx::query(SEQUENCE_POSITIONS).fetch_all(connection).await.context("reading sequences")?;
-    for row in rows {
-        sequences.insert(
-            row.try_get(0).context("reading a sequence")?,
-            row.try_get(1).context("reading a sequence")?,
-        );
-    }
-    Ok(Catalogue { objects, sequences })
-}
-
-/// Reads what belongs to the cluster.
-pub(super) async fn read_cluster(connection: &mut PgConnection) -> Result<Catalogue> {
-    let objects = read_objects(connection, CLUSTER_QUERIES).await?;
-    Ok(Catalogue { objects, sequences: BTreeMap::new() })
-}
-
-async fn read_objects(
-    connection: &mut PgConnection,
-    queries: &[(&str, &str)],
-) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-    let mut objects = BTreeMap::new();
-    for (kind, query) in queries {
-        let query = sqlx::AssertSqlSafe(expand(query));
-        let rows = sqlx::query(query).fetch_all(&mut *connection).await;
-        let rows = rows.context(format_args!("reading the catalogue's {kind} entries"))?;
-        let mut definitions = BTreeMap::new();
-        for row in rows {
-            let identity: String = row.try_get(0).context(format_args!("reading the name of a {kind}"))?;
-            let definition: Option<String> =
-                row.try_get(1).context(format_args!("reading {kind} {identity}"))?;
-            definitions.insert(identity, definition.unwrap_or_default());
-        }
-        objects.insert((*kind).to_owned(), definitions);
-    }
-    Ok(objects)
-}
-
 /// Fills in the expressions that many queries share.
-fn expand(query: &str) -> String {
+pub(super) fn expand(query: &str) -> String {
     let mut sql = query.replace("{user}", USER_SCHEMA);
     while let Some((before, rest)) = sql.split_once("{own:") {
         let Some((arguments, after)) = rest.split_once('}') else { break };
