@@ -82,7 +82,7 @@ async fn every_change_is_seen(server: &PostgresServer) {
         .filter(|change| !seen.contains(&(change.kind.to_owned(), change.identity.to_owned())))
         .map(|change| (change.kind, change.identity, change.sql))
         .collect();
-    assert!(unseen.is_empty(), "{unseen:#?}\n{:#?}", after);
+    assert!(unseen.is_empty(), "{unseen:#?}\n{after:#?}");
     let changed: BTreeSet<_> = CHANGES.iter().map(|change| change.kind).collect();
     assert_eq!(changed, catalogue_kinds(server.major()), "each kind of object has its change");
 }
