@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use comeback_fixtures::Scale;
 use comeback_harness::oracle::{Expectation, IntegrityQuery};
+use comeback_harness::stores::postgres::count_statements;
 use comeback_harness::wait::Limits;
 use comeback_harness::{Error, Result};
 use serde::Deserialize;
@@ -123,7 +124,7 @@ struct PostgresSection {
 #[serde(deny_unknown_fields)]
 struct QueryEntry {
     name: String,
-    sql: String,
+    sql: Spanned<String>,
     expect: Spanned<String>,
 }
 
@@ -184,8 +185,15 @@ fn parse(name: &str, text: &str) -> Result<Config> {
     let queries = file.postgres.query.into_iter().map(|entry| {
         let expect: Expectation =
             entry.expect.get_ref().parse().map_err(|error: String| at(entry.expect.span().start, &error))?;
+        let complain =
+            |what: &str| Err(at(entry.sql.span().start, &format!("query `{}` {what}", entry.name)));
+        match count_statements(entry.sql.get_ref()) {
+            0 => return complain("is empty"),
+            1 => {}
+            several => return complain(&format!("has {several} statements: write one that gives one value")),
+        }
         let expect_text = entry.expect.into_inner();
-        Ok(IntegrityQuery { name: entry.name, sql: entry.sql, expect, expect_text })
+        Ok(IntegrityQuery { name: entry.name, sql: entry.sql.into_inner(), expect, expect_text })
     });
     Ok(Config {
         run: file.run,
@@ -235,6 +243,8 @@ mod tests {
                 "[run\n",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",
+                "[[postgres.query]]\nname = \"n\"\nsql = \" -- nothing\"\nexpect = \"== 0\"",
+                "[[postgres.query]]\nname = \"n\"\nsql = \"select 1; select 2\"\nexpect = \"== 0\"",
             ]
             .map(|text| format!("{}\n  {}", text.replace('\n', "⏎"), complaint(text)))
             .join("\n")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comeback_fixtures::{Dataset, Scale};
-use comeback_harness::oracle::IntegrityQuery;
+use comeback_harness::oracle::{IntegrityQueries, IntegrityQuery};
 use comeback_harness::runner::Drill;
 use comeback_harness::stores::postgres::{
     PostgresServer, TableLoad, Workload, count, load_tables, run_script,
@@ -13,11 +13,15 @@ use comeback_harness::{Error, Result};
 /// The application's database.
 pub(crate) const DATABASE: &str = "roadtrip";
 
+/// How long one verification query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// Between two transactions of a connection: an application has other things to do, and backup and restore are not to
 /// be timed on a machine that is full of its writes.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Creates the database and fills it, by the seed and the scale of the drill.
+/// Creates the database and fills it, by the seed and the scale of the drill. Then it has what the verification queries
+/// ask for: each is asked once.
 pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
     let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
     let dataset = Dataset::new(drill.seed(), scale);
@@ -37,7 +41,7 @@ pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
     drill.note(format!("loaded {rows} rows"));
     let bytes = count(server, DATABASE, "select pg_database_size(current_database())").await?;
     drill.sample_data_loaded(bytes.unsigned_abs());
-    Ok(())
+    rehearse_queries(drill, server).await
 }
 
 /// Starts the writes that go on during the drill.
@@ -45,8 +49,21 @@ pub(crate) async fn start_workload(drill: &Drill, server: &PostgresServer) -> Re
     Workload::start(server, DATABASE, drill.seed(), drill.clock(), PAUSE).await
 }
 
+/// Asks the verification queries of a server that is well: what cannot be asked now is seen before the disaster.
+async fn rehearse_queries(drill: &Drill, server: &PostgresServer) -> Result<()> {
+    let queries = &integrity_queries(drill)?;
+    IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }.rehearse().await
+}
+
+/// Asks the verification queries of a restored server, and judges the answers.
+pub(crate) async fn judge_queries(drill: &mut Drill, server: &PostgresServer) -> Result<()> {
+    let queries = &integrity_queries(drill)?;
+    drill.judge(&IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }).await;
+    Ok(())
+}
+
 /// The application's own verification queries, and those that the user added.
-pub(crate) fn integrity_queries(drill: &Drill) -> Result<Vec<IntegrityQuery>> {
+fn integrity_queries(drill: &Drill) -> Result<Vec<IntegrityQuery>> {
     let own = comeback_fixtures::integrity_queries().into_iter().map(|query| {
         Ok(IntegrityQuery {
             name: query.name.to_owned(),

@@ -28,6 +28,7 @@ mod repository;
 mod require;
 mod retention;
 mod round_trip;
+mod rows;
 mod stopwatch;
 mod substrate;
 mod tidy;

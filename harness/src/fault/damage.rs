@@ -11,6 +11,8 @@ pub enum Damage {
     ByteChanged,
     /// Two rows have exchanged a value.
     ValuesSwapped,
+    /// The values of two columns stand under each other's names, as rows do that were loaded by position.
+    ColumnsSwapped,
     /// A table is dropped.
     TableGone,
     /// An index is dropped.
@@ -199,6 +201,7 @@ impl Damage {
         Self::RowTwice,
         Self::ByteChanged,
         Self::ValuesSwapped,
+        Self::ColumnsSwapped,
         Self::TableGone,
         Self::IndexGone,
         Self::IndexInvalid,
@@ -304,6 +307,7 @@ impl Damage {
             Self::RowTwice => "row-twice",
             Self::ByteChanged => "byte-changed",
             Self::ValuesSwapped => "values-swapped",
+            Self::ColumnsSwapped => "columns-swapped",
             Self::TableGone => "table-gone",
             Self::IndexGone => "index-gone",
             Self::IndexInvalid => "index-invalid",

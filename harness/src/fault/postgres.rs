@@ -27,6 +27,7 @@ pub async fn damage_server(
         Damage::RowTwice => rows::duplicate(&mut connection, &seed).await,
         Damage::ByteChanged => rows::change_byte(&mut connection, &seed).await,
         Damage::ValuesSwapped => rows::swap(&mut connection, &seed).await,
+        Damage::ColumnsSwapped => rows::swap_columns(&mut connection, &seed).await,
         Damage::OrphanRow => rows::orphan(&mut connection, &seed).await,
         Damage::IndexEntryGone => files::drop_index_entry(&mut connection, &seed).await,
         Damage::FreezeLimitWrong => files::set_freeze_limit(&mut connection, &seed).await,

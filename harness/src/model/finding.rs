@@ -52,7 +52,7 @@ pub enum FindingCode {
     BackupTruncated,
     /// A file of text is in another encoding than it should be.
     EncodingWrong,
-    /// An export has other columns than its manifest says.
+    /// A table or an export has other columns than its manifest says, or has them in another order.
     ColumnsDiffer,
     /// A page on disk is not what its checksum says.
     PageDamaged,

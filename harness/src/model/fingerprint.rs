@@ -24,6 +24,9 @@ pub struct TableFingerprint {
     pub columns: Vec<ColumnFingerprint>,
     /// How many of the columns, from the first, make up the key; 0 where the table has none.
     pub key_columns: usize,
+    /// Which of the rows were read, as a condition in SQL that begins with `WHERE`; all of them where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// What the differing rows are read off.
     pub sketch: Sketch,
 }
@@ -37,16 +40,18 @@ pub struct ColumnFingerprint {
     pub type_name: String,
     /// The sum of the digests of the column's values, each with its row's key, modulo 2⁶⁴.
     pub digest: u64,
+    /// The place in the table, from 1. None in the manifests of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u16>,
+    /// Whether the column comes from a table that this one inherits from: a dump puts it first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
 }
 
 impl TableFingerprint {
-    /// Of no rows. The columns are name and type, the key's first.
-    pub fn new(columns: impl IntoIterator<Item = (String, String)>, key_columns: usize) -> Self {
-        let columns = columns
-            .into_iter()
-            .map(|(name, type_name)| ColumnFingerprint { name, type_name, digest: 0 })
-            .collect();
-        Self { columns, key_columns, ..Self::default() }
+    /// Of no rows. The key's columns come first.
+    pub fn new(columns: impl IntoIterator<Item = ColumnFingerprint>, key_columns: usize) -> Self {
+        Self { columns: columns.into_iter().collect(), key_columns, ..Self::default() }
     }
 
     /// Adds one row: its bytes as they stand in a binary `COPY` stream after the field count, that is, for
@@ -85,9 +90,61 @@ impl TableFingerprint {
         self.sketch.merge(&part.sketch);
     }
 
-    /// Whether the rows are the same, as far as the digest can tell.
+    /// Whether the rows are the same, as far as the digest can tell: the same values in the same columns.
     pub fn same_rows(&self, other: &Self) -> bool {
-        self.rows == other.rows && self.digest == other.digest
+        self.same_columns(other) && self.rows == other.rows && self.digest == other.digest
+    }
+
+    /// Whether both have columns of the same names and types, read in the same order.
+    pub fn same_columns(&self, other: &Self) -> bool {
+        let same = |(one, other): (&ColumnFingerprint, &ColumnFingerprint)| {
+            (&one.name, &one.type_name) == (&other.name, &other.type_name)
+        };
+        self.columns.len() == other.columns.len() && self.columns.iter().zip(&other.columns).all(same)
+    }
+
+    /// The columns in the order of the table; None where it was not recorded.
+    fn in_order(&self) -> Option<Vec<&ColumnFingerprint>> {
+        let mut columns: Vec<_> = self.columns.iter().collect();
+        if columns.iter().any(|column| column.position.is_none()) {
+            return None;
+        }
+        columns.sort_by_key(|column| column.position);
+        Some(columns)
+    }
+
+    /// The columns as text, in the order of the table where it is known: `id int8, name text`.
+    pub fn columns_text(&self) -> String {
+        let columns = self.in_order().unwrap_or_else(|| self.columns.iter().collect());
+        let texts = columns.iter().map(|column| format!("{} {}", column.name, column.type_name));
+        texts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether the columns stand in the same order in a restored table, which has the same ones. Of a manifest that
+    /// did not record it, only the order behind the key is known.
+    pub fn same_order(&self, restored: &Self) -> bool {
+        let Some(there) = restored.in_order() else { return true };
+        let known = match self.in_order() {
+            Some(known) => known,
+            None => self.columns.iter().skip(self.key_columns).collect(),
+        };
+        let is_known = |column: &ColumnFingerprint| known.iter().any(|one| one.name == column.name);
+        let there = there.iter().filter(|column| is_known(column)).map(|column| &column.name);
+        there.eq(known.iter().map(|column| &column.name))
+    }
+
+    /// Whether the order is the one that a dump gives to a table that inherits: what it inherits comes first, its own
+    /// columns follow in the order that they had. PostgreSQL has no other way to create such a table.
+    pub fn is_in_order_of_inheritance(&self, recorded: &Self) -> bool {
+        let Some(there) = self.in_order() else { return false };
+        let inherited = there.iter().take_while(|column| column.inherited).count();
+        let own = &there[inherited..];
+        let is_own = |column: &&&ColumnFingerprint| own.iter().any(|one| one.name == column.name);
+        let order = recorded.in_order().unwrap_or_else(|| recorded.columns.iter().collect());
+        let before = order.iter().filter(is_own).map(|column| &column.name);
+        inherited > 0
+            && own.iter().all(|column| !column.inherited)
+            && before.eq(own.iter().map(|column| &column.name))
     }
 
     /// The columns whose values differ, where both tables have the same ones.
@@ -195,12 +252,22 @@ mod tests {
     }
 
     fn of(rows: &[Vec<Option<Vec<u8>>>], key_columns: usize) -> TableFingerprint {
-        let columns = ["id", "a", "b"].map(|name| (name.to_owned(), "bytea".to_owned()));
-        let mut fingerprint = TableFingerprint::new(columns, key_columns);
+        let mut fingerprint = TableFingerprint::new(columns(["id", "a", "b"]), key_columns);
         for row in rows {
             assert!(fingerprint.add_row(&encode(row)));
         }
         fingerprint
+    }
+
+    /// Columns of bytes, in this order.
+    fn columns<const N: usize>(names: [&str; N]) -> Vec<ColumnFingerprint> {
+        let column = |(at, name): (u16, &str)| ColumnFingerprint {
+            name: name.to_owned(),
+            type_name: "bytea".to_owned(),
+            position: Some(at),
+            ..Default::default()
+        };
+        (1..).zip(names).map(column).collect()
     }
 
     fn any_rows() -> impl Strategy<Value = Vec<Vec<Option<Vec<u8>>>>> {
@@ -261,7 +328,7 @@ mod tests {
 
         #[test]
         fn bytes_that_are_no_row_are_refused_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut fingerprint = TableFingerprint::new([("a".to_owned(), "t".to_owned())], 1);
+            let mut fingerprint = TableFingerprint::new(columns(["a"]), 1);
             let taken = fingerprint.add_row(&bytes);
             prop_assert_eq!(taken, fingerprint.rows == 1);
         }
@@ -274,5 +341,52 @@ mod tests {
         let after = of(&[vec![cell("1"), cell("y"), cell("p")], vec![cell("2"), cell("x"), cell("p")]], 1);
         assert!(!after.same_rows(&before));
         assert_eq!(before.differing_columns(&after), ["a"]);
+    }
+
+    #[test]
+    fn the_same_bytes_under_other_names_are_other_rows() {
+        let row = encode(&[Some(b"1".to_vec()), Some(b"x".to_vec()), Some(b"y".to_vec())]);
+        let with = |names: [&str; 3]| {
+            let mut table = TableFingerprint::new(columns(names), 1);
+            assert!(table.add_row(&row));
+            table
+        };
+        let before = with(["id", "first", "last"]);
+        assert!(before.same_rows(&with(["id", "first", "last"])));
+        assert!(!before.same_rows(&with(["id", "last", "first"])));
+        let mut other = before.clone();
+        other.columns[2].type_name = "text".to_owned();
+        assert!(!before.same_rows(&other));
+    }
+
+    #[test]
+    fn the_order_of_columns_is_a_matter_of_its_own() {
+        let with = |names: [&str; 3], places: [u16; 3]| {
+            let mut table = TableFingerprint::new(columns(names), 1);
+            table.columns.iter_mut().zip(places).for_each(|(column, at)| column.position = Some(at));
+            table
+        };
+        let before = with(["id", "a", "b"], [1, 2, 3]);
+        assert!(before.same_order(&with(["id", "a", "b"], [1, 2, 3])));
+        let mut other = with(["id", "a", "b"], [1, 3, 2]);
+        assert!(before.same_rows(&other) && !before.same_order(&other));
+        assert_eq!(other.columns_text(), "id bytea, b bytea, a bytea");
+        assert!(!other.is_in_order_of_inheritance(&before));
+        // The table inherits `id` and `b`, which was added to the parent when `a` was there.
+        other.columns.iter_mut().for_each(|column| column.inherited = column.name != "a");
+        assert!(other.is_in_order_of_inheritance(&before));
+        // A manifest that did not record places knows the order behind the key.
+        let mut old = before.clone();
+        old.columns.iter_mut().for_each(|column| column.position = None);
+        assert!(!old.same_order(&other) && old.same_order(&with(["id", "a", "b"], [3, 1, 2])));
+    }
+
+    #[test]
+    fn a_table_of_an_older_manifest_reads() {
+        let mut table = TableFingerprint::new(columns(["a"]), 1);
+        table.columns[0].position = None;
+        let text = serde_json::to_string(&table).unwrap();
+        assert!(!text.contains("position") && !text.contains("inherited") && !text.contains("condition"));
+        assert_eq!(serde_json::from_str::<TableFingerprint>(&text).unwrap(), table);
     }
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, SecretsExport, SecretsFingerprint, TableFingerprint,
+    Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, NotLookedAt, SecretsExport, SecretsFingerprint,
+    TableFingerprint,
 };
 use crate::error::{Error, Result};
 
@@ -281,8 +282,11 @@ pub struct BaseBackupPosition {
 pub struct ClusterContent {
     /// Roles, memberships and settings, which belong to no database.
     pub catalogue: Catalogue,
-    /// The databases, templates left out.
+    /// The databases.
     pub databases: BTreeMap<String, DatabaseContent>,
+    /// Databases that nobody looked into. Empty in the manifests of versions that did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_at: Vec<NotLookedAt>,
 }
 
 /// What a PostgreSQL database contains.
@@ -292,6 +296,9 @@ pub struct DatabaseContent {
     pub catalogue: Catalogue,
     /// Table, qualified and quoted as SQL wants it → its content.
     pub tables: BTreeMap<String, TableFingerprint>,
+    /// Tables whose rows nobody looked at. Empty in the manifests of versions that did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_looked_at: Vec<NotLookedAt>,
 }
 
 impl ClusterContent {

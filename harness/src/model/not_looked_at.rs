@@ -12,6 +12,8 @@ pub enum ScopeKind {
     ForeignTable,
     /// The rows of a table that belongs to an extension, where the backup does not carry them.
     ExtensionTable,
+    /// The rows of a materialised view that a restore computes again.
+    MaterialisedView,
     /// A whole database, such as one that refuses connections.
     Database,
     /// A kind of object in the catalogue that no judge compares.
@@ -31,6 +33,7 @@ impl ScopeKind {
             Self::UnloggedTable => "unlogged-table",
             Self::ForeignTable => "foreign-table",
             Self::ExtensionTable => "extension-table",
+            Self::MaterialisedView => "materialised-view",
             Self::Database => "database",
             Self::ObjectKind => "object-kind",
             Self::SequencePosition => "sequence-position",
@@ -80,6 +83,7 @@ mod tests {
             ScopeKind::UnloggedTable,
             ScopeKind::ForeignTable,
             ScopeKind::ExtensionTable,
+            ScopeKind::MaterialisedView,
             ScopeKind::Database,
             ScopeKind::ObjectKind,
             ScopeKind::SequencePosition,

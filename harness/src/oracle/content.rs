@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
+use super::columns::{compare_columns, is_reordered_by_inheritance, reordered_text};
 use super::keys::key_text;
 use super::{Opinion, Oracle};
 use crate::error::{Context as _, Result};
 use crate::model::{
-    ClusterContent, DatabaseContent, Finding, FindingCode, KEY_BYTES, SketchRow, TableFingerprint,
+    ClusterContent, DatabaseContent, Finding, FindingCode, KEY_BYTES, NotLookedAt, ScopeKind, SketchRow,
+    TableFingerprint,
 };
-use crate::stores::postgres::{PostgresServer, fingerprint_tables};
+use crate::stores::postgres::{PostgresServer, fingerprint_as_recorded, rows_of};
 
 /// Rows that are named one by one for each table; how many more there are is said.
 const NAMED_ROWS: usize = 10;
@@ -35,7 +37,7 @@ impl Oracle for RowCounts<'_> {
         for (database, content) in &self.recorded.databases {
             let mut connection = self.server.connect_as_application(database).await?;
             for (table, expected) in &content.tables {
-                let Some(rows) = count_rows(&mut connection, table).await? else {
+                let Some(rows) = count_rows(&mut connection, table, expected).await? else {
                     findings.push(table_missing(table, expected));
                     continue;
                 };
@@ -52,12 +54,19 @@ impl Oracle for RowCounts<'_> {
             }
         }
         let (tables, rows) = (self.recorded.table_count(), self.recorded.row_count());
-        Ok(Opinion::new(format!("counted {tables} tables against {rows} rows of the manifest"), findings))
+        let left_out = left_out(self.recorded);
+        let rest = not_looked_at_text(&left_out);
+        let summary = format!("counted {tables} tables against {rows} rows of the manifest{rest}");
+        Ok(Opinion::new(summary, findings).not_looked_at(left_out))
     }
 }
 
 /// The number of rows of a table; `None` if there is no such table.
-async fn count_rows(connection: &mut PgConnection, table: &str) -> Result<Option<u64>> {
+async fn count_rows(
+    connection: &mut PgConnection,
+    table: &str,
+    recorded: &TableFingerprint,
+) -> Result<Option<u64>> {
     let doing = format!("counting the rows of {table}");
     let exists: bool = sqlx::query_scalar("select to_regclass($1) is not null")
         .bind(table)
@@ -67,9 +76,30 @@ async fn count_rows(connection: &mut PgConnection, table: &str) -> Result<Option
     if !exists {
         return Ok(None);
     }
-    let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {table}"));
+    let rows = rows_of(table, recorded.condition.as_deref());
+    let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {rows}"));
     let count: i64 = sqlx::query_scalar(sql).fetch_one(connection).await.context(&doing)?;
     Ok(Some(count.unsigned_abs()))
+}
+
+/// What was left out when the backup was taken.
+fn left_out(recorded: &ClusterContent) -> Vec<NotLookedAt> {
+    let tables = recorded.databases.values().flat_map(|database| &database.not_looked_at);
+    recorded.not_looked_at.iter().chain(tables).cloned().collect()
+}
+
+/// What was not looked at, for the end of a sentence: `; not looked at: 2 foreign tables, 1 database`.
+fn not_looked_at_text(things: &[NotLookedAt]) -> String {
+    let mut kinds: BTreeMap<ScopeKind, usize> = BTreeMap::new();
+    for thing in things {
+        *kinds.entry(thing.kind).or_default() += 1;
+    }
+    let texts = kinds.iter().map(|(kind, count)| {
+        let plural = if *count == 1 { "" } else { "s" };
+        format!("{count} {}{plural}", kind.as_str().replace('-', " "))
+    });
+    let texts = texts.collect::<Vec<_>>().join(", ");
+    if texts.is_empty() { texts } else { format!("; not looked at: {texts}") }
 }
 
 fn table_missing(table: &str, expected: &TableFingerprint) -> Finding {
@@ -82,9 +112,10 @@ fn table_missing(table: &str, expected: &TableFingerprint) -> Finding {
     .remedy("restore it from this backup again, or from an older one")
 }
 
-/// Compares the fingerprint of every table with the manifest, and names the rows that differ.
+/// Compares the fingerprint of every table with the manifest, and names the rows that differ. Values are compared by
+/// the names of their columns; that the columns stand in another order is a finding of its own.
 ///
-/// It does not look at temporary, unlogged and foreign tables.
+/// It says which tables and databases it did not look at. Temporary tables are nobody's but their session's.
 pub struct FingerprintOracle<'a> {
     /// The restored server.
     pub server: &'a PostgresServer,
@@ -99,9 +130,11 @@ impl Oracle for FingerprintOracle<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let mut findings = Vec::new();
+        let (mut findings, mut reordered) = (Vec::new(), Vec::new());
+        let mut not_looked_at = self.recorded.not_looked_at.clone();
         for (database, content) in &self.recorded.databases {
-            let actual = fingerprint_tables(self.server, database).await?;
+            let (actual, left_out) = fingerprint_as_recorded(self.server, database, content).await?;
+            not_looked_at.extend(left_out);
             let mut connection = self.server.connect_as_application(database).await?;
             // A row that an index does not lead to must be found all the same.
             sqlx::raw_sql(
@@ -111,33 +144,34 @@ impl Oracle for FingerprintOracle<'_> {
             .await
             .context("setting up the session")?;
             for (table, expected) in &content.tables {
-                match actual.get(table) {
-                    None => findings.push(table_missing(table, expected)),
-                    Some(actual) if actual.same_rows(expected) => {}
-                    Some(actual) => {
-                        findings.extend(compare(Some(&mut connection), table, expected, actual).await?);
-                    }
+                let Some(actual) = actual.get(table) else {
+                    findings.push(table_missing(table, expected));
+                    continue;
+                };
+                findings.extend(compare(Some(&mut connection), table, expected, actual).await?);
+                if is_reordered_by_inheritance(expected, actual) {
+                    reordered.push(table.as_str());
                 }
             }
             findings.extend(extra_tables(content, &actual));
         }
         let (tables, rows) = (self.recorded.table_count(), self.recorded.row_count());
-        Ok(Opinion::new(format!("compared {rows} rows in {tables} tables, every byte of them"), findings))
+        let mut summary = format!("compared {rows} rows in {tables} tables");
+        if not_looked_at.is_empty() {
+            summary.push_str(", every byte of them");
+        }
+        summary.push_str(&not_looked_at_text(&not_looked_at));
+        summary.push_str(&reordered_text(&reordered));
+        Ok(Opinion::new(summary, findings).not_looked_at(not_looked_at))
     }
 }
 
-/// Tables that the manifest does not know. A materialised view that it knows by its definition alone, because
-/// a logical restore computes it again, is none.
+/// Tables that the manifest does not know.
 fn extra_tables<'a>(
     expected: &'a DatabaseContent,
     actual: &'a BTreeMap<String, TableFingerprint>,
 ) -> impl Iterator<Item = Finding> + 'a {
-    let is_known = |table: &String| {
-        let definitions = expected.catalogue.objects.get("table");
-        let definition = definitions.and_then(|definitions| definitions.get(table));
-        expected.tables.contains_key(table)
-            || definition.is_some_and(|definition| definition.starts_with("materialized view"))
-    };
+    let is_known = |table: &String| expected.tables.contains_key(table);
     actual.iter().filter(move |(table, _)| !is_known(table)).map(|(table, actual)| {
         Finding::new(
             FindingCode::TableExtra,
@@ -156,9 +190,23 @@ struct Change {
     after: Option<u128>,
 }
 
-/// Names the rows in which a table differs. Without a connection a row that is there twice is told as one too
-/// many.
+/// Names what differs between two tables: the columns, their order, the rows. Without a connection a row that is
+/// there twice is told as one too many.
 pub(super) async fn compare(
+    connection: Option<&mut PgConnection>,
+    table: &str,
+    expected: &TableFingerprint,
+    actual: &TableFingerprint,
+) -> Result<Vec<Finding>> {
+    let mut findings: Vec<_> = compare_columns(table, expected, actual).into_iter().collect();
+    // Rows of other columns are other rows: nothing is learned from their digests.
+    if expected.same_columns(actual) && !actual.same_rows(expected) {
+        findings.extend(compare_rows(connection, table, expected, actual).await?);
+    }
+    Ok(findings)
+}
+
+async fn compare_rows(
     mut connection: Option<&mut PgConnection>,
     table: &str,
     expected: &TableFingerprint,

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, Row as _};
 
+use super::question::{Answer, Unanswered, ask, complaint, finding, unasked};
 use super::{Expectation, Opinion, Oracle};
-use crate::error::{Context as _, Result};
-use crate::model::{Finding, FindingCode};
+use crate::error::{Error, Result};
+use crate::model::{Finding, NotLookedAt, ScopeKind};
 use crate::stores::postgres::PostgresServer;
 
 /// A question to the restored database, with the answer that it must give.
@@ -24,6 +24,9 @@ pub struct IntegrityQuery {
 }
 
 /// Asks integrity queries, each in a read-only transaction of its own with a time limit.
+///
+/// A query that cannot be asked says nothing about the data: where that is all there is to say, the judge could not
+/// verify. Beside wrong answers it is told as what was not looked at.
 pub struct IntegrityQueries<'a> {
     /// The restored server.
     pub server: &'a PostgresServer,
@@ -42,69 +45,65 @@ impl Oracle for IntegrityQueries<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        if self.queries.is_empty() {
-            return Err(crate::Error::could_not_verify("there are no integrity queries to ask")
-                .hint("add some to [[postgres.query]] in comeback.toml"));
+        let Asked { findings, complaints } = self.ask_all().await?;
+        if findings.is_empty() && !complaints.is_empty() {
+            let texts: Vec<_> = complaints.iter().map(|(query, what)| complaint(query, what)).collect();
+            return Err(unasked(&texts));
         }
-        let mut connection = self.server.connect(self.database).await?;
-        let mut findings = Vec::new();
-        for query in self.queries {
-            findings.extend(self.ask(&mut connection, query).await?);
-        }
-        Ok(Opinion::new(format!("asked {} questions of the runbook", self.queries.len()), findings))
+        let asked = self.queries.len() - complaints.len();
+        let unasked = match complaints.len() {
+            0 => String::new(),
+            count => format!("; {count} could not be asked"),
+        };
+        let summary = format!("asked {asked} questions of the runbook{unasked}");
+        let left_out =
+            |(query, what): (&IntegrityQuery, String)| NotLookedAt::new(ScopeKind::Query, &query.name, what);
+        Ok(Opinion::new(summary, findings).not_looked_at(complaints.into_iter().map(left_out)))
     }
+}
+
+/// What came of all questions: wrong answers, and those that could not be asked, with the reason.
+struct Asked<'a> {
+    findings: Vec<Finding>,
+    complaints: Vec<(&'a IntegrityQuery, String)>,
 }
 
 impl IntegrityQueries<'_> {
-    /// A question that cannot be answered is a finding too: it could be, before the disaster.
-    async fn ask(&self, connection: &mut PgConnection, query: &IntegrityQuery) -> Result<Option<Finding>> {
-        // Its error is what the server will complain about in its log: that complaint is explained by this finding.
-        let begin = format!(
-            "begin read only; set local search_path = default; set local statement_timeout = {}; \
-             set local log_min_messages = 'panic'",
-            self.timeout.as_millis()
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
-            .execute(&mut *connection)
-            .await
-            .context("beginning to read")?;
-        let answer = answer(connection, query).await;
-        sqlx::raw_sql("rollback").execute(connection).await.context("ending the reading")?;
-        let (met, actual) = match answer {
-            Err(error) => (false, format!("an error: {error}")),
-            Ok(Answer::Age(Some(age_s))) => {
-                (query.expect.is_met_by_age(age_s), format!("an age of {age_s:.0} s"))
+    /// Asks every question of a server that is well, and does not look at the answers: before the disaster a question
+    /// that cannot be asked is seen to be the question's fault.
+    pub async fn rehearse(&self) -> Result<()> {
+        let asked = self.ask_all().await?;
+        let texts: Vec<_> = asked.complaints.iter().map(|(query, what)| complaint(query, what)).collect();
+        if texts.is_empty() { Ok(()) } else { Err(unasked(&texts)) }
+    }
+
+    async fn ask_all(&self) -> Result<Asked<'_>> {
+        if self.queries.is_empty() {
+            return Err(Error::could_not_verify("there are no integrity queries to ask")
+                .hint("add some to [[postgres.query]] in comeback.toml"));
+        }
+        let mut connection = self.server.connect(self.database).await?;
+        let mut asked = Asked { findings: Vec::new(), complaints: Vec::new() };
+        for query in self.queries {
+            match ask(&mut connection, query, self.timeout).await? {
+                Ok(answer) => asked.findings.extend(judge_answer(query, answer)),
+                Err(Unanswered::Damage(said)) => {
+                    asked.findings.push(finding(query, format!("the server cannot read its data: {said}")));
+                }
+                Err(Unanswered::Question(what)) => asked.complaints.push((query, what)),
             }
-            Ok(Answer::Age(None)) => (false, "no instant at all".to_owned()),
-            Ok(Answer::Text(text)) => {
-                (query.expect.is_met_by(text.as_deref()), text.unwrap_or("NULL".to_owned()))
-            }
-        };
-        let finding = || {
-            Finding::new(FindingCode::IntegrityQuery, &query.name, &query.expect_text, actual).remedy(
-                format!("ask it yourself: {}", query.sql.split_whitespace().collect::<Vec<_>>().join(" ")),
-            )
-        };
-        Ok((!met).then(finding))
+        }
+        Ok(asked)
     }
 }
 
-enum Answer {
-    Text(Option<String>),
-    Age(Option<f64>),
-}
-
-async fn answer(connection: &mut PgConnection, query: &IntegrityQuery) -> sqlx::Result<Answer> {
-    let inner = query.sql.trim().trim_end_matches(';');
-    if query.expect.wants_age() {
-        // Against the server's own clock: the answer was written by a server, too.
-        let sql = format!(
-            "select extract(epoch from clock_timestamp() - (select * from ({inner}\n) q)::timestamptz)::float8"
-        );
-        return Ok(Answer::Age(
-            sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await?.try_get(0)?,
-        ));
-    }
-    let sql = format!("select (select * from ({inner}\n) q)::text");
-    Ok(Answer::Text(sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(connection).await?.try_get(0)?))
+fn judge_answer(query: &IntegrityQuery, answer: Answer) -> Option<Finding> {
+    let (met, actual) = match answer {
+        Answer::Age(Some(age_s)) => (query.expect.is_met_by_age(age_s), format!("an age of {age_s:.0} s")),
+        Answer::Age(None) => (false, "no instant at all".to_owned()),
+        Answer::Text(text) => {
+            (query.expect.is_met_by(text.as_deref()), text.unwrap_or_else(|| "NULL".to_owned()))
+        }
+    };
+    (!met).then(|| finding(query, actual))
 }

@@ -24,11 +24,7 @@ impl Oracle for LoadedRows<'_> {
 
     async fn judge(&self) -> Result<Opinion> {
         let (export, recorded) = self.recorded.content.table()?;
-        let findings = if self.loaded.same_rows(recorded) {
-            Vec::new()
-        } else {
-            compare(None, &export.table, recorded, self.loaded).await?
-        };
+        let findings = compare(None, &export.table, recorded, self.loaded).await?;
         let (rows, table) = (recorded.rows, &export.table);
         Ok(Opinion::new(format!("compared {rows} rows of {table} before they are kept"), findings))
     }

@@ -7,14 +7,24 @@ use crate::error::{Error, Result};
 use crate::model::{Finding, FindingCode};
 use crate::stores::postgres::{PostgresServer, ServerLog};
 
-/// What a server logs in good health while we wait for it to start.
-const EXPLAINED: &[&str] = &[
-    "FATAL:  the database system is starting up",
-    "FATAL:  the database system is not yet accepting connections",
-    "FATAL:  the database system is not accepting connections",
+/// Complaints, whole or their beginnings, that do not speak of the restored data.
+const EXPLAINED: &[(&str, &str)] = &[
+    // Somebody asked while it was still starting. We do, until it answers.
+    ("FATAL", "the database system is starting up"),
+    ("FATAL", "the database system is not yet accepting connections"),
+    ("FATAL", "the database system is not accepting connections"),
+    // We are its only client, and leave in the middle of a copy when we have seen enough.
+    ("FATAL", "connection to client lost"),
+    // A dump creates subscriptions without connecting them. The second is how PostgreSQL 15 and older say so.
+    ("WARNING", "subscription was created, but is not connected"),
+    ("WARNING", "tables were not subscribed, you will have to run "),
+    // It is true of the definition, and the same on the source.
+    ("WARNING", "cast will be ignored because the source data type is a domain"),
+    ("WARNING", "cast will be ignored because the target data type is a domain"),
 ];
 
-/// Looks for errors and warnings in the log of the restored server. Each one that is not explained is a finding.
+/// Looks for errors and warnings in the log of the restored server. Each one that is not explained is a finding. What
+/// functions of the database say with `RAISE WARNING` is their own affair.
 pub struct ServerLogOracle<'a> {
     /// The restored server.
     pub server: &'a PostgresServer,
@@ -32,22 +42,68 @@ impl Oracle for ServerLogOracle<'_> {
     }
 }
 
+/// A line of the log: `2026-11-22 06:00:00.000 UTC [17] WARNING:  page verification failed`. The server is started
+/// with this form, see `launch`.
+struct Line<'a> {
+    whole: &'a str,
+    process: &'a str,
+    severity: &'a str,
+    message: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// None for a line that goes on with the one before it.
+    fn parse(whole: &'a str) -> Option<Self> {
+        let (process, rest) = whole.split_once('[')?.1.split_once("] ")?;
+        let (severity, message) = rest.split_once(":  ")?;
+        let is_word = !severity.is_empty() && severity.bytes().all(|byte| byte.is_ascii_uppercase());
+        is_word.then_some(Self { whole, process, severity, message })
+    }
+
+    fn complains(&self) -> bool {
+        ["WARNING", "ERROR", "FATAL", "PANIC"].contains(&self.severity)
+    }
+
+    fn is_explained(&self) -> bool {
+        let explains = |(severity, beginning): &(&str, &str)| {
+            self.severity == *severity && self.message.starts_with(beginning)
+        };
+        EXPLAINED.iter().any(explains)
+    }
+
+    /// Whether a function of the database said this of its own accord, given the lines that follow. A block of code
+    /// that somebody runs without a name is none of the database's.
+    fn is_raised<'b>(&self, mut following: impl Iterator<Item = &'b Line<'b>>) -> bool {
+        let context = following.find(|line| line.process == self.process && !line.is_detail());
+        self.severity == "WARNING"
+            && context.is_some_and(|line| {
+                line.severity == "CONTEXT"
+                    && line.message.starts_with("PL/pgSQL function ")
+                    && !line.message.starts_with("PL/pgSQL function inline_code_block ")
+                    && line.message.ends_with(" at RAISE")
+            })
+    }
+
+    fn is_detail(&self) -> bool {
+        ["DETAIL", "HINT", "QUERY"].contains(&self.severity)
+    }
+}
+
 fn judge_log(log: &ServerLog) -> Result<Opinion> {
-    let lines = log.text.lines().count();
+    let count = log.text.lines().count();
     if !log.text.contains("database system is ready to accept connections") {
         return Err(Error::could_not_verify("the server's log does not say that it is ready")
             .hint("its messages may be redirected: see log_destination and logging_collector"));
     }
-    let complaints = log.text.lines().filter(|line| {
-        let complains =
-            ["WARNING:  ", "ERROR:  ", "FATAL:  ", "PANIC:  "].iter().any(|severity| line.contains(severity));
-        complains && !EXPLAINED.iter().any(|explained| line.contains(explained))
+    let lines: Vec<_> = log.text.lines().filter_map(Line::parse).collect();
+    let complaints = lines.iter().enumerate().filter(|(at, line)| {
+        line.complains() && !line.is_explained() && !line.is_raised(lines[at + 1..].iter())
     });
-    let findings = complaints.map(|line| {
-        Finding::new(FindingCode::ServerLog, "restored server", "no error and no warning", line)
+    let findings = complaints.map(|(_, line)| {
+        Finding::new(FindingCode::ServerLog, "restored server", "no error and no warning", line.whole)
             .remedy("read the lines around it in the server's log, which is part of the evidence")
     });
-    Ok(Opinion::new(format!("read {lines} lines of the server's log"), findings))
+    Ok(Opinion::new(format!("read {count} lines of the server's log"), findings))
 }
 
 #[cfg(test)]
@@ -77,6 +133,43 @@ mod tests {
     fn a_warning_is_a_finding() {
         let warning = "2026-11-22 06:00:01.000 UTC [3] WARNING:  page verification failed";
         assert_eq!(judged(&format!("{READY}{warning}\n")), [warning]);
+        // The words of an explained complaint explain no other.
+        let other = "2026-11-22 06:00:01.000 UTC [3] ERROR:  FATAL:  connection to client lost";
+        assert_eq!(judged(&format!("{READY}{other}\n")), [other]);
+    }
+
+    #[test]
+    fn what_a_restore_makes_a_sound_database_say_is_no_finding() {
+        for message in [
+            "FATAL:  connection to client lost",
+            "WARNING:  subscription was created, but is not connected",
+            "WARNING:  tables were not subscribed, you will have to run ALTER SUBSCRIPTION ... REFRESH PUBLICATION to subscribe the tables",
+            "WARNING:  cast will be ignored because the source data type is a domain",
+        ] {
+            let text = format!("{READY}2026-11-22 06:00:01.000 UTC [3] {message}\n");
+            assert_eq!(judged(&text), Vec::<String>::new());
+        }
+    }
+
+    #[test]
+    fn a_function_may_warn_and_the_server_may_not() {
+        let line = |process: u8, rest: &str| format!("2026-11-22 06:00:01.000 UTC [{process}] {rest}\n");
+        let warning = line(3, "WARNING:  three journeys have no end");
+        let raised = line(3, "CONTEXT:  PL/pgSQL function public.total() line 3 at RAISE");
+        // Other processes write in between.
+        let other = line(4, "LOG:  checkpoint starting: time");
+        let hint = line(3, "HINT:  end them");
+        assert_eq!(judged(&format!("{READY}{warning}{hint}{other}{raised}")), Vec::<String>::new());
+        for context in [
+            "CONTEXT:  PL/pgSQL function inline_code_block line 1 at RAISE",
+            "CONTEXT:  PL/pgSQL function public.total() line 3 at SQL statement",
+            "STATEMENT:  select total()",
+        ] {
+            let text = format!("{READY}{warning}{}", line(3, context));
+            assert_eq!(judged(&text), [warning.trim_end()], "{context}");
+        }
+        let error = line(3, "ERROR:  three journeys have no end");
+        assert_eq!(judged(&format!("{READY}{error}{raised}")), [error.trim_end()]);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 //! content and proof, it appears at once in any place that stores objects whole, and handing the same file
 //! over again is seen to be the same without reading it. Nothing is ever replaced. Two contents under one name
 //! are told apart, and only a `.partial` segment may have several: each is a longer or shorter beginning.
+//!
+//! Beside them, one small file for each timeline names the newest segment that was ever stored. Without it nobody could
+//! tell an archive that has lost its last segments from one that never had them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +18,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::Repository;
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Finding, FindingCode};
+use crate::model::{Finding, FindingCode, SegmentName};
 use crate::sha256::Sha256;
 
 /// What the name of a stored file ends in.
 const COMPRESSED: &str = ".zst";
+
+/// The name of the file that names the newest segment of a timeline.
+fn promise_name(timeline: u32) -> String {
+    format!("newest-{timeline:08X}")
+}
 
 /// A file of a log archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +129,27 @@ impl LogArchive {
         let (subject, expected) = (self.describe(&file.name), format!("SHA-256 {}", file.sha256));
         Err(Finding::new(FindingCode::BackupDamaged, subject, expected, actual)
             .remedy("recover to a moment before it, or from a base backup that was taken after it"))
+    }
+
+    /// Takes note that a segment is stored: the archive promises it from now on.
+    pub async fn promise(&self, segment: SegmentName) -> Result<()> {
+        if self.promised(segment.timeline).await?.is_some_and(|newest| newest >= segment) {
+            return Ok(());
+        }
+        let name = promise_name(segment.timeline);
+        self.repository.put_log(&self.cluster, &name, format!("{segment}\n").as_bytes()).await
+    }
+
+    /// The newest segment of a timeline that was ever stored. None in an archive of a version that did not take note.
+    pub async fn promised(&self, timeline: u32) -> Result<Option<SegmentName>> {
+        let name = promise_name(timeline);
+        if !self.repository.list_log(&self.cluster, &name).await?.contains(&name) {
+            return Ok(None);
+        }
+        let (mut text, doing) = (String::new(), format!("reading {}", self.describe(&name)));
+        let mut reader = self.repository.open_log(&self.cluster, &name).await?;
+        reader.read_to_string(&mut text).await.context(&doing)?;
+        text.trim().parse().map(Some).map_err(|error: String| Error::could_not_verify(error).context(doing))
     }
 
     /// Removes a file for ever.

@@ -106,7 +106,10 @@ impl Zoo {
         };
         for database in ["zoo", "my-App"] {
             let catalogue = read_catalogue(&self.primary, database, form).await.unwrap();
-            let database = (database.to_owned(), DatabaseContent { catalogue, tables: BTreeMap::new() });
+            let database = (
+                database.to_owned(),
+                DatabaseContent { catalogue, tables: BTreeMap::new(), ..Default::default() },
+            );
             content.databases.extend([database]);
         }
         let mut json = serde_json::to_value(&content).unwrap();

@@ -33,6 +33,7 @@ fn reason(damage: Damage) -> (&'static str, &'static str) {
         Damage::RowGone => ("fingerprint", "row-missing"),
         Damage::RowTwice => ("fingerprint", "row-duplicated"),
         Damage::ByteChanged | Damage::ValuesSwapped | Damage::OrphanRow => ("fingerprint", "row-changed"),
+        Damage::ColumnsSwapped => ("fingerprint", "columns-differ"),
         Damage::TableGone => ("fingerprint", "table-missing"),
         Damage::IndexInvalid => ("catalogue", "index-invalid"),
         Damage::SequenceBack | Damage::SequenceUncalled | Damage::SequenceDescendingBack => {
@@ -139,6 +140,7 @@ fn every_damage_to_an_export_fails_for_its_own_reason_and_names_what_it_hit() {
                 Damage::TableCut,
                 Damage::RolesMissing,
                 Damage::RowTwice,
+                Damage::ColumnsSwapped,
                 Damage::GrantGone,
                 Damage::SequenceBack,
                 Damage::SequenceUncalled,

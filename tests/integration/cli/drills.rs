@@ -232,6 +232,26 @@ fn a_question_of_the_user_is_asked() {
     }
 }
 
+/// What is wrong with a question is seen before there is a disaster, and blames nobody's backup.
+#[test]
+fn a_question_that_cannot_be_asked_ends_the_drill_before_the_disaster() {
+    if !local_is_here() {
+        return;
+    }
+    let place = Place::new();
+    let query =
+        "[[postgres.query]]\nname = \"fresh users\"\nsql = \"select * frm users\"\nexpect = \"== 0\"\n";
+    std::fs::write(place.work().join("comeback.toml"), query).unwrap();
+    let output = drill(&place, "local", &[]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
+    let report = place.report();
+    let message = report["drills"][0]["error"]["message"].as_str().unwrap();
+    let place_of_it =
+        "query `fresh users` cannot be asked: syntax error at or near \"frm\", line 1, column 10";
+    assert!(message.contains(place_of_it), "{message}");
+    assert_eq!(report["drills"][0]["milestones_ms"]["declared"], Value::Null);
+}
+
 #[test]
 fn kept_servers_stay_tell_how_to_connect_and_their_secret_is_nowhere() {
     if !local_is_here() {

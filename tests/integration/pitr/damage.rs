@@ -61,6 +61,29 @@ async fn a_damaged_segment_is_named_and_matters_only_behind_it() {
     lab.clear().await;
 }
 
+/// Nothing lies behind the last segments that would show a gap: the archive itself has to know that they were there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_lost_its_last_segments_is_not_taken_for_one_that_ends_there() {
+    let Some(lab) = Lab::local().await else { return };
+    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let segments = three_segments(&lab).await;
+    let [(_, _), (second, middle), (_, last)] = &segments;
+    let latest = RecoveryTarget::including(RecoveryPoint::Latest);
+    let whole = lab.node("whole").await;
+    let recovered = lab.recover_on(&whole, &manifest, &latest, AtTarget::Promote).await.unwrap();
+    assert!(recovered.said.contains(last.as_str()), "{}", recovered.said);
+    std::fs::remove_file(lab.stored(last).await).unwrap();
+    let finding = lab.failure(&manifest, &latest).await;
+    assert_eq!(finding.code, FindingCode::ArchiveGap, "{finding}");
+    assert!(
+        finding.subject.ends_with(last.as_str()) && finding.actual.contains(middle.as_str()),
+        "{finding}"
+    );
+    // What is there is enough for a target before the loss.
+    assert_eq!(lab.rows_at(&RecoveryTarget::including(RecoveryPoint::Xid(second.xid))).await, 20);
+    lab.clear().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_comes_back_from_the_archive_and_what_its_disk_still_has() {
     let Some(lab) = Lab::local().await else { return };

@@ -141,6 +141,27 @@ pub(super) async fn swap(connection: &mut PgConnection, seed: &str) -> Result<In
     Ok(Injury { subject: target.table, key: Some(key.clone()) })
 }
 
+/// Exchanges the names of two columns of texts: every row keeps its bytes, and no index, constraint or key is touched.
+pub(super) async fn swap_columns(connection: &mut PgConnection, seed: &str) -> Result<Injury> {
+    let doing = "choosing two columns";
+    let sql = format!(
+        "select t.name, t.column_name, u.column_name from ({TARGETS}) t(name, key, column_name, type) \
+         join ({TARGETS}) u(name, key, column_name, type) on u.name = t.name and u.type = t.type \
+         where t.type = 'text' and t.column_name < u.column_name \
+         order by md5(t.name || t.column_name || u.column_name || $1) limit 1"
+    );
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(seed).fetch_optional(&mut *connection).await;
+    let row = row.context(doing)?.ok_or_else(|| nothing_to_damage("no table with two such columns"))?;
+    let text = |at: usize| row.try_get::<String, _>(at).context(doing);
+    let (table, one, other) = (text(0)?, text(1)?, text(2)?);
+    for (from, to) in
+        [(one.as_str(), "comeback_swap"), (other.as_str(), one.as_str()), ("comeback_swap", other.as_str())]
+    {
+        run(connection, format!("alter table {table} rename column {from} to {to}")).await?;
+    }
+    Ok(Injury { subject: table, key: None })
+}
+
 /// Makes a row refer to one that does not exist, behind the back of its foreign key.
 pub(super) async fn orphan(connection: &mut PgConnection, seed: &str) -> Result<Injury> {
     let row = sqlx::query(

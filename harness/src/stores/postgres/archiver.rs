@@ -137,7 +137,11 @@ pub(super) async fn store(archive: &LogArchive, name: &str, content: &[u8]) -> R
     let Some(kind) = LogFileKind::of(name) else {
         return Err(Error::could_not_verify(format!("`{name}` is no file that a server archives")));
     };
-    archive.store(name, content, matches!(kind, LogFileKind::Partial(_))).await.map(drop)
+    archive.store(name, content, matches!(kind, LogFileKind::Partial(_))).await?;
+    match kind {
+        LogFileKind::Segment(segment) | LogFileKind::Partial(segment) => archive.promise(segment).await,
+        LogFileKind::BackupNotes | LogFileKind::History(_) => Ok(()),
+    }
 }
 
 /// Stores where the timelines of a server come from.

@@ -162,7 +162,7 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
 }
 
 async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()> {
-    let lockable = tables.iter().filter(|table| table.lockable);
+    let lockable = tables.iter().filter(|table| !table.is_view);
     let names = lockable.map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
     let lock = if names.is_empty() { String::new() } else { format!("; lock table {names} in share mode") };
     let sql = format!("begin; set local lock_timeout = {LOCK_TIMEOUT_MS}{lock}");

@@ -7,14 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::TryStreamExt as _;
 use sqlx::{Connection as _, PgConnection};
 
+use super::carried::{Carried, list_carried, list_recorded};
 use super::catalogue;
 use super::copy::RowReader;
+use super::form::Canonical;
 use super::server::PostgresServer;
 use super::session::{APPLICATION_PATH, PINNED_PATH};
-use super::tables::{TableInfo, list_tables, quote_literal};
+use super::tables::{ColumnInfo, TableInfo, list_tables, quote_literal, rows_of};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{
-    Catalogue, CatalogueForm, ClusterContent, DatabaseContent, RecordedPosition, TableFingerprint,
+    Catalogue, CatalogueForm, ClusterContent, DatabaseContent, NotLookedAt, RecordedPosition, ScopeKind,
+    TableFingerprint,
 };
 
 /// Pages of a table that one worker reads at a time: 16 MiB, so that no worker waits long for the last part of another.
@@ -43,15 +46,28 @@ pub(super) fn always_altered(database: &str) -> Error {
     .hint("take the backup when no migration runs")
 }
 
-/// The databases of a cluster that take connections, templates left out.
+/// The databases of a cluster that take connections. Templates come first: nobody can create a database from one
+/// while we are in it, so they are read and left before the others.
 pub(super) async fn list_databases(server: &PostgresServer) -> Result<Vec<String>> {
     let mut connection = server.connect("postgres").await?;
-    sqlx::query_scalar(
-        "select datname::text from pg_database where datallowconn and not datistemplate order by 1",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .context("listing the databases")
+    let sql = "select datname::text from pg_database where datallowconn and datconnlimit <> -2 \
+        order by datistemplate desc, 1";
+    sqlx::query_scalar(sql).fetch_all(&mut connection).await.context("listing the databases")
+}
+
+/// The databases that nobody can look into. `template0` is as `initdb` made it, and is not named.
+async fn list_closed_databases(server: &PostgresServer) -> Result<Vec<NotLookedAt>> {
+    let mut connection = server.connect("postgres").await?;
+    let sql = "select datname::text, datallowconn from pg_database \
+        where not (datallowconn and datconnlimit <> -2) and datname <> 'template0' order by 1";
+    let rows: Vec<(String, bool)> =
+        sqlx::query_as(sql).fetch_all(&mut connection).await.context("listing the databases")?;
+    // What refuses nobody is left of an interrupted DROP DATABASE.
+    let reason = |is_open| {
+        if is_open { "it is invalid: its removal was interrupted" } else { "it refuses connections" }
+    };
+    let left_out = |(name, is_open)| NotLookedAt::new(ScopeKind::Database, name, reason(is_open));
+    Ok(rows.into_iter().map(left_out).collect())
 }
 
 /// A connection that holds a snapshot of its database for others to read in.
@@ -114,7 +130,7 @@ impl Exporter {
     pub(super) async fn keep_tables(&mut self, server: &PostgresServer, timeout: &str) -> Result<bool> {
         let seen = self.list_tables().await?;
         let names: Vec<_> =
-            seen.iter().filter(|table| table.lockable).map(|table| format!("only {}", table.name)).collect();
+            seen.iter().filter(|table| !table.is_view).map(|table| format!("only {}", table.name)).collect();
         if names.is_empty() {
             return Ok(true);
         }
@@ -175,12 +191,16 @@ impl Exporter {
         }
     }
 
-    /// The fingerprints of the tables that the snapshot sees.
-    pub(super) async fn read_tables(
+    /// The fingerprints of the tables that the snapshot sees and such a backup carries. The rest is named.
+    pub(super) async fn read_content(
         &mut self,
         server: &PostgresServer,
-    ) -> Result<BTreeMap<String, TableFingerprint>> {
-        read_exported(server, self, |_| true).await
+        carried: Carried,
+        catalogue: Catalogue,
+    ) -> Result<DatabaseContent> {
+        let (tables, not_looked_at) = list_carried(&mut self.connection, carried).await?;
+        let tables = read_exported(server, self, tables).await?;
+        Ok(DatabaseContent { catalogue, tables, not_looked_at })
     }
 
     /// The fingerprint of one table, as the snapshot sees it.
@@ -189,7 +209,9 @@ impl Exporter {
         server: &PostgresServer,
         table: &str,
     ) -> Result<TableFingerprint> {
-        let tables = read_exported(server, self, |name| name == table).await?;
+        let mut tables = self.list_tables().await?;
+        tables.retain(|info| info.name == table);
+        let tables = read_exported(server, self, tables).await?;
         tables.into_values().next().ok_or_else(|| Error::could_not_verify(format!("{table} is not there")))
     }
 
@@ -211,6 +233,7 @@ pub(super) async fn read_catalogues(
 ) -> Result<ClusterContent> {
     let mut content = ClusterContent {
         catalogue: read_cluster_catalogue(server, CatalogueForm::Complete).await?,
+        not_looked_at: list_closed_databases(server).await?,
         ..Default::default()
     };
     for exporter in exporters {
@@ -228,8 +251,9 @@ pub(super) async fn read_tables(
     content: &mut ClusterContent,
 ) -> Result<()> {
     for mut exporter in exporters {
-        let tables = read_exported(server, &mut exporter, |_| true).await?;
-        content.databases.entry(exporter.database).or_default().tables = tables;
+        let database = content.databases.entry(exporter.database.clone()).or_default();
+        let catalogue = std::mem::take(&mut database.catalogue);
+        *database = exporter.read_content(server, Carried::ByFiles, catalogue).await?;
     }
     Ok(())
 }
@@ -253,7 +277,21 @@ pub async fn fingerprint_tables(
     server: &PostgresServer,
     database: &str,
 ) -> Result<BTreeMap<String, TableFingerprint>> {
-    read_exported(server, &mut Exporter::open(server, database).await?, |_| true).await
+    let mut exporter = Exporter::open(server, database).await?;
+    let tables = exporter.list_tables().await?;
+    read_exported(server, &mut exporter, tables).await
+}
+
+/// Fingerprints the tables of a restored database in the way in which those of its backup were read: the same rows,
+/// the columns in the same order. Tables that the backup does not know are read too. The rest is named.
+pub async fn fingerprint_as_recorded(
+    server: &PostgresServer,
+    database: &str,
+    recorded: &DatabaseContent,
+) -> Result<(BTreeMap<String, TableFingerprint>, Vec<NotLookedAt>)> {
+    let mut exporter = Exporter::open(server, database).await?;
+    let (tables, not_looked_at) = list_recorded(exporter.connection(), recorded).await?;
+    Ok((read_exported(server, &mut exporter, tables).await?, not_looked_at))
 }
 
 /// Reads what the cluster contains in one of its databases, and what belongs to none. Of the other databases
@@ -265,8 +303,8 @@ pub async fn read_content(server: &PostgresServer, database: &str) -> Result<Clu
     };
     let mut exporter = Exporter::open(server, database).await?;
     let catalogue = exporter.read_catalogue().await?;
-    let tables = exporter.read_tables(server).await?;
-    content.databases.insert(database.to_owned(), DatabaseContent { catalogue, tables });
+    let database_content = exporter.read_content(server, Carried::ByFiles, catalogue).await?;
+    content.databases.insert(database.to_owned(), database_content);
     Ok(content)
 }
 
@@ -276,10 +314,13 @@ pub(super) async fn fingerprint_within(
     table: &TableInfo,
 ) -> Result<TableFingerprint> {
     let (mut fingerprint, mut reader) = (empty_fingerprint(table), RowReader::default());
+    let mut canonical = canonical(table);
     let statement = copy_statement(table, &Part { table: 0, first_page: 0, end_page: None });
     let mut stream = connection.copy_out_raw(&statement).await.context("starting the copy")?;
     while let Some(piece) = stream.try_next().await.context("copying")? {
-        reader.feed(&piece, |row| fingerprint.add_row(row)).map_err(Error::could_not_verify)?;
+        reader
+            .feed(&piece, |row| canonical.row(row).is_some_and(|row| fingerprint.add_row(row)))
+            .map_err(Error::could_not_verify)?;
     }
     reader.finish().map_err(Error::could_not_verify)?;
     Ok(fingerprint)
@@ -319,10 +360,8 @@ struct Work {
 async fn read_exported(
     server: &PostgresServer,
     exporter: &mut Exporter,
-    wanted: impl Fn(&str) -> bool,
+    tables: Vec<TableInfo>,
 ) -> Result<BTreeMap<String, TableFingerprint>> {
-    let mut tables = exporter.list_tables().await?;
-    tables.retain(|table| wanted(&table.name));
     let parts = split(&tables);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(parts.len());
     let results = tables.iter().map(empty_fingerprint).collect();
@@ -341,8 +380,14 @@ async fn read_exported(
 }
 
 fn empty_fingerprint(table: &TableInfo) -> TableFingerprint {
-    let columns = table.columns.iter().map(|column| (column.name.clone(), column.type_name.clone()));
-    TableFingerprint::new(columns, table.key_columns)
+    let columns = table.columns.iter().map(ColumnInfo::fingerprint);
+    let mut fingerprint = TableFingerprint::new(columns, table.key_columns);
+    fingerprint.condition.clone_from(&table.condition);
+    fingerprint
+}
+
+fn canonical(table: &TableInfo) -> Canonical<'_> {
+    Canonical::new(table.columns.iter().map(ColumnInfo::form))
 }
 
 /// One worker: joins the snapshot and reads parts until none are left.
@@ -368,9 +413,11 @@ async fn read_parts(
                 as_application = table.calls_code;
                 session.execute(if as_application { APPLICATION_PATH } else { PINNED_PATH }).await?;
             }
-            let mut fingerprint = empty_fingerprint(table);
+            let (mut fingerprint, mut canonical) = (empty_fingerprint(table), canonical(table));
             session
-                .rows(&copy_statement(table, &current), |row| fingerprint.add_row(row))
+                .rows(&copy_statement(table, &current), |row| {
+                    canonical.row(row).is_some_and(|row| fingerprint.add_row(row))
+                })
                 .await
                 .map_err(|e| e.context(format!("reading {}", table.name)))?;
             work.results.lock().unwrap_or_else(PoisonError::into_inner)[current.table].merge(&fingerprint);
@@ -382,15 +429,16 @@ async fn read_parts(
 }
 
 fn copy_statement(table: &TableInfo, part: &Part) -> String {
-    let columns =
-        table.columns.iter().map(|column| column.expression.as_str()).collect::<Vec<_>>().join(", ");
-    let from = if part.first_page > 0 || part.end_page.is_some() {
+    let columns = table.columns.iter().map(ColumnInfo::expression).collect::<Vec<_>>().join(", ");
+    let rows = rows_of(&table.name, table.condition.as_deref());
+    let place = if part.first_page > 0 || part.end_page.is_some() {
         let upper = part.end_page.map(|end| format!(" and ctid < '({end},0)'")).unwrap_or_default();
-        format!("{} where ctid >= '({},0)'{upper}", table.name, part.first_page)
+        let word = if table.condition.is_some() { "and" } else { "where" };
+        format!(" {word} ctid >= '({},0)'{upper}", part.first_page)
     } else {
-        table.name.clone()
+        String::new()
     };
-    format!("copy (select {columns} from only {from}) to stdout (format binary)")
+    format!("copy (select {columns} from only {rows}{place}) to stdout (format binary)")
 }
 
 /// Closes a connection that has nothing left to do, so that the server logs no lost one.

@@ -53,7 +53,16 @@ pub async fn fetch_log(
     let until = end_of_need(target, position);
     let path = LogPath::plan(&inventory, &own, &history, position.start_lsn, until, position.segment_bytes);
     // What is damaged before a gap takes its place.
-    let broken = path.gap.map(|(missing, behind)| Box::new(gap_finding(archive, missing, behind)));
+    let broken = match path.gap {
+        Some((missing, behind)) => Some(gap_finding(archive, missing, behind)),
+        // Nothing behind a known end is needed, be it there or not.
+        None if until.is_some() => None,
+        None => {
+            let promised = archive.promised(history.timeline).await?;
+            promised.and_then(|promised| path.ends_before(promised, position.segment_bytes, archive))
+        }
+    };
+    let broken = broken.map(Box::new);
     let log = FetchedLog { history, last_segment: None, fetched_segments: 0, broken };
     let planned: Vec<_> = path.steps.iter().map(|step| step.segment).collect();
     let (node, archive) = (server.clone(), archive.clone());

@@ -75,6 +75,28 @@ impl LogPath {
         path
     }
 
+    /// What is wrong where the way ends before a segment that was in the archive once.
+    pub(super) fn ends_before(
+        &self,
+        promised: SegmentName,
+        segment_bytes: u64,
+        archive: &LogArchive,
+    ) -> Option<Finding> {
+        let last = self.last();
+        if last.is_some_and(|last| last.number(segment_bytes) >= promised.number(segment_bytes)) {
+            return None;
+        }
+        let last =
+            last.map_or_else(|| "no segment on the way".to_owned(), |last| format!("{last} as the last one"));
+        let subject = archive.describe(&promised.to_string());
+        let expected = "every segment that was ever archived, this one the newest";
+        let finding = Finding::new(FindingCode::ArchiveGap, subject, expected, last);
+        Some(
+            finding
+                .remedy("look for the segment on the old server and its spool, and for what removed it here"),
+        )
+    }
+
     /// The last segment on the way.
     pub(super) fn last(&self) -> Option<SegmentName> {
         self.steps.last().map(|step| step.segment)

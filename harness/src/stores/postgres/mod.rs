@@ -3,6 +3,7 @@
 mod archiver;
 mod backup;
 mod barrier;
+mod carried;
 mod catalogue;
 mod choice;
 mod content;
@@ -10,6 +11,7 @@ mod copy;
 mod copy_out;
 mod csv;
 mod dump;
+mod form;
 mod health;
 mod import;
 mod load;
@@ -18,6 +20,7 @@ mod log_feed;
 mod log_fetch;
 mod log_page;
 mod log_path;
+mod log_settings;
 mod login;
 mod physical;
 mod recovery;
@@ -43,11 +46,13 @@ pub use catalogue::{
     unknown_catalogues,
 };
 pub use choice::choose_base_backup;
-pub use content::{fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content};
+pub use content::{
+    fingerprint_as_recorded, fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content,
+};
 pub use csv::{LoadedTable, export_table, load_table_csv};
 pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
 pub use health::{ArchiveHealth, measure_archive};
-pub use import::{Imported, import_sql};
+pub use import::{Imported, count_statements, import_sql};
 pub use load::{TableLoad, count, load_tables, run_script};
 pub use log::{LogStretch, read_current_log, read_log};
 pub use log_feed::{FetchedLog, LogFeed};
@@ -59,4 +64,5 @@ pub use restore::{fetch_base_backup, position_of};
 pub use salvage::{Salvaged, salvage_log};
 pub use server::{PostgresServer, ServerLog};
 pub use statistics::gather_statistics;
+pub(crate) use tables::rows_of;
 pub use workload::{TABLE as WORKLOAD_TABLE, WORKLOAD_SETTINGS, Workload, read_writes};

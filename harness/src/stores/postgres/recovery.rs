@@ -107,6 +107,10 @@ pub async fn recover_to(
     let (lsn, last_commit_at) = recovery_point(&mut connection).await?;
     super::content::close(connection).await;
     let fetched_segments = log.fetched_segments;
+    // The server does not know how much there should have been.
+    let expected = log.last_segment.filter(|_| target.point == RecoveryPoint::Latest);
+    let said = expected
+        .map_or(said.clone(), |last| format!("{said}, up to segment {last}, the newest in the archive"));
     let recovered = Recovered { said, lsn, last_commit_at, is_paused, fetched_segments };
     ensure_all_was_replayed(&recovered, manifest, target, &log)?;
     Ok(recovered)

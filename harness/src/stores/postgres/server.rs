@@ -7,6 +7,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::AsyncWriteExt as _;
 
+use super::log_settings::LOG_SETTINGS;
 use super::{session, spool};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, Manifest};
@@ -235,17 +236,13 @@ impl PostgresServer {
             ("archive_cleanup_command", String::new()),
             ("recovery_end_command", String::new()),
             ("ssl", "off".to_owned()),
-            ("logging_collector", "off".to_owned()),
-            ("log_destination", "stderr".to_owned()),
-            ("log_line_prefix", "%m [%p] ".to_owned()),
-            ("log_error_verbosity", "default".to_owned()),
-            ("lc_messages", "C".to_owned()),
             // POSIX shared memory would stay in /dev/shm when the server is killed and its folder deleted.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
         ];
         // The last one counts.
         let wanted = settings.iter().chain(&fixed).map(|(name, value)| (*name, value.as_str()));
         let settings = wanted
+            .chain(LOG_SETTINGS)
             .chain(archiving.iter().copied())
             .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
         let command = self.command("postgres").args(["-D", &self.data_dir()]).args(settings);

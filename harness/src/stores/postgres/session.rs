@@ -36,6 +36,7 @@ const SESSION_SETTINGS: &str = "set role none; set search_path = pg_catalog; set
     set intervalstyle = 'postgres'; set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'; \
     set lc_monetary = 'C'; set row_security = off; set quote_all_identifiers = off; \
     set standard_conforming_strings = on; set constraint_exclusion = partition; set client_min_messages = 'warning'; \
+    set log_min_messages = 'warning'; \
     select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) \
         where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 

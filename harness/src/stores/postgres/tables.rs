@@ -1,38 +1,127 @@
 //! Which tables a database has, and how their rows are read for the fingerprint.
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
+use super::form::Form;
 use crate::error::{Context as _, Result};
+use crate::model::{ColumnFingerprint, TableFingerprint};
 
 /// A table, as the fingerprint reads it.
 #[derive(Debug, Clone)]
 pub(super) struct TableInfo {
     /// Qualified and quoted as SQL wants it.
     pub(super) name: String,
-    /// Whether it can be locked: a materialised view cannot, and nobody writes to its rows.
-    pub(super) lockable: bool,
     /// The number of its file: another one once it was truncated or rewritten, to which a snapshot is blind.
     pub(super) file: i64,
     /// Whether reading it evaluates code of the application: the planner looks into the expressions of its indexes
     /// and statistics.
     pub(super) calls_code: bool,
+    /// Whether its rows are computed from others: a materialised view. It cannot be locked, and nobody writes to it.
+    pub(super) is_view: bool,
+    /// Whether a crash empties it.
+    pub(super) is_unlogged: bool,
+    /// The extension that it belongs to, if any.
+    pub(super) extension: Option<ExtensionTable>,
     /// Pages on disk.
     pub(super) pages: i64,
-    /// The columns, the key's first: name, type and the expression that is copied.
+    /// The columns, the key's first.
     pub(super) columns: Vec<ColumnInfo>,
     /// How many of the columns make up the key.
     pub(super) key_columns: usize,
+    /// The rows that are read, as a condition in SQL; all of them where there is none.
+    pub(super) condition: Option<String>,
+}
+
+/// That a table belongs to an extension.
+#[derive(Debug, Clone)]
+pub(super) struct ExtensionTable {
+    /// The extension.
+    pub(super) name: String,
+    /// Which of the rows a dump carries, as the extension configures it: `WHERE …`, or all where it is empty. None
+    /// where a dump carries no row.
+    pub(super) dumped: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct ColumnInfo {
     pub(super) name: String,
-    pub(super) type_name: String,
-    pub(super) expression: String,
+    /// The type.
+    type_name: String,
+    /// Whether it is sent as text.
+    is_textual: bool,
+    /// What its bytes are made of, where it is not.
+    form: Form,
+    /// The place in the table, from 1.
+    position: u16,
+    /// Whether it comes from a table that this one inherits from. Partitions inherit in another sense.
+    is_inherited: bool,
 }
 
-/// Tables and populated materialised views; partitions stand for their partitioned table. What a restore
-/// cannot bring back, or a query can make again, is left out: temporary and unlogged tables, foreign tables.
+impl ColumnInfo {
+    /// Of a catalogue's table.
+    fn plain(name: &str, type_name: &str, position: u16) -> Self {
+        let (name, type_name) = (name.to_owned(), type_name.to_owned());
+        Self { name, type_name, is_textual: false, form: Form::Plain, position, is_inherited: false }
+    }
+
+    /// The expression that is copied. The text of a value is what the output function of its type writes, as in a
+    /// dump: a cast to text may be anybody's function. `format` calls it, and takes NULL for an empty text.
+    pub(super) fn expression(&self) -> String {
+        let quoted = quote_identifier(&self.name);
+        if self.is_textual {
+            format!("case when {quoted} is distinct from null then pg_catalog.format('%s', {quoted}) end")
+        } else {
+            quoted
+        }
+    }
+
+    pub(super) fn form(&self) -> &Form {
+        if self.is_textual { &Form::Plain } else { &self.form }
+    }
+
+    /// The column without a row.
+    pub(super) fn fingerprint(&self) -> ColumnFingerprint {
+        ColumnFingerprint {
+            name: self.name.clone(),
+            type_name: if self.is_textual { "text".to_owned() } else { self.type_name.clone() },
+            digest: 0,
+            position: Some(self.position),
+            inherited: self.is_inherited,
+        }
+    }
+}
+
+impl TableInfo {
+    /// The same table, read as a recorded one was: the columns in its order, its key, its rows. Where a column of
+    /// it is not there, or another is, the table is read in its own way, and nothing in it compares.
+    pub(super) fn as_recorded(&self, recorded: &TableFingerprint) -> Self {
+        let find = |column: &ColumnFingerprint| {
+            let mut own = self.columns.iter().find(|own| own.name == column.name)?.clone();
+            // What is sent as text now may have been sent in binary form then.
+            own.is_textual &= column.type_name == "text";
+            Some(own)
+        };
+        let columns: Option<Vec<_>> = recorded.columns.iter().map(find).collect();
+        match columns.filter(|columns| columns.len() == self.columns.len()) {
+            None => self.clone(),
+            Some(columns) => Self {
+                columns,
+                key_columns: recorded.key_columns,
+                condition: recorded.condition.clone(),
+                ..self.clone()
+            },
+        }
+    }
+}
+
+/// The relations whose rows are read: tables and materialised views, those of extensions among them. Some
+/// extensions keep tables beside the server's own. Temporary tables are nobody's but their session's.
+const ROWS_OF: &str = "c.relkind in ('r', 'm') and c.relpersistence in ('p', 'u') and (c.relnamespace not in \
+    (select oid from pg_namespace where nspname ~ '^pg_' or nspname = 'information_schema') \
+    or (c.relnamespace = 'pg_catalog'::regnamespace and c.oid >= 16384))";
+
+/// Tables and populated materialised views; partitions stand for their partitioned table.
 ///
 /// The key is the primary key, or else a unique index that could serve as one.
 const TABLES: &str = "
@@ -42,85 +131,104 @@ const TABLES: &str = "
             and not exists (select from unnest((x.indkey::int2[])[0:x.indnkeyatts - 1]) k(n) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.n
                 where not a.attnotnull)
             order by x.indisprimary desc, x.indnatts, (select i.relname from pg_class i where i.oid = x.indexrelid) limit 1) as key,
-        c.relkind = 'r',
+        c.relkind = 'm', c.relpersistence = 'u', e.extname::text, e.extcondition[array_position(e.extconfig, c.oid)],
         exists (select from pg_index x where x.indrelid = c.oid and (x.indexprs is not null or x.indpred is not null))
             or exists (select from pg_statistic_ext s where s.stxrelid = c.oid),
         c.relfilenode::int8
     from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'm') and c.relpersistence = 'p' and (c.relkind = 'r' or c.relispopulated)
-      and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
-      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e')
+    left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.objsubid = 0 and d.deptype = 'e'
+        and d.refclassid = 'pg_extension'::regclass
+    left join pg_extension e on e.oid = d.refobjid
+    where {user} and (c.relkind = 'r' or c.relispopulated)
     order by 2";
 
 /// The columns of all tables. A type is sent as text, under pinned settings, if its binary form has object
 /// identifiers in it, which differ from cluster to cluster, or if it has none: `array_send` and `record_send`
-/// write the identifiers of their element types, and `regclass` and its like are identifiers.
+/// write the identifiers of their element types, and `regclass` and its like are identifiers. So is a range of
+/// floating-point numbers, whose NaNs have signs in binary form.
 const COLUMNS: &str = "
-    with recursive parts(root, type, inside, depth) as (
-        select distinct a.atttypid, a.atttypid, false, 0 from pg_attribute a join pg_class c on c.oid = a.attrelid
+    with recursive parts(root, type, inside, direct, depth) as (
+        select distinct a.atttypid, a.atttypid, false, true, 0 from pg_attribute a join pg_class c on c.oid = a.attrelid
         where {user} and a.attnum > 0 and not a.attisdropped
       union
-        select p.root, e.type, e.inside, p.depth + 1 from parts p join pg_type t on t.oid = p.type,
+        select p.root, e.type, e.inside, p.direct and e.domain, p.depth + 1 from parts p join pg_type t on t.oid = p.type,
         lateral (
-            select t.typbasetype as type, p.inside as inside where t.typtype = 'd'
-            union all select t.typelem, true where t.typelem <> 0 and t.typlen = -1
-            union all select r.rngsubtype, p.inside from pg_range r where r.rngtypid = t.oid or r.rngmultitypid = t.oid
-            union all select a.atttypid, true from pg_attribute a
+            select t.typbasetype as type, p.inside as inside, true as domain where t.typtype = 'd'
+            union all select t.typelem, true, false where t.typelem <> 0 and t.typlen = -1
+            union all select r.rngsubtype, p.inside, false from pg_range r where r.rngtypid = t.oid or r.rngmultitypid = t.oid
+            union all select a.atttypid, true, false from pg_attribute a
                 where t.typtype = 'c' and a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped
         ) e where p.depth < 16
     ), textual(type) as (
         select distinct p.root from parts p join pg_type t on t.oid = p.type
         where t.typsend = 0 or (p.inside and t.oid >= 16384)
            or (t.typnamespace = 'pg_catalog'::regnamespace and t.typname like 'reg%')
+           or exists (select from pg_range r where t.oid in (r.rngtypid, r.rngmultitypid)
+               and r.rngsubtype in ('float4'::regtype, 'float8'::regtype))
+    ), bases(type, base, element) as (
+        select p.root, t.typname::text, case when t.typelem <> 0 and t.typlen = -1 then e.typname::text end
+        from parts p join pg_type t on t.oid = p.type left join pg_type e on e.oid = t.typelem
+        where p.direct and t.typtype <> 'd' and t.oid < 16384
     )
-    select a.attrelid::int8, a.attnum, a.attname::text, t.typname::text, x.type is not null
+    select a.attrelid::int8, a.attnum, a.attname::text, t.typname::text, x.type is not null, b.base, b.element,
+        a.attinhcount > 0 and not c.relispartition
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid
-    left join textual x on x.type = a.atttypid
+    left join textual x on x.type = a.atttypid left join bases b on b.type = a.atttypid
     where {user} and a.attnum > 0 and not a.attisdropped
     order by a.attrelid, a.attnum";
 
-/// The relations whose columns are of interest: resolving the types of the server's own would take longer.
-const USER_TABLES: &str = "c.relkind in ('r', 'm') and c.relnamespace not in \
-    (select oid from pg_namespace where nspname ~ '^pg_' or nspname = 'information_schema')";
-
 /// The tables of the database that the connection is in, by name. Large objects count as one more.
 pub(super) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<TableInfo>> {
-    let sql = sqlx::AssertSqlSafe(COLUMNS.replace("{user}", USER_TABLES));
-    let columns = sqlx::query(sql).fetch_all(&mut *connection).await.context("listing the columns")?;
-    let columns = columns
-        .iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?, column_info(row)?)))
-        .collect::<sqlx::Result<Vec<(i64, i16, ColumnInfo)>>>()
-        .context("listing the columns")?;
-    let rows = sqlx::query(TABLES).fetch_all(&mut *connection).await.context("listing the tables")?;
-    let mut tables = Vec::with_capacity(rows.len() + 1);
-    for row in rows {
-        let oid: i64 = row.try_get(0).context("listing the tables")?;
-        let key: Vec<i16> = row.try_get::<Option<_>, _>(3).context("listing the tables")?.unwrap_or_default();
-        let from = columns.partition_point(|(table, ..)| *table < oid);
-        let mut own: Vec<_> = columns[from..].iter().take_while(|(table, ..)| *table == oid).collect();
-        own.sort_by_key(|(_, number, _)| key.iter().position(|k| k == number).unwrap_or(usize::MAX));
-        tables.push(TableInfo {
-            name: row.try_get(1).context("listing the tables")?,
-            lockable: row.try_get(4).context("listing the tables")?,
-            calls_code: row.try_get(5).context("listing the tables")?,
-            file: row.try_get(6).context("listing the tables")?,
-            pages: row.try_get(2).context("listing the tables")?,
-            columns: own.into_iter().map(|(_, _, column)| column.clone()).collect(),
-            key_columns: key.len(),
-        });
-    }
+    let doing = "listing the columns";
+    let sql = sqlx::AssertSqlSafe(COLUMNS.replace("{user}", ROWS_OF));
+    let rows = sqlx::query(sql).fetch_all(&mut *connection).await.context(doing)?;
+    let columns = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, column_info(row)?)));
+    let columns = columns.collect::<sqlx::Result<Vec<(i64, i16, ColumnInfo)>>>().context(doing)?;
+    let sql = sqlx::AssertSqlSafe(TABLES.replace("{user}", ROWS_OF));
+    let rows = sqlx::query(sql).fetch_all(&mut *connection).await.context("listing the tables")?;
+    let tables = rows.iter().map(|row| table_info(row, &columns));
+    let mut tables = tables.collect::<sqlx::Result<Vec<_>>>().context("listing the tables")?;
     tables.extend(large_objects(connection).await?);
     Ok(tables)
 }
 
-fn column_info(row: &sqlx::postgres::PgRow) -> sqlx::Result<ColumnInfo> {
-    let (name, type_name, textual): (String, String, bool) =
-        (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
-    let quoted = quote_identifier(&name);
-    let expression = if textual { format!("{quoted}::pg_catalog.text") } else { quoted };
-    let type_name = if textual { "text".to_owned() } else { type_name };
-    Ok(ColumnInfo { name, type_name, expression })
+/// A table, given the columns of all tables by table and place.
+fn table_info(row: &PgRow, columns: &[(i64, i16, ColumnInfo)]) -> sqlx::Result<TableInfo> {
+    let oid: i64 = row.try_get(0)?;
+    let key: Vec<i16> = row.try_get::<Option<_>, _>(3)?.unwrap_or_default();
+    let from = columns.partition_point(|(table, ..)| *table < oid);
+    let own = columns[from..].iter().take_while(|(table, ..)| *table == oid);
+    let mut own: Vec<_> = (1..)
+        .zip(own)
+        .map(|(position, (_, number, column))| (*number, ColumnInfo { position, ..column.clone() }))
+        .collect();
+    own.sort_by_key(|(number, _)| key.iter().position(|k| k == number).unwrap_or(usize::MAX));
+    let extension: Option<String> = row.try_get(6)?;
+    let dumped = row.try_get(7)?;
+    Ok(TableInfo {
+        name: row.try_get(1)?,
+        is_view: row.try_get(4)?,
+        is_unlogged: row.try_get(5)?,
+        extension: extension.map(|name| ExtensionTable { name, dumped }),
+        calls_code: row.try_get(8)?,
+        file: row.try_get(9)?,
+        pages: row.try_get(2)?,
+        columns: own.into_iter().map(|(_, column)| column).collect(),
+        key_columns: key.len(),
+        condition: None,
+    })
+}
+
+fn column_info(row: &PgRow) -> sqlx::Result<ColumnInfo> {
+    let (base, element): (Option<String>, Option<String>) = (row.try_get(5)?, row.try_get(6)?);
+    Ok(ColumnInfo {
+        name: row.try_get(2)?,
+        type_name: row.try_get(3)?,
+        is_textual: row.try_get(4)?,
+        form: Form::of(base.as_deref(), element.as_deref()),
+        position: 0,
+        is_inherited: row.try_get(7)?,
+    })
 }
 
 /// The pages of the large objects, if there are any.
@@ -132,20 +240,28 @@ async fn large_objects(connection: &mut PgConnection) -> Result<Option<TableInfo
     if !row.try_get::<bool, _>(1).context("looking for large objects")? {
         return Ok(None);
     }
-    let column = |name: &str, type_name: &str| ColumnInfo {
-        name: name.to_owned(),
-        type_name: type_name.to_owned(),
-        expression: name.to_owned(),
-    };
+    let columns = [("loid", "oid"), ("pageno", "int4"), ("data", "bytea")];
     Ok(Some(TableInfo {
         name: "pg_catalog.pg_largeobject".to_owned(),
-        lockable: true,
+        is_view: false,
+        is_unlogged: false,
+        extension: None,
         calls_code: false,
         file: 0,
         pages: row.try_get(0).context("looking for large objects")?,
-        columns: vec![column("loid", "oid"), column("pageno", "int4"), column("data", "bytea")],
+        columns: (1..).zip(columns).map(|(at, (name, of))| ColumnInfo::plain(name, of, at)).collect(),
         key_columns: 2,
+        condition: None,
     }))
+}
+
+/// The rows of a table as a query selects them `from only`.
+pub(crate) fn rows_of(table: &str, condition: Option<&str>) -> String {
+    // The condition of an extension is configured as text, with whatever precedence it has.
+    match condition.map(str::trim).and_then(|text| text.get(5..)) {
+        Some(condition) => format!("{table} where ({condition})"),
+        None => table.to_owned(),
+    }
 }
 
 /// A name in double quotes.

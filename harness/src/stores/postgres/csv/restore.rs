@@ -49,7 +49,7 @@ pub async fn load_table_csv(
     let (export, recorded) = manifest.content.table()?;
     // Checks and computed columns call the application's own functions.
     let mut connection = server.connect_as_application(&export.database).await?;
-    let info = prepare(&mut connection, export).await?;
+    let info = prepare(&mut connection, export).await?.as_recorded(recorded);
     let triggers = Triggers::switch_off(&mut connection, &export.table).await?;
     let unchecked = triggers::list_unchecked(&mut connection, &export.table).await?;
     let entry = find_file(manifest, FILE)?;

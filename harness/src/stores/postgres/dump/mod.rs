@@ -10,13 +10,13 @@ pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
 
 use super::backup::system_identifier;
+use super::carried::Carried;
 use super::content::{ATTEMPTS, Exporter, always_altered};
 use super::server::PostgresServer;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
 use crate::model::{
-    Catalogue, CatalogueForm, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat,
-    MANIFEST_VERSION, Manifest,
+    CatalogueForm, ClusterContent, Content, DumpExport, DumpFormat, MANIFEST_VERSION, Manifest,
 };
 use crate::repository::{BackupWriter, Repository};
 use crate::substrate::{Command, Io};
@@ -79,10 +79,7 @@ async fn try_dump(
         return Ok(None);
     }
     written?;
-    let mut tables = exporter.read_tables(server).await?;
-    tables.retain(|name, _| !is_computed(&catalogue, name));
-
-    let content = DatabaseContent { catalogue, tables };
+    let content = exporter.read_content(server, Carried::ByDump, catalogue).await?;
     let databases = BTreeMap::from([(database.to_owned(), content)]);
     let manifest = Manifest {
         manifest_version: MANIFEST_VERSION,
@@ -102,17 +99,11 @@ async fn try_dump(
                 system_identifier: Some(system_identifier(server).await?),
                 major: server.major(),
             },
-            cluster: ClusterContent { catalogue: of_cluster, databases },
+            cluster: ClusterContent { catalogue: of_cluster, databases, ..Default::default() },
         },
     };
     backup.commit(&manifest).await?;
     Ok(Some(manifest))
-}
-
-/// Whether a relation's rows are computed from others.
-fn is_computed(catalogue: &Catalogue, name: &str) -> bool {
-    let tables = catalogue.objects.get("table");
-    tables.and_then(|tables| tables.get(name)).is_some_and(|table| table.starts_with("materialized view"))
 }
 
 /// Writes the roles and the export. What it leaves in the node is removed, whatever becomes of it.

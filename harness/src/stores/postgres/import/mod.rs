@@ -17,6 +17,7 @@ mod rows;
 mod script;
 mod session;
 mod splitter;
+mod statements;
 mod token;
 mod trailer;
 
@@ -43,6 +44,7 @@ use crate::error::Result;
 
 use self::roles::{for_new_server, hide_statements};
 pub(super) use roles::import_roles;
+pub use statements::count_statements;
 
 /// What an import did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
