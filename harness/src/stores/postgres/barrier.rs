@@ -116,12 +116,17 @@ async fn quiet_moment(server: &PostgresServer, databases: &[String], name: &str)
 }
 
 async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
-    let mut lockers = Vec::with_capacity(databases.len());
+    let (mut lockers, mut readers) =
+        (Vec::with_capacity(databases.len()), Vec::with_capacity(databases.len()));
     for database in databases {
         let mut connection = server.connect(database).await?;
         let tables = list_tables(&mut connection).await?;
+        // Logging in takes longer than all that is done under the locks.
+        let reading = server.connect(database).await?;
         lockers.push((database, connection, tables));
+        readers.push(reading);
     }
+    let mut connection = server.connect("postgres").await?;
     let watch = clock::Stopwatch::start();
     for (database, connection, tables) in &mut lockers {
         lock(connection, tables)
@@ -129,11 +134,13 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
             .map_err(|error| error.context(format!("locking database {database}")))?;
     }
     let mut exporters = Vec::with_capacity(databases.len());
-    for (database, _, tables) in &lockers {
-        let mut exporter = Exporter::open(server, database).await?;
-        ensure_same_tables(database, tables, &exporter.list_tables().await?)?;
-        // From here on until it is read. Whoever waits to alter a table stands before us in the queue.
-        if !exporter.keep_tables(server, &LOCK_TIMEOUT_MS.to_string()).await? {
+    for ((database, _, tables), reading) in lockers.iter().zip(readers) {
+        let mut exporter = Exporter::begin(reading, database).await?;
+        let seen = exporter.list_tables().await?;
+        ensure_same_tables(database, tables, &seen)?;
+        // From here on until it is read. Our own locks keep everybody from altering a table until we have these; one
+        // that waits to alter a table stands before us in the queue, and we try again.
+        if !exporter.lock_tables(&seen, &LOCK_TIMEOUT_MS.to_string()).await? {
             return Err(changed(database));
         }
         // Before the restore point: what a sequence gives out later may be replayed, but never the reverse. No lock
@@ -141,7 +148,6 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
         exporter.hold_sequences().await?;
         exporters.push(exporter);
     }
-    let mut connection = server.connect("postgres").await?;
     let row = sqlx::query(
         "select pg_create_restore_point($1)::text, (extract(epoch from clock_timestamp()) * 1000000)::int8",
     )

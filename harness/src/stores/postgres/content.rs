@@ -82,7 +82,11 @@ pub(super) struct Exporter {
 impl Exporter {
     /// Takes a snapshot of a database, now.
     pub(super) async fn open(server: &PostgresServer, database: &str) -> Result<Self> {
-        let mut connection = server.connect(database).await?;
+        Self::begin(server.connect(database).await?, database).await
+    }
+
+    /// The same over a connection that is there already, where no time is to be lost.
+    pub(super) async fn begin(mut connection: PgConnection, database: &str) -> Result<Self> {
         sqlx::raw_sql("begin isolation level repeatable read read only")
             .execute(&mut connection)
             .await
@@ -129,6 +133,17 @@ impl Exporter {
     /// was in the meantime: the snapshot shows another table than there is then.
     pub(super) async fn keep_tables(&mut self, server: &PostgresServer, timeout: &str) -> Result<bool> {
         let seen = self.list_tables().await?;
+        if !self.lock_tables(&seen, timeout).await? {
+            return Ok(false);
+        }
+        let mut connection = server.connect(&self.database).await?;
+        let now = list_tables(&mut connection).await?;
+        close(connection).await;
+        Ok(is_same(&seen, &now))
+    }
+
+    /// Locks tables that the snapshot shows against being dropped, truncated or altered. False if one is gone.
+    pub(super) async fn lock_tables(&mut self, seen: &[TableInfo], timeout: &str) -> Result<bool> {
         let names: Vec<_> =
             seen.iter().filter(|table| !table.is_view).map(|table| format!("only {}", table.name)).collect();
         if names.is_empty() {
@@ -139,19 +154,15 @@ impl Exporter {
             names.join(", ")
         );
         match sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut self.connection).await {
-            Ok(_) => {}
+            Ok(_) => Ok(true),
             // Dropped, with or without its schema.
             Err(sqlx::Error::Database(error))
                 if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
             {
-                return Ok(false);
+                Ok(false)
             }
-            Err(error) => return Err(error).context(format_args!("locking the tables of {}", self.database)),
+            Err(error) => Err(error).context(format_args!("locking the tables of {}", self.database)),
         }
-        let mut connection = server.connect(&self.database).await?;
-        let now = list_tables(&mut connection).await?;
-        close(connection).await;
-        Ok(is_same(&seen, &now))
     }
 
     /// Whether the definitions that the snapshot shows are those that the server has: it takes a part of what it says of
