@@ -99,7 +99,10 @@ async fn run_to_end(container: &Container, task: Task, io: Io<'_>) -> Result<Out
     };
     let feeding = async {
         match io.stdin {
-            Some(source) => feed(Some(source), &mut input).await,
+            Some(source) => {
+                has_begun(container, &exec).await?;
+                feed(Some(source), &mut input).await
+            }
             None => Ok(()),
         }
     };
@@ -189,6 +192,21 @@ async fn listen(output: &mut Frames, sink: &mut Sink<'_>, complaint: &mut Tail) 
         }
     }
     Ok(())
+}
+
+/// Waits until there is a process. The daemon forgets an input that ends before: the command would wait for its end
+/// for ever.
+async fn has_begun(container: &Container, exec: &str) -> Result<()> {
+    wait::until("the command to begin", LAUNCH_LIMIT, || async {
+        let state = container.docker.inspect_exec(exec).await.map_err(|error| error.to_string())?;
+        let is_over = state.exit_code.is_some();
+        match state.pid {
+            Some(pid) if pid > 0 => Ok(()),
+            _ if is_over => Ok(()),
+            pid => Err(format!("its process: {pid:?}")),
+        }
+    })
+    .await
 }
 
 async fn exit_code(container: &Container, exec: &str) -> Result<i32> {
