@@ -54,7 +54,7 @@ fn settings(named: Option<&Path>) -> Result<Config> {
     Ok(config)
 }
 
-/// The name under which the sample runbook is cited: it is no file of the user's.
+/// The name under which the sample runbook is cited: the user has no such file.
 const SAMPLE_RUNBOOK: &str = "sample runbook (built in)";
 
 /// The runbook that the command line or the settings name; `None` where neither names one.

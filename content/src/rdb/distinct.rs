@@ -16,7 +16,7 @@ const FEW: usize = 8;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Distinct {
     digests: Vec<u128>,
-    /// Only digests that end in so many zero bits are held.
+    /// Only digests that end in this number of zero bits are held.
     level: u32,
     /// Where each digest is, by its hash; 0 for none.
     slots: Vec<u32>,

@@ -1,6 +1,6 @@
 //! What is still being written, and what a killed process left of it.
 //!
-//! Whoever writes holds a lock on its own unfinished folder or file. The kernel gives the lock back when the process
+//! A writer holds a lock on its own unfinished folder or file. The kernel gives the lock back when the process
 //! ends, however it ends: what can be locked is nobody's any more.
 
 use std::fs::{self, File, OpenOptions, TryLockError};

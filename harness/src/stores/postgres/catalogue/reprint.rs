@@ -82,7 +82,7 @@ impl Scratch {
         }
     }
 
-    /// A server that takes no writes at all says so here, and not of some definition.
+    /// A server that takes no writes is told apart here from a definition that fails.
     async fn begin(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("begin; create temporary table comeback_probe ()")
             .execute(&mut self.connection)
