@@ -2,7 +2,7 @@
 
 #[cfg(all(feature = "gcs", feature = "s3"))]
 mod clouds;
-mod damages;
+pub(crate) mod damages;
 mod drills;
 mod leaks;
 mod objects;
@@ -28,11 +28,16 @@ struct Place {
     folder: tempfile::TempDir,
 }
 
+/// How long the path of a temp dir may be for sockets below it.
+const MOST_OF_A_PATH: usize = 12;
+
 impl Place {
     fn new() -> Self {
         use std::os::unix::fs::PermissionsExt as _;
-        // Not below the temp dir of the test runner, whose path may be too long for a socket's.
-        let folder = tempfile::Builder::new().prefix("cb").tempdir_in("/tmp").unwrap();
+        // The path of a socket has to be short, and that of the test runner's temp dir may not be.
+        let temp = std::env::temp_dir();
+        let temp = if temp.as_os_str().len() <= MOST_OF_A_PATH { temp } else { "/tmp".into() };
+        let folder = tempfile::Builder::new().prefix("cb").tempdir_in(temp).unwrap();
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(folder.path(), open.clone()).unwrap();
         for name in ["t", "w"] {

@@ -47,7 +47,7 @@ async fn docker(run: &RunIdentity, image: &str) -> Option<Arc<dyn Substrate>> {
 }
 
 /// The road-trip application's database, with its workload's table in use.
-async fn fill(server: &PostgresServer) {
+pub(crate) async fn fill(server: &PostgresServer) {
     let dataset = Dataset::new(7, Scale::Ci);
     run_script(server, "postgres", "the database", "create database roadtrip").await.unwrap();
     for script in dataset.setup_sql() {
@@ -62,10 +62,14 @@ async fn fill(server: &PostgresServer) {
     for script in dataset.finish_sql() {
         run_script(server, "roadtrip", script.name, &script.sql).await.unwrap();
     }
+}
+
+/// With what the application does not have, and a dump has to bring along all the same.
+async fn fill_and_more(server: &PostgresServer) {
+    fill(server).await;
     run_script(server, "roadtrip", "more", MORE).await.unwrap();
 }
 
-/// What the application does not have, and a dump has to bring along all the same.
 const MORE: &str = r#"
     create role "Strange ""role""" login password 'it''s secret' valid until '2040-01-01';
     alter role "Strange ""role""" in database roadtrip set search_path = 'a b', "C";
@@ -109,7 +113,7 @@ async fn every_form_of_a_dump_brings_everything_back() {
     let run = RunIdentity::random(false).unwrap();
     let Some(substrate) = local(&run) else { return };
     let Some(primary) = require::or_skip("local", server(&*substrate, "primary").await) else { return };
-    fill(&primary).await;
+    fill_and_more(&primary).await;
     let folder = tempfile::tempdir().unwrap();
     let repository = LocalRepository::open(folder.path()).await.unwrap();
     for format in [DumpFormat::Plain, DumpFormat::Custom, DumpFormat::Directory] {
@@ -132,7 +136,7 @@ async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     let Some(primary) = require::or_skip("docker", server(&*older, "primary").await) else { return };
     let Some(plain) = require::or_skip("docker", server(&*newer, "plain").await) else { return };
     assert_eq!((primary.major(), plain.major()), (15, 17));
-    fill(&primary).await;
+    fill_and_more(&primary).await;
     let folder = tempfile::tempdir().unwrap();
     let repository = LocalRepository::open(folder.path()).await.unwrap();
 
@@ -208,7 +212,7 @@ async fn scripts_of_every_kind_are_loaded_as_psql_loads_them() {
     let password = Secret::random().unwrap();
     let server = require::or_skip("local", server_with(&*substrate, "primary", &password).await);
     let Some(server) = server else { return };
-    fill(&server).await;
+    fill_and_more(&server).await;
     for (number, passes) in [
         &[&["--inserts", "--rows-per-insert=7", "--quote-all-identifiers"][..]][..],
         // Rows into tables that have their keys, triggers and policies already, in the order of the script.

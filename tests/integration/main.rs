@@ -7,6 +7,7 @@ mod archive;
 mod catalogue;
 mod cli;
 mod csv;
+mod damages;
 mod dumps;
 // Its own home is with the tests of the stores. These here use a part of it.
 #[cfg(feature = "secret-manager")]

@@ -11,7 +11,7 @@ use comeback_harness::stores::postgres::{
 use comeback_harness::substrate::{Command, Io};
 use comeback_harness::{Error, ErrorKind, wait};
 
-use crate::round_trip::{BOOKWORM, RoundTrip, TRIXIE};
+use crate::round_trip::{BOOKWORM, EVERY_FORM, RoundTrip, TRIXIE};
 
 const JOBS: usize = 2;
 
@@ -34,8 +34,9 @@ const UMLAUTS: &str =
     "set client_encoding = 'UTF8'; create table \"Größe\" (\"ä\" text primary key default 'ü');
     insert into \"Größe\" values ('ß'), ('Ä'); comment on table \"Größe\" is 'Maße';";
 
-/// Rows that are in no encoding; names and definitions that are in UTF-8.
-const BYTES: &str = "create table \"Größe\" (id int primary key, raw text);
+/// Rows and definitions that are in no encoding; names that are in UTF-8.
+const BYTES: &str = "create table \"Größe\" (id int primary key, raw text default E'\\xe4');
+    comment on table \"Größe\" is E'M\\xe4rz'; create view v as select E'\\xfc'::text as b;
     insert into \"Größe\" values (1, E'\\xe4'), (2, E'\\xff\\xfe'), (3, 'ä');";
 
 /// A partition that lies on another server, which nobody can reach.
@@ -61,11 +62,13 @@ const PINNED: &str = "create table t (a int primary key, at date); insert into t
     alter role postgres in database pinned set statement_timeout = '1ms';
     alter database pinned set default_transaction_read_only = on;";
 
-async fn databases_of_others_come_back(trip: RoundTrip) {
+async fn databases_of_others_come_back(trip: RoundTrip, forms: &[DumpFormat]) {
     let mut outcomes = Vec::new();
     for (database, options, script) in DATABASES {
         trip.create_with(database, options, script).await;
-        outcomes.push(trip.every_dump(database).await);
+        for form in forms {
+            outcomes.push(trip.dump(database, *form).await);
+        }
     }
     if trip.source.major() == trip.target.major() {
         outcomes.push(trip.base_backup().await);
@@ -77,16 +80,23 @@ async fn databases_of_others_come_back(trip: RoundTrip) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn databases_of_others_come_back_on_local() {
+async fn databases_of_others_come_back_on_15() {
     if let Some(trip) = RoundTrip::local().await {
-        databases_of_others_come_back(trip).await;
+        databases_of_others_come_back(trip, &EVERY_FORM).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_of_others_come_back_on_17() {
+    if let Some(trip) = RoundTrip::docker(TRIXIE, TRIXIE).await {
+        databases_of_others_come_back(trip, &[DumpFormat::Plain, DumpFormat::Directory]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn databases_of_others_come_back_on_a_newer_major() {
     if let Some(trip) = RoundTrip::docker(BOOKWORM, TRIXIE).await {
-        databases_of_others_come_back(trip).await;
+        databases_of_others_come_back(trip, &[DumpFormat::Custom]).await;
     }
 }
 

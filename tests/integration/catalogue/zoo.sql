@@ -119,6 +119,8 @@ alter table typed enable row level security, force row level security;
 create unlogged table scratch (a int primary key);
 create table by_list (a text, b int) partition by list (lower(a));
 create table by_list_x partition of by_list for values in ('x');
+create table by_answer (s varchar(9), a int) partition by list ((s in ('a', 'b')));
+create table by_answer_yes partition of by_answer for values in (true);
 reset role;
 create table on_zoo_heap (a int) using zoo_heap;
 create function depends(int) returns int language sql immutable as 'select $1';

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::content::{
-    ATTEMPTS, Exporter, always_altered, is_same, list_databases, read_catalogues, read_tables,
-};
+use super::content::{list_databases, read_catalogues, read_tables};
+use super::exporter::{ATTEMPTS, Exporter, always_altered, is_same};
 use super::server::PostgresServer;
 use super::surroundings;
 use super::tables::{TableInfo, list_tables};
@@ -87,8 +86,8 @@ pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], na
 
 impl Moment {
     /// A database whose definitions are no longer those of the moment.
-    async fn changing_database(&self, server: &PostgresServer) -> Result<Option<String>> {
-        for exporter in &self.exporters {
+    async fn changing_database(&mut self, server: &PostgresServer) -> Result<Option<String>> {
+        for exporter in &mut self.exporters {
             let Some(content) = self.content.databases.get(exporter.database()) else { continue };
             if !exporter.is_current(server, &content.catalogue).await? {
                 return Ok(Some(exporter.database().to_owned()));

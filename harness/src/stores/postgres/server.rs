@@ -8,6 +8,8 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::io::AsyncWriteExt as _;
 
 use super::log_settings::LOG_SETTINGS;
+use super::server_log::ServerLog;
+use super::verifier::verifier;
 use super::{session, spool};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, Manifest};
@@ -33,35 +35,6 @@ pub struct PostgresServer {
     major: u32,
     version: String,
     password: Secret,
-}
-
-/// The server's log, as far as it was written when it was read.
-#[derive(Debug, Clone)]
-pub struct ServerLog {
-    /// The whole text.
-    pub text: String,
-}
-
-impl ServerLog {
-    /// The last line that a server ends with, or else its last line.
-    fn end(&self) -> String {
-        // Not what it answers to everybody who knocks too early.
-        let is_end = |line: &&str| {
-            (line.contains("FATAL") || line.contains("PANIC")) && !line.contains("the database system is ")
-        };
-        let last = self.text.lines().rev().find(is_end);
-        last.or(self.text.lines().last()).unwrap_or("its log is empty").to_owned()
-    }
-
-    /// Why a process of the server died and took all connections along.
-    fn panic(&self) -> Option<String> {
-        let is_panic = |line: &&str| {
-            line.contains("PANIC:  ")
-                || (line.contains("LOG:  server process (PID ") && line.contains("was terminated by signal"))
-        };
-        // The first of them: the others follow from it.
-        self.text.lines().find(is_panic).map(ToOwned::to_owned)
-    }
 }
 
 impl PostgresServer {
@@ -163,13 +136,14 @@ impl PostgresServer {
         self.command(program).env("PGOPTIONS", session::client_options(self.major))
     }
 
-    /// Creates an empty cluster: UTF-8, data checksums, password log-in only.
+    /// Creates an empty cluster: UTF-8, data checksums, password log-in only. What `initdb` is given in place of the
+    /// password it hands to the server, which keeps a verifier as it is.
     ///
     /// Nothing of it is flushed to disk one by one: an empty cluster that a crash of the machine loses is
     /// made again. From its start on the server flushes as in production.
     pub async fn init(&self) -> Result<()> {
         let password_file = format!("{}/password", self.node.dir());
-        self.write_file(&password_file, self.password.expose().as_bytes()).await?;
+        self.write_file(&password_file, verifier(&self.password)?.as_bytes()).await?;
         let command = self
             .command("initdb")
             .args(["--username", SUPERUSER, "--pwfile", &password_file, "--auth", "scram-sha-256"])

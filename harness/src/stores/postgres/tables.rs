@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
 use super::form::Form;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::model::{ColumnFingerprint, TableFingerprint};
 
 /// A table, as the fingerprint reads it.
@@ -183,13 +183,26 @@ pub(super) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<Tab
     let sql = sqlx::AssertSqlSafe(COLUMNS.replace("{user}", ROWS_OF));
     let rows = sqlx::query(sql).fetch_all(&mut *connection).await.context(doing)?;
     let columns = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, column_info(row)?)));
-    let columns = columns.collect::<sqlx::Result<Vec<(i64, i16, ColumnInfo)>>>().context(doing)?;
+    let columns = columns.collect::<sqlx::Result<Vec<(i64, i16, ColumnInfo)>>>();
+    let columns = columns.map_err(|error| unreadable_name(error, doing))?;
     let sql = sqlx::AssertSqlSafe(TABLES.replace("{user}", ROWS_OF));
     let rows = sqlx::query(sql).fetch_all(&mut *connection).await.context("listing the tables")?;
     let tables = rows.iter().map(|row| table_info(row, &columns));
-    let mut tables = tables.collect::<sqlx::Result<Vec<_>>>().context("listing the tables")?;
+    let tables = tables.collect::<sqlx::Result<Vec<_>>>();
+    let mut tables = tables.map_err(|error| unreadable_name(error, "listing the tables"))?;
     tables.extend(large_objects(connection).await?);
     Ok(tables)
+}
+
+/// A database without an encoding has names of any bytes, and statements are text.
+fn unreadable_name(error: sqlx::Error, doing: &str) -> Error {
+    let is_name =
+        matches!(&error, sqlx::Error::ColumnDecode { source, .. } if source.is::<std::str::Utf8Error>());
+    if !is_name {
+        return Error::could_not_verify(format!("{doing}: {error}"));
+    }
+    Error::could_not_verify(format!("{doing}: the name of a table or a column is not UTF-8"))
+        .hint("its database has no encoding (SQL_ASCII): give it a name in UTF-8 or plain ASCII with ALTER TABLE … RENAME")
 }
 
 /// A table, given the columns of all tables by table and place.

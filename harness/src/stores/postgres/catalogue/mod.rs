@@ -13,20 +13,24 @@ mod outside;
 mod relations;
 mod reprint;
 mod retarget;
+mod revision;
 mod routines;
 mod scope;
 mod sequences;
 mod types;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _, ValueRef as _};
 
 use crate::error::{Context as _, Result};
 use crate::model::{Catalogue, CatalogueForm, RecordedPosition};
 use kind::Kind;
 
 pub use reprint::reprint;
+pub(super) use revision::read_revision;
 pub use scope::{OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, unknown_catalogues};
 pub(super) use sequences::read_sequences;
 
@@ -97,12 +101,29 @@ async fn read_objects(
         let rows = rows.context(format_args!("reading the catalogue's {kind} entries"))?;
         let mut definitions = BTreeMap::new();
         for row in rows {
-            let identity: String = row.try_get(0).context(format_args!("reading the name of a {kind}"))?;
-            let definition: Option<String> =
-                row.try_get(1).context(format_args!("reading {kind} {identity}"))?;
-            definitions.insert(identity, definition.unwrap_or_default());
+            let text = |column: usize| text_of(&row, column).context(format_args!("reading a {kind}"));
+            definitions.insert(text(0)?, text(1)?);
         }
         objects.insert(kind.to_owned(), definitions);
     }
     Ok(objects)
+}
+
+/// A text, empty for NULL. A database without an encoding may hold any bytes: those that are not UTF-8 are written as
+/// `\xE4`, so that different bytes remain different.
+fn text_of(row: &PgRow, column: usize) -> sqlx::Result<String> {
+    let value = row.try_get_raw(column)?;
+    if value.is_null() {
+        return Ok(String::new());
+    }
+    let bytes = value.as_bytes().map_err(sqlx::Error::Decode)?;
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    Ok(text)
 }

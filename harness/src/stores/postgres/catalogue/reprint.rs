@@ -7,7 +7,7 @@
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use super::kind::Kind;
-use super::retarget::{Copied, NAME, split_state};
+use super::retarget::{Copied, NAME, split_partition_key, split_state};
 use super::{database_kinds, major};
 use crate::error::{Context as _, Result};
 use crate::model::Catalogue;
@@ -23,6 +23,7 @@ const EXPRESSIVE: &[&str] = &[
     "policy",
     "rule",
     "statistics",
+    "table",
     "trigger",
     "type",
     "view",
@@ -132,9 +133,22 @@ impl Scratch {
                     printed.map(|printed| copied.back(kind, identity, split_state(&printed).0) + state)
                 );
             }
+            "table" => return self.reprint_partitioned(identity, text).await,
             _ => return Ok(None),
         }
         self.printed(kind).await
+    }
+
+    /// The key of a partitioned table, in what is said of the table.
+    async fn reprint_partitioned(&mut self, table: &str, text: &str) -> sqlx::Result<Option<String>> {
+        let Some((before, key, after)) = split_partition_key(text) else { return Ok(None) };
+        self.run(format!("create temporary table {NAME} (like {table}) partition by {key}")).await?;
+        let printed: Option<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "select pg_get_partkeydef('pg_temp.{NAME}'::regclass)"
+        )))
+        .fetch_one(&mut self.connection)
+        .await?;
+        Ok(printed.map(|printed| format!("{before}{printed}{after}")))
     }
 
     /// One statement: a text of a manifest cannot bring along a second one.

@@ -71,9 +71,48 @@ pub(super) fn split_state(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
+/// What is said of a partitioned table before its key, the key, and what is said behind it.
+pub(super) fn split_partition_key(text: &str) -> Option<(&str, &str, &str)> {
+    const START: &str = "partitioned table ";
+    let key = START.len() + text.strip_prefix(START)?.find("by ")? + "by ".len();
+    let (mut depth, mut quote) = (0_u32, None);
+    for (at, character) in text[key..].char_indices() {
+        match (quote, character) {
+            // Two of them in a row end it and begin it again.
+            (Some(open), close) if open == close => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '(') => depth += 1,
+            (None, ')') if depth == 1 => {
+                let end = key + at + 1;
+                return Some((&text[..key], &text[key..end], &text[end..]));
+            }
+            (None, ')') => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_key_of_a_partitioned_table_is_found() {
+        let before = "partitioned table unlogged by ";
+        for key in ["RANGE (at)", "LIST (((s)::text = ANY (ARRAY['(', 'b''))'])))", "HASH (\"odd)\", b)"] {
+            for after in ["", " partition of s.t FOR VALUES IN (1)"] {
+                let text = format!("{before}{key}{after}");
+                assert_eq!(split_partition_key(&text), Some((before, key, after)));
+            }
+        }
+        for text in
+            ["table by x", "partitioned table by LIST (a", "partitioned table", "partitioned table by )"]
+        {
+            assert_eq!(split_partition_key(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_statement_is_put_onto_the_copy_and_back() {

@@ -13,7 +13,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, MANIFEST_VERSION, Manifest, TableExport};
 use crate::repository::{BackupWriter, Repository};
 use crate::stores::postgres::backup::system_identifier;
-use crate::stores::postgres::content::Exporter;
+use crate::stores::postgres::exporter::Exporter;
 use crate::stores::postgres::server::PostgresServer;
 use crate::stores::postgres::session::{self, APPLICATION_PATH};
 use crate::stores::postgres::tables::quote_identifier;

@@ -11,7 +11,7 @@ pub use scope::read_dump_scope;
 
 use super::backup::system_identifier;
 use super::carried::Carried;
-use super::content::{ATTEMPTS, Exporter, always_altered};
+use super::exporter::{ATTEMPTS, Exporter, always_altered};
 use super::server::PostgresServer;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};

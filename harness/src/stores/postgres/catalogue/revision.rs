@@ -1,0 +1,25 @@
+//! Whether the system catalogues are as they were: asked of every row version in them, for a tenth of the time that
+//! reading the definitions takes.
+
+use sqlx::PgConnection;
+
+use crate::error::{Context as _, Result};
+
+/// System catalogues that hold no definitions: what is in the tables, and how far others have read it.
+const DATA: &str = "'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_largeobject_metadata', \
+    'pg_subscription_rel', 'pg_replication_origin'";
+
+/// How many rows each system catalogue has, and the sum of the transactions that wrote them. Two that are the same are
+/// of the same rows: whoever changes a row puts one in its place that a later transaction wrote.
+pub(in crate::stores::postgres) async fn read_revision(connection: &mut PgConnection) -> Result<String> {
+    let doing = "asking whether the definitions have changed";
+    let list = format!(
+        "select string_agg(format('select %L || count(*) || '' '' || coalesce(sum(xmin::text::int8), 0) from %s', \
+            relname || ' ', oid::regclass), ' union all ' order by relname) \
+         from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' and relname not in ({DATA})"
+    );
+    let each: String =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(list)).fetch_one(&mut *connection).await.context(doing)?;
+    let all = format!("select string_agg(told, e'\\n' order by told) from ({each}) revision(told)");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(all)).persistent(false).fetch_one(connection).await.context(doing)
+}

@@ -1,0 +1,152 @@
+//! Damages to a restored PostgreSQL cluster: a server is restored once, from a base backup and from a dump, and gets
+//! its files back before each of them. That the drills ask the judges is shown with `cli::damages`, through the
+//! binary.
+
+use std::sync::Arc;
+
+use comeback_harness::fault::{Damage, Injury, damage_server};
+use comeback_harness::model::{ClusterContent, DumpFormat, Finding, Manifest};
+use comeback_harness::oracle::{
+    CatalogueOracle, FingerprintOracle, LogicalCatalogue, Oracle, PageChecksums, ServerLogOracle,
+    StructureOracle,
+};
+use comeback_harness::repository::LocalRepository;
+use comeback_harness::secret::Secret;
+use comeback_harness::stores::postgres::{
+    PostgresServer, fetch_base_backup, gather_statistics, recover_base_backup, restore_dump, restore_roles,
+    take_base_backup, take_dump,
+};
+use comeback_harness::substrate::{
+    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
+};
+
+use crate::cli::damages::reason;
+use crate::{dumps, require};
+
+/// A restored server, and a copy of its files as they were restored.
+struct Restored {
+    server: PostgresServer,
+    manifest: Manifest,
+}
+
+impl Restored {
+    /// Keeps a copy of the files.
+    async fn keep(server: PostgresServer, manifest: Manifest) -> Self {
+        server.stop().await.unwrap();
+        make_like(&server, "data", "kept").await;
+        Self { server, manifest }
+    }
+
+    /// Starts the server on its files as they were restored, with an empty log.
+    async fn reset(&self) {
+        self.server.node().kill().await.unwrap();
+        make_like(&self.server, "kept", "data").await;
+        self.server.start(&[("wal_level", "logical".to_owned())]).await.unwrap();
+    }
+
+    fn recorded(&self) -> &ClusterContent {
+        self.manifest.content.cluster().unwrap()
+    }
+
+    /// What a judge finds.
+    async fn judged_by(&self, name: &str) -> Vec<Finding> {
+        let (server, recorded) = (&self.server, self.recorded());
+        let is_dump = recorded.databases.len() == 1;
+        let opinion = match name {
+            "fingerprint" => FingerprintOracle { server, recorded }.judge().await,
+            "catalogue" if is_dump => LogicalCatalogue { server, recorded: &self.manifest }.judge().await,
+            "catalogue" => CatalogueOracle { server, recorded }.judge().await,
+            "structure" => StructureOracle { server }.judge().await,
+            "page-checksums" => PageChecksums { server }.judge().await,
+            "server-log" => ServerLogOracle { server }.judge().await,
+            other => panic!("{other} is no judge of a restored cluster"),
+        };
+        opinion.unwrap().findings
+    }
+
+    /// Each damage is found by the judge that it is for, which finds nothing without it.
+    async fn every_damage_is_found(&self) {
+        self.reset().await;
+        for name in ["fingerprint", "catalogue", "structure", "page-checksums", "server-log"] {
+            assert_eq!(self.judged_by(name).await, [], "{name}");
+        }
+        for (seed, damage) in (100_u64..).zip(Damage::TO_A_CLUSTER.iter().copied()) {
+            self.reset().await;
+            let injury = damage_server(&self.server, "roadtrip", damage, seed).await.unwrap();
+            let (oracle, code) = reason(damage);
+            let found = self.judged_by(oracle).await;
+            assert!(
+                found.iter().any(|finding| names(finding, code, &injury)),
+                "{damage} of {injury}: {found:#?}"
+            );
+        }
+    }
+}
+
+fn names(finding: &Finding, code: &str, injury: &Injury) -> bool {
+    finding.code.as_str() == code && finding.subject.ends_with(&injury.subject) && finding.key == injury.key
+}
+
+/// Makes one folder of the node like another one, file by file: a whole new copy is thousands of files, which come and
+/// go slowly on some disks.
+const LIKE: &str = r#"cd "$0" && rm -f server.log && mkdir -p "$2" && chmod 700 "$2" && { diff -rq --no-dereference "$1" "$2" || true; } |
+    sed -n -e "s,^Only in $2\(.*\): \(.*\),rm -rf '$2\1/\2',p" -e "s,^Files $1\(.*\) and .* differ\$,cp -a '$1\1' '$2\1',p" \
+        -e "s,^Only in $1\(.*\): \(.*\),cp -a '$1\1/\2' '$2\1/\2',p" | sh -e"#;
+
+async fn make_like(server: &PostgresServer, from: &str, to: &str) {
+    let command = Command::new("sh").args(["-c", LIKE, server.node().dir(), from, to]);
+    server.node().exec(&command, Io::default()).await.unwrap().success("copying a folder").unwrap();
+}
+
+/// Restores the two kinds of backups, and gives each server its damages.
+async fn every_damage_to_a_cluster_is_found(substrate: Arc<dyn Substrate>, need: &str, with_dump: bool) {
+    let password = Secret::random().unwrap();
+    let server = async |name: &str| PostgresServer::create(&*substrate, name, &password).await;
+    let Some(primary) = require::or_skip(need, server("primary").await) else { return };
+    primary.init().await.unwrap();
+    primary.start(&[("wal_level", "logical".to_owned())]).await.unwrap();
+    dumps::fill(&primary).await;
+    let folder = tempfile::tempdir().unwrap();
+    let repository = LocalRepository::open(folder.path()).await.unwrap();
+    let base = take_base_backup(&primary, &repository).await.unwrap();
+    let dump = take_dump(&primary, "roadtrip", &repository, DumpFormat::Custom).await.unwrap();
+    primary.node().remove().await.unwrap();
+
+    let from_files = async {
+        let restored = server("physical").await.unwrap();
+        fetch_base_backup(&restored, &repository, &base).await.unwrap();
+        recover_base_backup(&restored, &base).await.unwrap();
+        Restored::keep(restored, base).await.every_damage_is_found().await;
+    };
+    let from_dump = async {
+        let restored = server("logical").await.unwrap();
+        restored.init().await.unwrap();
+        restored.start(&[("wal_level", "logical".to_owned())]).await.unwrap();
+        restore_roles(&restored, &repository, &dump).await.unwrap();
+        restore_dump(&restored, &repository, &dump, 2).await.unwrap();
+        gather_statistics(&restored, "roadtrip", 2).await.unwrap();
+        Restored::keep(restored, dump).await.every_damage_is_found().await;
+    };
+    if with_dump {
+        tokio::join!(from_files, from_dump);
+    } else {
+        from_files.await;
+    }
+    substrate.remove_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_damage_to_a_cluster_is_found_for_its_own_reason_on_local() {
+    let run = RunIdentity::random(false).unwrap();
+    let Some(substrate) = require::or_skip("local", LocalSubstrate::new(&run)) else { return };
+    every_damage_to_a_cluster_is_found(Arc::new(substrate), "local", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_damage_to_a_cluster_is_found_for_its_own_reason_on_docker() {
+    let run = RunIdentity::random(false).unwrap();
+    let opened = DockerSubstrate::new(&run, &DockerSettings::default()).await;
+    let Some(substrate) = require::or_skip("docker", opened) else { return };
+    // Where each command is a call of the daemon, one kind of backup takes long enough; the judges are the same.
+    every_damage_to_a_cluster_is_found(Arc::new(substrate), "docker", false).await;
+}
