@@ -17,6 +17,7 @@ use comeback_harness::stores::postgres::{
 use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Substrate};
 
 use crate::require;
+use crate::round_trip::RoundTrip;
 
 /// Values that the server sends with other bytes once they went through a dump, tables whose rows not every backup
 /// carries, and a cast that tells nothing.
@@ -111,6 +112,7 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     let Some(place) = Place::new().await else { return };
     place.sql("postgres", "create database pattern is_template true").await;
     place.sql("postgres", "create database closed allow_connections false").await;
+    place.sql("postgres", "alter database odd set log_min_messages = 'panic'").await;
     place.sql("pattern", "create table given (id int primary key); insert into given values (1)").await;
     let manifest = take_base_backup(&place.source, &place.repository).await.unwrap();
     let server = &place.node("restored").await;
@@ -134,6 +136,7 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     assert_eq!(told(&log.judge().await.unwrap()), []);
     run_script(server, "odd", "a warning", "do $$ begin raise warning 'odd'; end $$").await.unwrap();
     let warned = log.judge().await.unwrap();
+    assert_eq!(left_out(&warned), [(ScopeKind::ServerMessages, "database odd")]);
     assert_eq!(told(&warned), [(FindingCode::ServerLog, "restored server")]);
     assert!(warned.findings[0].actual.ends_with("WARNING:  odd"), "{}", warned.findings[0]);
 
@@ -272,4 +275,34 @@ async fn questions_that_cannot_be_asked_do_not_blame_the_backup(server: &Postgre
     assert_eq!(told(&opinion), [(FindingCode::IntegrityQuery, "wrong")]);
     assert_eq!(left_out(&opinion), [(ScopeKind::Query, "broken")]);
     assert_eq!(opinion.summary, "asked 2 questions of the runbook; 1 could not be asked");
+}
+
+/// A program that does not know NULL from an empty text changes thousands of rows, and that is one finding.
+const NULLS: &str = "
+    create table few (a int, b text, summary text, title varchar(9), primary key (a, b));
+    insert into few select g, 'b', case when g % 2 = 0 then '' end, 'x' from generate_series(1, 60) g;
+    create table many (id bigint primary key, summary text);
+    insert into many select g, case when g % 3 = 0 then 'kept' end from generate_series(1, 30000) g;
+    create table keyless (summary text); insert into keyless values (null)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nulls_that_became_empty_are_one_finding_which_says_so() {
+    let Some(trip) = RoundTrip::local().await else { return };
+    trip.create("nulls", NULLS).await;
+    let emptied = "update few set summary = '' where summary is null; update many set summary = '' where summary is null;
+        update keyless set summary = ''";
+    let outcome = trip.dump_then("nulls", DumpFormat::Custom, emptied).await;
+    let told: Vec<_> = outcome.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 4, "{outcome}");
+    assert!(told[0].contains("public.few: expected NULL in summary, 30 values, found empty text in summary, among them a=1, b=b; a=3, b=b"), "{outcome}");
+    assert!(
+        told[3].contains("public.many: expected NULL in summary, 20000 values, found empty text"),
+        "{outcome}"
+    );
+
+    // The other way round, beside another change: that one is not explained.
+    let nulled = "update many set summary = null where id <= 99; update few set summary = null where summary = ''; update few set title = 'y' where a = 7";
+    let outcome = trip.dump_then("nulls", DumpFormat::Custom, nulled).await;
+    assert!(outcome.findings.iter().all(|finding| !finding.expected.contains("empty text")), "{outcome}");
+    trip.clear().await;
 }

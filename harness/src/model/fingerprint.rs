@@ -147,6 +147,26 @@ impl TableFingerprint {
             && before.eq(own.iter().map(|column| &column.name))
     }
 
+    /// Whether a column of `other` differs by this alone: in the rows with these keys the value `before` became `after`,
+    /// each given with its length.
+    pub fn is_explained_by(
+        &self,
+        other: &Self,
+        column: usize,
+        keys: &[[u8; KEY_BYTES]],
+        before: &[u8],
+        after: &[u8],
+    ) -> bool {
+        let (Some(mine), Some(theirs)) = (self.columns.get(column), other.columns.get(column)) else {
+            return false;
+        };
+        let digest = keys.iter().fold(mine.digest, |digest, key| {
+            let seed = xxh3_64(key).wrapping_add(column as u64);
+            digest.wrapping_sub(xxh3_64_with_seed(before, seed)).wrapping_add(xxh3_64_with_seed(after, seed))
+        });
+        !keys.is_empty() && digest == theirs.digest
+    }
+
     /// The columns whose values differ, where both tables have the same ones.
     pub fn differing_columns(&self, other: &Self) -> Vec<&str> {
         self.columns
@@ -177,8 +197,8 @@ fn hashed_key(bytes: &[u8]) -> [u8; KEY_BYTES] {
 }
 
 /// The key as the sketch keeps it: for each key column one byte of length and the bytes, or their hash if
-/// they are too many.
-fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
+/// they are too many. `None` if the row does not have the form of [`TableFingerprint::add_row`].
+pub fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
     if key_columns == 1
         && let Some(key) = encode_short_key(row)
     {
@@ -290,6 +310,23 @@ mod tests {
             let after = of(&other, 1);
             prop_assert!(!after.same_rows(&fingerprint));
             prop_assert_eq!(fingerprint.differing_columns(&after), vec!["b"]);
+        }
+
+        #[test]
+        fn a_column_is_explained_by_what_was_done_and_by_nothing_else(rows in any_rows(), count in 1_usize..9) {
+            let (null, empty) = ((-1_i32).to_be_bytes(), 0_i32.to_be_bytes());
+            let (mut before, mut after) = (rows.clone(), rows);
+            let count = count.min(before.len());
+            for (row, now) in before.iter_mut().zip(&mut after).take(count) {
+                (row[2], now[2]) = (None, Some(Vec::new()));
+            }
+            let keys: Vec<_> = before.iter().filter_map(|row| encode_key(&encode(row), 1)).collect();
+            let (before, after) = (of(&before, 1), of(&after, 1));
+            prop_assert!(before.is_explained_by(&after, 2, &keys[..count], &null, &empty));
+            prop_assert!(after.is_explained_by(&before, 2, &keys[..count], &empty, &null));
+            prop_assert!(!before.is_explained_by(&after, 2, &keys[..count - 1], &null, &empty));
+            prop_assert!(!before.is_explained_by(&after, 2, &keys[..count], &empty, &null));
+            prop_assert!(!before.is_explained_by(&after, 1, &keys[..count], &null, &empty));
         }
 
         #[test]

@@ -25,7 +25,7 @@ pub use comeback_content::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRo
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use finding::{Finding, FindingCode};
-pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key};
+pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key, encode_key};
 pub use keyspace::{
     DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
     FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,

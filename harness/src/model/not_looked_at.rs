@@ -24,6 +24,8 @@ pub enum ScopeKind {
     Query,
     /// The data of a Redis module.
     ModuleData,
+    /// What some processes of a server would have said in its log.
+    ServerMessages,
 }
 
 impl ScopeKind {
@@ -39,6 +41,7 @@ impl ScopeKind {
             Self::SequencePosition => "sequence-position",
             Self::Query => "query",
             Self::ModuleData => "module-data",
+            Self::ServerMessages => "server-messages",
         }
     }
 }
@@ -89,6 +92,7 @@ mod tests {
             ScopeKind::SequencePosition,
             ScopeKind::Query,
             ScopeKind::ModuleData,
+            ScopeKind::ServerMessages,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }

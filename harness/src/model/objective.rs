@@ -15,6 +15,13 @@ pub struct Citation {
     pub text: String,
 }
 
+impl Citation {
+    /// The text in backquotes, and where it stands: `` `RPO: 5 min` (runbook.md:468) ``.
+    pub fn quoted(&self) -> String {
+        format!("`{}` ({}:{})", self.text, self.file, self.line)
+    }
+}
+
 /// A documented time limit; a range such as "15–30 minutes" keeps both its ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objective {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
+use super::cause::{Cause, causes};
 use super::columns::{compare_columns, is_reordered_by_inheritance, reordered_text};
 use super::keys::key_text;
 use super::{Opinion, Oracle};
@@ -17,6 +18,8 @@ use crate::stores::postgres::{PostgresServer, fingerprint_as_recorded, rows_of};
 
 /// Rows that are named one by one for each table; how many more there are is said.
 const NAMED_ROWS: usize = 10;
+/// Rows that are given as examples where one cause has changed many.
+const EXAMPLES: usize = 3;
 
 /// Counts the rows of every table. It does not see a changed row; [`FingerprintOracle`] does.
 pub struct RowCounts<'a> {
@@ -222,6 +225,15 @@ async fn compare_rows(
     }
     let sampling = difference.sampling.unwrap_or(0);
     let columns = expected.differing_columns(actual).join(", ");
+    let are_all_known =
+        sampling == 1 && changes.values().all(|change| change.before.is_some() && change.after.is_some());
+    let changed: Vec<_> = changes.keys().copied().collect();
+    let known = are_all_known.then_some(&changed[..]);
+    if let Some(causes) = causes(connection.as_deref_mut(), table, expected, actual, known).await? {
+        let examples: Vec<_> =
+            changed.iter().filter_map(|key| key_text(expected, key)).take(EXAMPLES).collect();
+        return Ok(causes.iter().map(|cause| cause_finding(table, cause, &examples)).collect());
+    }
     let mut findings = Vec::new();
     for (key, change) in changes.iter().take(NAMED_ROWS) {
         let key = key_text(expected, key);
@@ -243,6 +255,17 @@ async fn compare_rows(
         findings.insert(0, finding.remedy("restore the table from this backup again, or from an older one"));
     }
     Ok(findings)
+}
+
+/// One finding for all rows that one cause has changed.
+fn cause_finding(table: &str, cause: &Cause, examples: &[String]) -> Finding {
+    let (before, after) = cause.texts();
+    let examples = examples.join("; ");
+    let among = if examples.is_empty() { String::new() } else { format!(", among them {examples}") };
+    Finding::new(FindingCode::ContentDiffers, table, before, format!("{after}{among}")).remedy(
+        "find the program that does not know NULL from an empty text, such as a spreadsheet or a CSV import, and restore \
+         the table without it",
+    )
 }
 
 async fn row_finding(

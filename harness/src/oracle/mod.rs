@@ -6,6 +6,7 @@ mod archive;
 mod backup;
 mod carried;
 mod catalogue;
+mod cause;
 mod columns;
 mod comparison;
 mod content;

@@ -95,13 +95,7 @@ fn seconds(ms: u64) -> String {
 
 fn judge_limit(objective: &Objective, measured_ms: u64, subject: &str, what: &str) -> Opinion {
     let source = &objective.source;
-    let summary = format!(
-        "{what} {} against `{}` ({}:{})",
-        seconds(measured_ms),
-        source.text,
-        source.file,
-        source.line
-    );
+    let summary = format!("{what} {} against {}", seconds(measured_ms), source.quoted());
     let missed = || {
         let limit = format!("at most {} ({}:{})", seconds(objective.upper_ms), source.file, source.line);
         Finding::new(FindingCode::ObjectiveMissed, subject, limit, seconds(measured_ms))

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
+use sqlx::Connection as _;
+
 use super::{Opinion, Oracle};
-use crate::error::{Error, Result};
-use crate::model::{Finding, FindingCode};
+use crate::error::{Context as _, Error, Result};
+use crate::model::{Finding, FindingCode, NotLookedAt, ScopeKind};
 use crate::stores::postgres::{PostgresServer, ServerLog};
 
 /// Complaints, whole or their beginnings, that do not speak of the restored data.
@@ -38,7 +40,26 @@ impl Oracle for ServerLogOracle<'_> {
 
     async fn judge(&self) -> Result<Opinion> {
         let log = self.server.read_log().await?;
-        judge_log(&log)
+        Ok(judge_log(&log)?.not_looked_at(self.quieted().await?))
+    }
+}
+
+impl ServerLogOracle<'_> {
+    /// Databases whose background workers keep their warnings to themselves. Sessions of ours are not quieted by it.
+    async fn quieted(&self) -> Result<Vec<NotLookedAt>> {
+        let doing = "asking which databases are quieted";
+        let mut connection = self.server.connect("postgres").await?;
+        let sql = "select d.datname::text, split_part(c.entry, '=', 2) from pg_db_role_setting s \
+            join pg_database d on d.oid = s.setdatabase, unnest(s.setconfig) c(entry) \
+            where s.setrole = 0 and c.entry ~* '^log_min_messages=(error|log|fatal|panic)' order by 1";
+        let rows: Vec<(String, String)> =
+            sqlx::query_as(sql).fetch_all(&mut connection).await.context(doing)?;
+        connection.close().await.context(doing)?;
+        let quieted = |(database, level)| {
+            let reason = format!("its background workers are quiet: it sets log_min_messages to {level}");
+            NotLookedAt::new(ScopeKind::ServerMessages, format!("database {database}"), reason)
+        };
+        Ok(rows.into_iter().map(quieted).collect())
     }
 }
 

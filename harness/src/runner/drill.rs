@@ -311,13 +311,19 @@ impl Drill {
         }
     }
 
-    /// Tells of a recovery point objective that is not understood, in a drill that measured no loss either.
-    pub(super) fn tell_misread_loss(&mut self) {
-        let is_told = self.checks.iter().any(|check| check.oracle == LossObjective::NAME);
-        if let Err(error) = self.loss_objective.clone()
-            && !is_told
-        {
-            self.record(Check {
+    /// Tells of a recovery point objective that was not judged, in a drill that measured no loss: one that is not
+    /// understood could not be verified, and of one that is nothing is said.
+    pub(super) fn tell_unjudged_loss(&mut self, has_ended: bool) {
+        if self.checks.iter().any(|check| check.oracle == LossObjective::NAME) {
+            return;
+        }
+        match self.loss_objective.clone() {
+            Ok(Some(objective)) if has_ended => self.note(format!(
+                "this drill measures no loss, and says nothing of the recovery point objective {}",
+                objective.source.quoted()
+            )),
+            Ok(_) => {}
+            Err(error) => self.record(Check {
                 oracle: LossObjective::NAME.to_owned(),
                 verdict: Verdict::CouldNotVerify,
                 summary: error.message().to_owned(),
@@ -325,7 +331,7 @@ impl Drill {
                 not_looked_at: Vec::new(),
                 hints: error.hints().to_vec(),
                 elapsed_ms: 0,
-            });
+            }),
         }
     }
 

@@ -136,7 +136,7 @@ async fn run_drill(
             .hint("this is a bug in comeback: report it with the evidence of this run"))),
         Some(Err(struck)) => Some(Err(drill.with_last_words(drill.in_its_step(struck)).await)),
     };
-    drill.tell_misread_loss();
+    drill.tell_unjudged_loss(matches!(ended, Some(Ok(()))));
     drill.step(Phase::Teardown, if settings.keep { "keep the servers" } else { "remove the servers" });
     let saved = at_end("the servers' logs to be saved", drill.save_logs()).await;
     let removed = if settings.keep {

@@ -102,29 +102,32 @@ impl Room {
     /// Gives the error of a disk or of a memory that is all but full, as soon as there is one.
     pub async fn until_full(&self) -> Error {
         loop {
-            if let Some(free) = free_memory().filter(|free| self.nodes.is_some() && *free < LEAST_FREE_BYTES)
-            {
-                return Error::could_not_verify(format!(
-                    "the memory of this machine is all but full: {} are free",
-                    megabytes(free)
-                ))
-                .hint("end other programs, or drill with less data (--scale)");
-            }
-            for place in self.nodes.iter().chain([&self.repositories]) {
-                // A disk that cannot be asked is the concern of those who use it.
-                if let Ok(free) = free_bytes(place)
-                    && free < LEAST_FREE_BYTES
-                {
-                    return Error::could_not_verify(format!(
-                        "the disk of {} is all but full: {} are free",
-                        place.display(),
-                        megabytes(free)
-                    ))
-                    .hint("free some disk, or drill with less data (--scale)");
-                }
+            // A disk that cannot be asked is the concern of those who use it.
+            if let Some(full) = self.full(free_memory(), |place| free_bytes(place).ok()) {
+                return full;
             }
             wait::rest(EVERY, std::future::pending::<()>()).await;
         }
+    }
+
+    /// The error of what is all but full, given the memory that is free and the room on the disk of a folder.
+    fn full(&self, memory: Option<u64>, disk: impl Fn(&Path) -> Option<u64>) -> Option<Error> {
+        let is_short = |free: &u64| *free < LEAST_FREE_BYTES;
+        // The memory of another machine is not ours to watch.
+        if let Some(free) = memory.filter(is_short).filter(|_| self.nodes.is_some()) {
+            let sentence =
+                format!("the memory of this machine is all but full: {} are free", megabytes(free));
+            return Some(
+                Error::could_not_verify(sentence)
+                    .hint("end other programs, or drill with less data (--scale)"),
+            );
+        }
+        self.nodes.iter().chain([&self.repositories]).find_map(|place| {
+            let free = disk(place).filter(is_short)?;
+            let sentence =
+                format!("the disk of {} is all but full: {} are free", place.display(), megabytes(free));
+            Some(Error::could_not_verify(sentence).hint("free some disk, or drill with less data (--scale)"))
+        })
     }
 }
 
@@ -177,6 +180,20 @@ mod tests {
         assert_eq!(error.kind(), crate::error::ErrorKind::Usage);
         assert!(error.message().starts_with("the servers and backups need about "), "{error}");
         assert!(error.message().ends_with(" are free"), "{error}");
+    }
+
+    #[test]
+    fn what_is_all_but_full_ends_a_drill() {
+        let (enough, short) = (Some(LEAST_FREE_BYTES), Some(LEAST_FREE_BYTES - 1));
+        let told =
+            |room: &Room, memory, disk| room.full(memory, |_| disk).map(|error| error.message().to_owned());
+        assert_eq!(told(&here(), enough, enough), None);
+        assert_eq!(told(&here(), None, None), None);
+        let memory = "the memory of this machine is all but full: 33 MB are free";
+        assert_eq!(told(&here(), short, enough).unwrap(), memory);
+        let disk = format!("the disk of {} is all but full: 33 MB are free", std::env::temp_dir().display());
+        assert_eq!(told(&here(), enough, short).unwrap(), disk);
+        assert_eq!(told(&Room { nodes: None, ..here() }, short, enough), None);
     }
 
     #[test]

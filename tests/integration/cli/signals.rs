@@ -101,7 +101,9 @@ async fn a_second_signal_ends_at_once_and_says_what_stays() {
 async fn a_deadline_that_strikes_could_not_verify_and_says_what_was_waited_for() {
     let substrates = [("local", redis_is_here()), ("docker", docker_is_here().await)];
     let here = substrates.into_iter().filter(|(_, is_here)| *is_here);
-    for (substrate, limit) in here.flat_map(|(name, _)| [(name, "command"), (name, "drill")]) {
+    for (substrate, limit) in
+        here.flat_map(|(name, _)| [(name, "command"), (name, "drill"), (name, "teardown")])
+    {
         let place = Place::new();
         let settings = format!("[limits]\n{limit} = \"1ms\"\n");
         std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
@@ -113,10 +115,15 @@ async fn a_deadline_that_strikes_could_not_verify_and_says_what_was_waited_for()
         let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
         let expected = match limit {
             "drill" => "waited 0.0 s for the drill to end",
+            "teardown" => "waited 0.0 s for the servers",
             _ => "waited 0.0 s for",
         };
         assert!(told.contains(expected), "{substrate}, {limit}: {told}");
         assert!(limit != "drill" || told.contains("in the step `"), "{substrate}: {told}");
+        if limit == "teardown" {
+            assert_eq!(place.run(&["clean"]).status.code(), Some(0));
+        }
+        assert_eq!(place.left_behind(), [""; 0], "{substrate}, {limit}");
     }
 }
 
