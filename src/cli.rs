@@ -103,6 +103,9 @@ pub(crate) struct RunArgs {
     /// Inject this damage: the run must then fail, or the judges are worth nothing
     #[arg(long, value_name = "NAME", value_parser = values::damage)]
     pub(crate) damage: Option<Damage>,
+    /// Show in findings what a restored row holds: its values are then part of the evidence
+    #[arg(long)]
+    pub(crate) show_values: bool,
     /// Tell more about what is going on
     #[arg(short, long)]
     pub(crate) verbose: bool,

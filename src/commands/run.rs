@@ -261,6 +261,7 @@ async fn drill(
         seed: plan.seed,
         scale: plan.scale.to_string(),
         damage: args.damage,
+        shows_values: args.show_values,
         queries: config.queries,
         jobs: plan.jobs,
         keep: args.keep,

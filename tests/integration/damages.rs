@@ -53,7 +53,7 @@ impl Restored {
         let (server, recorded) = (&self.server, self.recorded());
         let is_dump = recorded.databases.len() == 1;
         let opinion = match name {
-            "fingerprint" => FingerprintOracle { server, recorded }.judge().await,
+            "fingerprint" => FingerprintOracle::new(server, recorded).judge().await,
             "catalogue" if is_dump => LogicalCatalogue { server, recorded: &self.manifest }.judge().await,
             "catalogue" => CatalogueOracle { server, recorded }.judge().await,
             "structure" => StructureOracle { server }.judge().await,
@@ -139,7 +139,7 @@ async fn every_damage_to_a_cluster_is_found(substrate: Arc<dyn Substrate>, need:
 async fn every_damage_to_a_cluster_is_found_for_its_own_reason_on_local() {
     let run = RunIdentity::random(false).unwrap();
     let Some(substrate) = require::or_skip("local", LocalSubstrate::new(&run)) else { return };
-    every_damage_to_a_cluster_is_found(Arc::new(substrate), "local", true).await;
+    Box::pin(every_damage_to_a_cluster_is_found(Arc::new(substrate), "local", true)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,5 +148,5 @@ async fn every_damage_to_a_cluster_is_found_for_its_own_reason_on_docker() {
     let opened = DockerSubstrate::new(&run, &DockerSettings::default()).await;
     let Some(substrate) = require::or_skip("docker", opened) else { return };
     // Where each command is a call of the daemon, one kind of backup takes long enough; the judges are the same.
-    every_damage_to_a_cluster_is_found(Arc::new(substrate), "docker", false).await;
+    Box::pin(every_damage_to_a_cluster_is_found(Arc::new(substrate), "docker", false)).await;
 }

@@ -93,7 +93,7 @@ of two lines" values (1, 'a;', E'\\.\n\\.\n', '<a/>', '{1.0,NULL,NaN}'), (2, nul
 async fn judge(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
     let recorded = manifest.content.cluster().unwrap();
     let catalogue = LogicalCatalogue { server, recorded: manifest };
-    let (counts, rows) = (RowCounts { server, recorded }, FingerprintOracle { server, recorded });
+    let (counts, rows) = (RowCounts { server, recorded }, FingerprintOracle::new(server, recorded));
     let log = ServerLogOracle { server };
     let mut findings = Vec::new();
     for oracle in [&catalogue as &dyn Oracle, &counts, &rows, &log] {

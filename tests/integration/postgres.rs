@@ -121,7 +121,7 @@ async fn what_the_manifest_says_is_what_comes_back_however_busy_the_server_was()
     assert_eq!(verify_files(&repository, &manifest).await.unwrap(), []);
     let (server, recorded) = (&world.restore(&manifest).await, cluster(&manifest));
     assert_eq!(recorded.databases["app"].tables.len(), 6, "{:?}", recorded.databases["app"].tables.keys());
-    assert_eq!(findings(&FingerprintOracle { server, recorded }).await, [""; 0]);
+    assert_eq!(findings(&FingerprintOracle::new(server, recorded)).await, [""; 0]);
     assert_eq!(findings(&RowCounts { server, recorded }).await, [""; 0]);
     assert_eq!(findings(&CatalogueOracle { server, recorded }).await, [""; 0]);
     assert_eq!(findings(&ServerLogOracle { server }).await, [""; 0]);

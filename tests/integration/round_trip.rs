@@ -164,7 +164,7 @@ impl RoundTrip {
         self.psql(server, database, change).await;
         outcome.hear(&LogicalCatalogue { server, recorded: manifest }).await;
         outcome.hear(&RowCounts { server, recorded }).await;
-        outcome.hear(&FingerprintOracle { server, recorded }).await;
+        outcome.hear(&FingerprintOracle::new(server, recorded)).await;
         outcome.hear(&StructureOracle { server }).await;
         // What it said to earlier trips is not of this one.
         outcome.findings.extend(log.judge().await.unwrap().findings.into_iter().skip(before));
@@ -210,7 +210,7 @@ impl RoundTrip {
         let recorded = manifest.content.cluster().unwrap();
         outcome.hear(&CatalogueOracle { server, recorded }).await;
         outcome.hear(&RowCounts { server, recorded }).await;
-        outcome.hear(&FingerprintOracle { server, recorded }).await;
+        outcome.hear(&FingerprintOracle::new(server, recorded)).await;
         outcome.hear(&StructureOracle { server }).await;
         outcome.hear(&PageChecksums { server }).await;
         outcome.hear(&ServerLogOracle { server }).await;

@@ -102,7 +102,7 @@ fn told(opinion: &Opinion) -> Vec<(FindingCode, &str)> {
 /// Both judges of the rows, which have to agree on what they left out. Gives what the fingerprint says.
 async fn judge(server: &PostgresServer, recorded: &ClusterContent) -> Opinion {
     let counts = RowCounts { server, recorded }.judge().await.unwrap();
-    let opinion = FingerprintOracle { server, recorded }.judge().await.unwrap();
+    let opinion = FingerprintOracle::new(server, recorded).judge().await.unwrap();
     assert_eq!(counts.not_looked_at, opinion.not_looked_at);
     opinion
 }
@@ -144,6 +144,9 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     let damage = "update casts set p = row('wild', 2) where id = 1; delete from of_extension where n = 20;
         alter table people rename first to swap; alter table people rename last to first; alter table people rename swap to last";
     run_script(server, "odd", "the damage", damage).await.unwrap();
+    let shown = FingerprintOracle::new(server, recorded).showing_values(true).judge().await.unwrap();
+    let cast = shown.findings.iter().find(|finding| finding.subject == "public.casts").unwrap();
+    assert!(cast.actual.starts_with("p = '(wild,2)' (digest "), "{cast}");
     run_script(server, "pattern", "the damage", "delete from given").await.unwrap();
     assert_eq!(
         told(&judge(server, recorded).await),

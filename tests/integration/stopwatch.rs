@@ -75,6 +75,7 @@ async fn drill(scenario: Arc<dyn Scenario>, application: &Application) -> Option
         scale: "ci".to_owned(),
         damage: None,
         queries: Vec::new(),
+        shows_values: false,
         jobs: 1,
         keep: false,
         application: application.clone(),

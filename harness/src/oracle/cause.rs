@@ -74,7 +74,7 @@ async fn cause(
         let explains = |keys: &[[u8; KEY_BYTES]]| expected.is_explained_by(actual, at, keys, &before, &after);
         let found = |keys: &[[u8; KEY_BYTES]]| {
             let column = expected.columns[at].name.clone();
-            explains(keys).then(|| Cause { column, rows: keys.len(), emptied })
+            explains(keys).then_some(Cause { column, rows: keys.len(), emptied })
         };
         if let Some(cause) = changed.and_then(found) {
             return Ok(Some(cause));

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use super::cause::{Cause, causes};
 use super::columns::{compare_columns, is_reordered_by_inheritance, reordered_text};
 use super::keys::key_text;
+use super::restored_rows::Rows;
 use super::{Opinion, Oracle};
 use crate::error::{Context as _, Result};
 use crate::model::{
@@ -120,10 +121,22 @@ fn table_missing(table: &str, expected: &TableFingerprint) -> Finding {
 ///
 /// It says which tables and databases it did not look at. Temporary tables are nobody's but their session's.
 pub struct FingerprintOracle<'a> {
-    /// The restored server.
-    pub server: &'a PostgresServer,
-    /// What the manifest says.
-    pub recorded: &'a ClusterContent,
+    server: &'a PostgresServer,
+    recorded: &'a ClusterContent,
+    shows_values: bool,
+}
+
+impl<'a> FingerprintOracle<'a> {
+    /// Of a restored server, and of what the manifest says.
+    pub fn new(server: &'a PostgresServer, recorded: &'a ClusterContent) -> Self {
+        Self { server, recorded, shows_values: false }
+    }
+
+    /// Whether findings say what a restored row that differs holds. What it held before is in no manifest.
+    #[must_use]
+    pub fn showing_values(self, shows_values: bool) -> Self {
+        Self { shows_values, ..self }
+    }
 }
 
 #[async_trait]
@@ -151,7 +164,8 @@ impl Oracle for FingerprintOracle<'_> {
                     findings.push(table_missing(table, expected));
                     continue;
                 };
-                findings.extend(compare(Some(&mut connection), table, expected, actual).await?);
+                let rows = Rows { connection: &mut connection, table, shows_values: self.shows_values };
+                findings.extend(compare(Some(rows), table, expected, actual).await?);
                 if is_reordered_by_inheritance(expected, actual) {
                     reordered.push(table.as_str());
                 }
@@ -196,7 +210,7 @@ struct Change {
 /// Names what differs between two tables: the columns, their order, the rows. Without a connection a row that is
 /// there twice is told as one too many.
 pub(super) async fn compare(
-    connection: Option<&mut PgConnection>,
+    rows: Option<Rows<'_>>,
     table: &str,
     expected: &TableFingerprint,
     actual: &TableFingerprint,
@@ -204,13 +218,13 @@ pub(super) async fn compare(
     let mut findings: Vec<_> = compare_columns(table, expected, actual).into_iter().collect();
     // Rows of other columns are other rows: nothing is learned from their digests.
     if expected.same_columns(actual) && !actual.same_rows(expected) {
-        findings.extend(compare_rows(connection, table, expected, actual).await?);
+        findings.extend(compare_rows(rows, table, expected, actual).await?);
     }
     Ok(findings)
 }
 
 async fn compare_rows(
-    mut connection: Option<&mut PgConnection>,
+    mut rows: Option<Rows<'_>>,
     table: &str,
     expected: &TableFingerprint,
     actual: &TableFingerprint,
@@ -224,32 +238,35 @@ async fn compare_rows(
         changes.entry(key).or_default().after = Some(digest);
     }
     let sampling = difference.sampling.unwrap_or(0);
-    let columns = expected.differing_columns(actual).join(", ");
+    let columns = expected.differing_columns(actual);
     let are_all_known =
         sampling == 1 && changes.values().all(|change| change.before.is_some() && change.after.is_some());
-    let changed: Vec<_> = changes.keys().copied().collect();
-    let known = are_all_known.then_some(&changed[..]);
-    if let Some(causes) = causes(connection.as_deref_mut(), table, expected, actual, known).await? {
-        let examples: Vec<_> =
-            changed.iter().filter_map(|key| key_text(expected, key)).take(EXAMPLES).collect();
+    let keys: Vec<_> = changes.keys().copied().collect();
+    let known = are_all_known.then_some(&keys[..]);
+    if let Some(causes) =
+        causes(rows.as_mut().map(|rows| &mut *rows.connection), table, expected, actual, known).await?
+    {
+        let examples: Vec<_> = keys.iter().filter_map(|key| key_text(expected, key)).take(EXAMPLES).collect();
         return Ok(causes.iter().map(|cause| cause_finding(table, cause, &examples)).collect());
     }
     let mut findings = Vec::new();
     for (key, change) in changes.iter().take(NAMED_ROWS) {
         let key = key_text(expected, key);
-        findings.push(row_finding(connection.as_deref_mut(), table, key, change, &columns).await?);
+        findings.push(row_finding(rows.as_mut(), table, key, change, &columns).await?);
     }
     // With all differing rows named there is nothing to add.
     if sampling != 1 || changes.len() > findings.len() {
-        let rows = match (sampling, changes.len() as u64) {
+        let differing = match (sampling, changes.len() as u64) {
             (0, _) | (_, 0) => "the rows that differ could not be named".to_owned(),
             (1, count) => format!("{count} rows differ"),
             (_, count) => format!("about {} rows differ", count * sampling),
         };
         let expected = format!("{} rows as recorded (digest {:032x})", expected.rows, expected.digest);
         let actual = format!(
-            "{rows}, in columns {columns}; {} rows in all (digest {:032x})",
-            actual.rows, actual.digest
+            "{differing}, in columns {}; {} rows in all (digest {:032x})",
+            columns.join(", "),
+            actual.rows,
+            actual.digest
         );
         let finding = Finding::new(FindingCode::ContentDiffers, table, expected, actual);
         findings.insert(0, finding.remedy("restore the table from this backup again, or from an older one"));
@@ -269,19 +286,27 @@ fn cause_finding(table: &str, cause: &Cause, examples: &[String]) -> Finding {
 }
 
 async fn row_finding(
-    connection: Option<&mut PgConnection>,
+    mut rows: Option<&mut Rows<'_>>,
     table: &str,
     key: Option<String>,
     change: &Change,
-    columns: &str,
+    columns: &[&str],
 ) -> Result<Finding> {
+    let held = match (rows.as_mut(), &key, change.after) {
+        (Some(rows), Some(key), Some(_)) => rows.values(key, columns).await?,
+        _ => None,
+    };
     let finding = match (change.before, change.after) {
-        (Some(before), Some(after)) => Finding::new(
-            FindingCode::RowChanged,
-            table,
-            format!("the recorded values in {columns} (digest {before:032x})"),
-            format!("other values in {columns} (digest {after:032x})"),
-        ),
+        (Some(before), Some(after)) => {
+            let columns = columns.join(", ");
+            let other = held.unwrap_or_else(|| format!("other values in {columns}"));
+            Finding::new(
+                FindingCode::RowChanged,
+                table,
+                format!("the recorded values in {columns} (digest {before:032x})"),
+                format!("{other} (digest {after:032x})"),
+            )
+        }
         (Some(before), None) => Finding::new(
             FindingCode::RowMissing,
             table,
@@ -290,8 +315,8 @@ async fn row_finding(
         ),
         (None, after) => {
             let digest = after.unwrap_or_default();
-            let copies = match (connection, &key) {
-                (Some(connection), Some(key)) => count_copies(connection, table, key).await?,
+            let copies = match (rows, &key) {
+                (Some(rows), Some(key)) => rows.copies(key).await?,
                 _ => 1,
             };
             if copies > 1 {
@@ -302,11 +327,12 @@ async fn row_finding(
                     format!("the row {copies} times"),
                 )
             } else {
+                let row = held.map_or_else(|| "a row".to_owned(), |held| format!("a row: {held}"));
                 Finding::new(
                     FindingCode::RowExtra,
                     table,
                     "no such row",
-                    format!("a row with digest {digest:032x}"),
+                    format!("{row} (digest {digest:032x})"),
                 )
             }
         }
@@ -316,22 +342,4 @@ async fn row_finding(
         Some(key) => finding.key(key),
         None => finding,
     })
-}
-
-/// How many rows have a key, given as `id=17` or `a=1, b=2`; 1 where it cannot be asked for.
-async fn count_copies(connection: &mut PgConnection, table: &str, key: &str) -> Result<u64> {
-    let columns: Option<Vec<_>> = key.split(", ").map(|column| column.split_once('=')).collect();
-    let Some(columns) = columns.filter(|columns| columns.iter().all(|(_, value)| !value.starts_with("0x")))
-    else {
-        return Ok(1);
-    };
-    let conditions =
-        columns.iter().enumerate().map(|(at, (column, _))| format!("\"{column}\"::text = ${}", at + 1));
-    let conditions = conditions.collect::<Vec<_>>().join(" and ");
-    let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {table} where {conditions}"));
-    let query =
-        columns.iter().fold(sqlx::query_scalar(sql), |query, (_, value)| query.bind((*value).to_owned()));
-    let count: i64 =
-        query.fetch_one(connection).await.context(format_args!("counting the copies of {table} {key}"))?;
-    Ok(count.unsigned_abs())
 }

@@ -27,6 +27,7 @@ mod objects;
 mod physical;
 mod question;
 mod redis_log;
+mod restored_rows;
 mod secrets;
 mod sequences;
 mod server_log;

@@ -38,6 +38,7 @@ pub struct Drill {
     pub(super) seed: u64,
     pub(super) scale: String,
     pub(super) damage: Option<Damage>,
+    pub(super) shows_values: bool,
     pub(super) is_injected: AtomicBool,
     pub(super) doing: Mutex<String>,
     pub(super) queries: Vec<IntegrityQuery>,
@@ -91,6 +92,11 @@ impl Drill {
     /// The application that the drill recovers.
     pub fn application(&self) -> &Application {
         &self.application
+    }
+
+    /// Whether findings may say what a restored row holds.
+    pub fn shows_values(&self) -> bool {
+        self.shows_values
     }
 
     /// The integrity queries that the user added.

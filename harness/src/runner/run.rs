@@ -39,6 +39,8 @@ pub struct RunSettings {
     pub damage: Option<Damage>,
     /// The user's own integrity queries.
     pub queries: Vec<IntegrityQuery>,
+    /// Whether findings show values of restored rows.
+    pub shows_values: bool,
     /// How many drills run at once.
     pub jobs: usize,
     /// Whether servers stay after the run.
@@ -189,6 +191,7 @@ async fn prepare(
         seed: settings.seed,
         scale: settings.scale.clone(),
         damage: settings.damage,
+        shows_values: settings.shows_values,
         is_injected: false.into(),
         doing: Mutex::default(),
         queries: settings.queries.clone(),

@@ -80,7 +80,7 @@ impl Zoo {
         recover_base_backup(server, &manifest).await.unwrap();
         let recorded = manifest.content.cluster().unwrap();
         let (catalogue, counts) = (CatalogueOracle { server, recorded }, RowCounts { server, recorded });
-        let rows = FingerprintOracle { server, recorded };
+        let rows = FingerprintOracle::new(server, recorded);
         assert_eq!(findings(&[&catalogue, &counts, &rows]).await, [""; 0]);
         let skipped = catalogue.judge().await.unwrap().not_looked_at;
         let skipped: Vec<_> = skipped.iter().map(|one| format!("{} {}", one.kind, one.subject)).collect();
@@ -189,5 +189,5 @@ impl Zoo {
 async fn judge_dump(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
     let recorded = manifest.content.cluster().unwrap();
     let catalogue = LogicalCatalogue { server, recorded: manifest };
-    findings(&[&catalogue, &RowCounts { server, recorded }, &FingerprintOracle { server, recorded }]).await
+    findings(&[&catalogue, &RowCounts { server, recorded }, &FingerprintOracle::new(server, recorded)]).await
 }

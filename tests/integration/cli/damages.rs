@@ -109,7 +109,7 @@ pub(crate) fn reason(damage: Damage) -> (&'static str, &'static str) {
 fn each_judge_of_a_cluster_fails_the_run_and_names_what_was_hit() {
     if local_is_here() {
         let one_for_each = [
-            Damage::RowGone,
+            Damage::ByteChanged,
             Damage::IndexGone,
             Damage::IndexEntryGone,
             Damage::PageFlipped,
@@ -201,7 +201,9 @@ fn noticed_and_named(scenario: &[&str], damages: &[Damage]) {
     for (seed, damage) in (100_u64..).zip(damages.iter().copied()) {
         let place = Place::new();
         let seed = seed.to_string();
-        let output = place.run(&[scenario, &["local", "--damage", damage.name(), "--seed", &seed]].concat());
+        let output = place.run(
+            &[scenario, &["local", "--show-values", "--damage", damage.name(), "--seed", &seed]].concat(),
+        );
         is_noticed_and_named(&place, damage, &output);
     }
 }
@@ -223,6 +225,10 @@ pub(super) fn is_noticed_and_named(place: &Place, damage: Damage, output: &std::
         .iter()
         .find(|check| check["oracle"] == oracle)
         .unwrap_or_else(|| panic!("{damage}: {report:#}"));
+    if damage == Damage::ByteChanged && oracle == "fingerprint" {
+        let held = check["findings"][0]["actual"].as_str().unwrap();
+        assert!(held.contains(" = '"), "{held}");
+    }
     let named = check["findings"].as_array().unwrap().iter().any(|finding| {
         finding["code"] == code
             && finding["subject"].as_str().is_some_and(|named| named == subject || named.ends_with(&subject))

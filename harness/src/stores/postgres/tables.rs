@@ -184,20 +184,20 @@ pub(super) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<Tab
     let rows = sqlx::query(sql).fetch_all(&mut *connection).await.context(doing)?;
     let columns = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?, column_info(row)?)));
     let columns = columns.collect::<sqlx::Result<Vec<(i64, i16, ColumnInfo)>>>();
-    let columns = columns.map_err(|error| unreadable_name(error, doing))?;
+    let columns = columns.map_err(|error| unreadable_name(&error, doing))?;
     let sql = sqlx::AssertSqlSafe(TABLES.replace("{user}", ROWS_OF));
     let rows = sqlx::query(sql).fetch_all(&mut *connection).await.context("listing the tables")?;
     let tables = rows.iter().map(|row| table_info(row, &columns));
     let tables = tables.collect::<sqlx::Result<Vec<_>>>();
-    let mut tables = tables.map_err(|error| unreadable_name(error, "listing the tables"))?;
+    let mut tables = tables.map_err(|error| unreadable_name(&error, "listing the tables"))?;
     tables.extend(large_objects(connection).await?);
     Ok(tables)
 }
 
 /// A database without an encoding has names of any bytes, and statements are text.
-fn unreadable_name(error: sqlx::Error, doing: &str) -> Error {
+fn unreadable_name(error: &sqlx::Error, doing: &str) -> Error {
     let is_name =
-        matches!(&error, sqlx::Error::ColumnDecode { source, .. } if source.is::<std::str::Utf8Error>());
+        matches!(error, sqlx::Error::ColumnDecode { source, .. } if source.is::<std::str::Utf8Error>());
     if !is_name {
         return Error::could_not_verify(format!("{doing}: {error}"));
     }

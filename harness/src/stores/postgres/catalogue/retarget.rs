@@ -78,9 +78,6 @@ pub(super) fn split_partition_key(text: &str) -> Option<(&str, &str, &str)> {
     let (mut depth, mut quote) = (0_u32, None);
     for (at, character) in text[key..].char_indices() {
         match (quote, character) {
-            // Two of them in a row end it and begin it again.
-            (Some(open), close) if open == close => quote = None,
-            (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(character),
             (None, '(') => depth += 1,
             (None, ')') if depth == 1 => {
@@ -88,6 +85,8 @@ pub(super) fn split_partition_key(text: &str) -> Option<(&str, &str, &str)> {
                 return Some((&text[..key], &text[key..end], &text[end..]));
             }
             (None, ')') => depth = depth.checked_sub(1)?,
+            // Two of them in a row end it and begin it again.
+            (Some(open), close) if open == close => quote = None,
             _ => {}
         }
     }
