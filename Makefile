@@ -6,7 +6,7 @@ IMAGE ?= comeback-servers:bookworm
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test soak bench lint fmt image clean-machine
+.PHONY: help setup drill test selftest soak bench lint fmt image clean-machine
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,12 +21,16 @@ drill: ## restore a lost database on throw-away servers, and prove what came bac
 test: ## set-up, format, lints and every test
 	@scripts/test
 
+selftest: ## do every damage to a drill, and see that its judge finds it; some minutes
+	@scripts/setup --require local
+	$(CARGO) run --release --package comeback -- selftest --substrate local
+
 soak: ## the random tests at full length: recovery targets, kills, damaged RDB files, keyspaces; about an hour
 	@scripts/setup --require local
 	COMEBACK_HISTORIES=110 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
 		$(CARGO) test --release --package comeback --test integration -- --nocapture \
 		random_targets kills after_a_kill_under_load
-	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-content --lib rdb::mutations
+	COMEBACK_FUZZ_SECONDS=600 $(CARGO) test --release --package comeback-digest --lib rdb::mutations
 	COMEBACK_REDIS_CASES=1000 COMEBACK_FLIPS=1000 $(CARGO) test --package comeback --test integration -- \
 		redis_corpus::model redis_corpus::flips
 	scripts/fuzz rdb 600

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use comeback_fixtures::Scale;
-use comeback_harness::fault::Damage;
+use comeback_harness::fault::{Damage, DamageClass};
 use comeback_harness::runner::Suite;
 use comeback_harness::substrate::SubstrateChoice;
 
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     /// Run drills: servers are started, filled, backed up, destroyed, restored and judged
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Test the judges: each damage is done to a drill, which must then fail for that reason and no other
+    Selftest(SelftestArgs),
     /// Take backups, list them, fetch them
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -119,6 +121,34 @@ pub(crate) struct RunbookArgs {
     /// Use the built-in sample runbook in place of one of yours; the reports say so
     #[arg(long, conflicts_with = "runbook")]
     pub(crate) sample_runbook: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelftestArgs {
+    /// Scenarios, with all of their damages; every damage once, if none is named
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<String>,
+    /// Only this damage; may be given again
+    #[arg(long, value_name = "NAME", value_parser = values::damage)]
+    pub(crate) damage: Vec<Damage>,
+    /// Only damages of this class; may be given again
+    #[arg(long, value_name = "CLASS", value_parser = values::damage_class)]
+    pub(crate) class: Vec<DamageClass>,
+    /// Where servers run
+    #[arg(long)]
+    pub(crate) substrate: Option<SubstrateArg>,
+    /// The seed of the first drill, each further one has the next; random where it is not given, and printed
+    #[arg(long, value_parser = values::whole_number::<u64>)]
+    pub(crate) seed: Option<u64>,
+    /// Where the evidence of drills that went wrong gets a folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence_dir: Option<PathBuf>,
+    /// Write a JUnit report here, with a case for each damage
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// How many drills run at once; one for each processor where it is not given
+    #[arg(long, value_parser = values::at_least_one::<std::num::NonZeroUsize>)]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
 }
 
 #[derive(Debug, Args)]

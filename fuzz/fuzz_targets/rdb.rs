@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use comeback_content::rdb::{compare_exact, fingerprint_rdb};
+use comeback_digest::rdb::{compare_exact, fingerprint_rdb};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

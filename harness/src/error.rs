@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt::Display;
 
-pub use comeback_content::error::{Error, ErrorKind, Result};
+pub use comeback_error::{Error, ErrorKind, Result};
 
 /// Turns foreign errors into ours, with what was being attempted.
 pub trait Context<T> {

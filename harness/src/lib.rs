@@ -5,7 +5,6 @@ pub mod error;
 pub mod evidence;
 pub mod fault;
 mod hex;
-pub mod model;
 pub mod oracle;
 pub mod repository;
 pub mod runbook;
@@ -16,4 +15,5 @@ pub mod stores;
 pub mod substrate;
 pub mod wait;
 
+pub use comeback_model as model;
 pub use error::{Context, Error, ErrorKind, Result};

@@ -1,6 +1,6 @@
 //! Findings of one cause, told as one: a restore that goes wrong goes wrong in the same way many times.
 
-use comeback_harness::model::Finding;
+use comeback_model::Finding;
 
 use crate::format::count;
 
@@ -65,7 +65,7 @@ fn shape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use comeback_harness::model::FindingCode;
+    use comeback_model::FindingCode;
 
     use super::*;
 

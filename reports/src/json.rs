@@ -3,11 +3,11 @@
 //! The schema is `reports/schema/report-v1.schema.json`. A field that is added raises nothing; one that is
 //! renamed, removed or given another meaning raises [`SCHEMA_VERSION`].
 
-use comeback_harness::evidence::{
+use comeback_error::{Context as _, Result};
+use comeback_model::evidence::{
     BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, StepRecord,
 };
-use comeback_harness::model::{Check, Citation, Milestone, Objective, Verdict};
-use comeback_harness::{Context as _, Result};
+use comeback_model::{Check, Citation, Milestone, Objective, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
 

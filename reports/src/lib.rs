@@ -10,17 +10,19 @@ mod json;
 mod junit;
 mod markdown;
 mod scope;
+mod self_test;
 mod terminal;
 pub mod text;
 mod view;
 
-use comeback_harness::Result;
-use comeback_harness::evidence::Record;
+use comeback_error::Result;
+use comeback_model::evidence::Record;
 
 pub use html::html;
 pub use json::{SCHEMA, SCHEMA_VERSION, json};
 pub use junit::junit;
 pub use markdown::markdown;
+pub use self_test::{self_test, self_test_junit};
 pub use terminal::{TerminalOptions, terminal};
 
 /// One report, ready to be written.

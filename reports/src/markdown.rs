@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::model::{Check, Verdict};
+use comeback_model::evidence::{DrillRecord, Record};
+use comeback_model::{Check, Verdict};
 
 use crate::format::{bytes, count, duration, instant, plural};
 use crate::groups::{Group, grouped};

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::model::NotLookedAt;
+use comeback_model::NotLookedAt;
+use comeback_model::evidence::{DrillRecord, Record};
 
 use crate::format::{count, plural};
 use crate::text::one_line;
@@ -23,7 +23,7 @@ pub(crate) fn lines(drill: &DrillRecord) -> Vec<String> {
     for thing in things(drill) {
         by_reason.entry((thing.kind, &thing.reason)).or_default().push(&thing.subject);
     }
-    let line = |((kind, reason), subjects): ((comeback_harness::model::ScopeKind, &String), Vec<&str>)| {
+    let line = |((kind, reason), subjects): ((comeback_model::ScopeKind, &String), Vec<&str>)| {
         let named = subjects.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
         let hidden = subjects.len().saturating_sub(NAMED);
         let more = if hidden > 0 { format!(" and {} more", count(hidden as u64)) } else { String::new() };

@@ -1,7 +1,7 @@
 //! What every report says in the same words: names, sentences about time and loss, and what comes first.
 
-use comeback_harness::evidence::{DrillRecord, Ending, Loss, Record};
-use comeback_harness::model::{Check, Objective, Phase, Verdict};
+use comeback_model::evidence::{DrillRecord, Ending, Loss, Record};
+use comeback_model::{Check, Objective, Phase, Verdict};
 
 use crate::format::{bytes, count, duration, limit, plural};
 use crate::scope;

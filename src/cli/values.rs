@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use comeback_harness::fault::Damage;
+use comeback_harness::fault::{Damage, DamageClass};
 use jiff::Timestamp;
 
 use crate::suggest::closest;
@@ -26,9 +26,13 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 /// A damage, by its name.
+pub(crate) fn damage_class(text: &str) -> Result<DamageClass, String> {
+    text.parse()
+}
+
 pub(crate) fn damage(text: &str) -> Result<Damage, String> {
     text.parse().map_err(|_: String| {
-        let meant = closest(text, Damage::all().map(Damage::name))
+        let meant = closest(text, Damage::ALL.iter().map(|damage| damage.name()))
             .map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         format!(
             "there is no damage of this name; {meant}`comeback list --damages` shows those of each scenario"

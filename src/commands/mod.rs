@@ -10,6 +10,7 @@ mod report;
 mod restore;
 mod run;
 mod secrets;
+mod selftest;
 mod signals;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         }
         Command::Report(args) => report::report(&args.dir),
         Command::Run(args) => run::run(*args, settings(cli.config.as_deref())?).await,
+        Command::Selftest(args) => selftest::selftest(args, settings(cli.config.as_deref())?).await,
         Command::Backup(command) => backup::backup(command, &settings(cli.config.as_deref())?).await,
         Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,
         Command::Secrets(command) => secrets::secrets(command, &settings(cli.config.as_deref())?).await,

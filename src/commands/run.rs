@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use comeback_fixtures::Scale;
 use comeback_harness::evidence::{EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Record, RunStarted};
+use comeback_harness::fault::Damage;
 use comeback_harness::model::Verdict;
 use comeback_harness::runbook::{ObjectiveKind, Runbook};
 use comeback_harness::runner::{Application, RunSettings, Scenario, Suite, run_drills, tear_down};
 use comeback_harness::substrate::{
-    DockerSettings, Room, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, kind_of, open,
-    run_folder, sweep,
+    DockerSettings, Need, Room, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, kind_of,
+    open, run_folder, sweep,
 };
 use comeback_harness::{Context as _, Error, ErrorKind, Result, clock};
 use tokio_util::sync::CancellationToken;
@@ -44,15 +45,9 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let identity = RunIdentity::random(args.keep)?;
     let run_id = identity.run_id.clone();
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
-    // That the daemon cannot be reached is told when it is chosen.
-    let swept = sweep(&SweepOptions::beside(plan.choice)).await?;
-    for removed in &swept.removed {
-        output::error_line(&format!("removed what a killed run left: {removed}"));
-    }
-    for problem in &swept.problems {
-        output::error_line(&format!("warning: {problem}"));
-    }
-    let room = check_room(&plan, args.keep).await?;
+    sweep_before(plan.choice).await?;
+    let need = comeback_scenarios::need(&plan.scenarios, plan.scale, plan.jobs, args.keep);
+    let room = check_room(plan.choice, &plan.docker, need).await?;
     let folder = evidence_folder(&plan.evidence_root, &identity)?;
     // From here on whoever looks finds a JUnit file, and it says error until the drills have said otherwise.
     let junit = JunitFiles::new([
@@ -69,12 +64,16 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
         }),
     )?;
     let substrate = open(plan.choice, &identity, &plan.docker).await;
-    journal.append(EventBody::RunStarted(Box::new(started(
-        &args,
-        &plan,
-        &identity,
-        substrate.as_ref().ok(),
-    ))));
+    let header = Header {
+        scenarios: &plan.scenarios,
+        seed: plan.seed,
+        scale: plan.scale,
+        suite: args.suite.map(Suite::from),
+        damage: args.damage,
+        runbook: &plan.runbook,
+        sample_runbook: args.runbook.sample_runbook,
+    };
+    journal.append(EventBody::RunStarted(Box::new(started(&header, &identity, substrate.as_ref().ok()))));
     let torn_down = match substrate {
         Ok(substrate) => drill(&args, config, &plan, (substrate, room), &folder, &journal, &cancel).await,
         Err(error) => {
@@ -139,7 +138,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
 }
 
 /// The named scenarios, or those of the suite, in the order of the catalogue.
-fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario>>> {
+pub(super) fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario>>> {
     let all = comeback_scenarios::all();
     for name in names {
         if !all.iter().any(|scenario| scenario.spec().name == name) {
@@ -198,7 +197,7 @@ fn doubts(plan: &Plan) -> Vec<Error> {
     plan.scenarios.iter().filter_map(of_one).flatten().collect()
 }
 
-fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
+pub(super) fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
     let name = format!("{}-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"), identity.run_id);
     let folder = root.join(name);
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
@@ -209,14 +208,24 @@ fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn started(
-    args: &RunArgs,
-    plan: &Plan,
+/// What the beginning of a journal says.
+pub(super) struct Header<'a> {
+    pub(super) scenarios: &'a [Arc<dyn Scenario>],
+    pub(super) seed: u64,
+    pub(super) scale: Scale,
+    pub(super) suite: Option<Suite>,
+    pub(super) damage: Option<Damage>,
+    pub(super) runbook: &'a Runbook,
+    pub(super) sample_runbook: bool,
+}
+
+pub(super) fn started(
+    header: &Header<'_>,
     identity: &RunIdentity,
     substrate: Option<&Arc<dyn Substrate>>,
 ) -> RunStarted {
     let substrate = substrate.map_or("none".to_owned(), |substrate| substrate.kind().to_string());
-    let planned = plan.scenarios.iter().map(|scenario| {
+    let planned = header.scenarios.iter().map(|scenario| {
         let spec = scenario.spec();
         PlannedDrill {
             scenario: spec.name.to_owned(),
@@ -230,12 +239,12 @@ fn started(
         journal_version: JOURNAL_VERSION,
         run_id: identity.run_id.clone(),
         command_line: std::env::args().collect(),
-        seed: plan.seed,
-        scale: plan.scale.to_string(),
-        suite: args.suite.map(|suite| Suite::from(suite).to_string()),
-        damage: args.damage.map(|damage| damage.to_string()),
-        runbook: Some(plan.runbook.file().to_owned()),
-        sample_runbook: args.runbook.sample_runbook,
+        seed: header.seed,
+        scale: header.scale.to_string(),
+        suite: header.suite.map(|suite| suite.to_string()),
+        damage: header.damage.map(|damage| damage.to_string()),
+        runbook: Some(header.runbook.file().to_owned()),
+        sample_runbook: header.sample_runbook,
         durable: true,
         provenance: provenance::collect(),
         planned: planned.collect(),
@@ -273,11 +282,27 @@ async fn drill(
 }
 
 /// What drills will take is there, before anything starts. Without a substrate, its opening tells why.
-async fn check_room(plan: &Plan, keep: bool) -> Result<Option<Room>> {
-    let Ok(kind) = kind_of(plan.choice, &plan.docker).await else { return Ok(None) };
+pub(super) async fn check_room(
+    choice: SubstrateChoice,
+    docker: &DockerSettings,
+    need: Need,
+) -> Result<Option<Room>> {
+    let Ok(kind) = kind_of(choice, docker).await else { return Ok(None) };
     let Ok(room) = Room::of(kind).await else { return Ok(None) };
-    room.check(comeback_scenarios::need(&plan.scenarios, plan.scale, plan.jobs, keep))?;
+    room.check(need)?;
     Ok(Some(room))
+}
+
+/// Removes what killed runs left. That the daemon cannot be reached is told when it is chosen.
+pub(super) async fn sweep_before(choice: SubstrateChoice) -> Result<()> {
+    let swept = sweep(&SweepOptions::beside(choice)).await?;
+    for removed in &swept.removed {
+        output::error_line(&format!("removed what a killed run left: {removed}"));
+    }
+    for problem in &swept.problems {
+        output::error_line(&format!("warning: {problem}"));
+    }
+    Ok(())
 }
 
 /// What a run that ends at once leaves to others.

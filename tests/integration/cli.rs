@@ -2,7 +2,7 @@
 
 #[cfg(all(feature = "gcs", feature = "s3"))]
 mod clouds;
-pub(crate) mod damages;
+mod damages;
 mod drills;
 mod leaks;
 mod objects;
@@ -159,4 +159,11 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+/// Puts the binary where somebody else can start it. Another program does that: a file that this process has open for
+/// writing cannot be started, and a process that another test is just starting has it open, too.
+fn copy_program(to: &Path) {
+    let from = env!("CARGO_BIN_EXE_comeback");
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }

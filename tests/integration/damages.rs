@@ -20,7 +20,6 @@ use comeback_harness::substrate::{
     Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
 };
 
-use crate::cli::damages::reason;
 use crate::{dumps, require};
 
 /// A restored server, and a copy of its files as they were restored.
@@ -73,7 +72,7 @@ impl Restored {
         for (seed, damage) in (100_u64..).zip(Damage::TO_A_CLUSTER.iter().copied()) {
             self.reset().await;
             let injury = damage_server(&self.server, "roadtrip", damage, seed).await.unwrap();
-            let (oracle, code) = reason(damage);
+            let (oracle, code) = (damage.spec().judge, damage.spec().finding.as_str());
             let found = self.judged_by(oracle).await;
             assert!(
                 found.iter().any(|finding| names(finding, code, &injury)),

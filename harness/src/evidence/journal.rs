@@ -9,8 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::event::{CHAINED_SINCE, Event, EventBody};
-use super::record::Record;
+use super::{CHAINED_SINCE, Event, EventBody, Record};
 use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
 use crate::hex::hex;

@@ -1,12 +1,9 @@
-//! The append-only journal of a run, and the record that is folded from it.
+//! The append-only journal of a run. Its events, and the record that is folded from them, are values of the model.
 
-mod event;
 mod journal;
-mod record;
 
-pub use event::{
-    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance,
-    RunStarted,
+pub use crate::model::evidence::{
+    BackupSummary, CHAINED_SINCE, DrillRecord, Ending, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
+    PlannedDrill, Provenance, Record, RunStarted, StepRecord,
 };
 pub use journal::{JOURNAL_FILE, Journal, Listener, read_journal};
-pub use record::{DrillRecord, Ending, Record, StepRecord};

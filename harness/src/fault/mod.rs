@@ -19,7 +19,7 @@ mod stage;
 pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use archive::damage_archive;
 pub use backup::damage_repository;
-pub use damage::{Damage, Injury};
+pub use damage::{Damage, DamageClass, DamageSpec, Injury};
 pub use objects::{damage_bucket, delete_prefix};
 pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;

@@ -1,7 +1,5 @@
 //! When each damage is injected.
 
-use super::Damage;
-
 /// When a damage is injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DamageStage {
@@ -23,43 +21,4 @@ pub enum DamageStage {
     Settings,
     /// Into the old versions that a bucket keeps, between the disaster and the restore.
     Versions,
-}
-
-impl Damage {
-    /// When it is injected.
-    pub fn stage(self) -> DamageStage {
-        match self {
-            Self::StaleBackup
-            | Self::BackupBitFlipped
-            | Self::BaseFileChanged
-            | Self::ExportTruncated
-            | Self::TableCut
-            | Self::RolesMissing
-            | Self::SnapshotEmpty
-            | Self::SnapshotStale
-            | Self::SnapshotTruncated
-            | Self::CsvLineCut
-            | Self::CsvEncodingChanged
-            | Self::CsvNullsEmptied
-            | Self::CsvColumnsReordered
-            | Self::CsvValueChanged
-            | Self::CsvStale => DamageStage::Repository,
-            Self::SegmentGone | Self::SegmentFlipped => DamageStage::Archive,
-            Self::WriteLost | Self::WritePhantom | Self::WriteResurrected | Self::WriteTorn => {
-                DamageStage::Writes
-            }
-            Self::VersioningOff => DamageStage::Settings,
-            Self::VersionExpired => DamageStage::Versions,
-            Self::ExportReadable | Self::KeyBeside => DamageStage::ExportFile,
-            Self::KeyWrong
-            | Self::RecipientMissing
-            | Self::SecretsTruncated
-            | Self::SecretsByteFlipped
-            | Self::SecretGone
-            | Self::SecretNewline
-            | Self::SecretOlder => DamageStage::Export,
-            Self::SecretRotated => DamageStage::Rotation,
-            _ => DamageStage::Restored,
-        }
-    }
 }

@@ -8,8 +8,7 @@ use jiff::Timestamp;
 
 use super::{Opinion, Oracle};
 use crate::error::{Error, Result};
-use crate::model::object::content;
-use crate::model::{Finding, FindingCode, KeyHistory, Manifest, ObjectRecord, ObjectVersion};
+use crate::model::{Finding, FindingCode, KeyHistory, Manifest, ObjectRecord, ObjectVersion, content_text};
 use crate::repository::Repository;
 use crate::stores::objects::{
     BucketState, ObjectStore, differing, digest, metadata_differs, read_inventory, versioning_off,
@@ -188,7 +187,7 @@ impl ObjectsOracle<'_> {
             ));
         }
         if let Some(told) = live.crc32c.filter(|told| *told != record.crc32c) {
-            let told = content(live.bytes, told);
+            let told = content_text(live.bytes, told);
             return Ok(Some(
                 Finding::new(FindingCode::BytesDiffer, &record.key, record.content(), told)
                     .remedy("the store's own checksum is wrong: write the object again"),

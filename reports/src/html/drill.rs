@@ -1,7 +1,7 @@
 //! One drill as the template is given it.
 
-use comeback_harness::evidence::{BackupSummary, DrillRecord, StepRecord};
-use comeback_harness::model::{Check, Verdict};
+use comeback_model::evidence::{BackupSummary, DrillRecord, StepRecord};
+use comeback_model::{Check, Verdict};
 use serde::Serialize;
 
 use super::timeline::{self, Timeline};

@@ -5,8 +5,8 @@ mod page;
 mod timeline;
 
 use base64::Engine as _;
-use comeback_harness::evidence::Record;
-use comeback_harness::{Context as _, Result};
+use comeback_error::{Context as _, Result};
+use comeback_model::evidence::Record;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};

@@ -1,7 +1,7 @@
 //! What the template is given: every text ready to be shown, so that the template holds no logic but loops.
 
-use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::model::Check;
+use comeback_model::Check;
+use comeback_model::evidence::{DrillRecord, Record};
 use serde::Serialize;
 
 use super::drill::{Drill, anchor};

@@ -1,7 +1,7 @@
 //! The geometry of a drill's timeline, in percent of its width: text keeps its size on every screen.
 
-use comeback_harness::evidence::DrillRecord;
-use comeback_harness::model::{Milestone, Objective};
+use comeback_model::evidence::DrillRecord;
+use comeback_model::{Milestone, Objective};
 use serde::Serialize;
 
 use crate::format::{duration, limit};

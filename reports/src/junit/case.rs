@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use comeback_harness::evidence::{DrillRecord, Ending, Failure, Record};
-use comeback_harness::model::{Check, Finding, Verdict};
+use comeback_model::evidence::{DrillRecord, Ending, Failure, Record};
+use comeback_model::{Check, Finding, Verdict};
 use junit_report::{Duration, TestCase, TestResult};
 
 use crate::format::{bytes, duration, plural};
@@ -185,7 +185,7 @@ fn recovery_output(drill: &DrillRecord) -> String {
     }
 }
 
-fn new(name: &str, elapsed_ms: u64, result: TestResult) -> TestCase {
+pub(crate) fn new(name: &str, elapsed_ms: u64, result: TestResult) -> TestCase {
     // Bounded, so that no sum of a suite's times can overflow: the crate adds them up unchecked.
     let bounded = i64::try_from(elapsed_ms).unwrap_or(i64::MAX).min(i64::MAX / 1_000_000);
     let mut case = TestCase::success(name, Duration::milliseconds(bounded));
@@ -193,12 +193,12 @@ fn new(name: &str, elapsed_ms: u64, result: TestResult) -> TestCase {
     case
 }
 
-fn failure(type_: &str, headline: &str, text: &str) -> TestResult {
+pub(crate) fn failure(type_: &str, headline: &str, text: &str) -> TestResult {
     let cause = (!text.is_empty()).then(|| character_data(text));
     TestResult::Failure { type_: type_.to_owned(), message: message(headline), cause }
 }
 
-fn error(type_: &str, headline: &str, hints: &[String]) -> TestResult {
+pub(crate) fn error(type_: &str, headline: &str, hints: &[String]) -> TestResult {
     let cause = Some(character_data(&with_hints(headline, hints)));
     TestResult::Error { type_: type_.to_owned(), message: message(headline), cause }
 }

@@ -4,13 +4,13 @@
 //! seconds with the last digits of a float (Surefire takes three decimals), and no totals on the root. What it
 //! writes beside is dropped: `hostname` and `id` say nothing, and Jenkins puts `package` before a suite's name.
 
-use comeback_harness::{Context as _, Result};
+use comeback_error::{Context as _, Result};
 use junit_report::{Duration, Report, TestSuite};
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, Writer};
 
 /// The same document with the counts, times and attributes that the schemas want, indented for people.
-pub(super) fn finish(written: &str, report: &Report) -> Result<String> {
+pub(crate) fn finish(written: &str, report: &Report) -> Result<String> {
     let mut reader = Reader::from_str(written);
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     let mut touch = Touch { report, suite: 0, case: 0 };

@@ -3,15 +3,17 @@
 //! What a CI counts must agree with the verdict: a drill that is not verified has a case that is not green,
 //! and so has a run that was killed, interrupted, or that drilled nothing.
 
-mod case;
+pub(crate) mod case;
 mod finish;
 
 use std::collections::BTreeSet;
 
-use comeback_harness::evidence::{DrillRecord, Record};
-use comeback_harness::{Context as _, Result};
+use comeback_error::{Context as _, Result};
+use comeback_model::evidence::{DrillRecord, Record};
 use jiff::Timestamp;
 use junit_report::{OffsetDateTime, Report, TestCase, TestSuite};
+
+pub(crate) use finish::finish;
 
 use crate::text::one_line;
 use crate::view::drill_name;
@@ -33,7 +35,7 @@ pub fn junit(record: &Record) -> Result<String> {
     let mut written = Vec::new();
     report.write_xml(&mut written).context("cannot write the JUnit report")?;
     let written = String::from_utf8(written).context("cannot write the JUnit report")?;
-    finish::finish(&written, &report)
+    finish(&written, &report)
 }
 
 fn of_drill(record: &Record, drill: &DrillRecord, names: &mut Names) -> TestSuite {
@@ -50,7 +52,7 @@ fn of_drill(record: &Record, drill: &DrillRecord, names: &mut Names) -> TestSuit
     suite(&drill_name(drill), began_at(record, drill), cases)
 }
 
-fn suite(name: &str, at: Timestamp, testcases: Vec<TestCase>) -> TestSuite {
+pub(crate) fn suite(name: &str, at: Timestamp, testcases: Vec<TestCase>) -> TestSuite {
     // Not `TestSuite::new`, which reads the clock.
     TestSuite {
         name: name.to_owned(),
@@ -65,7 +67,7 @@ fn suite(name: &str, at: Timestamp, testcases: Vec<TestCase>) -> TestSuite {
 
 /// `postgres/full-restore` → `comeback.postgres.full-restore`: Jenkins takes what follows the last dot for
 /// the class and the rest for the package, so a dot inside of a name would make a package of its own.
-fn class_name(scenario: &str) -> String {
+pub(crate) fn class_name(scenario: &str) -> String {
     let mut name = "comeback".to_owned();
     for part in one_line(scenario).split('/').filter(|part| !part.is_empty()) {
         name.push('.');

@@ -1,7 +1,7 @@
 //! One drill: what was done and how long it took, what was measured, what was proven.
 
-use comeback_harness::evidence::{BackupSummary, DrillRecord, StepRecord};
-use comeback_harness::model::{Check, Verdict};
+use comeback_model::evidence::{BackupSummary, DrillRecord, StepRecord};
+use comeback_model::{Check, Verdict};
 
 use super::page::{Page, Style};
 use crate::format::{bytes, duration, instant};

@@ -6,7 +6,7 @@
 mod drill;
 mod page;
 
-use comeback_harness::evidence::{DrillRecord, Record};
+use comeback_model::evidence::{DrillRecord, Record};
 
 use crate::format::{duration, instant, plural};
 use crate::groups::{Group, grouped};

@@ -1,6 +1,6 @@
 //! Lines on a terminal: colours where they are wanted, and text that wraps under its own beginning.
 
-use comeback_harness::model::Verdict;
+use comeback_model::Verdict;
 
 use crate::text::{clean, wrap};
 

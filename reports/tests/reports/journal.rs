@@ -1,10 +1,10 @@
 //! A builder of journals: the events of a run, with a clock that is told how far to go.
 
-use comeback_harness::evidence::{
+use comeback_model::evidence::{
     BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance, Record,
     RunStarted,
 };
-use comeback_harness::model::{Check, Citation, Milestone, Objective, Phase, Verdict};
+use comeback_model::{Check, Citation, Milestone, Objective, Phase, Verdict};
 use jiff::Timestamp;
 
 /// A journal that is written line by line, with a clock that is told how far to go.

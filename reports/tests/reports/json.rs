@@ -1,4 +1,4 @@
-use comeback_harness::model::{Finding, FindingCode, NotLookedAt, ScopeKind, Verdict};
+use comeback_model::{Finding, FindingCode, NotLookedAt, ScopeKind, Verdict};
 use comeback_reports::{SCHEMA, json};
 use jsonschema::Validator;
 use serde_json::{Value, json as value};
@@ -75,7 +75,7 @@ fn the_derived_figures_are_there() {
 #[test]
 fn a_run_that_was_killed_is_not_told_as_verified() {
     let mut record = samples::verified();
-    record.ending = comeback_harness::evidence::Ending::Unfinished;
+    record.ending = comeback_model::evidence::Ending::Unfinished;
     let report: Value = serde_json::from_str(&json(&record).unwrap()).unwrap();
     assert_eq!(report["verdict"], "could_not_verify");
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use comeback_harness::evidence::Record;
-use comeback_harness::model::Verdict;
+use comeback_model::Verdict;
+use comeback_model::evidence::Record;
 use comeback_reports::junit;
 
 use crate::samples;

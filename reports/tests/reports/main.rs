@@ -9,5 +9,6 @@ mod junit;
 mod markdown;
 mod properties;
 mod samples;
+mod self_test;
 mod terminal;
 mod xml;

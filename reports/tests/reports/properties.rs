@@ -1,6 +1,6 @@
 //! What holds for every record, whatever stands in it: names, values and figures come from elsewhere.
 
-use comeback_harness::evidence::Record;
+use comeback_model::evidence::Record;
 use comeback_reports::{TerminalOptions, render_all, terminal};
 use proptest::prelude::*;
 

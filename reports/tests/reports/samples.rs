@@ -1,7 +1,7 @@
 //! Journals written by hand, one of each shape that a run can take.
 
-use comeback_harness::evidence::{EventBody, Failure, Record};
-use comeback_harness::model::{Finding, FindingCode, Milestone, NotLookedAt, Phase, ScopeKind, Verdict};
+use comeback_model::evidence::{EventBody, Failure, Record};
+use comeback_model::{Finding, FindingCode, Milestone, NotLookedAt, Phase, ScopeKind, Verdict};
 
 use crate::journal::{Journal, check, objective};
 

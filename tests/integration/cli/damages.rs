@@ -3,11 +3,8 @@
 use comeback_harness::fault::Damage;
 use serde_json::Value;
 
-use super::drills::{
-    RUN, RUN_CACHE_CORRUPTION, RUN_COMPLETE_LOSS, RUN_CROSS_REGION, RUN_PHOTO_VERSION, RUN_POINT_IN_TIME,
-    RUN_STORIES_CSV,
-};
-use super::{Place, local_is_here, redis_is_here, text};
+use super::drills::{RUN, RUN_STORIES_CSV};
+use super::{Place, docker_is_here, local_is_here, redis_is_here, text};
 
 /// What the run itself said that it damaged: subject and key.
 fn injury(report: &Value, damage: Damage) -> (String, Option<String>) {
@@ -27,173 +24,134 @@ fn injury(report: &Value, damage: Damage) -> (String, Option<String>) {
     }
 }
 
-/// The judge, and the kind of finding, that each damage is for.
-pub(crate) fn reason(damage: Damage) -> (&'static str, &'static str) {
-    match damage {
-        Damage::RowGone => ("fingerprint", "row-missing"),
-        Damage::RowTwice => ("fingerprint", "row-duplicated"),
-        Damage::ByteChanged | Damage::ValuesSwapped | Damage::OrphanRow => ("fingerprint", "row-changed"),
-        Damage::ColumnsSwapped => ("fingerprint", "columns-differ"),
-        Damage::TableGone => ("fingerprint", "table-missing"),
-        Damage::IndexInvalid => ("catalogue", "index-invalid"),
-        Damage::SequenceBack | Damage::SequenceUncalled | Damage::SequenceDescendingBack => {
-            ("catalogue", "sequence-behind")
-        }
-        Damage::IndexGone
-        | Damage::ConstraintGone
-        | Damage::TriggerGone
-        | Damage::GrantGone
-        | Damage::PolicyGone
-        | Damage::DomainConstraintGone
-        | Damage::DefaultGrantGone
-        | Damage::LargeObjectGone => ("catalogue", "object-missing"),
-        Damage::ForeignKeyUnchecked | Damage::RuleDisabled => ("catalogue", "object-changed"),
-        Damage::WriteLost => ("ledger", "write-lost"),
-        Damage::WritePhantom => ("ledger", "write-phantom"),
-        Damage::WriteResurrected => ("ledger", "write-resurrected"),
-        Damage::WriteTorn => ("ledger", "write-torn"),
-        Damage::IndexEntryGone => ("structure", "index-corrupt"),
-        Damage::FreezeLimitWrong => ("structure", "table-corrupt"),
-        Damage::PageFlipped => ("page-checksums", "page-damaged"),
-        Damage::BaseFileChanged => ("unpacked-files", "backup-damaged"),
-        Damage::SegmentGone => ("restore", "archive-gap"),
-        Damage::LogWarning => ("server-log", "server-log"),
-        Damage::StaleBackup => ("newest-backup", "backup-stale"),
-        Damage::SegmentFlipped
-        | Damage::BackupBitFlipped
-        | Damage::RolesMissing
-        | Damage::SecretsByteFlipped => ("restore", "backup-damaged"),
-        Damage::ExportTruncated | Damage::SecretsTruncated => ("restore", "backup-truncated"),
-        Damage::TableCut => ("row-counts", "row-count"),
-        Damage::KeyGone => ("fingerprint", "key-missing"),
-        Damage::KeyAdded => ("fingerprint", "key-extra"),
-        Damage::ValueChanged => ("fingerprint", "key-changed"),
-        Damage::TypeChanged => ("fingerprint", "key-type-changed"),
-        Damage::ExpiryGone => ("fingerprint", "expiry-lost"),
-        Damage::ExpiryEarlier => ("fingerprint", "expiry-shortened"),
-        Damage::ExpiryLater => ("fingerprint", "expiry-lengthened"),
-        Damage::DatabaseChanged => ("fingerprint", "key-moved"),
-        Damage::GroupGone
-        | Damage::PendingGone
-        | Damage::StreamFirstIdChanged
-        | Damage::DeliveryTimeChanged => ("fingerprint", "stream-changed"),
-        Damage::FunctionGone => ("fingerprint", "function-missing"),
-        Damage::UserGone => ("access", "access-differs"),
-        Damage::SnapshotEmpty | Damage::SnapshotStale | Damage::SnapshotTruncated => {
-            ("restore", "content-differs")
-        }
-        Damage::CsvLineCut => ("loaded-rows", "row-missing"),
-        Damage::CsvEncodingChanged => ("restore", "encoding-wrong"),
-        Damage::CsvNullsEmptied | Damage::CsvColumnsReordered | Damage::CsvStale => {
-            ("loaded-rows", "content-differs")
-        }
-        Damage::CsvValueChanged => ("loaded-rows", "row-changed"),
-        Damage::VersioningOff => ("versioning", "versioning-off"),
-        Damage::VersionExpired => ("chosen-versions", "version-expired"),
-        Damage::GenerationWrong => ("objects", "version-wrong"),
-        Damage::ObjectBytesChanged => ("objects", "bytes-differ"),
-        Damage::MetadataLost => ("objects", "metadata-differs"),
-        Damage::KeyWrong => ("restore", "key-wrong"),
-        Damage::RecipientMissing => ("restore", "recipient-missing"),
-        Damage::SecretGone => ("opened-secrets", "secret-missing"),
-        Damage::SecretNewline | Damage::SecretOlder => ("opened-secrets", "secret-changed"),
-        Damage::SecretRotated => ("log-in", "log-in-refused"),
-        Damage::ExportReadable | Damage::KeyBeside => ("export-file", "file-exposed"),
-        Damage::LabelGone => ("secrets", "labels-changed"),
-        Damage::VersionDisabled => ("secrets", "version-state-changed"),
-    }
+/// Runs a self-test, in which so many damaged drills have to fail for their own reasons.
+fn every_one_is_caught(damaged: usize, intact: usize, args: &[&str]) {
+    let place = Place::new();
+    let fixed = ["selftest", "--substrate", "local", "--seed", "100", "--junit", "selftest.xml"];
+    let output = place.run(&[&fixed, args].concat());
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{told}{}", text(&output.stderr));
+    assert!(told.contains(&format!("\n{damaged} of {damaged} damaged drills failed by the judge")), "{told}");
+    let junit = std::fs::read_to_string(place.work().join("selftest.xml")).unwrap();
+    assert_eq!(junit.matches("<testcase ").count(), damaged + intact, "{junit}");
+    assert_eq!(place.left_behind(), [""; 0]);
+    assert!(!place.work().join("evidence").read_dir().unwrap().any(|_| true), "nothing went wrong");
 }
 
-/// One for each judge of a restored cluster: that these see all the others is shown in [`crate::damages`].
+/// One damage for each judge of a restored cluster: that these see all the others is shown in [`crate::damages`], and
+/// that the judge of the ledger sees all damages to writes in [`crate::ledger`].
 #[test]
-fn each_judge_of_a_cluster_fails_the_run_and_names_what_was_hit() {
+fn each_judge_of_a_cluster_fails_the_drill_for_its_own_damage() {
     if local_is_here() {
-        let one_for_each = [
-            Damage::ByteChanged,
-            Damage::IndexGone,
-            Damage::IndexEntryGone,
-            Damage::PageFlipped,
-            Damage::LogWarning,
-        ];
-        let judges: Vec<_> = one_for_each.map(|damage| reason(damage).0).to_vec();
-        assert!(Damage::TO_A_CLUSTER.iter().all(|damage| judges.contains(&reason(*damage).0)));
-        noticed_and_named(&RUN, &one_for_each);
-    }
-}
-
-/// Of the damages to writes one: that the judge of the ledger sees the others is shown in [`crate::ledger`].
-#[test]
-fn every_damage_to_a_base_backup_fails_for_its_own_reason_and_names_what_it_hit() {
-    if local_is_here() {
-        let groups = [Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP, Damage::TO_A_BASE_BACKUP];
-        noticed_and_named(&RUN, &[&groups.concat()[..], &[Damage::WriteLost]].concat());
+        let one_for_each = ["row-gone", "index-gone", "index-entry-gone", "page-flipped", "log-warning"];
+        let judge = |name: &str| name.parse::<Damage>().unwrap().spec().judge;
+        let judges = one_for_each.map(judge);
+        assert!(Damage::TO_A_CLUSTER.iter().all(|damage| judges.contains(&damage.spec().judge)));
+        let damages = one_for_each.into_iter().chain(["write-lost", "stale-backup", "backup-bit-flipped"]);
+        let damages: Vec<_> =
+            damages.chain(["base-file-changed"]).flat_map(|one| ["--damage", one]).collect();
+        every_one_is_caught(9, 1, &[&["postgres/full-restore"], &damages[..]].concat());
     }
 }
 
 #[test]
-fn every_damage_to_the_archive_fails_for_its_own_reason_and_names_what_it_hit() {
+fn every_damage_to_the_archive_and_to_an_export_is_caught() {
     if local_is_here() {
-        noticed_and_named(&RUN_POINT_IN_TIME, Damage::TO_THE_ARCHIVE);
-    }
-}
-
-#[test]
-fn every_damage_to_an_export_fails_for_its_own_reason_and_names_what_it_hit() {
-    if local_is_here() {
-        let groups = [Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP, Damage::TO_AN_EXPORT];
-        // The last two are for the judges of what was restored.
-        noticed_and_named(
-            &RUN_CROSS_REGION,
-            &[&groups.concat()[..], &[Damage::RowTwice, Damage::GrantGone]].concat(),
+        let classes = ["--class", "archive", "--class", "export"];
+        every_one_is_caught(
+            5,
+            2,
+            &[&["postgres/point-in-time", "postgres/cross-region"], &classes[..]].concat(),
         );
     }
 }
 
 #[test]
-fn every_damage_to_a_csv_export_fails_for_its_own_reason_and_names_what_it_hit() {
+fn every_damage_to_a_csv_export_is_caught() {
     if local_is_here() {
-        let groups = [Damage::TO_A_CSV, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE];
-        noticed_and_named(&RUN_STORIES_CSV, &groups.concat());
-        // What was restored is a cluster, as above: these are the ones that hit what a CSV file does not hold.
-        noticed_and_named(&RUN_STORIES_CSV, &[Damage::SequenceBack, Damage::PolicyGone, Damage::ByteChanged]);
+        let classes = ["csv", "backup", "choice"].into_iter().flat_map(|class| ["--class", class]);
+        every_one_is_caught(8, 1, &["content/stories-csv"].into_iter().chain(classes).collect::<Vec<_>>());
     }
 }
 
 #[test]
-fn every_damage_to_a_bucket_fails_for_its_own_reason_and_names_what_it_hit() {
+fn every_damage_to_a_bucket_is_caught() {
     if local_is_here() {
-        let groups = [Damage::TO_A_BUCKET, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE];
-        noticed_and_named(&RUN_PHOTO_VERSION, &groups.concat());
+        every_one_is_caught(7, 1, &["content/photo-version"]);
     }
 }
 
 #[test]
-fn every_damage_to_a_snapshot_fails_for_its_own_reason_and_names_what_it_hit() {
+fn every_damage_to_a_snapshot_is_caught() {
     if redis_is_here() {
-        let damages = [
-            Damage::TO_A_KEYSPACE,
-            Damage::TO_KEY_WRITES,
-            Damage::TO_A_LOG,
-            Damage::TO_THE_CHOICE,
-            Damage::TO_ANY_BACKUP,
-            Damage::TO_A_SNAPSHOT,
-        ];
-        noticed_and_named(&RUN_COMPLETE_LOSS, &damages.concat());
+        every_one_is_caught(22, 1, &["redis/complete-loss"]);
     }
 }
 
+/// Each of the first ends the drill in the proof, before the step that replaces.
 #[test]
 fn a_bad_snapshot_never_replaces_what_a_corrupted_server_still_holds() {
     if redis_is_here() {
-        let bad = [
-            Damage::BackupBitFlipped,
-            Damage::SnapshotEmpty,
-            Damage::SnapshotStale,
-            Damage::SnapshotTruncated,
-        ];
-        // Each ends the drill in the proof, before the step that replaces.
-        noticed_and_named(&RUN_CACHE_CORRUPTION, &bad);
-        noticed_and_named(&RUN_CACHE_CORRUPTION, &[Damage::ExpiryGone, Damage::FunctionGone]);
+        let bad = ["backup-bit-flipped", "snapshot-empty", "snapshot-stale", "snapshot-truncated"];
+        let damages = bad.into_iter().chain(["expiry-gone", "function-gone"]);
+        let damages = damages.flat_map(|one| ["--damage", one]);
+        every_one_is_caught(6, 1, &["redis/cache-corruption"].into_iter().chain(damages).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_damage_that_could_not_be_tried_is_not_caught() {
+    if !redis_is_here() {
+        return;
+    }
+    let place = Place::new();
+    std::fs::write(place.work().join("comeback.toml"), "[limits]\ndrill = \"1ms\"\n").unwrap();
+    let args =
+        ["selftest", "redis/complete-loss", "--substrate", "local", "--damage", "key-gone", "--jobs", "1"];
+    let output = place.run(&args);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{told}{}", text(&output.stderr));
+    assert!(told.contains("✗ could not run") && told.contains("waited 0.0 s for the drill to end"), "{told}");
+    assert!(
+        told.contains("0 of 1 damaged drill ") && told.contains("hint: comeback run redis/complete-loss"),
+        "{told}"
+    );
+    // What went wrong can be looked at.
+    let kept = place.work().join("evidence").read_dir().unwrap().next().unwrap().unwrap().path();
+    let report = place.run(&["report", kept.join("01-key-gone").to_str().unwrap()]);
+    assert_eq!(report.status.code(), Some(3), "{}", text(&report.stderr));
+
+    for (args, wrong) in [
+        (["selftest", "redis/complete-loss", "--class", "bucket"], "no scenario has such a damage"),
+        (
+            ["selftest", "redis/complete-loss", "--class", "buckets"],
+            "there is no class of damages named `buckets`",
+        ),
+        (["selftest", "redis/nowhere", "--class", "bucket"], "there is no scenario `redis/nowhere`"),
+    ] {
+        let output = place.run(&args);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stdout));
+        assert!(text(&output.stderr).contains(wrong), "{}", text(&output.stderr));
+    }
+}
+
+/// Through `run`, as a person asks for it: the reports say that it was asked for, and what it hit.
+#[test]
+fn a_damage_that_was_asked_for_is_told_and_named() {
+    if local_is_here() {
+        noticed_and_named(&RUN, &[Damage::ByteChanged]);
+        noticed_and_named(&RUN_STORIES_CSV, &[Damage::SequenceBack, Damage::CsvNullsEmptied]);
+    }
+}
+
+#[tokio::test]
+async fn damages_to_streams_are_caught_on_docker() {
+    if docker_is_here().await {
+        let place = Place::new();
+        let args = ["selftest", "redis/complete-loss", "--substrate", "docker", "--seed", "100"];
+        let damages = ["--damage", "stream-first-id-changed", "--damage", "delivery-time-changed"];
+        let output = place.run(&[&args[..], &damages].concat());
+        assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
     }
 }
 
@@ -219,7 +177,7 @@ pub(super) fn is_noticed_and_named(place: &Place, damage: Damage, output: &std::
         "{damage}"
     );
     let (subject, key) = injury(&report, damage);
-    let (oracle, code) = reason(damage);
+    let (oracle, code) = (damage.spec().judge, damage.spec().finding.as_str());
     let checks = report["drills"][0]["checks"].as_array().unwrap();
     let check = checks
         .iter()

@@ -2,11 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Place, docker_is_here, files_below, local_is_here, redis_is_here, text};
+use super::{Place, copy_program, docker_is_here, files_below, local_is_here, redis_is_here, text};
 
 pub(super) const RUN: [&str; 5] = ["run", "postgres/full-restore", "--scale", "ci", "--substrate"];
-pub(super) const RUN_POINT_IN_TIME: [&str; 5] =
-    ["run", "postgres/point-in-time", "--scale", "ci", "--substrate"];
 pub(super) const RUN_CROSS_REGION: [&str; 5] =
     ["run", "postgres/cross-region", "--scale", "ci", "--substrate"];
 pub(super) const RUN_COMPLETE_LOSS: [&str; 5] =
@@ -179,7 +177,7 @@ fn a_lost_server_comes_back_for_an_ordinary_user() {
     let place = Place::new();
     // Where the checkout is, an ordinary user may have no way in.
     let binary = place.work().join("comeback");
-    std::fs::copy(env!("CARGO_BIN_EXE_comeback"), &binary).unwrap();
+    copy_program(&binary);
     std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = std::process::Command::new("setpriv");
     place.settle(&mut command);

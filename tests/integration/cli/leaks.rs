@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub(super) struct Learnt {
     seen: BTreeSet<String>,
 }
 
+/// A look at a run that goes on.
+type Look = Box<dyn Fn(&Mutex<Learnt>) + Send>;
+
 /// Runs the binary, and watches it.
 pub(super) fn watched(place: &Place, args: &[&str]) -> (Output, Learnt) {
     watched_with(place, place.comeback(args), Learnt::default())
@@ -36,22 +40,36 @@ pub(super) fn watched(place: &Place, args: &[&str]) -> (Output, Learnt) {
 
 /// Runs a command, and watches it for what is known already, too.
 pub(super) fn watched_with(place: &Place, mut command: Command, known: Learnt) -> (Output, Learnt) {
-    let stop = std::sync::Arc::new(AtomicBool::new(false));
-    let (temp, told) = (place.temp(), stop.clone());
-    let watcher: JoinHandle<Learnt> = std::thread::spawn(move || {
-        let mut learnt = known;
-        while !told.load(Ordering::Relaxed) {
-            learnt.learn(&temp);
-            learnt.look_at_processes();
-            // The end of the run wakes it up.
-            std::thread::park_timeout(PAUSE);
-        }
-        learnt
-    });
+    let stop = Arc::new(AtomicBool::new(false));
+    let learnt = Arc::new(Mutex::new(known));
+    let watch = |look: Look| -> JoinHandle<()> {
+        let (told, learnt) = (stop.clone(), learnt.clone());
+        std::thread::spawn(move || {
+            while !told.load(Ordering::Relaxed) {
+                look(&learnt);
+                // The end of the run wakes it up.
+                std::thread::park_timeout(PAUSE);
+            }
+        })
+    };
+    let temp = place.temp();
+    // Stores and keys may be there for a moment only; a look at all processes takes longer than that.
+    let watchers = [
+        watch(Box::new(move |learnt| learnt.lock().unwrap().learn(&temp))),
+        watch(Box::new(|learnt| {
+            let known = Learnt::of(learnt.lock().unwrap().values.iter().cloned());
+            let seen = known.look_at_processes();
+            learnt.lock().unwrap().seen.extend(seen);
+        })),
+    ];
     let output = command.env("GITHUB_STEP_SUMMARY", place.work().join("summary.md")).output().unwrap();
     stop.store(true, Ordering::Relaxed);
-    watcher.thread().unpark();
-    (output, watcher.join().unwrap())
+    for watcher in watchers {
+        watcher.thread().unpark();
+        watcher.join().unwrap();
+    }
+    let learnt = std::mem::take(&mut *learnt.lock().unwrap());
+    (output, learnt)
 }
 
 impl Learnt {
@@ -80,13 +98,12 @@ impl Learnt {
         }
     }
 
-    fn look_at_processes(&mut self) {
-        for process in std::fs::read_dir("/proc").unwrap().flatten() {
-            let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-            if !arguments.is_empty() && self.is_in(&arguments) {
-                self.seen.insert(format!("the arguments of {}", String::from_utf8_lossy(&arguments)));
-            }
-        }
+    /// The processes that have a value in their arguments.
+    fn look_at_processes(&self) -> BTreeSet<String> {
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let arguments = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        let with = arguments.filter(|arguments| !arguments.is_empty() && self.is_in(arguments));
+        with.map(|arguments| format!("the arguments of {}", String::from_utf8_lossy(&arguments))).collect()
     }
 
     fn is_in(&self, bytes: &[u8]) -> bool {
@@ -157,9 +174,8 @@ fn a_leak_into_the_arguments_of_a_process_is_found() {
     let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     // Its arguments are there when it says something, and for a moment after its start they are not.
     process.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
-    let mut learnt = Learnt::of([value.into_bytes()]);
-    learnt.look_at_processes();
+    let seen = Learnt::of([value.into_bytes()]).look_at_processes();
     drop(process.stdin.take());
     process.wait().unwrap();
-    assert_eq!(learnt.seen.len(), 1, "{:?}", learnt.seen);
+    assert_eq!(seen.len(), 1, "{seen:?}");
 }

@@ -13,7 +13,7 @@ use comeback_harness::wait;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
-use super::{Place, text};
+use super::{Place, copy_program, text};
 
 const OBJECTS: usize = 10_000;
 /// What the restore may grow by while it works through thousands of objects, in KiB.
@@ -194,7 +194,7 @@ async fn who_may_not_read_or_write_a_bucket_is_told_so() {
     let before = histories(&bucket).await;
     // Where the checkout is, an ordinary user may have no way in.
     let binary = place.work().join("comeback");
-    std::fs::copy(env!("CARGO_BIN_EXE_comeback"), &binary).unwrap();
+    copy_program(&binary);
     let mode = |path: &Path, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };

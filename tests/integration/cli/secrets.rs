@@ -14,7 +14,7 @@ use comeback_harness::stores::secrets::{
 use super::damages::is_noticed_and_named;
 use super::drills::is_verified_and_gone;
 use super::leaks::{Learnt, watched};
-use super::{Place, docker_is_here, local_is_here, redis_is_here, text};
+use super::{Place, copy_program, docker_is_here, local_is_here, redis_is_here, text};
 use crate::require;
 
 const RUN_RESTORE: [&str; 5] = ["run", "secrets/restore", "--scale", "ci", "--substrate"];
@@ -281,7 +281,7 @@ async fn a_store_of_somebody_else_is_refused() {
     }
     let vault = Vault::new().await;
     let binary = vault.place.work().join("comeback");
-    std::fs::copy(env!("CARGO_BIN_EXE_comeback"), &binary).unwrap();
+    copy_program(&binary);
     std::fs::set_permissions(&binary, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new("setpriv");
     vault.place.settle(&mut command);

@@ -19,7 +19,9 @@ fn processes_keep_their_promises_without_root() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let program = dir.path().join("tests");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    // By another program: what this process has open for writing cannot be started.
+    let copied = Command::new("cp").arg(env::current_exe().unwrap()).arg(&program).status().unwrap();
+    assert!(copied.success());
     let output = Command::new("setpriv")
         .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
         .arg(program)

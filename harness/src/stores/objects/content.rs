@@ -4,7 +4,7 @@ use crc::{CRC_32_ISCSI, Crc, Digest, Table};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::error::{Context as _, Result};
-use crate::model::object::content;
+use crate::model::content_text;
 use crate::repository::Reader;
 use crate::sha256::Sha256;
 
@@ -33,7 +33,7 @@ pub struct ObjectDigest {
 /// `12345 bytes with CRC32C 0a1b2c3d`
 impl std::fmt::Display for ObjectDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&content(self.bytes, self.crc32c))
+        f.write_str(&content_text(self.bytes, self.crc32c))
     }
 }
 

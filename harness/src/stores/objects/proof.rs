@@ -3,7 +3,7 @@
 use super::content::compare;
 use super::{ObjectDigest, ObjectStore, overtaken};
 use crate::error::Error;
-use crate::model::object::content;
+use crate::model::content_text;
 use crate::model::{Finding, FindingCode, ObjectAttributes, ObjectVersion};
 use crate::stores::RestoreFailure;
 
@@ -35,7 +35,7 @@ pub async fn prove(
     };
     for claimed in [old.crc32c, live.crc32c].into_iter().flatten() {
         if claimed != digest.crc32c {
-            let told = content(digest.bytes, claimed);
+            let told = content_text(digest.bytes, claimed);
             return Err(Finding::new(FindingCode::BytesDiffer, key, told, digest.to_string())
                 .remedy("the bytes of this version are not those that the store took: take another one")
                 .into());

@@ -17,7 +17,7 @@ mod unpack;
 mod version;
 mod workload;
 
-pub use comeback_content::rdb;
+pub use comeback_digest::rdb;
 
 pub use address::RedisAddress;
 pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};

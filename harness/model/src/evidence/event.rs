@@ -1,0 +1,237 @@
+//! The events of a run, as they are appended to `journal.jsonl`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Check, Milestone, Objective, Phase, Verdict};
+use comeback_error::{Error, ErrorKind};
+
+/// The version of the journal's form. A reader refuses a newer one.
+pub const JOURNAL_VERSION: u32 = 2;
+/// The first version whose lines each carry the SHA-256 of the line before.
+pub const CHAINED_SINCE: u32 = 2;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The position in the journal, from 0 and without gaps.
+    pub seq: u64,
+    /// The wall clock, for people.
+    pub at: Timestamp,
+    /// Milliseconds since the run started, on the monotonic clock: what every duration is computed from.
+    pub elapsed_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: EventBody,
+}
+
+/// What happened. `drill` is the index of the drill in [`RunStarted::planned`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventBody {
+    /// Always the first line.
+    RunStarted(Box<RunStarted>),
+    /// A drill begins.
+    DrillStarted {
+        /// Which one.
+        drill: usize,
+        /// The documented limit that it is judged by, where the runbook gives one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        objective: Option<Objective>,
+    },
+    /// A step of the drill begins; it lasts until the drill's next step, or its end.
+    StepStarted {
+        /// Which drill.
+        drill: usize,
+        /// What the step is for.
+        phase: Phase,
+        /// The step in the runbook's words.
+        title: String,
+    },
+    /// Something worth telling, such as a row count or a file size.
+    Note {
+        /// Which drill.
+        drill: usize,
+        /// One sentence.
+        text: String,
+    },
+    /// What the drill's servers hold is generated sample data, and not somebody's production.
+    SampleDataLoaded {
+        /// Which drill.
+        drill: usize,
+        /// How much it takes in the store once loaded, in bytes.
+        bytes: u64,
+    },
+    /// A milestone was reached.
+    MilestoneReached {
+        /// Which drill.
+        drill: usize,
+        /// Which milestone.
+        milestone: Milestone,
+    },
+    /// A backup was taken, and is in the repository.
+    BackupTaken {
+        /// Which drill.
+        drill: usize,
+        /// What and how much.
+        backup: BackupSummary,
+    },
+    /// What the recovery lost, from the ledger of the workload.
+    LossMeasured {
+        /// Which drill.
+        drill: usize,
+        /// How many writes, and how far back.
+        loss: Loss,
+    },
+    /// A judge concluded.
+    CheckEnded {
+        /// Which drill.
+        drill: usize,
+        /// The conclusion.
+        check: Check,
+    },
+    /// A drill ended.
+    DrillEnded {
+        /// Which one.
+        drill: usize,
+        /// Its verdict: the merge of its checks, or what its error says.
+        verdict: Verdict,
+        /// Why it did not get to its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Failure>,
+    },
+    /// The last line of a run that was not killed.
+    RunEnded {
+        /// Whether a signal cut it short.
+        interrupted: bool,
+    },
+}
+
+/// What a run is, and what it is going to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// [`JOURNAL_VERSION`] of the writer.
+    pub journal_version: u32,
+    /// Eight hexadecimal digits.
+    pub run_id: String,
+    /// The command line, with secrets removed.
+    pub command_line: Vec<String>,
+    /// The seed that reproduces data, writes and damage.
+    pub seed: u64,
+    /// The scale of the data set: `ci`, `small`, …
+    pub scale: String,
+    /// The suite asked for, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite: Option<String>,
+    /// The damage injected on purpose, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+    /// The runbook whose objectives the drills are judged by; unknown in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// Whether that is the sample that is built in, and not a document of the user's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sample_runbook: bool,
+    /// Whether servers ran with production-like settings (`fsync` on).
+    pub durable: bool,
+    /// What made this run.
+    pub provenance: Provenance,
+    /// The drills, in the order in which they are told.
+    pub planned: Vec<PlannedDrill>,
+}
+
+/// What made a run: versions and the machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The version of Comeback.
+    pub comeback_version: String,
+    /// The commit of the checkout that the run was started in, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_commit: Option<String>,
+    /// Whether that checkout had uncommitted changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_dirty: Option<bool>,
+    /// The operating system, such as `Debian GNU/Linux 12 (bookworm)`.
+    pub operating_system: String,
+    /// The processor architecture.
+    pub architecture: String,
+    /// The number of processors that may be used.
+    pub cpus: usize,
+    /// The memory, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// A drill that the run intends to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDrill {
+    /// The scenario, such as `postgres/full-restore`.
+    pub scenario: String,
+    /// The scenario in a few words.
+    pub title: String,
+    /// The heading of the runbook that it drills.
+    pub section: String,
+    /// Where its servers run: `docker` or `local`.
+    pub substrate: String,
+    /// Why policy leaves it out, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
+}
+
+/// A backup in a few figures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSummary {
+    /// Its name in the repository.
+    pub id: String,
+    /// What kind: `base backup`, `dump`, …
+    pub kind: String,
+    /// The moment whose content it holds.
+    pub taken_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Its size in the repository, in bytes.
+    pub stored_bytes: u64,
+    /// Its content, such as `21 tables, 104211 rows`.
+    pub content: String,
+}
+
+/// What a recovery lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Acknowledged transactions that are missing.
+    pub lost_writes: u64,
+    /// Acknowledged transactions in all.
+    pub acknowledged_writes: u64,
+    /// The disaster less the commit instant of the earliest acknowledged transaction that is missing; 0 if
+    /// none is.
+    pub rpo_ms: u64,
+}
+
+/// An error as the record keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// One lower-case sentence.
+    pub message: String,
+    /// What the reader can do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// Whether the thing under test said no; otherwise the drill could not get far enough to know.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self {
+            message: error.message().to_owned(),
+            hints: error.hints().to_vec(),
+            failed: error.kind() == ErrorKind::Failed,
+        }
+    }
+}
+
+impl Failure {
+    /// What the drill's own course says of its verdict.
+    pub fn verdict(&self) -> Verdict {
+        if self.failed { Verdict::Failed } else { Verdict::CouldNotVerify }
+    }
+}

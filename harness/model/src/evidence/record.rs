@@ -1,0 +1,285 @@
+//! The record of a run, folded from its events: what every report is a function of.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::event::{
+    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, RunStarted,
+};
+use crate::{Check, Milestone, Objective, Phase, Verdict};
+use comeback_error::{Error, Result};
+
+/// Everything that is known of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What the run is.
+    pub run: RunStarted,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// How far its journal goes, in milliseconds.
+    pub elapsed_ms: u64,
+    /// Whether it came to its end, was interrupted by a signal, or just stops.
+    pub ending: Ending,
+    /// The merge of the drills.
+    pub verdict: Verdict,
+    /// The planned drills, in their order, run or not.
+    pub drills: Vec<DrillRecord>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It came to its end.
+    Complete,
+    /// A signal told it to stop, and it did.
+    Interrupted,
+    /// The journal has no end: the run is still going, or it was killed.
+    Unfinished,
+}
+
+/// Everything that is known of a drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrillRecord {
+    /// What was planned.
+    pub plan: PlannedDrill,
+    /// Whether it was started at all.
+    pub started: bool,
+    /// The documented limit.
+    pub objective: Option<Objective>,
+    /// What was done, in order.
+    pub steps: Vec<StepRecord>,
+    /// The milestones, in milliseconds since the run started.
+    pub milestones_ms: BTreeMap<String, u64>,
+    /// The backups that were taken.
+    pub backups: Vec<BackupSummary>,
+    /// How much generated sample data the drill ran on, in bytes; unknown in older journals.
+    pub sample_bytes: Option<u64>,
+    /// What was lost, where it was measured.
+    pub loss: Option<Loss>,
+    /// What the judges concluded.
+    pub checks: Vec<Check>,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it did not get to its end.
+    pub error: Option<Failure>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    #[serde(skip)]
+    started_ms: u64,
+    #[serde(skip)]
+    ended: bool,
+}
+
+/// One step of a drill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// What it was for.
+    pub phase: Phase,
+    /// In the runbook's words.
+    pub title: String,
+    /// When it began, in milliseconds since the run started.
+    pub started_ms: u64,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+    /// What was worth telling.
+    pub notes: Vec<String>,
+}
+
+impl DrillRecord {
+    fn planned(plan: PlannedDrill) -> Self {
+        Self {
+            plan,
+            started: false,
+            objective: None,
+            steps: Vec::new(),
+            milestones_ms: BTreeMap::new(),
+            backups: Vec::new(),
+            sample_bytes: None,
+            loss: None,
+            checks: Vec::new(),
+            verdict: Verdict::CouldNotVerify,
+            error: None,
+            elapsed_ms: 0,
+            started_ms: 0,
+            ended: false,
+        }
+    }
+
+    fn since_declared(&self, milestone: Milestone) -> Option<u64> {
+        let declared = self.milestones_ms.get(Milestone::Declared.label())?;
+        self.milestones_ms.get(milestone.label()).map(|reached| reached.saturating_sub(*declared))
+    }
+
+    /// Time to recovery: declared → recovered, in milliseconds.
+    pub fn ttr_ms(&self) -> Option<u64> {
+        self.since_declared(Milestone::Recovered)
+    }
+
+    /// Declared → the server answers a read and accepts a write, in milliseconds.
+    pub fn time_to_ready_ms(&self) -> Option<u64> {
+        self.since_declared(Milestone::Ready)
+    }
+
+    /// Declared → the judges have finished, in milliseconds.
+    pub fn time_to_verified_ms(&self) -> Option<u64> {
+        self.since_declared(Milestone::Verified)
+    }
+
+    /// What a damage hit, if the drill was given it: the subject and the key, as the judges should name them.
+    pub fn injury(&self, damage: &str) -> Option<&str> {
+        let mut notes = self.steps.iter().flat_map(|step| &step.notes);
+        notes.find_map(|note| note.strip_prefix("injected ")?.strip_prefix(damage)?.strip_prefix(": "))
+    }
+
+    fn end_step(&mut self, now_ms: u64) {
+        if let Some(step) = self.steps.last_mut() {
+            step.elapsed_ms = now_ms.saturating_sub(step.started_ms);
+        }
+    }
+
+    fn apply(&mut self, now_ms: u64, body: &EventBody) {
+        if !self.ended {
+            self.elapsed_ms = now_ms.saturating_sub(self.started_ms);
+            self.end_step(now_ms);
+        }
+        match body {
+            EventBody::DrillStarted { objective, .. } => {
+                self.started = true;
+                self.started_ms = now_ms;
+                self.elapsed_ms = 0;
+                self.objective.clone_from(objective);
+            }
+            EventBody::StepStarted { phase, title, .. } => self.steps.push(StepRecord {
+                phase: *phase,
+                title: title.clone(),
+                started_ms: now_ms,
+                elapsed_ms: 0,
+                notes: Vec::new(),
+            }),
+            EventBody::Note { text, .. } => {
+                if let Some(step) = self.steps.last_mut() {
+                    step.notes.push(text.clone());
+                }
+            }
+            EventBody::MilestoneReached { milestone, .. } => {
+                self.milestones_ms.insert(milestone.label().to_owned(), now_ms);
+            }
+            EventBody::SampleDataLoaded { bytes, .. } => self.sample_bytes = Some(*bytes),
+            EventBody::BackupTaken { backup, .. } => self.backups.push(backup.clone()),
+            EventBody::LossMeasured { loss, .. } => self.loss = Some(loss.clone()),
+            EventBody::CheckEnded { check, .. } => {
+                let verdict = check.concluded();
+                self.checks.push(Check { verdict, ..check.clone() });
+            }
+            EventBody::DrillEnded { verdict, error, .. } => {
+                self.error.clone_from(error);
+                self.verdict = self.concluded(*verdict);
+                self.ended = true;
+            }
+            EventBody::RunStarted(_) | EventBody::RunEnded { .. } => {}
+        }
+    }
+
+    /// The verdict that checks and error bear. The one that was written down counts only where it is worse:
+    /// nothing is verified because a line says so.
+    fn concluded(&self, written: Verdict) -> Verdict {
+        let course = self.error.as_ref().map(Failure::verdict);
+        let borne = Verdict::merge(self.checks.iter().map(|check| check.verdict).chain(course));
+        Verdict::merge([borne, written])
+    }
+
+    /// What a drill without an end is taken for.
+    fn close(&mut self, ending: Ending) {
+        if self.ended {
+            return;
+        }
+        if let Some(reason) = &self.plan.skipped {
+            self.verdict = Verdict::Skipped;
+            self.error = Some(Failure { message: reason.clone(), hints: Vec::new(), failed: false });
+            return;
+        }
+        let failed = self.checks.iter().any(|check| check.verdict == Verdict::Failed);
+        self.verdict = if failed { Verdict::Failed } else { Verdict::CouldNotVerify };
+        let what = match (self.started, ending) {
+            (true, Ending::Interrupted) => "the drill was interrupted by a signal",
+            (true, _) => "the drill did not come to its end: the run is still going, or was killed",
+            (false, Ending::Interrupted) => "the drill did not run: the run was interrupted by a signal",
+            (false, _) => "the drill did not run",
+        };
+        let hints = vec!["run it again".to_owned()];
+        self.error = Some(Failure { message: what.to_owned(), hints, failed: false });
+    }
+}
+
+impl EventBody {
+    /// The drill that the event belongs to, where it belongs to one.
+    pub fn drill(&self) -> Option<usize> {
+        match self {
+            Self::RunStarted(_) | Self::RunEnded { .. } => None,
+            Self::DrillStarted { drill, .. }
+            | Self::StepStarted { drill, .. }
+            | Self::Note { drill, .. }
+            | Self::MilestoneReached { drill, .. }
+            | Self::SampleDataLoaded { drill, .. }
+            | Self::BackupTaken { drill, .. }
+            | Self::LossMeasured { drill, .. }
+            | Self::CheckEnded { drill, .. }
+            | Self::DrillEnded { drill, .. } => Some(*drill),
+        }
+    }
+}
+
+impl Record {
+    /// Whether an edit of the journal would be noticed: each of its lines carries the hash of the one before.
+    pub fn is_chained(&self) -> bool {
+        self.run.journal_version >= CHAINED_SINCE
+    }
+
+    /// Folds the events of a journal. A journal that just stops gives a record that says so.
+    pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self> {
+        let mut events = events.into_iter();
+        let first = events.next().ok_or_else(|| Error::usage("the journal is empty"))?;
+        let EventBody::RunStarted(run) = &first.body else {
+            return Err(Error::usage("the journal does not begin with the start of a run"));
+        };
+        if run.journal_version > JOURNAL_VERSION {
+            return Err(Error::usage(format!(
+                "the journal has version {}, and this is a reader of version {JOURNAL_VERSION}",
+                run.journal_version
+            ))
+            .hint("use the version of comeback that wrote it, or a newer one"));
+        }
+        let mut record = Self {
+            run: (**run).clone(),
+            started_at: first.at,
+            elapsed_ms: first.elapsed_ms,
+            ending: Ending::Unfinished,
+            verdict: Verdict::CouldNotVerify,
+            drills: run.planned.iter().cloned().map(DrillRecord::planned).collect(),
+        };
+        for event in events {
+            record.elapsed_ms = event.elapsed_ms;
+            if let EventBody::RunEnded { interrupted } = &event.body {
+                record.ending = if *interrupted { Ending::Interrupted } else { Ending::Complete };
+            }
+            let Some(index) = event.body.drill() else { continue };
+            let drill = record.drills.get_mut(index).ok_or_else(|| {
+                Error::usage(format!(
+                    "event {} of the journal names drill {index}, which was not planned",
+                    event.seq
+                ))
+            })?;
+            drill.apply(event.elapsed_ms, &event.body);
+        }
+        for drill in &mut record.drills {
+            drill.close(record.ending);
+        }
+        // A run that did not come to its end has not looked at everything, whatever its drills say.
+        let course = (record.ending != Ending::Complete).then_some(Verdict::CouldNotVerify);
+        record.verdict = Verdict::merge(record.drills.iter().map(|drill| drill.verdict).chain(course));
+        Ok(record)
+    }
+}

@@ -1,0 +1,57 @@
+//! The vocabulary: values, and the events and the record of a run. Nothing here does I/O, reads time or knows a driver.
+
+mod catalogue;
+mod check;
+pub mod evidence;
+mod finding;
+mod fingerprint;
+pub mod ledger;
+mod log_file;
+mod lsn;
+mod manifest;
+mod not_looked_at;
+mod object;
+mod objective;
+mod phase;
+mod recovery_target;
+mod secrets;
+mod self_test;
+mod sequence;
+mod source;
+mod verdict;
+mod write_ledger;
+
+pub use comeback_digest::keyspace;
+pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow};
+
+pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
+pub use check::Check;
+pub use finding::{Finding, FindingCode};
+pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key, encode_key};
+pub use keyspace::{
+    DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
+    FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,
+    KeyspaceFingerprint, Unverified, ValueKind,
+};
+pub use ledger::Ledger;
+pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
+pub use lsn::Lsn;
+pub use manifest::{
+    BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
+    MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport,
+};
+pub use not_looked_at::{NotLookedAt, ScopeKind};
+pub use object::{
+    InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion, content_text,
+};
+pub use objective::{Citation, Objective};
+pub use phase::{Milestone, Phase};
+pub use recovery_target::{RecoveryPoint, RecoveryTarget};
+pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
+pub use self_test::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
+pub use sequence::{RecordedPosition, SequenceOrder, SequencePosition};
+pub use source::Source;
+pub use verdict::Verdict;
+pub use write_ledger::{
+    Acknowledged, ForkMoment, KeyWrite, ObservedWrites, WriteDiscrepancy, WriteLedger, WriteName,
+};

@@ -1,0 +1,48 @@
+//! What a bucket held at a moment, written down while it was well.
+
+use serde::{Deserialize, Serialize};
+
+use super::ObjectAttributes;
+
+/// One object of an inventory: a line of its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRecord {
+    /// The object's key.
+    pub key: String,
+    /// The version that was live.
+    pub version: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The CRC32C of its bytes, as they were read.
+    pub crc32c: u32,
+    /// The SHA-256 of its bytes, as they were read, in hexadecimal.
+    pub sha256: String,
+    /// What travels with its bytes.
+    #[serde(flatten)]
+    pub attributes: ObjectAttributes,
+}
+
+impl ObjectRecord {
+    /// Its content in one phrase: `12345 bytes with CRC32C 0a1b2c3d`.
+    pub fn content(&self) -> String {
+        content_text(self.bytes, self.crc32c)
+    }
+}
+
+/// Size and checksum in one phrase: `12345 bytes with CRC32C 0a1b2c3d`.
+pub fn content_text(bytes: u64, crc32c: u32) -> String {
+    format!("{bytes} bytes with CRC32C {crc32c:08x}")
+}
+
+/// What an inventory is of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InventoryScope {
+    /// The bucket, such as `file:///srv/photos`.
+    pub bucket: String,
+    /// What the keys begin with; empty for all of them.
+    pub prefix: String,
+    /// The number of objects.
+    pub objects: u64,
+    /// Their size, in bytes.
+    pub bytes: u64,
+}

@@ -1,0 +1,253 @@
+//! What came of a self-test: whether each damage was found by the judge that it is for.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::DrillRecord;
+use crate::{FindingCode, Verdict};
+
+/// A self-test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTest {
+    /// The seed of the first case; each further one has the next.
+    pub seed: u64,
+    /// Where the servers ran: `docker` or `local`.
+    pub substrate: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// What was tried, in order.
+    pub cases: Vec<SelfTestCase>,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// A drill without a damage, which must pass, or with one, which must fail for that reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTestCase {
+    /// The drill.
+    pub scenario: String,
+    /// The damage; `None` for the drill that must pass.
+    pub damage: Option<WantedFinding>,
+    /// The seed of data, writes and damage.
+    pub seed: u64,
+    /// What came of it.
+    pub outcome: SelfTestOutcome,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// A damage, and how it has to be found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedFinding {
+    /// The damage's name, such as `row-gone`.
+    pub damage: String,
+    /// What it does: `a row is deleted`.
+    pub does: String,
+    /// The judge that has to find it.
+    pub judge: String,
+    /// What it has to be found as.
+    pub finding: FindingCode,
+}
+
+/// What came of a case. The worst is the first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelfTestOutcome {
+    /// The drill passed with the damage.
+    Missed,
+    /// The drill failed, and not because of the damage: its judge does not name it. What was found instead.
+    CaughtOtherwise(Vec<String>),
+    /// It could not be tried. Why.
+    CouldNotRun(String),
+    /// The drill failed, and the judge for the damage names what was hit; or it passed where nothing was damaged.
+    Caught,
+}
+
+impl SelfTestOutcome {
+    /// Looks at a drill that came to its end.
+    ///
+    /// A damage counts as caught only if its judge names what was hit: the drill notes that when it injects it.
+    pub fn of(drill: &DrillRecord, wanted: Option<&WantedFinding>) -> Self {
+        let could_not_run = || {
+            let error = drill.error.as_ref().map(|error| error.message.clone());
+            let doubt = drill.checks.iter().find(|check| check.verdict == Verdict::CouldNotVerify);
+            let doubt = doubt.map(|check| format!("{}: {}", check.oracle, check.headline()));
+            Self::CouldNotRun(
+                error.or(doubt).unwrap_or_else(|| "the drill did not come to its end".to_owned()),
+            )
+        };
+        let found = || {
+            let checks = drill.checks.iter();
+            checks
+                .flat_map(|check| check.findings.iter().map(|finding| format!("{}: {finding}", check.oracle)))
+        };
+        let Some(wanted) = wanted else {
+            return match drill.verdict {
+                Verdict::Verified => Self::Caught,
+                Verdict::CouldNotVerify | Verdict::Skipped => could_not_run(),
+                Verdict::Failed | Verdict::ObjectiveMissed => Self::CaughtOtherwise(found().collect()),
+            };
+        };
+        let Some(injury) = drill.injury(&wanted.damage) else { return could_not_run() };
+        let is_named = drill.checks.iter().filter(|check| check.oracle == wanted.judge).any(|check| {
+            check.findings.iter().any(|finding| {
+                let named = match &finding.key {
+                    Some(key) => format!("{} {key}", finding.subject),
+                    None => finding.subject.clone(),
+                };
+                finding.code == wanted.finding && named.ends_with(injury)
+            })
+        });
+        match drill.verdict {
+            Verdict::Failed if is_named => Self::Caught,
+            Verdict::Verified => Self::Missed,
+            _ if found().next().is_some() => Self::CaughtOtherwise(found().collect()),
+            _ => could_not_run(),
+        }
+    }
+
+    /// One word or three for a table.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Missed => "missed",
+            Self::CaughtOtherwise(_) => "caught for another reason",
+            Self::CouldNotRun(_) => "could not run",
+            Self::Caught => "caught",
+        }
+    }
+}
+
+impl SelfTest {
+    /// How many damages were caught, and of how many.
+    pub fn score(&self) -> (usize, usize) {
+        let damages = self.cases.iter().filter(|case| case.damage.is_some());
+        let caught = damages.clone().filter(|case| case.outcome == SelfTestOutcome::Caught);
+        (caught.count(), damages.count())
+    }
+
+    /// What it says of the judges as a whole: verified only if every damage was caught and every good drill passed.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::merge(self.cases.iter().map(|case| match case.outcome {
+            SelfTestOutcome::Caught => Verdict::Verified,
+            SelfTestOutcome::CouldNotRun(_) => Verdict::CouldNotVerify,
+            SelfTestOutcome::Missed | SelfTestOutcome::CaughtOtherwise(_) => Verdict::Failed,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{Event, EventBody, PlannedDrill, Provenance, Record, RunStarted};
+    use crate::{Check, Finding, Phase};
+
+    fn wanted() -> WantedFinding {
+        let text = |text: &str| text.to_owned();
+        WantedFinding {
+            damage: text("row-gone"),
+            does: text("a row is deleted"),
+            judge: text("fingerprint"),
+            finding: FindingCode::RowMissing,
+        }
+    }
+
+    /// A drill that noted an injury, with what its judges found.
+    fn drill(injury: &str, found: &[(&str, FindingCode, &str, &str)], verdict: Verdict) -> DrillRecord {
+        let planned = PlannedDrill {
+            scenario: "postgres/full-restore".to_owned(),
+            title: String::new(),
+            section: String::new(),
+            substrate: "local".to_owned(),
+            skipped: None,
+        };
+        let run = RunStarted {
+            journal_version: crate::evidence::JOURNAL_VERSION,
+            run_id: "1".to_owned(),
+            command_line: Vec::new(),
+            seed: 1,
+            scale: "ci".to_owned(),
+            suite: None,
+            damage: None,
+            runbook: None,
+            sample_runbook: true,
+            durable: true,
+            provenance: Provenance::default(),
+            planned: vec![planned],
+        };
+        let checks = found.iter().map(|(judge, code, subject, key)| {
+            let finding = Finding::new(*code, *subject, "a row", "none").key(*key);
+            EventBody::CheckEnded {
+                drill: 0,
+                check: Check {
+                    oracle: (*judge).to_owned(),
+                    verdict: Verdict::Failed,
+                    summary: String::new(),
+                    findings: vec![finding],
+                    not_looked_at: Vec::new(),
+                    hints: Vec::new(),
+                    elapsed_ms: 0,
+                },
+            }
+        });
+        let passed = EventBody::CheckEnded {
+            drill: 0,
+            check: Check {
+                oracle: "row-counts".to_owned(),
+                verdict: Verdict::Verified,
+                summary: String::new(),
+                findings: Vec::new(),
+                not_looked_at: Vec::new(),
+                hints: Vec::new(),
+                elapsed_ms: 0,
+            },
+        };
+        let bodies = [
+            EventBody::RunStarted(Box::new(run)),
+            EventBody::DrillStarted { drill: 0, objective: None },
+            EventBody::StepStarted { drill: 0, phase: Phase::Recover, title: "restore".to_owned() },
+            EventBody::Note { drill: 0, text: injury.to_owned() },
+            passed,
+        ];
+        let ended = EventBody::DrillEnded { drill: 0, verdict, error: None };
+        let bodies =
+            bodies.into_iter().chain(checks).chain([ended, EventBody::RunEnded { interrupted: false }]);
+        let event = |(seq, body)| Event { seq, at: Timestamp::UNIX_EPOCH, elapsed_ms: seq, body };
+        let events: Vec<_> = (0..).zip(bodies).map(event).collect();
+        Record::from_events(&events).unwrap().drills.remove(0)
+    }
+
+    const INJURY: &str = "injected row-gone: app.people id=7";
+
+    fn outcome(injury: &str, found: &[(&str, FindingCode, &str, &str)], verdict: Verdict) -> SelfTestOutcome {
+        SelfTestOutcome::of(&drill(injury, found, verdict), Some(&wanted()))
+    }
+
+    #[test]
+    fn only_the_right_judge_with_the_right_finding_of_what_was_hit_has_caught_a_damage() {
+        let right = ("fingerprint", FindingCode::RowMissing, "app.people", "id=7");
+        assert_eq!(outcome(INJURY, &[right], Verdict::Failed), SelfTestOutcome::Caught);
+        for wrong in [
+            ("row-counts", FindingCode::RowMissing, "app.people", "id=7"),
+            ("fingerprint", FindingCode::RowChanged, "app.people", "id=7"),
+            ("fingerprint", FindingCode::RowMissing, "app.people", "id=8"),
+            ("fingerprint", FindingCode::RowMissing, "app.places", "id=7"),
+        ] {
+            let outcome = outcome(INJURY, &[wrong], Verdict::Failed);
+            assert!(matches!(outcome, SelfTestOutcome::CaughtOtherwise(_)), "{wrong:?}: {outcome:?}");
+        }
+        assert_eq!(outcome(INJURY, &[], Verdict::Verified), SelfTestOutcome::Missed);
+        // Nobody was injured: that a judge complains proves nothing.
+        let uninjured = outcome("loaded 5 rows", &[right], Verdict::Failed);
+        assert!(matches!(uninjured, SelfTestOutcome::CouldNotRun(_)), "{uninjured:?}");
+        let other = outcome("injected row-twice: app.people id=7", &[right], Verdict::Failed);
+        assert!(matches!(other, SelfTestOutcome::CouldNotRun(_)), "{other:?}");
+    }
+
+    #[test]
+    fn a_drill_without_a_damage_has_to_pass() {
+        let of = |verdict| SelfTestOutcome::of(&drill("", &[], verdict), None);
+        assert_eq!(of(Verdict::Verified), SelfTestOutcome::Caught);
+        assert!(matches!(of(Verdict::CouldNotVerify), SelfTestOutcome::CouldNotRun(_)));
+        assert!(matches!(of(Verdict::Failed), SelfTestOutcome::CaughtOtherwise(_)));
+    }
+}

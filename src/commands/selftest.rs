@@ -1,0 +1,237 @@
+//! `comeback selftest`: whether the judges notice what they are there for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use comeback_fixtures::Scale;
+use comeback_harness::clock::{self, Stopwatch};
+use comeback_harness::evidence::{EventBody, Journal};
+use comeback_harness::fault::Damage;
+use comeback_harness::model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
+use comeback_harness::runbook::Runbook;
+use comeback_harness::runner::{Application, RunSettings, Scenario, run_drills, tear_down};
+use comeback_harness::substrate::{DockerSettings, Room, RunIdentity, Scratch, SubstrateChoice, open};
+use comeback_harness::{Context as _, Error, Result};
+use comeback_reports::{format, self_test, self_test_junit};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::junit::ensure_can_be_written;
+use super::report::{SHARED, write_whole};
+use super::run::{Header, check_room, evidence_folder, select, started, sweep_before};
+use super::signals::{INTERRUPTED, cancel_on_signals};
+use crate::cli::{SelftestArgs, SubstrateArg};
+use crate::config::Config;
+use crate::output;
+
+/// A drill that is to be tried.
+#[derive(Clone)]
+struct Case {
+    scenario: Arc<dyn Scenario>,
+    damage: Option<Damage>,
+    seed: u64,
+}
+
+/// What all cases share. The sample runbook is drilled: what is tested are the judges, and not a document.
+struct Setting {
+    choice: SubstrateChoice,
+    docker: DockerSettings,
+    room: Option<Room>,
+    runbook: Arc<Runbook>,
+    folder: PathBuf,
+    cancel: CancellationToken,
+}
+
+pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
+    if let Some(junit) = &args.junit {
+        ensure_can_be_written(junit)?;
+    }
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => comeback_harness::secret::random_seed()?,
+    };
+    let cases = plan(&args, seed)?;
+    let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
+    let docker = DockerSettings { image: config.docker.image };
+    let jobs =
+        args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZero::get);
+    let cancel = cancel_on_signals("removing what was started", || "`comeback clean` removes it".to_owned())?;
+    sweep_before(choice).await?;
+    let scenarios: Vec<_> = cases.iter().map(|case| case.scenario.clone()).collect();
+    let room =
+        check_room(choice, &docker, comeback_scenarios::need(&scenarios, Scale::Ci, jobs, false)).await?;
+    let evidence = args.evidence_dir.or(config.run.evidence_dir).unwrap_or_else(|| PathBuf::from("evidence"));
+    let folder = evidence_folder(&evidence, &RunIdentity::random(false)?)?;
+    let runbook = Arc::new(Runbook::parse(super::SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK));
+    let (watch, started_at) = (Stopwatch::start(), clock::now());
+    output::error_line(&format!(
+        "selftest: {} on sample data, seed {seed}",
+        format::plural(cases.len() as u64, "drill")
+    ));
+    let setting =
+        Arc::new(Setting { choice, docker, room, runbook, folder: folder.clone(), cancel: cancel.clone() });
+    let (tried, substrate) = try_all(&cases, &setting, jobs).await;
+    // Empty if nothing went wrong.
+    let is_kept = std::fs::remove_dir(&folder).is_err();
+    let test = SelfTest { seed, substrate, started_at, cases: tried, elapsed_ms: watch.elapsed_ms() };
+    if let Some(junit) = &args.junit {
+        write_whole(junit, self_test_junit(&test)?.as_bytes(), SHARED)?;
+    }
+    output::text(&self_test(&test));
+    if is_kept {
+        output::text(&format!("evidence of what went wrong: {}\n", folder.display()));
+    }
+    Ok(if cancel.is_cancelled() { INTERRUPTED } else { test.verdict().exit_code() })
+}
+
+/// The drills without a damage, which come first, and those with one. Each damage is tried once for each store, in the
+/// first of its scenarios that has it: another store has other judges for it.
+fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
+    let scenarios =
+        if args.scenarios.is_empty() { comeback_scenarios::all() } else { select(&args.scenarios, None)? };
+    let is_wanted = |damage: &Damage| {
+        (args.damage.is_empty() || args.damage.contains(damage))
+            && (args.class.is_empty() || args.class.contains(&damage.spec().class))
+    };
+    let (mut intact, mut damaged): (Vec<Case>, Vec<Case>) = (Vec::new(), Vec::new());
+    for scenario in scenarios {
+        let own: Vec<_> = scenario.spec().damages.iter().copied().flatten().copied().collect();
+        let own = own.into_iter().filter(is_wanted);
+        let store = store_of(&scenario);
+        let is_tried = |damage: &Damage| {
+            damaged.iter().any(|case| case.damage == Some(*damage) && store_of(&case.scenario) == store)
+        };
+        let own: Vec<_> = own.filter(|damage| !is_tried(damage)).collect();
+        if own.is_empty() {
+            continue;
+        }
+        intact.push(Case { scenario: scenario.clone(), damage: None, seed: 0 });
+        let case = |damage| Case { scenario: scenario.clone(), damage: Some(damage), seed: 0 };
+        damaged.extend(own.into_iter().map(case));
+    }
+    if damaged.is_empty() {
+        return Err(Error::usage("no scenario has such a damage")
+            .hint("`comeback list --damages` shows the damages of each scenario"));
+    }
+    let cases = intact.into_iter().chain(damaged).zip(seed..);
+    Ok(cases.map(|(case, seed)| Case { seed, ..case }).collect())
+}
+
+/// The first part of a scenario's name: `postgres` of `postgres/full-restore`.
+fn store_of(scenario: &Arc<dyn Scenario>) -> &'static str {
+    scenario.spec().name.split('/').next().unwrap_or_default()
+}
+
+/// Tries the cases, so many at once. Gives what came of each, in their order, and where the servers ran.
+async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<SelfTestCase>, String) {
+    let mut tried: Vec<Option<SelfTestCase>> = vec![None; cases.len()];
+    let mut substrate = "none".to_owned();
+    let (mut waiting, mut running) = (cases.iter().cloned().enumerate(), JoinSet::new());
+    loop {
+        while running.len() < jobs && !setting.cancel.is_cancelled() {
+            let Some((place, case)) = waiting.next() else { break };
+            let setting = setting.clone();
+            running.spawn(async move { (place, try_one(place, &case, &setting).await) });
+        }
+        let Some(ended) = running.join_next().await else { break };
+        // One that panicked stays untried, and is told as such.
+        let Ok((place, (case, on))) = ended else { continue };
+        let done = tried.iter().flatten().count() + 1;
+        let damage = case.damage.as_ref().map_or("no damage", |wanted| wanted.damage.as_str());
+        output::error_line(&format!(
+            "{done:>4} of {}  {}  {damage}: {}",
+            cases.len(),
+            case.scenario,
+            case.outcome.label()
+        ));
+        substrate = on.unwrap_or(substrate);
+        tried[place] = Some(case);
+    }
+    let untried = |(case, tried): (&Case, Option<SelfTestCase>)| {
+        tried.unwrap_or_else(|| told(case, SelfTestOutcome::CouldNotRun("it was not tried".to_owned()), 0))
+    };
+    (cases.iter().zip(tried).map(untried).collect(), substrate)
+}
+
+fn wanted(damage: Damage) -> WantedFinding {
+    let spec = damage.spec();
+    WantedFinding {
+        damage: spec.name.to_owned(),
+        does: spec.does.to_owned(),
+        judge: spec.judge.to_owned(),
+        finding: spec.finding,
+    }
+}
+
+fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> SelfTestCase {
+    SelfTestCase {
+        scenario: case.scenario.spec().name.to_owned(),
+        damage: case.damage.map(wanted),
+        seed: case.seed,
+        outcome,
+        elapsed_ms,
+    }
+}
+
+/// A run of its own, of one drill. Its evidence stays only if it went wrong.
+async fn try_one(place: usize, case: &Case, setting: &Setting) -> (SelfTestCase, Option<String>) {
+    let watch = Stopwatch::start();
+    let name = case.damage.map_or(case.scenario.spec().name.replace('/', "-"), |one| one.name().to_owned());
+    let folder = setting.folder.join(format!("{place:02}-{name}"));
+    let mut substrate = None;
+    let outcome = match drill(case, setting, &folder, &mut substrate).await {
+        Ok(outcome) => outcome,
+        Err(error) => SelfTestOutcome::CouldNotRun(error.to_string()),
+    };
+    if outcome == SelfTestOutcome::Caught {
+        // What stays is a folder that nobody needs.
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    (told(case, outcome, watch.elapsed_ms()), substrate)
+}
+
+async fn drill(
+    case: &Case,
+    setting: &Setting,
+    folder: &Path,
+    kind: &mut Option<String>,
+) -> Result<SelfTestOutcome> {
+    std::fs::create_dir(folder).context("creating a folder for the evidence")?;
+    let (identity, scratch) = (RunIdentity::random(false)?, Scratch::create(false)?);
+    let journal = Journal::create(folder, Box::new(|_, _| {}))?;
+    let substrate = open(setting.choice, &identity, &setting.docker).await?;
+    *kind = Some(substrate.kind().to_string());
+    let scenarios = [case.scenario.clone()];
+    let header = Header {
+        scenarios: &scenarios,
+        seed: case.seed,
+        scale: Scale::Ci,
+        suite: None,
+        damage: case.damage,
+        runbook: &setting.runbook,
+        sample_runbook: true,
+    };
+    journal.append(EventBody::RunStarted(Box::new(started(&header, &identity, Some(&substrate)))));
+    let settings = RunSettings {
+        scratch: scratch.path().to_owned(),
+        substrate: substrate.clone(),
+        room: setting.room.clone(),
+        logs: folder.join("logs"),
+        runbook: setting.runbook.clone(),
+        seed: case.seed,
+        scale: Scale::Ci.to_string(),
+        damage: case.damage,
+        queries: Vec::new(),
+        shows_values: false,
+        jobs: 1,
+        keep: false,
+        application: Application::default(),
+    };
+    run_drills(&[(0, case.scenario.clone())], &settings, &journal, &setting.cancel).await;
+    let torn_down = tear_down(&*substrate).await;
+    journal.append(EventBody::RunEnded { interrupted: setting.cancel.is_cancelled() });
+    let record = journal.finish()?;
+    torn_down?;
+    let drill = record.drills.first().ok_or_else(|| Error::could_not_verify("no drill was planned"))?;
+    Ok(SelfTestOutcome::of(drill, case.damage.map(wanted).as_ref()))
+}
