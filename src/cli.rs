@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Run drills: servers are started, filled, backed up, destroyed, restored and judged
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
-    /// Test the judges: each damage is done to a drill, which must then fail for that reason and no other
+    /// Test the judges: inject each damage into a drill, which must then fail for that reason
     Selftest(SelftestArgs),
     /// Take backups, list them, fetch them
     #[command(subcommand)]
@@ -224,5 +224,31 @@ impl From<SubstrateArg> for SubstrateChoice {
             SubstrateArg::Docker => Self::Docker,
             SubstrateArg::Local => Self::Local,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// The help of a command and of those below it.
+    fn help(command: &clap::Command, before: &str, text: &mut String) {
+        let name = format!("{before}{}", command.get_name());
+        let help = command.clone().term_width(100).render_long_help();
+        text.push_str(&format!("──── {name}\n{}\n\n", help.to_string().trim_end()));
+        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+            self::help(below, &format!("{name} "), text);
+        }
+    }
+
+    #[test]
+    fn the_help_of_every_command() {
+        let mut command = Cli::command();
+        command.build();
+        let mut text = String::new();
+        help(&command, "", &mut text);
+        insta::assert_snapshot!(text);
     }
 }

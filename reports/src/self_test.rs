@@ -48,7 +48,7 @@ pub fn self_test(test: &SelfTest) -> String {
     let passed = intact.clone().filter(|case| case.outcome == SelfTestOutcome::Caught).count();
     let _ = writeln!(
         table,
-        "\n{caught} of {} failed by the judge that its damage is for ({}); {passed} of {} without a damage passed; {}, seed {}, {}",
+        "\n{caught} of {} failed for the expected reason ({}); {passed} of {} without a damage passed; {}, seed {}, {}",
         format::plural(all as u64, "damaged drill"),
         format::plural(distinct as u64, "damage"),
         format::plural(intact.count() as u64, "drill"),

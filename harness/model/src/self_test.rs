@@ -49,8 +49,8 @@ pub struct WantedFinding {
     pub finding: FindingCode,
 }
 
-/// What came of a case. The worst is the first.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// What came of a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SelfTestOutcome {
     /// The drill passed with the damage.

@@ -1,11 +1,10 @@
 //! Damage to a repository: what happens to backups while nobody looks.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
+use super::rewrite::{read, write};
 use super::{Damage, Injury};
 use crate::error::{Context as _, Error, Result};
 use crate::model::Manifest;
-use crate::repository::{Repository, Upload};
+use crate::repository::Repository;
 
 /// Damages the newest backup in a repository.
 pub async fn damage_repository(repository: &dyn Repository, damage: Damage, seed: u64) -> Result<Injury> {
@@ -80,21 +79,4 @@ async fn flip_bit(repository: &dyn Repository, id: &str, seed: u64) -> Result<In
     upload.commit(&manifest).await?;
     let subject = injured.ok_or_else(|| Error::could_not_verify(format!("backup {id} is empty")))?;
     Ok(Injury { subject, key: None })
-}
-
-pub(super) async fn read(repository: &dyn Repository, id: &str, name: &str) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    repository
-        .open(id, name)
-        .await?
-        .read_to_end(&mut content)
-        .await
-        .context(format_args!("reading {name}"))?;
-    Ok(content)
-}
-
-pub(super) async fn write(upload: &mut dyn Upload, name: &str, content: &[u8]) -> Result<()> {
-    let mut writer = upload.create(name).await?;
-    writer.write_all(content).await.context(format_args!("writing {name}"))?;
-    writer.shutdown().await.context(format_args!("writing {name}"))
 }

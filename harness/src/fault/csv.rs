@@ -5,7 +5,7 @@ use std::ops::Range;
 use async_compression::tokio::bufread::GzipDecoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::backup::read;
+use super::rewrite::read;
 use super::{Injury, choose};
 use crate::error::{Context as _, Error, Result};
 use crate::model::Manifest;

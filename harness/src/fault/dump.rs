@@ -4,7 +4,7 @@ use async_compression::tokio::bufread::GzipDecoder;
 use async_compression::tokio::write::GzipEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::backup::{read, write};
+use super::rewrite::{read, write};
 use super::{Injury, choose};
 use crate::error::{Context as _, Error, Result};
 use crate::model::Manifest;

@@ -13,6 +13,7 @@ mod objects;
 mod postgres;
 mod redis;
 mod region;
+mod rewrite;
 mod secrets;
 mod stage;
 

@@ -25,7 +25,7 @@ pub async fn damage_export(
     let newest = ids.first().ok_or_else(|| Error::could_not_verify("there is no export to damage"))?;
     let manifest = repository.manifest(newest).await?;
     let of_file = Injury { subject: format!("{newest}/{EXPORT}"), key: None };
-    let mut file = super::backup::read(repository, newest, EXPORT).await?;
+    let mut file = super::rewrite::read(repository, newest, EXPORT).await?;
     match damage {
         Damage::KeyWrong => {
             fs::remove_file(&keys.break_glass).context("exchanging the break-glass key")?;

@@ -6,8 +6,9 @@ use super::comparison::{
     DatabaseDifference, FunctionChange, FunctionDifference, KeyChange, KeyDifference, KeyspaceComparison,
     Unverified,
 };
-use super::judge::{KeyState, Outcome};
+use super::judge::Outcome;
 use super::record::KeyName;
+use super::record::KeyState;
 
 /// A key that differs, and the state by which its like in another database is found.
 struct Found {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::collector::Collector;
 use super::comparison::{DatabaseDifference, KeyspaceComparison};
 use super::fingerprint::{DatabaseFingerprint, KeyspaceFingerprint, Part};
-use super::judge::{KeyState, Outcome, judge_key};
+use super::judge::{Outcome, judge_key};
+use super::record::KeyState;
 use super::record::ValueKind;
 use super::row::{EncodedName, EncodedRow, decode_name, decode_state};
 

@@ -1,37 +1,7 @@
 //! One key, before and after: what a comparison by sketch and one key by key have in common.
 
-use xxhash_rust::xxh3::xxh3_128;
-
 use super::comparison::KeyChange;
-use super::record::{KeyRecord, ValueKind};
-use super::row::content_bytes;
-
-/// What is known of a key's value and of its times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyState {
-    /// The type of its value.
-    pub kind: ValueKind,
-    /// When it expires; for a changing one, when it first changes or expires by itself.
-    pub instant_ms: Option<u64>,
-    /// Whether it is a hash whose fields expire one by one.
-    pub changing: bool,
-    /// The digest of its value, or a part of it; of a changing key, of value and expiry.
-    pub value: u128,
-}
-
-impl KeyState {
-    /// The state that a record tells of.
-    pub fn of(record: &KeyRecord) -> Self {
-        let (kind, changing) = (record.kind, record.fields_expire_at_ms.is_some());
-        let first = record.expires_at_ms.into_iter().chain(record.fields_expire_at_ms).min();
-        let value = if changing { xxh3_128(&content_bytes(record)) } else { record.digest };
-        Self { kind, instant_ms: first, changing, value }
-    }
-
-    fn is_past(&self, now_ms: u64) -> bool {
-        self.instant_ms.is_some_and(|at| at <= now_ms)
-    }
-}
+use super::record::KeyState;
 
 /// What became of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,5 +17,5 @@ pub use comparison::{
     Unverified,
 };
 pub use fingerprint::{DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, KeyspaceFingerprint};
-pub use judge::{KeyState, Outcome, judge_key};
-pub use record::{KeyName, KeyRecord, ValueKind};
+pub use judge::{Outcome, judge_key};
+pub use record::{KeyName, KeyRecord, KeyState, ValueKind};

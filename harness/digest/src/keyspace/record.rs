@@ -1,6 +1,7 @@
 //! One key: its name, its type, its expiry and the digest of its value.
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The type of a key's value, as `TYPE` tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,4 +84,44 @@ impl std::fmt::Display for KeyName {
             Self::Hash(hash) => write!(f, "(long key with hash {hash:032x})"),
         }
     }
+}
+
+/// What is known of a key's value and of its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyState {
+    /// The type of its value.
+    pub kind: ValueKind,
+    /// When it expires; for a changing one, when it first changes or expires by itself.
+    pub instant_ms: Option<u64>,
+    /// Whether it is a hash whose fields expire one by one.
+    pub changing: bool,
+    /// The digest of its value, or a part of it; of a changing key, of value and expiry.
+    pub value: u128,
+}
+
+impl KeyState {
+    /// The state that a record tells of.
+    pub fn of(record: &KeyRecord) -> Self {
+        let (kind, changing) = (record.kind, record.fields_expire_at_ms.is_some());
+        let first = record.expires_at_ms.into_iter().chain(record.fields_expire_at_ms).min();
+        let value = if changing { xxh3_128(&content_bytes(record)) } else { record.digest };
+        Self { kind, instant_ms: first, changing, value }
+    }
+
+    pub(super) fn is_past(&self, now_ms: u64) -> bool {
+        self.instant_ms.is_some_and(|at| at <= now_ms)
+    }
+}
+
+/// All of a record but its name and database, for hashing.
+#[inline]
+pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    bytes[..16].copy_from_slice(&record.digest.to_le_bytes());
+    bytes[16] = record.kind as u8;
+    bytes[17] = u8::from(record.expires_at_ms.is_some());
+    bytes[18] = u8::from(record.fields_expire_at_ms.is_some());
+    bytes[24..32].copy_from_slice(&record.expires_at_ms.unwrap_or(0).to_le_bytes());
+    bytes[32..40].copy_from_slice(&record.fields_expire_at_ms.unwrap_or(0).to_le_bytes());
+    bytes
 }

@@ -2,8 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::judge::KeyState;
-use super::record::{KeyName, KeyRecord, ValueKind};
+use super::record::{KeyName, KeyRecord, KeyState, ValueKind, content_bytes};
 use crate::sketch::{Sketch, SketchRow};
 
 /// Bytes of a key in the sketch: one for the length, so that names of up to 63 bytes come back whole.
@@ -57,19 +56,6 @@ pub(super) fn decode_state(digest: u128) -> Option<KeyState> {
 #[inline]
 fn value_bits(digest: u128) -> u128 {
     digest & ((1 << VALUE_BITS) - 1)
-}
-
-/// All of a record but its name and database, for hashing.
-#[inline]
-pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
-    let mut bytes = [0; 64];
-    bytes[..16].copy_from_slice(&record.digest.to_le_bytes());
-    bytes[16] = record.kind as u8;
-    bytes[17] = u8::from(record.expires_at_ms.is_some());
-    bytes[18] = u8::from(record.fields_expire_at_ms.is_some());
-    bytes[24..32].copy_from_slice(&record.expires_at_ms.unwrap_or(0).to_le_bytes());
-    bytes[32..40].copy_from_slice(&record.fields_expire_at_ms.unwrap_or(0).to_le_bytes());
-    bytes
 }
 
 /// The digest of a record, its expiry and the hash of its name included.

@@ -185,6 +185,11 @@ impl<'r> Input<'r> {
     }
 }
 
+/// That the file does not make sense at the place that was reached.
+pub(super) fn damaged(input: &Input, what: &str) -> Error {
+    Error::failed(format!("the RDB file is damaged before byte {}: {what}", input.offset()))
+}
+
 #[cfg(test)]
 mod tests {
     use crc::{CRC_64_REDIS, Crc};

@@ -1,7 +1,6 @@
 //! LZF, the compression of strings in RDB files.
 
-use super::input::Input;
-use super::strings::damaged;
+use super::input::{Input, damaged};
 use comeback_error::Result;
 
 /// How far back a reference can point.

@@ -5,7 +5,7 @@ use std::io::Read;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::canon::{self, Decimal};
-use super::input::Input;
+use super::input::{Input, damaged};
 use super::lzf;
 use crate::keyspace::EDITION;
 use comeback_error::{Error, Result};
@@ -14,11 +14,6 @@ use comeback_error::{Error, Result};
 const WHOLE_BYTES: u64 = 1024 * 1024;
 /// What a scratch buffer may keep from one key to the next.
 const KEPT_BYTES: usize = 1024 * 1024;
-
-/// That the file does not make sense at the place that was reached.
-pub(super) fn damaged(input: &Input, what: &str) -> Error {
-    Error::failed(format!("the RDB file is damaged before byte {}: {what}", input.offset()))
-}
 
 /// A length, or the way in which a string is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

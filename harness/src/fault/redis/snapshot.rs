@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::error::{Context as _, Error, Result};
 use crate::fault::Injury;
-use crate::fault::backup::read;
+use crate::fault::rewrite::read;
 use crate::model::Manifest;
 use crate::repository::{BackupWriter, Repository};
 use crate::stores::redis::rdb::{Entry, RdbReader};

@@ -1,5 +1,4 @@
-//! Whether the system catalogues are as they were: asked of every row version in them, for a tenth of the time that
-//! reading the definitions takes.
+//! Whether the system catalogues are as they were, without reading the definitions again.
 
 use sqlx::PgConnection;
 
