@@ -262,6 +262,46 @@ async fn a_migration_meanwhile_is_waited_for_and_seen_whole() {
     trip.clear().await;
 }
 
+/// Does something on the source again and again, for as long as something else takes.
+async fn meanwhile<T>(trip: &RoundTrip, doing: impl Fn(u32) -> String, other: impl Future<Output = T>) -> T {
+    let mut connection = trip.source.connect("busy").await.unwrap();
+    let again = async {
+        for number in 0.. {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(doing(number))).execute(&mut connection).await.unwrap();
+        }
+    };
+    tokio::select! {
+        done = other => done,
+        () = again => unreachable!("it has no end"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn definitions_that_never_stand_still_are_told_and_temporary_tables_are_none() {
+    let Some(trip) = RoundTrip::local().await else { return };
+    trip.create("busy", "create table t (a int primary key); insert into t values (1)").await;
+    let temporary = |number| format!("create temporary table t{number} (a int); drop table t{number}");
+    meanwhile(&trip, temporary, trip.base_backup()).await.assert_clean();
+    meanwhile(&trip, temporary, trip.dump("busy", DumpFormat::Custom)).await.assert_clean();
+
+    let function = |number| {
+        format!("create or replace function public.f() returns int language sql as 'select {number}'")
+    };
+    for outcome in [
+        meanwhile(&trip, function, trip.base_backup()).await,
+        meanwhile(&trip, function, trip.dump("busy", DumpFormat::Custom)).await,
+    ] {
+        let [error] = &outcome.errors[..] else { panic!("{outcome}") };
+        assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
+        assert!(
+            error.message().contains("definitions in database busy were changed while they were read"),
+            "{error}"
+        );
+        assert!(outcome.findings.is_empty() && !error.hints().is_empty(), "{outcome}");
+    }
+    trip.clear().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_with_few_locks_is_read_and_says_which_setting_it_needs() {
     let settings = [
