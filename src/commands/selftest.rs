@@ -184,7 +184,7 @@ async fn try_one(place: usize, case: &Case, setting: &Setting) -> (SelfTestCase,
         Err(error) => SelfTestOutcome::CouldNotRun(error.to_string()),
     };
     if outcome == SelfTestOutcome::Caught {
-        // What stays is a folder that nobody needs.
+        // A folder that cannot be removed does no harm.
         let _ = std::fs::remove_dir_all(&folder);
     }
     (told(case, outcome, watch.elapsed_ms()), substrate)

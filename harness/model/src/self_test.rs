@@ -55,9 +55,9 @@ pub struct WantedFinding {
 pub enum SelfTestOutcome {
     /// The drill passed with the damage.
     Missed,
-    /// The drill failed, and not because of the damage: its judge does not name it. What was found instead.
+    /// The drill failed, but the judge for the damage does not name it. Holds what was found instead.
     CaughtOtherwise(Vec<String>),
-    /// It could not be tried. Why.
+    /// It could not be tried, with the reason.
     CouldNotRun(String),
     /// The drill failed, and the judge for the damage names what was hit; or it passed where nothing was damaged.
     Caught,
@@ -236,7 +236,7 @@ mod tests {
             assert!(matches!(outcome, SelfTestOutcome::CaughtOtherwise(_)), "{wrong:?}: {outcome:?}");
         }
         assert_eq!(outcome(INJURY, &[], Verdict::Verified), SelfTestOutcome::Missed);
-        // Nobody was injured: that a judge complains proves nothing.
+        // Without an injected damage, a finding proves nothing.
         let uninjured = outcome("loaded 5 rows", &[right], Verdict::Failed);
         assert!(matches!(uninjured, SelfTestOutcome::CouldNotRun(_)), "{uninjured:?}");
         let other = outcome("injected row-twice: app.people id=7", &[right], Verdict::Failed);

@@ -1,4 +1,4 @@
-//! One cause behind many rows that differ: a NULL is not an empty text, and a program in between took it for one.
+//! Finds one cause behind many differing rows: a program in between confused NULL with the empty text.
 
 use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, Row as _};
@@ -9,9 +9,9 @@ use crate::model::{KEY_BYTES, TableFingerprint, encode_key};
 /// A field that is NULL, and one that is empty, as a binary `COPY` sends them.
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 const EMPTY: [u8; 4] = 0_i32.to_be_bytes();
-/// Types of which there is an empty value that the server knows from NULL.
+/// Types whose empty value differs from NULL.
 const TEXTS: &[&str] = &["text", "varchar", "bpchar", "citext"];
-/// Rows whose keys are looked at, of 32 bytes each: with more of them no cause is told.
+/// At most this many keys, of 32 bytes each, are held in memory; with more rows no cause is reported.
 const MOST_KEYS: usize = 2_000_000;
 
 /// What became of the values of a column, and in how many rows.
@@ -31,8 +31,8 @@ impl Cause {
     }
 }
 
-/// The causes, if they are all that differs: each column that differs has one, and they account for its digest to the
-/// last bit. `changed` are the keys of all rows that changed, as far as these are known.
+/// The causes, if they explain the whole difference: every differing column has one, and its digest follows from it
+/// exactly. `changed` are the keys of all changed rows; `None` if not all of them are known.
 pub(super) async fn causes(
     mut connection: Option<&mut PgConnection>,
     table: &str,
@@ -48,7 +48,7 @@ pub(super) async fn causes(
         if before.digest == after.digest {
             continue;
         }
-        // A key that changed is another row.
+        // A row whose key changed counts as another row.
         if at < expected.key_columns || !TEXTS.contains(&before.type_name.as_str()) {
             return Ok(None);
         }
@@ -79,7 +79,7 @@ async fn cause(
         if let Some(cause) = changed.and_then(found) {
             return Ok(Some(cause));
         }
-        // There may be more rows than were named, and others whose value was like that before.
+        // Not all changed rows may be known, and unchanged rows may hold the same value.
         let Some(connection) = connection.as_deref_mut() else { continue };
         let mut keys = keys_of(connection, table, expected, at, emptied).await?;
         if let Some(changed) = changed {
@@ -108,7 +108,7 @@ async fn keys_of(
     let key: Vec<_> =
         recorded.columns.iter().take(recorded.key_columns).map(|column| quoted(&column.name)).collect();
     let column = quoted(&recorded.columns[at].name);
-    // A type of texts need not have an operator.
+    // A user-defined text type may lack the operator `=`.
     let is_empty = if empty { format!(" and format('%s', {column}) = ''") } else { String::new() };
     let condition = format!("{column} is {}null{is_empty}", if empty { "not " } else { "" });
     let sql = format!("select {} from only {table} where {condition}", key.join(", "));
@@ -130,8 +130,8 @@ async fn keys_of(
     Ok(keys)
 }
 
-/// Whether a column is of texts, and the server can send the key. Asked beforehand: a query that failed would stand in
-/// the server's log, which is judged.
+/// Whether the column has a text type, and the key has a binary form. Checked first, because a failing query would
+/// leave an error in the server's log, which is judged too.
 async fn are_texts_with_keys(
     connection: &mut PgConnection,
     table: &str,

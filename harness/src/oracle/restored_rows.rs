@@ -50,7 +50,7 @@ impl Rows<'_> {
         };
         let shown = columns.iter().map(|column| {
             let (name, quoted) = (column.replace('\'', "''"), quoted(column));
-            // By output functions: a cast may be the user's.
+            // `format` uses the type's output function; a cast to text may be user-defined.
             let text = format!("format('%s', {quoted})");
             format!(
                 "'{name} = ' || case when {quoted} is null then 'NULL' else quote_literal(left({text}, {SHOWN})) end

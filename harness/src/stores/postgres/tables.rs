@@ -194,7 +194,7 @@ pub(super) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<Tab
     Ok(tables)
 }
 
-/// A database without an encoding has names of any bytes, and statements are text.
+/// In a database without an encoding a name may not be UTF-8, and then no statement can mention it.
 fn unreadable_name(error: &sqlx::Error, doing: &str) -> Error {
     let is_name =
         matches!(error, sqlx::Error::ColumnDecode { source, .. } if source.is::<std::str::Utf8Error>());

@@ -7,9 +7,9 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::secret::{Secret, hmac_sha256, random_bytes};
 
-/// The SCRAM verifier of a random password, of one round. Its rounds make a password that people chose expensive to
-/// guess, 4096 by default; of 128 random bits nothing is to be guessed, and each of the hundred log-ins of a drill
-/// would pay for them. Source: RFC 5802, section 3, and `scram_build_secret` of PostgreSQL's scram-common.c.
+/// The SCRAM verifier of a random password, with one iteration. The default of 4096 makes guessing a human password
+/// expensive; 192 random bits cannot be guessed, and every one of a drill's hundred log-ins would pay for it.
+/// Source: RFC 5802, section 3, and `scram_build_secret` in PostgreSQL's scram-common.c.
 pub(super) fn verifier(password: &Secret) -> Result<String> {
     let salt = random_bytes::<16>()?;
     Ok(with_salt(password.expose().as_bytes(), &salt))

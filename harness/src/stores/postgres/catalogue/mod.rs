@@ -109,8 +109,8 @@ async fn read_objects(
     Ok(objects)
 }
 
-/// A text, empty for NULL. A database without an encoding may hold any bytes: those that are not UTF-8 are written as
-/// `\xE4`, so that different bytes remain different.
+/// A text, empty for NULL. A database without an encoding (`SQL_ASCII`) may hold any bytes: bytes that are not UTF-8
+/// become `\xE4`, so that different bytes stay different.
 fn text_of(row: &PgRow, column: usize) -> sqlx::Result<String> {
     let value = row.try_get_raw(column)?;
     if value.is_null() {

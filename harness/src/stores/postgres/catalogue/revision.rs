@@ -1,15 +1,15 @@
-//! Whether the system catalogues are as they were, without reading the definitions again.
+//! Tells whether the system catalogues changed, without reading all definitions again.
 
 use sqlx::PgConnection;
 
 use crate::error::{Context as _, Result};
 
-/// System catalogues that hold no definitions: what is in the tables, and how far others have read it.
+/// System catalogues without definitions: statistics, large objects, progress of replication.
 const DATA: &str = "'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_largeobject_metadata', \
     'pg_subscription_rel', 'pg_replication_origin'";
 
-/// How many rows each system catalogue has, and the sum of the transactions that wrote them. Two that are the same are
-/// of the same rows: whoever changes a row puts one in its place that a later transaction wrote.
+/// For each system catalogue its number of rows, and the sum of the transaction numbers that wrote them. Equal results
+/// mean equal rows: a changed row is a new row version, written by a later transaction.
 pub(in crate::stores::postgres) async fn read_revision(connection: &mut PgConnection) -> Result<String> {
     let doing = "asking whether the definitions have changed";
     let list = format!(
