@@ -229,6 +229,8 @@ impl From<SubstrateArg> for SubstrateChoice {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -237,7 +239,7 @@ mod tests {
     fn help(command: &clap::Command, before: &str, text: &mut String) {
         let name = format!("{before}{}", command.get_name());
         let help = command.clone().term_width(100).render_long_help();
-        text.push_str(&format!("──── {name}\n{}\n\n", help.to_string().trim_end()));
+        let _ = write!(text, "──── {name}\n{}\n\n", help.to_string().trim_end());
         for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
             self::help(below, &format!("{name} "), text);
         }

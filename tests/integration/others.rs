@@ -282,14 +282,14 @@ async fn definitions_that_never_stand_still_are_told_and_temporary_tables_are_no
     trip.create("busy", "create table t (a int primary key); insert into t values (1)").await;
     let temporary = |number| format!("create temporary table t{number} (a int); drop table t{number}");
     meanwhile(&trip, temporary, trip.base_backup()).await.assert_clean();
-    meanwhile(&trip, temporary, trip.dump("busy", DumpFormat::Custom)).await.assert_clean();
+    meanwhile(&trip, temporary, Box::pin(trip.dump("busy", DumpFormat::Custom))).await.assert_clean();
 
     let function = |number| {
         format!("create or replace function public.f() returns int language sql as 'select {number}'")
     };
     for outcome in [
         meanwhile(&trip, function, trip.base_backup()).await,
-        meanwhile(&trip, function, trip.dump("busy", DumpFormat::Custom)).await,
+        meanwhile(&trip, function, Box::pin(trip.dump("busy", DumpFormat::Custom))).await,
     ] {
         let [error] = &outcome.errors[..] else { panic!("{outcome}") };
         assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
