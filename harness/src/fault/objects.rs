@@ -43,7 +43,9 @@ pub async fn damage_bucket(
             Ok(Injury { subject: version.key, key: None })
         }
         Damage::ObjectBytesChanged => {
-            let live = any(bucket, seed, right_and_live(moment)).await?;
+            let with_bytes =
+                |history: &KeyHistory| right_and_live(moment)(history).filter(|live| live.bytes > 0);
+            let live = any(bucket, seed, with_bytes).await?;
             let mut bytes = read(bucket, &live).await?;
             let at = choose(seed, bytes.len());
             let Some(byte) = bytes.get_mut(at) else {
