@@ -122,7 +122,7 @@ fn store_of(scenario: &Arc<dyn Scenario>) -> &'static str {
     scenario.spec().name.split('/').next().unwrap_or_default()
 }
 
-/// Tries the cases, so many at once. Gives what came of each, in their order, and where the servers ran.
+/// Runs the cases, at most `jobs` at a time. Returns the outcome of each, in order, and the substrate.
 async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<SelfTestCase>, String) {
     let mut tried: Vec<Option<SelfTestCase>> = vec![None; cases.len()];
     let mut substrate = "none".to_owned();

@@ -14,6 +14,7 @@ mod object;
 mod objective;
 mod phase;
 mod recovery_target;
+mod row_key;
 mod secrets;
 mod self_test;
 mod sequence;
@@ -27,7 +28,7 @@ pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use finding::{Finding, FindingCode};
-pub use fingerprint::{ColumnFingerprint, TableFingerprint, decode_key, encode_key};
+pub use fingerprint::{ColumnFingerprint, TableFingerprint};
 pub use keyspace::{
     DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
     FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,
@@ -47,6 +48,7 @@ pub use object::{
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
+pub use row_key::{decode_key, encode_key};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
 pub use self_test::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
 pub use sequence::{RecordedPosition, SequenceOrder, SequencePosition};

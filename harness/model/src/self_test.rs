@@ -1,13 +1,12 @@
 //! What came of a self-test: whether each damage was found by the judge that it is for.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::evidence::DrillRecord;
 use crate::{FindingCode, Verdict};
 
 /// A self-test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTest {
     /// The seed of the first case; each further one has the next.
     pub seed: u64,
@@ -22,7 +21,7 @@ pub struct SelfTest {
 }
 
 /// A drill without a damage, which must pass, or with one, which must fail for that reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTestCase {
     /// The drill.
     pub scenario: String,
@@ -37,7 +36,7 @@ pub struct SelfTestCase {
 }
 
 /// A damage, and how it has to be found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedFinding {
     /// The damage's name, such as `row-gone`.
     pub damage: String,
@@ -50,8 +49,7 @@ pub struct WantedFinding {
 }
 
 /// What came of a case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelfTestOutcome {
     /// The drill passed with the damage.
     Missed,

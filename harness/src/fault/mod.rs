@@ -6,6 +6,7 @@
 mod archive;
 mod backup;
 mod base;
+mod class;
 mod csv;
 mod damage;
 mod dump;
@@ -20,7 +21,8 @@ mod stage;
 pub use self::redis::{Corruption, corrupt_keyspace, damage_key_writes, damage_keyspace};
 pub use archive::damage_archive;
 pub use backup::damage_repository;
-pub use damage::{Damage, DamageClass, DamageSpec, Injury};
+pub use class::DamageClass;
+pub use damage::{Damage, DamageSpec, Injury};
 pub use objects::{damage_bucket, delete_prefix};
 pub use postgres::{damage_server, damage_writes};
 pub use region::lose_region;

@@ -5,6 +5,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::error::{Context as _, Result};
 use crate::model::{KEY_BYTES, TableFingerprint, encode_key};
+use crate::stores::postgres::quote_identifier;
 
 /// A field that is NULL, and one that is empty, as a binary `COPY` sends them.
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
@@ -104,10 +105,13 @@ async fn keys_of(
     if !are_texts_with_keys(connection, table, recorded, at).await.context(&doing)? {
         return Ok(Vec::new());
     }
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let key: Vec<_> =
-        recorded.columns.iter().take(recorded.key_columns).map(|column| quoted(&column.name)).collect();
-    let column = quoted(&recorded.columns[at].name);
+    let key: Vec<_> = recorded
+        .columns
+        .iter()
+        .take(recorded.key_columns)
+        .map(|column| quote_identifier(&column.name))
+        .collect();
+    let column = quote_identifier(&recorded.columns[at].name);
     // A user-defined text type may lack the operator `=`.
     let is_empty = if empty { format!(" and format('%s', {column}) = ''") } else { String::new() };
     let condition = format!("{column} is {}null{is_empty}", if empty { "not " } else { "" });

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::error::{Context as _, Result};
+use crate::stores::postgres::quote_identifier;
 
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 60;
@@ -20,14 +21,12 @@ pub(super) struct Rows<'a> {
 fn condition(key: &str) -> Option<(String, Vec<String>)> {
     let columns: Option<Vec<_>> = key.split(", ").map(|column| column.split_once('=')).collect();
     let columns = columns.filter(|columns| columns.iter().all(|(_, value)| !value.starts_with("0x")))?;
-    let conditions =
-        columns.iter().enumerate().map(|(at, (column, _))| format!("{}::text = ${}", quoted(column), at + 1));
+    let conditions = columns
+        .iter()
+        .enumerate()
+        .map(|(at, (column, _))| format!("{}::text = ${}", quote_identifier(column), at + 1));
     let conditions = conditions.collect::<Vec<_>>().join(" and ");
     Some((conditions, columns.iter().map(|(_, value)| (*value).to_owned()).collect()))
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 impl Rows<'_> {
@@ -49,7 +48,7 @@ impl Rows<'_> {
             return Ok(None);
         };
         let shown = columns.iter().map(|column| {
-            let (name, quoted) = (column.replace('\'', "''"), quoted(column));
+            let (name, quoted) = (column.replace('\'', "''"), quote_identifier(column));
             // `format` uses the type's output function; a cast to text may be user-defined.
             let text = format!("format('%s', {quoted})");
             format!(

@@ -12,17 +12,17 @@ use super::server::DrillServer;
 use super::{Application, ScenarioSpec};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::evidence::{BackupSummary, EventBody, Journal, Loss, StepRecord};
+use crate::evidence::{BackupSummary, EventBody, Journal};
 use crate::fault::{
     Damage, DamageStage, Injury, damage_archive, damage_repository, damage_server, damage_writes,
 };
 use crate::model::ledger::Expectation;
 use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Objective, Phase, Verdict};
-use crate::oracle::{ArchiveOracle, IntegrityQuery, LossObjective, Opinion, Oracle, TimeObjective};
+use crate::oracle::{IntegrityQuery, Opinion, Oracle};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
 use crate::stores::RestoreFailure;
-use crate::stores::postgres::{ArchiveHealth, PostgresServer};
+use crate::stores::postgres::PostgresServer;
 use crate::stores::redis::RedisAddress;
 use crate::substrate::Substrate;
 
@@ -278,69 +278,6 @@ impl Drill {
         verdict
     }
 
-    /// Judges the time to recovery by the runbook.
-    pub async fn judge_time(&mut self) -> Result<()> {
-        let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms) else {
-            return Err(Error::could_not_verify("the drill was judged before it had recovered"));
-        };
-        let record = self.journal.record()?;
-        let course = record.drills.get(self.index);
-        let steps = course.map_or(&[][..], |course| &course.steps);
-        let within = |step: &&StepRecord| (declared..recovered).contains(&step.started_ms);
-        let oracle = TimeObjective {
-            objective: &self.objective.clone(),
-            ttr_ms: recovered.saturating_sub(declared),
-            steps: steps.iter().filter(within).map(|step| (step.title.clone(), step.elapsed_ms)).collect(),
-            is_sample: course.is_some_and(|course| course.sample_bytes.is_some()),
-        };
-        self.judge(&oracle).await;
-        Ok(())
-    }
-
-    /// Judges the log archive by what was measured while the server was well.
-    pub async fn judge_archive(&mut self, health: &ArchiveHealth) {
-        let objective = self.loss_objective.clone();
-        self.judge(&ArchiveOracle { health, loss_objective: &objective }).await;
-    }
-
-    /// Tells what was lost, and judges it where the runbook sets a limit.
-    pub async fn judge_loss(&mut self, loss: Loss) {
-        self.journal.append(EventBody::LossMeasured { drill: self.index, loss: loss.clone() });
-        match self.loss_objective.clone().transpose() {
-            Some(objective) => {
-                self.judge(&LossObjective { objective: &objective, loss: &loss }).await;
-            }
-            None => self.note(
-                "the runbook documents no recovery point objective for this section: the loss is measured, and \
-                 there is nothing to judge it by",
-            ),
-        }
-    }
-
-    /// Tells of a recovery point objective that was not judged, in a drill that measured no loss: one that is not
-    /// understood could not be verified, and of one that is nothing is said.
-    pub(super) fn tell_unjudged_loss(&mut self, has_ended: bool) {
-        if self.checks.iter().any(|check| check.oracle == LossObjective::NAME) {
-            return;
-        }
-        match self.loss_objective.clone() {
-            Ok(Some(objective)) if has_ended => self.note(format!(
-                "this drill measures no loss, and says nothing of the recovery point objective {}",
-                objective.source.quoted()
-            )),
-            Ok(_) => {}
-            Err(error) => self.record(Check {
-                oracle: LossObjective::NAME.to_owned(),
-                verdict: Verdict::CouldNotVerify,
-                summary: error.message().to_owned(),
-                findings: Vec::new(),
-                not_looked_at: Vec::new(),
-                hints: error.hints().to_vec(),
-                elapsed_ms: 0,
-            }),
-        }
-    }
-
     /// Tells that the drill's servers hold sample data, and how much.
     pub fn sample_data_loaded(&self, bytes: u64) {
         self.journal.append(EventBody::SampleDataLoaded { drill: self.index, bytes });
@@ -384,7 +321,7 @@ impl Drill {
         error
     }
 
-    fn record(&mut self, check: Check) {
+    pub(super) fn record(&mut self, check: Check) {
         self.journal.append(EventBody::CheckEnded { drill: self.index, check: check.clone() });
         self.checks.push(check);
     }

@@ -4,6 +4,7 @@ mod application;
 mod drill;
 mod keyspace;
 mod nodes;
+mod objectives;
 mod objects;
 mod run;
 mod scenario;

@@ -24,7 +24,7 @@ fn injury(report: &Value, damage: Damage) -> (String, Option<String>) {
     }
 }
 
-/// Runs a self-test, in which so many damaged drills have to fail for their own reasons.
+/// Runs a self-test. All `damaged` drills must fail for the expected reason.
 fn every_one_is_caught(damaged: usize, intact: usize, args: &[&str]) {
     let place = Place::new();
     let fixed = ["selftest", "--substrate", "local", "--seed", "100", "--junit", "selftest.xml"];

@@ -146,6 +146,6 @@ fn a_run_elsewhere_says_nothing_of_a_docker_that_is_not_there() {
         let told = [text(&output.stdout), text(&output.stderr)].concat();
         assert!(!told.contains("Docker"), "{substrate}: {told}");
     }
-    // Whoever asks for it is told.
+    // With `--substrate docker` the missing daemon is an error.
     assert!(text(&run("docker").stdout).contains("cannot reach the Docker daemon"));
 }

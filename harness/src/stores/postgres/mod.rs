@@ -68,5 +68,5 @@ pub use salvage::{Salvaged, salvage_log};
 pub use server::PostgresServer;
 pub use server_log::ServerLog;
 pub use statistics::gather_statistics;
-pub(crate) use tables::rows_of;
+pub(crate) use tables::{quote_identifier, rows_of};
 pub use workload::{TABLE as WORKLOAD_TABLE, WORKLOAD_SETTINGS, Workload, read_writes};

@@ -278,7 +278,7 @@ pub(crate) fn rows_of(table: &str, condition: Option<&str>) -> String {
 }
 
 /// A name in double quotes.
-pub(super) fn quote_identifier(name: &str) -> String {
+pub(crate) fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
