@@ -13,22 +13,29 @@ pub(super) const INTERRUPTED: u8 = 130;
 /// it was told what stays behind.
 pub(super) fn cancel_on_signals(
     doing: &'static str,
-    left_behind: impl Fn() -> String + Clone + Send + 'static,
+    left_behind: impl Fn() -> String + Send + 'static,
 ) -> Result<CancellationToken> {
     let cancel = CancellationToken::new();
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut stream = signal(kind).context("listening for signals")?;
-        let (cancel, left_behind) = (cancel.clone(), left_behind.clone());
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() {
-                if cancel.is_cancelled() {
-                    output::error_line(&format!("interrupted again: ended at once; {}", left_behind()));
-                    std::process::exit(INTERRUPTED.into());
-                }
-                output::error_line(&format!("interrupted: {doing} (once more to end at once)"));
-                cancel.cancel();
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for signals")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("listening for signals")?;
+    let cancelled = cancel.clone();
+    // One task for all kinds: with one task each, two signals at once could both be taken for the first.
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = interrupt.recv() => {}
+                Some(()) = terminate.recv() => {}
+                Some(()) = hang_up.recv() => {}
+                else => return,
             }
-        });
-    }
+            if cancelled.is_cancelled() {
+                output::error_line(&format!("interrupted again: ended at once; {}", left_behind()));
+                std::process::exit(INTERRUPTED.into());
+            }
+            output::error_line(&format!("interrupted: {doing} (once more to end at once)"));
+            cancelled.cancel();
+        }
+    });
     Ok(cancel)
 }
