@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use comeback_fixtures::Scale;
-use comeback_harness::oracle::{Expectation, IntegrityQuery};
+use comeback_harness::model::{Expectation, IntegrityQuery};
 use comeback_harness::stores::postgres::count_statements;
 use comeback_harness::wait::Limits;
 use comeback_harness::{Error, Result};

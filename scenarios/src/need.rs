@@ -15,7 +15,7 @@ const EMPTY_MEMORY_BYTES: u64 = 150_000_000;
 /// An estimate from below: what it refuses cannot succeed. What stays free is watched while drills run.
 pub fn need(scenarios: &[Arc<dyn Scenario>], scale: Scale, jobs: usize, keep: bool) -> Need {
     let at_once = if keep { scenarios.len() } else { jobs.clamp(1, scenarios.len().max(1)) } as u64;
-    let all = scenarios.iter().map(|scenario| of_one(scenario.spec().name, scale.target_bytes()));
+    let all = scenarios.iter().map(|scenario| of_one(&scenario.spec().name, scale.target_bytes()));
     let most = all.fold(Need::default(), |most, one| Need {
         node_bytes: most.node_bytes.max(one.node_bytes),
         repository_bytes: most.repository_bytes.max(one.repository_bytes),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use comeback_fixtures::{Dataset, Scale};
-use comeback_harness::oracle::{IntegrityQueries, IntegrityQuery};
+use comeback_harness::model::IntegrityQuery;
+use comeback_harness::oracle::IntegrityQueries;
 use comeback_harness::runner::Drill;
 use comeback_harness::stores::postgres::{
     PostgresServer, TableLoad, Workload, count, load_tables, run_script,

@@ -9,7 +9,7 @@ use comeback_harness::evidence::{EventBody, JOURNAL_VERSION, Journal, PlannedDri
 use comeback_harness::fault::Damage;
 use comeback_harness::model::Verdict;
 use comeback_harness::runbook::{ObjectiveKind, Runbook};
-use comeback_harness::runner::{Application, RunSettings, Scenario, Suite, run_drills, tear_down};
+use comeback_harness::runner::{Applications, RunSettings, Scenario, Suite, run_drills, tear_down};
 use comeback_harness::substrate::{
     DockerSettings, Need, Room, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, kind_of,
     open, run_folder, sweep,
@@ -141,10 +141,10 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
 pub(super) fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario>>> {
     let all = comeback_scenarios::all();
     for name in names {
-        if !all.iter().any(|scenario| scenario.spec().name == name) {
+        if !all.iter().any(|scenario| scenario.spec().name == *name) {
             let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>();
             let error = Error::usage(format!("there is no scenario `{name}`"));
-            let error = match closest(name, known.iter().copied()) {
+            let error = match closest(name, known.iter().map(String::as_str)) {
                 Some(meant) => error.hint(format!("did you mean `{meant}`?")),
                 None => error,
             };
@@ -158,11 +158,11 @@ pub(super) fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<d
     }
     let wanted = |scenario: &Arc<dyn Scenario>| {
         let spec = scenario.spec();
-        let is_named = names.is_empty() || names.iter().any(|name| name == spec.name);
+        let is_named = names.is_empty() || names.contains(&spec.name);
         is_named && suite.is_none_or(|suite| spec.suites.contains(&suite))
     };
     let selected: Vec<_> = all.into_iter().filter(wanted).collect();
-    let outside = names.iter().find(|name| !selected.iter().any(|scenario| scenario.spec().name == *name));
+    let outside = names.iter().find(|name| !selected.iter().any(|scenario| scenario.spec().name == **name));
     match (outside, suite) {
         (Some(name), Some(suite)) => Err(Error::usage(format!("{name} is not in the suite {suite}"))
             .hint("name scenarios or a suite; `comeback list` shows the suites of each scenario")),
@@ -177,8 +177,8 @@ fn ensure_bound(scenarios: &[Arc<dyn Scenario>], runbook: &Runbook) -> Result<()
     for scenario in scenarios {
         let spec = scenario.spec();
         runbook
-            .section(spec.section)
-            .map_err(|error| error.context(spec.name).into_kind(ErrorKind::Usage))?;
+            .section(&spec.section)
+            .map_err(|error| error.context(&spec.name).into_kind(ErrorKind::Usage))?;
     }
     Ok(())
 }
@@ -188,7 +188,7 @@ fn ensure_bound(scenarios: &[Arc<dyn Scenario>], runbook: &Runbook) -> Result<()
 fn doubts(plan: &Plan) -> Vec<Error> {
     let of_one = |scenario: &Arc<dyn Scenario>| {
         let spec = scenario.spec();
-        let section = plan.runbook.section(spec.section).ok()?;
+        let section = plan.runbook.section(&spec.section).ok()?;
         let time = plan.runbook.objective(section, ObjectiveKind::TimeToRecovery).err();
         let loss = plan.runbook.documented(section, ObjectiveKind::RecoveryPoint).err();
         let doubt = |error: Error| error.context(format_args!("{} cannot be verified", spec.name));
@@ -228,9 +228,9 @@ pub(super) fn started(
     let planned = header.scenarios.iter().map(|scenario| {
         let spec = scenario.spec();
         PlannedDrill {
-            scenario: spec.name.to_owned(),
-            title: spec.title.to_owned(),
-            section: spec.section.to_owned(),
+            scenario: spec.name,
+            title: spec.title,
+            section: spec.section,
             substrate: substrate.clone(),
             skipped: None,
         }
@@ -274,7 +274,7 @@ async fn drill(
         queries: config.queries,
         jobs: plan.jobs,
         keep: args.keep,
-        application: Application::default(),
+        applications: Applications::default(),
     };
     let scenarios: Vec<_> = plan.scenarios.iter().cloned().enumerate().collect();
     run_drills(&scenarios, &settings, journal, cancel).await;

@@ -9,7 +9,7 @@ use comeback_harness::evidence::{EventBody, Journal};
 use comeback_harness::fault::Damage;
 use comeback_harness::model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
 use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{Application, RunSettings, Scenario, run_drills, tear_down};
+use comeback_harness::runner::{Applications, RunSettings, Scenario, run_drills, tear_down};
 use comeback_harness::substrate::{DockerSettings, Room, RunIdentity, Scratch, SubstrateChoice, open};
 use comeback_harness::{Context as _, Error, Result};
 use comeback_reports::{format, self_test, self_test_junit};
@@ -118,8 +118,8 @@ fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
 }
 
 /// The first part of a scenario's name: `postgres` of `postgres/full-restore`.
-fn store_of(scenario: &Arc<dyn Scenario>) -> &'static str {
-    scenario.spec().name.split('/').next().unwrap_or_default()
+fn store_of(scenario: &Arc<dyn Scenario>) -> String {
+    scenario.spec().name.split('/').next().unwrap_or_default().to_owned()
 }
 
 /// Runs the cases, at most `jobs` at a time. Returns the outcome of each, in order, and the substrate.
@@ -165,7 +165,7 @@ fn wanted(damage: Damage) -> WantedFinding {
 
 fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> SelfTestCase {
     SelfTestCase {
-        scenario: case.scenario.spec().name.to_owned(),
+        scenario: case.scenario.spec().name,
         damage: case.damage.map(wanted),
         seed: case.seed,
         outcome,
@@ -225,7 +225,7 @@ async fn drill(
         shows_values: false,
         jobs: 1,
         keep: false,
-        application: Application::default(),
+        applications: Applications::default(),
     };
     run_drills(&[(0, case.scenario.clone())], &settings, &journal, &setting.cancel).await;
     let torn_down = tear_down(&*substrate).await;

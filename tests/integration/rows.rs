@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use comeback_harness::ErrorKind;
-use comeback_harness::model::{ClusterContent, DumpFormat, FindingCode, NotLookedAt, ScopeKind};
+use comeback_harness::model::{
+    ClusterContent, DumpFormat, FindingCode, IntegrityQuery, NotLookedAt, ScopeKind,
+};
 use comeback_harness::oracle::{
-    FingerprintOracle, IntegrityQueries, IntegrityQuery, Opinion, Oracle, RowCounts, ServerLogOracle,
+    FingerprintOracle, IntegrityQueries, Opinion, Oracle, RowCounts, ServerLogOracle,
 };
 use comeback_harness::repository::LocalRepository;
 use comeback_harness::secret::Secret;

@@ -8,8 +8,9 @@ use comeback_harness::evidence::{
 };
 use comeback_harness::model::{Milestone, Verdict};
 use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{Application, RunSettings, Scenario, run_drills};
+use comeback_harness::runner::{Application, Applications, RunSettings, Scenario, run_drills};
 use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Scratch};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,7 @@ use crate::require;
 /// Watches the application from outside, by its connections alone: from the moment at which it has lost its
 /// database to the moment at which it has one again that answers a read and accepts a write. That moment lies
 /// between the beginning and the end of the first probe that succeeds.
-async fn watch_from_outside(application: Application) -> (Duration, Duration) {
+async fn watch_from_outside(application: Application<PgConnectOptions>) -> (Duration, Duration) {
     let mut switched = application.watch();
     switched.wait_for(Option::is_some).await.unwrap();
     switched.wait_for(Option::is_none).await.unwrap();
@@ -50,16 +51,16 @@ fn started(scenario: &dyn Scenario) -> RunStarted {
         durable: true,
         provenance: Provenance::default(),
         planned: vec![PlannedDrill {
-            scenario: spec.name.to_owned(),
-            title: spec.title.to_owned(),
-            section: spec.section.to_owned(),
+            scenario: spec.name,
+            title: spec.title,
+            section: spec.section,
             substrate: "local".to_owned(),
             skipped: None,
         }],
     }
 }
 
-async fn drill(scenario: Arc<dyn Scenario>, application: &Application) -> Option<Record> {
+async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Option<Record> {
     let identity = RunIdentity::random(false).unwrap();
     let substrate = Arc::new(require::or_skip("local", LocalSubstrate::new(&identity))?);
     let (scratch, folder) = (Scratch::create(false).unwrap(), tempfile::tempdir().unwrap());
@@ -78,7 +79,7 @@ async fn drill(scenario: Arc<dyn Scenario>, application: &Application) -> Option
         shows_values: false,
         jobs: 1,
         keep: false,
-        application: application.clone(),
+        applications: applications.clone(),
     };
     run_drills(&[(0, scenario)], &settings, &journal, &CancellationToken::new()).await;
     journal.append(EventBody::RunEnded { interrupted: false });
@@ -92,14 +93,14 @@ async fn ttr_is_what_an_outside_stopwatch_shows() {
     let of_databases =
         |scenario: &Arc<dyn Scenario>| !stores.iter().any(|store| scenario.spec().name.starts_with(store));
     for scenario in comeback_scenarios::all().into_iter().filter(of_databases) {
-        let application = Application::default();
-        let watched = application.clone();
+        let applications = Applications::default();
+        let watched = applications.of();
         // A thread and a runtime of its own: what the drill computes must not hold the stopwatch up.
         let outside = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(watch_from_outside(watched))
         });
-        let Some(record) = drill(scenario, &application).await else { return };
+        let Some(record) = drill(scenario, &applications).await else { return };
         assert_eq!(record.verdict, Verdict::Verified, "{record:#?}");
         let (probed, answered) = outside.join().unwrap();
         let drill = &record.drills[0];

@@ -5,6 +5,7 @@ mod check;
 pub mod evidence;
 mod finding;
 mod fingerprint;
+mod integrity;
 pub mod ledger;
 mod log_file;
 mod lsn;
@@ -29,6 +30,7 @@ pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint};
+pub use integrity::{Comparison, Expectation, IntegrityQuery};
 pub use keyspace::{
     DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
     FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,

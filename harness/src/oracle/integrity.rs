@@ -5,23 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::question::{Answer, Unanswered, ask, complaint, finding, unasked};
-use super::{Expectation, Opinion, Oracle};
+use super::{Opinion, Oracle};
 use crate::error::{Error, Result};
-use crate::model::{Finding, NotLookedAt, ScopeKind};
+use crate::model::{Finding, IntegrityQuery, NotLookedAt, ScopeKind};
 use crate::stores::postgres::PostgresServer;
-
-/// A question to the restored database, with the answer that it must give.
-#[derive(Debug, Clone)]
-pub struct IntegrityQuery {
-    /// Its name in reports.
-    pub name: String,
-    /// A query of one row and one column.
-    pub sql: String,
-    /// The answer.
-    pub expect: Expectation,
-    /// The expectation as it was written, for reports.
-    pub expect_text: String,
-}
 
 /// Asks integrity queries, each in a read-only transaction of its own with a time limit.
 ///

@@ -5,9 +5,8 @@ use std::time::Duration;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _, SqlSafeStr as _, Statement as _};
 
-use super::IntegrityQuery;
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Finding, FindingCode};
+use crate::model::{Finding, FindingCode, IntegrityQuery};
 
 /// An answer.
 pub(super) enum Answer {

@@ -1,13 +1,19 @@
-//! The application of a drill: what its users see is where its connection points.
+//! The application of a drill: what its users see is where its connections point.
 
-use std::sync::Arc;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::watch;
 
-/// Where the application connects to. Clones point to the same application.
-#[derive(Clone)]
-pub struct Application<T = PgConnectOptions>(Arc<watch::Sender<Option<T>>>);
+/// Where the application finds a server, whose address is a `T`. Clones point to the same application.
+pub struct Application<T>(Arc<watch::Sender<Option<T>>>);
+
+impl<T> Clone for Application<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<T> Default for Application<T> {
     fn default() -> Self {
@@ -16,18 +22,47 @@ impl<T> Default for Application<T> {
 }
 
 impl<T> Application<T> {
-    /// Switches the application to a database.
-    pub fn switch_to(&self, database: T) {
-        self.0.send_replace(Some(database));
+    /// Switches the application to a server.
+    pub fn switch_to(&self, server: T) {
+        self.0.send_replace(Some(server));
     }
 
-    /// Takes the database away from the application.
+    /// Takes the server away from the application.
     pub fn disconnect(&self) {
         self.0.send_replace(None);
     }
 
-    /// The database that it is switched to now, and every later one.
+    /// The server that it is switched to now, and every later one.
     pub fn watch(&self) -> watch::Receiver<Option<T>> {
         self.0.subscribe()
+    }
+}
+
+/// What one application connects to, one [`Application`] for each kind of address. Clones share them.
+#[derive(Clone, Default)]
+pub struct Applications(Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send>>>>);
+
+impl Applications {
+    /// Where the application finds the server whose address is a `T`.
+    pub fn of<T: Send + Sync + 'static>(&self) -> Application<T> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = all.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(Application::<T>::default()));
+        one.downcast_ref::<Application<T>>().cloned().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_address_has_one_application() {
+        let applications = Applications::default();
+        applications.of::<u16>().switch_to(5432);
+        applications.clone().of::<String>().switch_to("cache".to_owned());
+        assert_eq!(*applications.of::<u16>().watch().borrow(), Some(5432));
+        assert_eq!(applications.of::<String>().watch().borrow().as_deref(), Some("cache"));
+        applications.of::<u16>().disconnect();
+        assert_eq!(*applications.of::<u16>().watch().borrow(), None);
     }
 }

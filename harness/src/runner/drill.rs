@@ -1,29 +1,25 @@
 //! One execution of a scenario: the vocabulary that scenarios are written in.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 
-use super::server::DrillServer;
-use super::{Application, ScenarioSpec};
+use super::{Applications, ScenarioSpec, Server};
 use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::evidence::{BackupSummary, EventBody, Journal};
-use crate::fault::{
-    Damage, DamageStage, Injury, damage_archive, damage_repository, damage_server, damage_writes,
+use crate::fault::{Damage, Injury};
+use crate::model::{
+    Check, Finding, FindingCode, IntegrityQuery, Ledger, Manifest, Milestone, Objective, Phase, Verdict,
 };
-use crate::model::ledger::Expectation;
-use crate::model::{Check, Finding, FindingCode, Ledger, Manifest, Milestone, Objective, Phase, Verdict};
-use crate::oracle::{IntegrityQuery, Opinion, Oracle};
+use crate::oracle::{Opinion, Oracle};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
 use crate::stores::RestoreFailure;
-use crate::stores::postgres::PostgresServer;
-use crate::stores::redis::RedisAddress;
 use crate::substrate::Substrate;
 
 /// A running drill. Everything that it does is in the journal as it happens.
@@ -44,10 +40,9 @@ pub struct Drill {
     pub(super) queries: Vec<IntegrityQuery>,
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Result<Option<Objective>>,
-    pub(super) application: Application,
-    pub(super) cache: Application<RedisAddress>,
+    pub(super) applications: Applications,
     pub(super) password: Secret,
-    pub(super) servers: Vec<(String, DrillServer)>,
+    pub(super) servers: Vec<(String, Arc<dyn Server>)>,
     pub(super) checks: Vec<Check>,
     pub(super) declared_ms: Option<u64>,
     pub(super) recovered_ms: Option<u64>,
@@ -89,9 +84,29 @@ impl Drill {
         LocalRepository::open(self.scratch.join(region)).await
     }
 
-    /// The application that the drill recovers.
-    pub fn application(&self) -> &Application {
-        &self.application
+    /// The applications that the drill recovers.
+    pub fn applications(&self) -> &Applications {
+        &self.applications
+    }
+
+    /// A folder for files of this drill; it is removed with the run.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// Where the nodes of this drill are made.
+    pub fn substrate(&self) -> &dyn Substrate {
+        &*self.substrate
+    }
+
+    /// The password of the servers of this drill.
+    pub fn password(&self) -> &Secret {
+        &self.password
+    }
+
+    /// The limit of loss that the runbook documents; nothing where it documents none.
+    pub fn loss_objective(&self) -> Result<Option<Objective>> {
+        self.loss_objective.clone()
     }
 
     /// Whether findings may say what a restored row holds.
@@ -158,53 +173,6 @@ impl Drill {
         self.journal.append(EventBody::MilestoneReached { drill: self.index, milestone })
     }
 
-    /// Damages the newest backup in the repository, if the run was asked for such a damage.
-    pub async fn damage_repository(&self) -> Result<()> {
-        self.damage_backups(self.repository()).await
-    }
-
-    /// Damages the newest backup in some repository, if the run was asked for such a damage.
-    pub async fn damage_backups(&self, repository: &dyn Repository) -> Result<()> {
-        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Repository) {
-            let injury = damage_repository(repository, damage, self.seed).await?;
-            self.injected(damage, &injury);
-        }
-        Ok(())
-    }
-
-    /// Damages the restored server, if the run was asked for such a damage.
-    pub async fn damage_restored(&self, server: &PostgresServer, database: &str) -> Result<()> {
-        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Restored) {
-            let injury = damage_server(server, database, damage, self.seed).await?;
-            self.injected(damage, &injury);
-        }
-        Ok(())
-    }
-
-    /// Damages what the workload wrote to the restored server, if the run was asked for such a damage.
-    pub async fn damage_writes(
-        &self,
-        server: &PostgresServer,
-        database: &str,
-        ledger: &Ledger,
-        expectation: &Expectation,
-    ) -> Result<()> {
-        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Writes) {
-            let injury = damage_writes(server, database, damage, self.seed, ledger, expectation).await?;
-            self.injected(damage, &injury);
-        }
-        Ok(())
-    }
-
-    /// Damages a segment of the archive of the log, if the run was asked for such a damage.
-    pub async fn damage_archive(&self, archive: &LogArchive, segment: &str) -> Result<()> {
-        if let Some(damage) = self.damage.filter(|damage| damage.stage() == DamageStage::Archive) {
-            let injury = damage_archive(archive, segment, damage, self.seed).await?;
-            self.injected(damage, &injury);
-        }
-        Ok(())
-    }
-
     pub(super) fn injected(&self, damage: Damage, injury: &Injury) {
         self.is_injected.store(true, Ordering::Relaxed);
         self.note(format!("injected {damage}: {injury}"));
@@ -227,8 +195,8 @@ impl Drill {
     }
 
     /// Puts a file into the evidence, next to the servers' logs.
-    pub(super) async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
-        let folder = self.logs.join(self.spec.name);
+    pub async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
+        let folder = self.logs.join(&self.spec.name);
         let made = tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).await;
         made.context("creating the folder of the logs")?;
         let mut options = tokio::fs::OpenOptions::new();
@@ -296,7 +264,7 @@ impl Drill {
             Err(RestoreFailure::Other(error)) if error.kind() == ErrorKind::Failed => {
                 let finding = Finding::new(
                     FindingCode::RestoreFailed,
-                    self.spec.name,
+                    &self.spec.name,
                     "a restore that goes through",
                     error.message(),
                 );
@@ -341,7 +309,7 @@ impl Drill {
     pub(super) async fn save_logs(&self) -> Result<()> {
         for (name, server) in &self.servers {
             // A node whose server never started has no log.
-            let Ok(log) = server.read_log().await else { continue };
+            let Ok(log) = server.log_text().await else { continue };
             self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
         }
         Ok(())

@@ -1,17 +1,16 @@
 //! Runs drills: phases, milestones, judges, cancellation, teardown.
 
 mod application;
+mod damaging;
 mod drill;
-mod keyspace;
 mod nodes;
 mod objectives;
-mod objects;
 mod run;
 mod scenario;
-mod secrets;
 mod server;
 
-pub use application::Application;
+pub use application::{Application, Applications};
 pub use drill::Drill;
 pub use run::{RunSettings, run_drills, tear_down};
 pub use scenario::{Scenario, ScenarioSpec, Suite};
+pub use server::Server;

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Drill;
-use super::server::DrillServer;
+use super::{Drill, Server};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::Manifest;
 use crate::stores::died;
-use crate::stores::postgres::PostgresServer;
 use crate::wait;
 
 /// The death of a server in front of what came of it. Where its machine is to blame, nothing else is.
@@ -22,31 +19,24 @@ impl Drill {
     /// From here on new nodes are made in another region, cut off from those of the one before where the
     /// substrate has networks.
     pub fn enter_region(&mut self, region: &str) -> Result<()> {
-        let region = format!("d{}-{region}", self.index);
+        let region = self.node_name(region);
         self.substrate = Arc::clone(&self.substrate).in_region(&region)?;
         Ok(())
     }
 
-    /// A new node for a PostgreSQL server; it is removed with the drill.
-    pub async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
-        let node_name = format!("d{}-{name}", self.index);
-        let server = PostgresServer::create(&*self.substrate, &node_name, &self.password).await?;
-        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
-        Ok(server)
+    /// The name of a node of this drill: its own among all nodes of the run.
+    pub fn node_name(&self, name: &str) -> String {
+        format!("d{}-{name}", self.index)
     }
 
-    /// The same for the restore of a backup: of the major version that it needs.
-    pub async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
-        let node_name = format!("d{}-{name}", self.index);
-        let server =
-            PostgresServer::create_for(&*self.substrate, &node_name, &self.password, manifest).await?;
-        self.servers.push((name.to_owned(), DrillServer::Postgres(server.clone())));
-        Ok(server)
+    /// Takes a server into the drill: its log is saved, its death is told, and its node is removed with the drill.
+    pub fn adopt(&mut self, name: &str, server: impl Server + 'static) {
+        self.servers.push((name.to_owned(), Arc::new(server)));
     }
 
     /// Gives a server the name of the one that it stands in for. That one keeps its node, as evidence, and is
     /// called damaged from now on.
-    pub fn take_over(&mut self, name: &str, successor: &PostgresServer) {
+    pub fn take_over(&mut self, name: &str, successor: &dyn Server) {
         for (own, server) in &mut self.servers {
             if own == name {
                 *own = format!("{name}-damaged");

@@ -4,8 +4,7 @@ use super::Drill;
 use crate::error::{Error, Result};
 use crate::evidence::{EventBody, Loss, StepRecord};
 use crate::model::{Check, Verdict};
-use crate::oracle::{ArchiveOracle, LossObjective, TimeObjective};
-use crate::stores::postgres::ArchiveHealth;
+use crate::oracle::{LossObjective, TimeObjective};
 
 impl Drill {
     /// Judges the time to recovery by the runbook.
@@ -25,12 +24,6 @@ impl Drill {
         };
         self.judge(&oracle).await;
         Ok(())
-    }
-
-    /// Judges the log archive by what was measured while the server was well.
-    pub async fn judge_archive(&mut self, health: &ArchiveHealth) {
-        let objective = self.loss_objective.clone();
-        self.judge(&ArchiveOracle { health, loss_objective: &objective }).await;
     }
 
     /// Tells what was lost, and judges it where the runbook sets a limit.

@@ -6,12 +6,11 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Application, Drill, Scenario};
+use super::{Applications, Drill, Scenario};
 use crate::error::{Error, Result};
 use crate::evidence::{EventBody, Failure, Journal};
 use crate::fault::Damage;
-use crate::model::{Phase, Verdict};
-use crate::oracle::IntegrityQuery;
+use crate::model::{IntegrityQuery, Phase, Verdict};
 use crate::repository::LocalRepository;
 use crate::runbook::{ObjectiveKind, Runbook};
 use crate::secret::Secret;
@@ -45,8 +44,8 @@ pub struct RunSettings {
     pub jobs: usize,
     /// Whether servers stay after the run.
     pub keep: bool,
-    /// The application that the drills recover.
-    pub application: Application,
+    /// The applications that the drills recover.
+    pub applications: Applications,
 }
 
 /// Runs drills; gives the verdict of each, in their order. `None` is one that was interrupted, or that did not
@@ -83,11 +82,11 @@ pub async fn run_drills(
 
 /// The most time that the runbook gives each drill, in milliseconds; 0 where it says nothing.
 fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: &Runbook) -> Vec<u64> {
-    let limit = |section| {
+    let limit = |section: &str| {
         let section = runbook.section(section).ok()?;
         runbook.objective(section, ObjectiveKind::TimeToRecovery).ok().map(|objective| objective.upper_ms)
     };
-    scenarios.iter().map(|(_, scenario)| limit(scenario.spec().section).unwrap_or_default()).collect()
+    scenarios.iter().map(|(_, scenario)| limit(&scenario.spec().section).unwrap_or_default()).collect()
 }
 
 /// The places of the drills, in the order in which they start. Where several run at once, those that the runbook
@@ -108,7 +107,7 @@ async fn run_drill(
     cancel: &CancellationToken,
 ) -> Option<Verdict> {
     let spec = scenario.spec();
-    let section = settings.runbook.section(spec.section);
+    let section = settings.runbook.section(&spec.section);
     let read = |kind| section.clone().and_then(|section| settings.runbook.objective(section, kind));
     let (objective, loss_objective) = (
         read(ObjectiveKind::TimeToRecovery),
@@ -197,8 +196,7 @@ async fn prepare(
         queries: settings.queries.clone(),
         objective,
         loss_objective,
-        application: settings.application.clone(),
-        cache: Application::default(),
+        applications: settings.applications.clone(),
         password: Secret::random()?,
         servers: Vec::new(),
         checks: Vec::new(),

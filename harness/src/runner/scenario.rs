@@ -38,18 +38,18 @@ impl std::fmt::Display for Suite {
 }
 
 /// What a scenario is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ScenarioSpec {
     /// Its name, `store/what-happened`.
-    pub name: &'static str,
+    pub name: String,
     /// What is drilled, in a few words.
-    pub title: &'static str,
+    pub title: String,
     /// The section of the runbook that it follows, as a path of headings: `PostgreSQL / Full restore`.
-    pub section: &'static str,
+    pub section: String,
     /// The suites that it belongs to.
-    pub suites: &'static [Suite],
+    pub suites: Vec<Suite>,
     /// The damages that its judges notice, in groups.
-    pub damages: &'static [&'static [Damage]],
+    pub damages: Vec<&'static [Damage]>,
 }
 
 /// A drill, written down like its section of the runbook.

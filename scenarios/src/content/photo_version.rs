@@ -7,6 +7,7 @@ use comeback_harness::model::{Content, Manifest, ObjectAttributes, Phase};
 use comeback_harness::oracle::{ChosenVersions, NewestBackup, ObjectsOracle, VersioningOracle};
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::objects::ObjectsDrill as _;
 use comeback_harness::stores::objects::{
     NewObject, ObjectStore as _, PrefixRestore, read_inventory, restore_object, restore_prefix,
     take_inventory, upload_objects,
@@ -29,11 +30,12 @@ pub struct PhotoVersion;
 impl Scenario for PhotoVersion {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "content/photo-version",
-            title: "overwritten and deleted photos come back from the versions that the bucket keeps",
-            section: "Photos",
-            suites: &[Suite::Weekly, Suite::Quarterly],
-            damages: &[Damage::TO_A_BUCKET, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE],
+            name: "content/photo-version".to_owned(),
+            title: "overwritten and deleted photos come back from the versions that the bucket keeps"
+                .to_owned(),
+            section: "Photos".to_owned(),
+            suites: vec![Suite::Weekly, Suite::Quarterly],
+            damages: vec![Damage::TO_A_BUCKET, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE],
         }
     }
 

@@ -10,6 +10,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::{export_table, load_table_csv, read_content, run_script};
 
 use crate::roadtrip;
@@ -37,11 +38,16 @@ pub struct StoriesCsv;
 impl Scenario for StoriesCsv {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "content/stories-csv",
-            title: "deleted stories come back from the newest CSV export",
-            section: "Stories / All of them",
-            suites: &[Suite::Weekly, Suite::Quarterly],
-            damages: &[Damage::TO_A_CSV, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE, Damage::TO_A_CLUSTER],
+            name: "content/stories-csv".to_owned(),
+            title: "deleted stories come back from the newest CSV export".to_owned(),
+            section: "Stories / All of them".to_owned(),
+            suites: vec![Suite::Weekly, Suite::Quarterly],
+            damages: vec![
+                Damage::TO_A_CSV,
+                Damage::TO_ANY_BACKUP,
+                Damage::TO_THE_CHOICE,
+                Damage::TO_A_CLUSTER,
+            ],
         }
     }
 

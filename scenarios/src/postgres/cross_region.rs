@@ -12,6 +12,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository::{self, Repository};
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::{
     PostgresServer, WORKLOAD_SETTINGS, gather_statistics, parallelism, restore_dump, restore_roles, take_dump,
 };
@@ -28,11 +29,11 @@ pub struct CrossRegion;
 impl Scenario for CrossRegion {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "postgres/cross-region",
-            title: "a lost region's database comes back elsewhere from the newest SQL export",
-            section: "PostgreSQL / Cross-region restore",
-            suites: &[Suite::Weekly, Suite::Quarterly],
-            damages: &[
+            name: "postgres/cross-region".to_owned(),
+            title: "a lost region's database comes back elsewhere from the newest SQL export".to_owned(),
+            section: "PostgreSQL / Cross-region restore".to_owned(),
+            suites: vec![Suite::Weekly, Suite::Quarterly],
+            damages: vec![
                 Damage::TO_A_CLUSTER,
                 Damage::TO_THE_CHOICE,
                 Damage::TO_ANY_BACKUP,

@@ -11,6 +11,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::{
     WORKLOAD_SETTINGS, fetch_base_backup, position_of, recover_base_backup, take_base_backup,
 };
@@ -27,11 +28,11 @@ pub struct FullRestore;
 impl Scenario for FullRestore {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "postgres/full-restore",
-            title: "a lost PostgreSQL server comes back from its newest base backup",
-            section: "PostgreSQL / Full restore",
-            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: &[
+            name: "postgres/full-restore".to_owned(),
+            title: "a lost PostgreSQL server comes back from its newest base backup".to_owned(),
+            section: "PostgreSQL / Full restore".to_owned(),
+            suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            damages: vec![
                 Damage::TO_WRITES,
                 Damage::TO_A_CLUSTER,
                 Damage::TO_THE_CHOICE,

@@ -10,6 +10,7 @@ use comeback_harness::oracle::{
     StructureOracle, UnpackedFiles, measure_loss,
 };
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::{
     Archiver, AtTarget, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS, choose_base_backup, count,
     fetch_base_backup, fetch_log, hold_moment, measure_archive, promote, recover_to, run_script,
@@ -34,12 +35,12 @@ pub struct PointInTime;
 impl Scenario for PointInTime {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "postgres/point-in-time",
-            title: "a database comes back as it was just before a bad UPDATE and a bad DELETE",
-            section: "PostgreSQL / Point-in-time recovery",
-            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            name: "postgres/point-in-time".to_owned(),
+            title: "a database comes back as it was just before a bad UPDATE and a bad DELETE".to_owned(),
+            section: "PostgreSQL / Point-in-time recovery".to_owned(),
+            suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             // Not to the choice: an older backup leads to the same moment by a longer way.
-            damages: &[
+            damages: vec![
                 Damage::TO_WRITES,
                 Damage::TO_A_CLUSTER,
                 Damage::TO_ANY_BACKUP,

@@ -9,6 +9,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::redis::RedisDrill as _;
 use comeback_harness::stores::redis::{
     Judgement, Observer, RedisWorkload, Settled, replace_keyspace, restore_snapshot, take_snapshot,
 };
@@ -28,12 +29,13 @@ pub struct CacheCorruption;
 impl Scenario for CacheCorruption {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "redis/cache-corruption",
-            title: "a Redis server that serves wrong content gets that of its newest snapshot back",
-            section: "Redis / Cache corruption",
-            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            name: "redis/cache-corruption".to_owned(),
+            title: "a Redis server that serves wrong content gets that of its newest snapshot back"
+                .to_owned(),
+            section: "Redis / Cache corruption".to_owned(),
+            suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             // Not those to the writes of an application, which has been stopped.
-            damages: &[
+            damages: vec![
                 Damage::TO_A_KEYSPACE,
                 Damage::TO_A_LOG,
                 Damage::TO_THE_CHOICE,

@@ -9,6 +9,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_harness::stores::redis::RedisDrill as _;
 use comeback_harness::stores::redis::{RedisWorkload, read_key_writes, restore_snapshot, take_snapshot};
 
 use super::{USERS, fill, is_snapshot, settings};
@@ -23,11 +24,11 @@ pub struct CompleteLoss;
 impl Scenario for CompleteLoss {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "redis/complete-loss",
-            title: "a lost Redis server comes back from its newest snapshot",
-            section: "Redis / Complete loss",
-            suites: &[Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: &[
+            name: "redis/complete-loss".to_owned(),
+            title: "a lost Redis server comes back from its newest snapshot".to_owned(),
+            section: "Redis / Complete loss".to_owned(),
+            suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
+            damages: vec![
                 Damage::TO_A_KEYSPACE,
                 Damage::TO_KEY_WRITES,
                 Damage::TO_A_LOG,

@@ -8,6 +8,9 @@ use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::secret::SecretBytes;
 use comeback_harness::stores::LogIn;
+use comeback_harness::stores::postgres::PostgresDrill as _;
+use comeback_harness::stores::redis::RedisDrill as _;
+use comeback_harness::stores::secrets::SecretsDrill as _;
 use comeback_harness::stores::secrets::{
     Identities, SecretStore as _, export_secrets, import, keep_export, open_export, plan_import,
 };
@@ -22,11 +25,11 @@ pub struct Restore;
 impl Scenario for Restore {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
-            name: "secrets/restore",
-            title: "a lost store of secrets comes back from its encrypted export, and its passwords open what they did",
-            section: "Secrets",
-            suites: &[Suite::Weekly, Suite::Quarterly],
-            damages: &[Damage::TO_SECRETS, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP],
+            name: "secrets/restore".to_owned(),
+            title: "a lost store of secrets comes back from its encrypted export, and its passwords open what they did".to_owned(),
+            section: "Secrets".to_owned(),
+            suites: vec![Suite::Weekly, Suite::Quarterly],
+            damages: vec![Damage::TO_SECRETS, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP],
         }
     }
 

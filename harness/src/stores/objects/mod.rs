@@ -7,6 +7,7 @@ mod address;
 #[cfg(feature = "requests")]
 mod cloud;
 mod content;
+mod drill;
 #[cfg(feature = "gcs")]
 mod gcs;
 mod inventory;
@@ -28,6 +29,7 @@ use crate::repository::Reader;
 
 pub use address::{BucketAddress, open_bucket};
 pub use content::{ObjectDigest, digest};
+pub use drill::ObjectsDrill;
 #[cfg(feature = "gcs")]
 pub use gcs::GcsBucket;
 pub use inventory::{InventoryReader, read_inventory, take_inventory};

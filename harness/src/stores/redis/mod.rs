@@ -4,6 +4,7 @@ mod address;
 mod along;
 mod backup;
 mod client;
+mod drill;
 mod load;
 mod login;
 mod observer;
@@ -18,6 +19,7 @@ mod version;
 mod workload;
 
 pub use comeback_digest::rdb;
+pub use drill::RedisDrill;
 
 pub use address::RedisAddress;
 pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};

@@ -5,6 +5,7 @@
 
 mod address;
 mod age_file;
+mod drill;
 mod export;
 mod folder;
 mod import;
@@ -28,6 +29,7 @@ use crate::secret::SecretBytes;
 
 pub use address::{StoreAddress, open_store};
 pub use age_file::{OpenedExport, open_export, read_export_file};
+pub use drill::SecretsDrill;
 pub(crate) use export::{EXPORT, encrypt};
 pub use export::{Exported, export_secrets, keep_export};
 pub use folder::FolderStore;

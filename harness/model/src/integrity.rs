@@ -1,6 +1,19 @@
-//! What the answer of an integrity query has to be.
+//! Questions to a restored database, and what their answers have to be.
 
 use std::str::FromStr;
+
+/// A question to the restored database, with the answer that it must give.
+#[derive(Debug, Clone)]
+pub struct IntegrityQuery {
+    /// Its name in reports.
+    pub name: String,
+    /// A query of one row and one column.
+    pub sql: String,
+    /// The answer.
+    pub expect: Expectation,
+    /// The expectation as it was written, for reports.
+    pub expect_text: String,
+}
 
 /// An expectation: a comparison with a number or a text, or a limit on an age.
 ///

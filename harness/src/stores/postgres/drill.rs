@@ -1,0 +1,75 @@
+//! The vocabulary of drills of PostgreSQL.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgConnectOptions;
+
+use super::{ArchiveHealth, PostgresServer};
+use crate::error::Result;
+use crate::model::Manifest;
+use crate::oracle::ArchiveOracle;
+use crate::runner::{Application, Drill, Server};
+use crate::substrate::Node;
+
+/// What a drill can do with PostgreSQL.
+#[async_trait]
+pub trait PostgresDrill {
+    /// A new node for a PostgreSQL server; it is removed with the drill.
+    async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer>;
+
+    /// The same for the restore of a backup: of the major version that it needs.
+    async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer>;
+
+    /// Where the application finds its database.
+    fn application(&self) -> Application<PgConnectOptions>;
+
+    /// Judges the log archive by what was measured while the server was well.
+    async fn judge_archive(&mut self, health: &ArchiveHealth);
+}
+
+#[async_trait]
+impl PostgresDrill for Drill {
+    async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
+        let server = PostgresServer::create(self.substrate(), &self.node_name(name), self.password()).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+
+    async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
+        let (node, password) = (self.node_name(name), self.password());
+        let server = PostgresServer::create_for(self.substrate(), &node, password, manifest).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+
+    fn application(&self) -> Application<PgConnectOptions> {
+        self.applications().of()
+    }
+
+    async fn judge_archive(&mut self, health: &ArchiveHealth) {
+        let loss_objective = &self.loss_objective();
+        self.judge(&ArchiveOracle { health, loss_objective }).await;
+    }
+}
+
+#[async_trait]
+impl Server for PostgresServer {
+    fn node(&self) -> &dyn Node {
+        self.node()
+    }
+
+    async fn log_text(&self) -> Result<String> {
+        Ok(self.read_log().await?.text)
+    }
+
+    async fn last_words(&self) -> Result<Option<String>> {
+        self.last_words().await
+    }
+
+    async fn tell_how_to_connect(&self, folder: &Path, name: &str) -> Result<String> {
+        let passfile = folder.join(format!("{name}.pgpass"));
+        self.write_passfile_here(&passfile).await?;
+        Ok(self.connect_hint(&passfile))
+    }
+}
