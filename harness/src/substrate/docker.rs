@@ -221,3 +221,8 @@ impl Substrate for DockerSubstrate {
         if self.run.identity.keep { Ok(()) } else { self.run.remove_everything().await }
     }
 }
+
+/// Whether the daemon says that there is no such thing.
+fn is_missing(error: &DockerError) -> bool {
+    matches!(error, DockerError::DockerResponseServerError { status_code: 404, .. })
+}

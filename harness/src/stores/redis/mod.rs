@@ -5,6 +5,7 @@ mod along;
 mod backup;
 mod client;
 mod drill;
+mod ends;
 mod load;
 mod login;
 mod observer;

@@ -8,7 +8,7 @@ use tokio::io::DuplexStream;
 use tokio_util::io::SyncIoBridge;
 
 use super::along::Pieces;
-use super::pipe::PipeAndCopy;
+use super::ends::PipeAndCopy;
 use super::rdb::{RdbSummary, fingerprint_rdb_in_edition};
 use crate::error::Result;
 

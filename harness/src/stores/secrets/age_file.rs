@@ -1,25 +1,27 @@
 //! Opens exports: whose they are, whether they are whole, and what is in them.
 
 use std::borrow::Cow;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use age::armor::ArmoredReader;
-use age::{DecryptError, Decryptor};
+use age::{DecryptError, Decryptor, Encryptor};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt as _;
 use zeroize::Zeroizing;
 
-use super::export::EXPORT;
-use super::keys::Identities;
+use super::keys::{Identities, Recipients};
 use super::record::{Encoded, SecretRecord};
 use super::set::SecretSet;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::model::{Finding, FindingCode, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
 use crate::secret::DigestKey;
 use crate::stores::RestoreFailure;
+
+/// The file of an export in a repository.
+pub(crate) const EXPORT: &str = "secrets.json.age";
 
 /// The version of what is inside an export. A reader refuses a newer one.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -52,6 +54,27 @@ pub struct OpenedExport {
     pub key: DigestKey,
     /// The secrets.
     pub secrets: SecretSet,
+}
+
+/// Encrypts secrets, and the key of their digests with them.
+pub(crate) fn encrypt(
+    secrets: &SecretSet,
+    key: &DigestKey,
+    taken_at: Timestamp,
+    recipients: &Recipients,
+) -> Result<Vec<u8>> {
+    let payload = Payload {
+        comeback_secrets: FORMAT_VERSION,
+        taken_at,
+        digest_key: Encoded(key.expose().to_vec().into()),
+        secrets: secrets.0.iter().map(|(name, secret)| SecretRecord::new(name, secret)).collect(),
+    };
+    let encryptor = Encryptor::with_recipients(recipients.iter()).context("encrypting the export")?;
+    let mut file = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut file).context("encrypting the export")?;
+    writer.write_all(&payload.write()?).context("encrypting the export")?;
+    writer.finish().context("encrypting the export")?;
+    Ok(file)
 }
 
 /// Fetches an export out of a repository and opens it. Nothing is decrypted before the file is what its manifest

@@ -4,22 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use age::Encryptor;
 use jiff::Timestamp;
 
 use super::SecretStore;
-use super::age_file::{FORMAT_VERSION, Payload};
+use super::age_file::{EXPORT, encrypt};
 use super::keys::{Recipients, find_identity_beside};
-use super::record::{Encoded, SecretRecord};
-use super::set::{SecretSet, read_secrets};
+use super::set::read_secrets;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, MANIFEST_VERSION, Manifest, SecretsExport, SecretsFingerprint};
 use crate::repository::{BackupWriter, Repository};
 use crate::secret::DigestKey;
-
-/// The file of an export in a repository.
-pub(crate) const EXPORT: &str = "secrets.json.age";
 
 /// An export that was written to a file of this machine.
 #[derive(Debug, Clone)]
@@ -106,27 +101,6 @@ fn check_place(out: &Path) -> Result<PathBuf> {
             .hint("never keep an export beside a key that opens it: name another folder with --out"));
     }
     Ok(folder.to_owned())
-}
-
-/// Encrypts secrets, and the key of their digests with them.
-pub(crate) fn encrypt(
-    secrets: &SecretSet,
-    key: &DigestKey,
-    taken_at: Timestamp,
-    recipients: &Recipients,
-) -> Result<Vec<u8>> {
-    let payload = Payload {
-        comeback_secrets: FORMAT_VERSION,
-        taken_at,
-        digest_key: Encoded(key.expose().to_vec().into()),
-        secrets: secrets.0.iter().map(|(name, secret)| SecretRecord::new(name, secret)).collect(),
-    };
-    let encryptor = Encryptor::with_recipients(recipients.iter()).context("encrypting the export")?;
-    let mut file = Vec::new();
-    let mut writer = encryptor.wrap_output(&mut file).context("encrypting the export")?;
-    writer.write_all(&payload.write()?).context("encrypting the export")?;
-    writer.finish().context("encrypting the export")?;
-    Ok(file)
 }
 
 /// Puts an export into a repository, with a manifest that a restore can be judged by.

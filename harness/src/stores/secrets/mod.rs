@@ -28,9 +28,9 @@ use crate::model::VersionState;
 use crate::secret::SecretBytes;
 
 pub use address::{StoreAddress, open_store};
+pub(crate) use age_file::{EXPORT, encrypt};
 pub use age_file::{OpenedExport, open_export, read_export_file};
 pub use drill::SecretsDrill;
-pub(crate) use export::{EXPORT, encrypt};
 pub use export::{Exported, export_secrets, keep_export};
 pub use folder::FolderStore;
 pub use import::{ImportPlan, ImportStep, import, plan_import};

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use testcontainers::bollard::Docker;
-use testcontainers::bollard::errors::Error as DockerError;
 use testcontainers::bollard::models::{ContainerSummary, HostConfig, Mount, MountType, PortBinding};
 use testcontainers::bollard::query_parameters::{
     ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -14,6 +13,7 @@ use testcontainers::runners::AsyncRunner;
 use testcontainers::{GenericImage, ImageExt};
 
 use super::image::Image;
+use super::is_missing;
 use crate::error::{Context, Error, Result};
 use crate::substrate::identity::Owner;
 use crate::substrate::{NodeSpec, RunIdentity};
@@ -163,9 +163,4 @@ pub(in crate::substrate) async fn remove_container(docker: &Docker, id: &str) ->
         }
     })
     .await
-}
-
-/// Whether the daemon says that there is no such thing.
-pub(super) fn is_missing(error: &DockerError) -> bool {
-    matches!(error, DockerError::DockerResponseServerError { status_code: 404, .. })
 }

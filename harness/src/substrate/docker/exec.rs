@@ -12,7 +12,8 @@ use testcontainers::bollard::exec::{StartExecOptions, StartExecResults};
 use testcontainers::bollard::models::ExecConfig;
 use tokio::io::AsyncWrite;
 
-use super::container::{Container, is_missing};
+use super::container::Container;
+use super::is_missing;
 use crate::error::{Context, Error, Result};
 use crate::substrate::streams::{Sink, Tail, feed};
 use crate::substrate::{Io, Output};

@@ -2,7 +2,7 @@
 
 use testcontainers::bollard::Docker;
 
-use super::container::is_missing;
+use super::is_missing;
 use crate::error::{Context, Error, Result};
 use crate::substrate::Software;
 

@@ -4,7 +4,8 @@ use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::{Network, NetworkCreateRequest};
 use testcontainers::bollard::query_parameters::ListNetworksOptionsBuilder;
 
-use super::container::{bearing, is_missing, labels};
+use super::container::{bearing, labels};
+use super::is_missing;
 use crate::error::{Context, Result};
 use crate::substrate::RunIdentity;
 use crate::substrate::identity::Owner;
