@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use comeback_fixtures::Scale;
-use comeback_harness::fault::{Damage, DamageClass};
+use comeback_harness::damage::DamageSpec;
 use comeback_harness::runner::Suite;
 use comeback_harness::substrate::SubstrateChoice;
 
@@ -104,7 +104,7 @@ pub(crate) struct RunArgs {
     pub(crate) keep: bool,
     /// Inject this damage: the run must then fail, or the judges are worth nothing
     #[arg(long, value_name = "NAME", value_parser = values::damage)]
-    pub(crate) damage: Option<Damage>,
+    pub(crate) damage: Option<&'static DamageSpec>,
     /// Show in findings what a restored row holds: its values are then part of the evidence
     #[arg(long)]
     pub(crate) show_values: bool,
@@ -130,10 +130,10 @@ pub(crate) struct SelftestArgs {
     pub(crate) scenarios: Vec<String>,
     /// Only this damage; may be given again
     #[arg(long, value_name = "NAME", value_parser = values::damage)]
-    pub(crate) damage: Vec<Damage>,
+    pub(crate) damage: Vec<&'static DamageSpec>,
     /// Only damages of this class; may be given again
     #[arg(long, value_name = "CLASS", value_parser = values::damage_class)]
-    pub(crate) class: Vec<DamageClass>,
+    pub(crate) class: Vec<&'static str>,
     /// Where servers run
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,

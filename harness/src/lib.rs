@@ -1,9 +1,9 @@
 //! The engine of Comeback: vocabulary, servers, stores, judges, runner and evidence.
 
 pub mod clock;
+pub mod damage;
 pub mod error;
 pub mod evidence;
-pub mod fault;
 mod hex;
 pub mod oracle;
 pub mod repository;

@@ -1,6 +1,7 @@
 //! The drills, one file each, grouped by store; each reads like its section of the runbook.
 
 pub mod content;
+mod damages;
 mod need;
 pub mod postgres;
 pub mod redis;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use comeback_harness::runner::Scenario;
 
+pub use damages::damages;
 pub use need::need;
 
 /// Every scenario, in the order of the runbook.

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use comeback_harness::fault::{Damage, DamageClass};
+use comeback_harness::damage::DamageSpec;
 use jiff::Timestamp;
 
 use crate::suggest::closest;
@@ -25,14 +25,20 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// A damage, by its name.
-pub(crate) fn damage_class(text: &str) -> Result<DamageClass, String> {
-    text.parse()
+/// A class of damages, by its name.
+pub(crate) fn damage_class(text: &str) -> Result<&'static str, String> {
+    let classes = comeback_scenarios::damages().classes;
+    let found = classes.iter().copied().find(|class| *class == text);
+    found.ok_or_else(|| {
+        format!("there is no class of damages named `{text}`: there are {}", classes.join(", "))
+    })
 }
 
-pub(crate) fn damage(text: &str) -> Result<Damage, String> {
-    text.parse().map_err(|_: String| {
-        let meant = closest(text, Damage::ALL.iter().map(|damage| damage.name()))
+/// A damage, by its name.
+pub(crate) fn damage(text: &str) -> Result<&'static DamageSpec, String> {
+    let known = comeback_scenarios::damages();
+    known.find(text).ok_or_else(|| {
+        let meant = closest(text, known.damages.iter().map(|damage| damage.name))
             .map_or_else(String::new, |name| format!("did you mean `{name}`? "));
         format!(
             "there is no damage of this name; {meant}`comeback list --damages` shows those of each scenario"
@@ -54,7 +60,7 @@ mod tests {
         for text in ["22026-11-22T05:41:00Z", "26-11-22T05:41:00Z", "yesterday", "2026-11-22"] {
             assert!(moment(text).unwrap_err().contains("2026-11-22T05:41:00Z"), "{text}");
         }
-        assert_eq!(damage("row-gone"), Ok(Damage::RowGone));
+        assert_eq!(damage("row-gone").map(|damage| damage.name), Ok("row-gone"));
         assert!(damage("row-gonne").unwrap_err().contains("did you mean `row-gone`?"));
     }
 }

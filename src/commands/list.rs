@@ -1,7 +1,6 @@
 //! `comeback list`: what can be drilled.
 
 use comeback_harness::Result;
-use comeback_harness::fault::Damage;
 use comeback_harness::runbook::{ObjectiveKind, Runbook};
 use comeback_harness::runner::ScenarioSpec;
 use comeback_reports::format;
@@ -24,15 +23,9 @@ pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
         ];
         output::listing(&format!("{}\n", lines.join("\n")));
         if args.damages {
-            let names = spec
-                .damages
-                .iter()
-                .copied()
-                .flatten()
-                .map(|damage| Damage::name(*damage))
-                .collect::<Vec<_>>()
-                .join(", ");
-            output::listing(&format!("  damages    {names}\n"));
+            let names: Vec<_> =
+                spec.damages.iter().flat_map(|table| table.specs()).map(|damage| damage.name).collect();
+            output::listing(&format!("  damages    {}\n", names.join(", ")));
         }
     }
     Ok(0)

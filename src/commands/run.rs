@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use comeback_fixtures::Scale;
+use comeback_harness::damage::DamageSpec;
 use comeback_harness::evidence::{EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Record, RunStarted};
-use comeback_harness::fault::Damage;
 use comeback_harness::model::Verdict;
 use comeback_harness::runbook::{ObjectiveKind, Runbook};
 use comeback_harness::runner::{Applications, RunSettings, Scenario, Suite, run_drills, tear_down};
@@ -103,7 +103,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
     if let Some(damage) = args.damage {
         let blind = scenarios
             .iter()
-            .find(|scenario| !scenario.spec().damages.iter().any(|group| group.contains(&damage)));
+            .find(|scenario| !scenario.spec().damages.iter().any(|table| table.specs().contains(&damage)));
         if let Some(scenario) = blind {
             return Err(Error::usage(format!("{} has no damage {damage}", scenario.spec().name))
                 .hint("`comeback list --damages` shows what each scenario's judges notice"));
@@ -214,7 +214,7 @@ pub(super) struct Header<'a> {
     pub(super) seed: u64,
     pub(super) scale: Scale,
     pub(super) suite: Option<Suite>,
-    pub(super) damage: Option<Damage>,
+    pub(super) damage: Option<&'static DamageSpec>,
     pub(super) runbook: &'a Runbook,
     pub(super) sample_runbook: bool,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use comeback_fixtures::Scale;
 use comeback_harness::clock::{self, Stopwatch};
+use comeback_harness::damage::{DamageSpec, Damages};
 use comeback_harness::evidence::{EventBody, Journal};
-use comeback_harness::fault::Damage;
 use comeback_harness::model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
 use comeback_harness::runbook::Runbook;
 use comeback_harness::runner::{Applications, RunSettings, Scenario, run_drills, tear_down};
@@ -28,7 +28,7 @@ use crate::output;
 #[derive(Clone)]
 struct Case {
     scenario: Arc<dyn Scenario>,
-    damage: Option<Damage>,
+    damage: Option<&'static DamageSpec>,
     seed: u64,
 }
 
@@ -89,16 +89,14 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
 fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
     let scenarios =
         if args.scenarios.is_empty() { comeback_scenarios::all() } else { select(&args.scenarios, None)? };
-    let is_wanted = |damage: &Damage| {
-        (args.damage.is_empty() || args.damage.contains(damage))
-            && (args.class.is_empty() || args.class.contains(&damage.spec().class))
-    };
+    let is_class = |table: &&dyn Damages| args.class.is_empty() || args.class.contains(&table.class());
+    let is_wanted = |damage: &&DamageSpec| args.damage.is_empty() || args.damage.contains(damage);
     let (mut intact, mut damaged): (Vec<Case>, Vec<Case>) = (Vec::new(), Vec::new());
     for scenario in scenarios {
-        let own: Vec<_> = scenario.spec().damages.iter().copied().flatten().copied().collect();
-        let own = own.into_iter().filter(is_wanted);
+        let tables = scenario.spec().damages.into_iter().filter(is_class);
+        let own = tables.flat_map(Damages::specs).filter(is_wanted);
         let store = store_of(&scenario);
-        let is_tried = |damage: &Damage| {
+        let is_tried = |damage: &&DamageSpec| {
             damaged.iter().any(|case| case.damage == Some(*damage) && store_of(&case.scenario) == store)
         };
         let own: Vec<_> = own.filter(|damage| !is_tried(damage)).collect();
@@ -153,8 +151,7 @@ async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<Se
     (cases.iter().zip(tried).map(untried).collect(), substrate)
 }
 
-fn wanted(damage: Damage) -> WantedFinding {
-    let spec = damage.spec();
+fn wanted(spec: &DamageSpec) -> WantedFinding {
     WantedFinding {
         damage: spec.name.to_owned(),
         does: spec.does.to_owned(),
@@ -176,7 +173,7 @@ fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> SelfTestCase 
 /// A run of its own, of one drill. Its evidence stays only if it went wrong.
 async fn try_one(place: usize, case: &Case, setting: &Setting) -> (SelfTestCase, Option<String>) {
     let watch = Stopwatch::start();
-    let name = case.damage.map_or(case.scenario.spec().name.replace('/', "-"), |one| one.name().to_owned());
+    let name = case.damage.map_or(case.scenario.spec().name.replace('/', "-"), |one| one.name.to_owned());
     let folder = setting.folder.join(format!("{place:02}-{name}"));
     let mut substrate = None;
     let outcome = match drill(case, setting, &folder, &mut substrate).await {

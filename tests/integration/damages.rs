@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use comeback_harness::fault::{Damage, Injury, damage_server};
+use comeback_harness::damage::{Aim, Injury};
 use comeback_harness::model::{ClusterContent, DumpFormat, Finding, Manifest};
 use comeback_harness::oracle::{
     CatalogueOracle, FingerprintOracle, LogicalCatalogue, Oracle, PageChecksums, ServerLogOracle,
@@ -12,6 +12,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository::LocalRepository;
 use comeback_harness::secret::Secret;
+use comeback_harness::stores::postgres::damages::{Database, TO_A_CLUSTER};
 use comeback_harness::stores::postgres::{
     PostgresServer, fetch_base_backup, gather_statistics, recover_base_backup, restore_dump, restore_roles,
     take_base_backup, take_dump,
@@ -69,14 +70,14 @@ impl Restored {
         for name in ["fingerprint", "catalogue", "structure", "page-checksums", "server-log"] {
             assert_eq!(self.judged_by(name).await, [], "{name}");
         }
-        for (seed, damage) in (100_u64..).zip(Damage::TO_A_CLUSTER.iter().copied()) {
+        for (seed, damage) in (100_u64..).zip(TO_A_CLUSTER.iter()) {
             self.reset().await;
-            let injury = damage_server(&self.server, "roadtrip", damage, seed).await.unwrap();
-            let (oracle, code) = (damage.spec().judge, damage.spec().finding.as_str());
-            let found = self.judged_by(oracle).await;
+            let on = Database { server: &self.server, name: "roadtrip" };
+            let injury = (damage.inject)(Aim { on, seed }).await.unwrap();
+            let (spec, found) = (&damage.spec, self.judged_by(damage.spec.judge).await);
             assert!(
-                found.iter().any(|finding| names(finding, code, &injury)),
-                "{damage} of {injury}: {found:#?}"
+                found.iter().any(|finding| names(finding, spec.finding.as_str(), &injury)),
+                "{spec} of {injury}: {found:#?}"
             );
         }
     }

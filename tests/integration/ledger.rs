@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use comeback_harness::clock::Stopwatch;
-use comeback_harness::fault::{Damage, damage_writes};
+use comeback_harness::damage::Aim;
 use comeback_harness::model::ledger::{
     Expectation, LogRecord, Outcome, Presence, Replay, Transaction, TransactionState,
 };
 use comeback_harness::model::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{LedgerOracle, Oracle, measure_loss};
 use comeback_harness::secret::Secret;
+use comeback_harness::stores::postgres::damages::{Database, TO_WRITES, Written};
 use comeback_harness::stores::postgres::{
     LogStretch, PostgresServer, WORKLOAD_SETTINGS, Workload, read_current_log, read_log, run_script,
 };
@@ -198,10 +199,12 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
     let data = world.server.data_dir();
     world.shell(&format!("cp -a {data} {data}.kept")).await;
     world.server.start(&[]).await.unwrap();
-    for damage in [Damage::WriteLost, Damage::WritePhantom, Damage::WriteResurrected, Damage::WriteTorn] {
+    assert_eq!(TO_WRITES.iter().count(), 4);
+    for damage in TO_WRITES.iter() {
         for seed in 0..4 {
-            let injury =
-                damage_writes(&world.server, DATABASE, damage, seed, &ledger, &expectation).await.unwrap();
+            let database = Database { server: &world.server, name: DATABASE };
+            let on = Written { database, ledger: &ledger, expectation: &expectation };
+            let injury = (damage.inject)(Aim { on, seed }).await.unwrap();
             let oracle = LedgerOracle {
                 server: &world.server,
                 database: DATABASE,
@@ -213,7 +216,7 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
                 .iter()
                 .map(|one| (one.code.as_str(), one.subject.clone(), one.key.clone()))
                 .collect();
-            assert_eq!(named, [(damage.name(), injury.subject, injury.key)]);
+            assert_eq!(named, [(damage.spec.name, injury.subject, injury.key)]);
             world.server.stop().await.unwrap();
             world.shell(&format!("rm -rf {data} && cp -a {data}.kept {data}")).await;
             world.server.start(&[]).await.unwrap();

@@ -158,7 +158,7 @@ impl LogArchive {
     }
 
     /// The bytes of a file as they are stored.
-    pub(crate) async fn read_stored(&self, file: &LogFile) -> Result<Vec<u8>> {
+    pub async fn read_stored(&self, file: &LogFile) -> Result<Vec<u8>> {
         let mut stored = Vec::new();
         let mut reader = self.repository.open_log(&self.cluster, &file.stored_name()).await?;
         reader.read_to_end(&mut stored).await.context(format_args!("reading {}", file.name))?;
@@ -166,7 +166,7 @@ impl LogArchive {
     }
 
     /// Puts bytes under the name of a file, whatever they are.
-    pub(crate) async fn write_stored(&self, file: &LogFile, stored: &[u8]) -> Result<()> {
+    pub async fn write_stored(&self, file: &LogFile, stored: &[u8]) -> Result<()> {
         self.repository.put_log(&self.cluster, &file.stored_name(), stored).await
     }
 

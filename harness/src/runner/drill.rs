@@ -10,9 +10,9 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::{Applications, ScenarioSpec, Server};
 use crate::clock::Stopwatch;
+use crate::damage::{Aim, Damage, DamageSpec, Target, find};
 use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::evidence::{BackupSummary, EventBody, Journal};
-use crate::fault::{Damage, Injury};
 use crate::model::{
     Check, Finding, FindingCode, IntegrityQuery, Ledger, Manifest, Milestone, Objective, Phase, Verdict,
 };
@@ -33,7 +33,7 @@ pub struct Drill {
     pub(super) scratch: PathBuf,
     pub(super) seed: u64,
     pub(super) scale: String,
-    pub(super) damage: Option<Damage>,
+    pub(super) damage: Option<&'static DamageSpec>,
     pub(super) shows_values: bool,
     pub(super) is_injected: AtomicBool,
     pub(super) doing: Mutex<String>,
@@ -173,12 +173,18 @@ impl Drill {
         self.journal.append(EventBody::MilestoneReached { drill: self.index, milestone })
     }
 
-    pub(super) fn injected(&self, damage: Damage, injury: &Injury) {
+    /// Injects the damage that the run asked for, if the scenario has it for this target.
+    pub async fn inject<T: Target>(&self, on: T::On<'_>) -> Result<()> {
+        let damage = self.damage.and_then(|asked| find::<T>(&self.spec.damages, asked.name));
+        let Some(Damage { spec, inject }) = damage else { return Ok(()) };
+        let injury = inject(Aim { on, seed: self.seed }).await;
+        let injury = injury.map_err(|error| error.context(format!("injecting {spec}")))?;
         self.is_injected.store(true, Ordering::Relaxed);
-        self.note(format!("injected {damage}: {injury}"));
+        self.note(format!("injected {spec}: {injury}"));
+        Ok(())
     }
 
-    /// That a damage was asked for and never injected: nothing was shown by the judges' silence.
+    /// Fails if the requested damage was never injected.
     pub(super) fn ensure_damaged(&self) -> Result<()> {
         match self.damage {
             Some(damage) if !self.is_injected.load(Ordering::Relaxed) => Err(Error::could_not_verify(

@@ -1,7 +1,6 @@
 //! Runs drills: phases, milestones, judges, cancellation, teardown.
 
 mod application;
-mod damaging;
 mod drill;
 mod nodes;
 mod objectives;

@@ -7,9 +7,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Applications, Drill, Scenario};
+use crate::damage::DamageSpec;
 use crate::error::{Error, Result};
 use crate::evidence::{EventBody, Failure, Journal};
-use crate::fault::Damage;
 use crate::model::{IntegrityQuery, Phase, Verdict};
 use crate::repository::LocalRepository;
 use crate::runbook::{ObjectiveKind, Runbook};
@@ -35,7 +35,7 @@ pub struct RunSettings {
     /// The scale of the data.
     pub scale: String,
     /// The damage to inject, if any.
-    pub damage: Option<Damage>,
+    pub damage: Option<&'static DamageSpec>,
     /// The user's own integrity queries.
     pub queries: Vec<IntegrityQuery>,
     /// Whether findings show values of restored rows.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::Drill;
+use crate::damage::Damages;
 use crate::error::Result;
-use crate::fault::Damage;
 
 /// A set of scenarios that is run on an occasion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,8 +48,8 @@ pub struct ScenarioSpec {
     pub section: String,
     /// The suites that it belongs to.
     pub suites: Vec<Suite>,
-    /// The damages that its judges notice, in groups.
-    pub damages: Vec<&'static [Damage]>,
+    /// The damages that its judges notice. The drill injects the one that a run asks for.
+    pub damages: Vec<&'static dyn Damages>,
 }
 
 /// A drill, written down like its section of the runbook.

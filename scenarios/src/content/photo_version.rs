@@ -2,15 +2,18 @@
 
 use async_trait::async_trait;
 use comeback_fixtures::{Photo, Photos, Scale};
-use comeback_harness::fault::{Damage, DamageStage, delete_prefix};
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::{Content, Manifest, ObjectAttributes, Phase};
 use comeback_harness::oracle::{ChosenVersions, NewestBackup, ObjectsOracle, VersioningOracle};
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::objects::ObjectsDrill as _;
+use comeback_harness::stores::objects::damages::{
+    RestoredBucket, Settings, TO_A_RESTORED_BUCKET, TO_SETTINGS, TO_VERSIONS, Versions,
+};
 use comeback_harness::stores::objects::{
-    NewObject, ObjectStore as _, PrefixRestore, read_inventory, restore_object, restore_prefix,
-    take_inventory, upload_objects,
+    NewObject, ObjectStore as _, PrefixRestore, delete_prefix, read_inventory, restore_object,
+    restore_prefix, take_inventory, upload_objects,
 };
 use comeback_harness::{Error, Result};
 
@@ -35,7 +38,7 @@ impl Scenario for PhotoVersion {
                 .to_owned(),
             section: "Photos".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
-            damages: vec![Damage::TO_A_BUCKET, Damage::TO_ANY_BACKUP, Damage::TO_THE_CHOICE],
+            damages: vec![&TO_SETTINGS, &TO_VERSIONS, &TO_A_RESTORED_BUCKET, &TO_ANY_BACKUP, &TO_THE_CHOICE],
         }
     }
 
@@ -48,8 +51,7 @@ impl Scenario for PhotoVersion {
         drill.note(format!("uploaded {uploaded} photos"));
 
         drill.step(Phase::Backup, "does the bucket keep old versions?");
-        let early = bucket.state().await?.now;
-        drill.damage_bucket(&bucket, DamageStage::Settings, early).await?;
+        drill.inject::<Settings>(&bucket).await?;
         let (location, state) = (bucket.location(), bucket.state().await?);
         drill.insist(&VersioningOracle { bucket: &location, state: &state }).await?;
 
@@ -63,7 +65,7 @@ impl Scenario for PhotoVersion {
         let recorded = take_inventory(&bucket, "", drill.repository()).await?;
         drill.backup_taken(&recorded);
         drill.sample_data_loaded(recorded.content.inventory()?.bytes);
-        drill.damage_repository().await?;
+        drill.inject::<Backup>(drill.repository()).await?;
 
         drill.step(Phase::Disaster, "a job overwrites a photo, deletes another, and deletes a whole prefix");
         let mut victims = photos.uploads().map(|photo| photo.key).filter(|key| !key.starts_with(PREFIX));
@@ -83,7 +85,7 @@ impl Scenario for PhotoVersion {
         let later = [bucket.put("photos/after the disaster.jpg", b"a new photo", &jpeg).await?];
         drill.declare_disaster();
         drill.note(format!("{} photos are gone or wrong", gone + 2));
-        drill.damage_bucket(&bucket, DamageStage::Versions, recorded.taken_at).await?;
+        drill.inject::<Versions>((&bucket, recorded.taken_at)).await?;
 
         drill.step(Phase::Recover, "find the newest inventory, and the moment at which all was well");
         let chosen = repository::newest(drill.repository(), is_inventory).await?;
@@ -121,7 +123,7 @@ impl Scenario for PhotoVersion {
             restored.restored, restored.restored_bytes
         ));
         drill.ready();
-        drill.damage_bucket(&bucket, DamageStage::Restored, moment).await?;
+        drill.inject::<RestoredBucket>((&bucket, moment)).await?;
 
         drill.step(Phase::Recover, "let the application write photos again");
         drill.recovered();

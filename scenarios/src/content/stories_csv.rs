@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_harness::Result;
-use comeback_harness::fault::Damage;
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::{Content, Manifest, Phase};
 use comeback_harness::oracle::{
     CatalogueOracle, FingerprintOracle, LoadedRows, NewestBackup, PageChecksums, RowCounts, ServerLogOracle,
@@ -11,6 +11,7 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::postgres::PostgresDrill as _;
+use comeback_harness::stores::postgres::damages::{Cluster, Database, TO_A_CLUSTER, TO_A_CSV};
 use comeback_harness::stores::postgres::{export_table, load_table_csv, read_content, run_script};
 
 use crate::roadtrip;
@@ -42,12 +43,7 @@ impl Scenario for StoriesCsv {
             title: "deleted stories come back from the newest CSV export".to_owned(),
             section: "Stories / All of them".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
-            damages: vec![
-                Damage::TO_A_CSV,
-                Damage::TO_ANY_BACKUP,
-                Damage::TO_THE_CHOICE,
-                Damage::TO_A_CLUSTER,
-            ],
+            damages: vec![&TO_A_CSV, &TO_ANY_BACKUP, &TO_THE_CHOICE, &TO_A_CLUSTER],
         }
     }
 
@@ -68,7 +64,7 @@ impl Scenario for StoriesCsv {
         drill.step(Phase::Backup, "take the newest CSV export of the stories");
         let newest = export_table(&primary, database, TABLE, drill.repository()).await?;
         drill.backup_taken(&newest);
-        drill.damage_repository().await?;
+        drill.inject::<Backup>(drill.repository()).await?;
         let before = read_content(&primary, database).await?;
 
         drill.step(Phase::Disaster, "delete every story, with triggers off, and number new ones from 1");
@@ -92,7 +88,7 @@ impl Scenario for StoriesCsv {
         let stories = loaded.keep().await?;
         drill.note(format!("{stories} stories are back"));
         drill.ready();
-        drill.damage_restored(&primary, database).await?;
+        drill.inject::<Cluster>(Database { server: &primary, name: database }).await?;
 
         drill.step(Phase::Recover, "let the application write stories again");
         drill.application().switch_to(primary.options(database));

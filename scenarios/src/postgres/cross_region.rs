@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use comeback_harness::Result;
-use comeback_harness::fault::{Damage, lose_region};
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Content, DumpFormat, Manifest, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
@@ -13,8 +13,10 @@ use comeback_harness::oracle::{
 use comeback_harness::repository::{self, Repository};
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::postgres::PostgresDrill as _;
+use comeback_harness::stores::postgres::damages::{Cluster, Database, TO_A_CLUSTER, TO_AN_EXPORT};
 use comeback_harness::stores::postgres::{
-    PostgresServer, WORKLOAD_SETTINGS, gather_statistics, parallelism, restore_dump, restore_roles, take_dump,
+    PostgresServer, WORKLOAD_SETTINGS, gather_statistics, lose_region, parallelism, restore_dump,
+    restore_roles, take_dump,
 };
 
 use crate::roadtrip;
@@ -33,12 +35,7 @@ impl Scenario for CrossRegion {
             title: "a lost region's database comes back elsewhere from the newest SQL export".to_owned(),
             section: "PostgreSQL / Cross-region restore".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
-            damages: vec![
-                Damage::TO_A_CLUSTER,
-                Damage::TO_THE_CHOICE,
-                Damage::TO_ANY_BACKUP,
-                Damage::TO_AN_EXPORT,
-            ],
+            damages: vec![&TO_A_CLUSTER, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_AN_EXPORT],
         }
     }
 
@@ -61,7 +58,7 @@ impl Scenario for CrossRegion {
 
         drill.step(Phase::Backup, "take the newest SQL export and copy it to region B");
         let newest = export(drill, &primary, &region_b).await?;
-        drill.damage_backups(&region_b).await?;
+        drill.inject::<Backup>(&region_b).await?;
         workload.reach(workload.acknowledged() + WRITES).await?;
 
         drill.step(Phase::Disaster, "lose region A: the primary, its disk and the backups beside it");
@@ -97,7 +94,7 @@ impl Scenario for CrossRegion {
         drill.step(Phase::Recover, "gather the planner's statistics");
         gather_statistics(&restored, roadtrip::DATABASE, connections).await?;
         drill.ready();
-        drill.damage_restored(&restored, roadtrip::DATABASE).await?;
+        drill.inject::<Cluster>(Database { server: &restored, name: roadtrip::DATABASE }).await?;
 
         drill.step(Phase::Recover, "point the application of region B at the new server");
         drill.application().switch_to(restored.options(roadtrip::DATABASE));

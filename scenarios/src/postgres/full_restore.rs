@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_harness::Result;
-use comeback_harness::fault::Damage;
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Content, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
@@ -12,6 +12,9 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::postgres::PostgresDrill as _;
+use comeback_harness::stores::postgres::damages::{
+    Cluster, Database, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written,
+};
 use comeback_harness::stores::postgres::{
     WORKLOAD_SETTINGS, fetch_base_backup, position_of, recover_base_backup, take_base_backup,
 };
@@ -32,13 +35,7 @@ impl Scenario for FullRestore {
             title: "a lost PostgreSQL server comes back from its newest base backup".to_owned(),
             section: "PostgreSQL / Full restore".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: vec![
-                Damage::TO_WRITES,
-                Damage::TO_A_CLUSTER,
-                Damage::TO_THE_CHOICE,
-                Damage::TO_ANY_BACKUP,
-                Damage::TO_A_BASE_BACKUP,
-            ],
+            damages: vec![&TO_WRITES, &TO_A_CLUSTER, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_BASE_BACKUP],
         }
     }
 
@@ -61,7 +58,7 @@ impl Scenario for FullRestore {
         drill.step(Phase::Backup, "take the newest base backup");
         let newest = take_base_backup(&primary, drill.repository()).await?;
         drill.backup_taken(&newest);
-        drill.damage_repository().await?;
+        drill.inject::<Backup>(drill.repository()).await?;
         workload.reach(workload.acknowledged() + WRITES).await?;
         workload.read_log(&primary).await?;
 
@@ -95,8 +92,9 @@ impl Scenario for FullRestore {
         drill.ready();
         let target = RecoveryTarget::including(RecoveryPoint::Name(moment.restore_point.clone()));
         let expectation = &ledger.expectation(&target, &Replay::default());
-        drill.damage_restored(&restored, roadtrip::DATABASE).await?;
-        drill.damage_writes(&restored, roadtrip::DATABASE, &ledger, expectation).await?;
+        let database = Database { server: &restored, name: roadtrip::DATABASE };
+        drill.inject::<Cluster>(database).await?;
+        drill.inject::<Writes>(Written { database, ledger: &ledger, expectation }).await?;
 
         drill.step(Phase::Recover, "switch the application to the new server");
         drill.application().switch_to(restored.options(roadtrip::DATABASE));

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_harness::Result;
-use comeback_harness::fault::Damage;
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP};
 use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Finding, FindingCode, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
@@ -11,6 +11,9 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::postgres::PostgresDrill as _;
+use comeback_harness::stores::postgres::damages::{
+    Archive, Cluster, Database, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_THE_ARCHIVE, TO_WRITES, Writes, Written,
+};
 use comeback_harness::stores::postgres::{
     Archiver, AtTarget, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS, choose_base_backup, count,
     fetch_base_backup, fetch_log, hold_moment, measure_archive, promote, recover_to, run_script,
@@ -40,13 +43,7 @@ impl Scenario for PointInTime {
             section: "PostgreSQL / Point-in-time recovery".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             // Not to the choice: an older backup leads to the same moment by a longer way.
-            damages: vec![
-                Damage::TO_WRITES,
-                Damage::TO_A_CLUSTER,
-                Damage::TO_ANY_BACKUP,
-                Damage::TO_A_BASE_BACKUP,
-                Damage::TO_THE_ARCHIVE,
-            ],
+            damages: vec![&TO_WRITES, &TO_A_CLUSTER, &TO_ANY_BACKUP, &TO_A_BASE_BACKUP, &TO_THE_ARCHIVE],
         }
     }
 
@@ -69,7 +66,7 @@ impl Scenario for PointInTime {
         drill.step(Phase::Backup, "take the daily base backup");
         let backup = take_base_backup(&primary, drill.repository()).await?;
         drill.backup_taken(&backup);
-        drill.damage_repository().await?;
+        drill.inject::<Backup>(drill.repository()).await?;
         workload.reach(workload.acknowledged() + WRITES).await?;
 
         drill.step(Phase::Backup, "is the archive healthy?");
@@ -105,7 +102,7 @@ impl Scenario for PointInTime {
         let segment = archiver.catch_up().await?;
         archiver.finish().await?;
         drill.note(format!("the archive has segment {segment}"));
-        drill.damage_archive(&archive, &between).await?;
+        drill.inject::<Archive>((&archive, &between)).await?;
 
         drill.step(
             Phase::Recover,
@@ -141,8 +138,9 @@ impl Scenario for PointInTime {
         drill.ready();
         drill.note(format!("the server is on timeline {timeline}"));
         let expectation = &ledger.expectation(&target, &Replay::default());
-        drill.damage_restored(&recovered, roadtrip::DATABASE).await?;
-        drill.damage_writes(&recovered, roadtrip::DATABASE, &ledger, expectation).await?;
+        let database = Database { server: &recovered, name: roadtrip::DATABASE };
+        drill.inject::<Cluster>(database).await?;
+        drill.inject::<Writes>(Written { database, ledger: &ledger, expectation }).await?;
 
         drill.step(Phase::Recover, "switch the application, and give the new server the old one's name");
         drill.application().switch_to(recovered.options(roadtrip::DATABASE));

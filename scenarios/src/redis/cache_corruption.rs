@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_harness::Result;
-use comeback_harness::fault::{Damage, corrupt_keyspace};
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::{Phase, Verdict};
 use comeback_harness::oracle::{
     AccessOracle, ContinuityOracle, KeyCounts, KeyspaceOracle, NewestBackup, RedisLogOracle,
@@ -10,8 +10,10 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::redis::RedisDrill as _;
+use comeback_harness::stores::redis::damages::{Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT};
 use comeback_harness::stores::redis::{
-    Judgement, Observer, RedisWorkload, Settled, replace_keyspace, restore_snapshot, take_snapshot,
+    Judgement, Observer, RedisWorkload, Settled, corrupt_keyspace, replace_keyspace, restore_snapshot,
+    take_snapshot,
 };
 
 use super::{USERS, fill, is_snapshot, settings};
@@ -35,13 +37,7 @@ impl Scenario for CacheCorruption {
             section: "Redis / Cache corruption".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             // Not those to the writes of an application, which has been stopped.
-            damages: vec![
-                Damage::TO_A_KEYSPACE,
-                Damage::TO_A_LOG,
-                Damage::TO_THE_CHOICE,
-                Damage::TO_ANY_BACKUP,
-                Damage::TO_A_SNAPSHOT,
-            ],
+            damages: vec![&TO_A_KEYSPACE, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_SNAPSHOT],
         }
     }
 
@@ -65,7 +61,7 @@ impl Scenario for CacheCorruption {
         let newest = take_snapshot(&address, drill.repository(), drill.clock()).await?;
         drill.backup_taken(&newest.manifest);
         let (snapshot, recorded) = newest.manifest.content.keyspace()?;
-        drill.damage_repository().await?;
+        drill.inject::<Backup>(drill.repository()).await?;
 
         drill
             .step(Phase::Disaster, "overwrite values, change types, make expiries permanent, add stray keys");
@@ -96,7 +92,7 @@ impl Scenario for CacheCorruption {
             "{} keys were copied and compared in {} ms beside the damaged ones, and exchanged for them in {} µs",
             replaced.keys, replaced.copy_ms, replaced.exchange_us
         ));
-        drill.damage_keyspace(&address).await?;
+        drill.inject::<Keyspace>(&address).await?;
 
         drill.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
         drill.judge(&KeyCounts { server: &address, recorded, set_aside: &replaced.set_aside() }).await;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_harness::Result;
-use comeback_harness::fault::Damage;
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::Phase;
 use comeback_harness::oracle::{
     AccessOracle, KeyCounts, KeyWritesOracle, KeyspaceOracle, NewestBackup, RedisLogOracle, measure_key_loss,
@@ -10,6 +10,9 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::redis::RedisDrill as _;
+use comeback_harness::stores::redis::damages::{
+    KeyWrites, Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT, TO_KEY_WRITES,
+};
 use comeback_harness::stores::redis::{RedisWorkload, read_key_writes, restore_snapshot, take_snapshot};
 
 use super::{USERS, fill, is_snapshot, settings};
@@ -28,14 +31,7 @@ impl Scenario for CompleteLoss {
             title: "a lost Redis server comes back from its newest snapshot".to_owned(),
             section: "Redis / Complete loss".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: vec![
-                Damage::TO_A_KEYSPACE,
-                Damage::TO_KEY_WRITES,
-                Damage::TO_A_LOG,
-                Damage::TO_THE_CHOICE,
-                Damage::TO_ANY_BACKUP,
-                Damage::TO_A_SNAPSHOT,
-            ],
+            damages: vec![&TO_A_KEYSPACE, &TO_KEY_WRITES, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_SNAPSHOT],
         }
     }
 
@@ -56,7 +52,7 @@ impl Scenario for CompleteLoss {
         drill.step(Phase::Backup, "take the newest snapshot");
         let newest = take_snapshot(&primary.address(), drill.repository(), drill.clock()).await?;
         drill.backup_taken(&newest.manifest);
-        drill.damage_repository().await?;
+        drill.inject::<Backup>(drill.repository()).await?;
         workload.reach(workload.acknowledged() + WRITES).await?;
 
         drill.step(Phase::Disaster, "kill the server with SIGKILL and delete its disk");
@@ -85,7 +81,7 @@ impl Scenario for CompleteLoss {
             loaded.keys, read.bytes, loaded.expired
         ));
         let address = restored.address();
-        drill.damage_keyspace(&address).await?;
+        drill.inject::<Keyspace>(&address).await?;
 
         drill.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
         drill.judge(&KeyCounts { server: &address, recorded, set_aside: &[] }).await;
@@ -96,7 +92,7 @@ impl Scenario for CompleteLoss {
 
         drill.step(Phase::Judge, "prove that every key of the snapshot came back, and nothing after it");
         let observed = read_key_writes(&address, &ledger).await?;
-        drill.damage_key_writes(&address, &ledger, &observed).await?;
+        drill.inject::<KeyWrites>((&address, &ledger, &observed)).await?;
         let observed = read_key_writes(&address, &ledger).await?;
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
         drill.judge(&KeyspaceOracle { server: &address, recorded, set_aside: &[] }).await;

@@ -11,6 +11,7 @@ use comeback_harness::model::{Content, Manifest, VersionState};
 use comeback_harness::secret::SecretBytes;
 use comeback_harness::stores::postgres::PostgresServer;
 use comeback_harness::stores::redis::RedisServer;
+use comeback_harness::stores::secrets::damages::SetPassword;
 use comeback_harness::stores::secrets::{SecretStore, VALUE_BYTES, access_newest};
 use comeback_harness::stores::{LogIn, postgres, redis};
 
@@ -82,6 +83,11 @@ async fn admit_application(
 ) -> Result<()> {
     postgres::set_password(database, ROLE, &access_newest(store, POSTGRES_PASSWORD).await?).await?;
     redis::set_password(cache, USER, &access_newest(store, REDIS_PASSWORD).await?).await
+}
+
+/// What gives the role of the application another password.
+fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Box<SetPassword<'a>> {
+    Box::new(move |password| Box::pin(async move { postgres::set_password(database, role, &password).await }))
 }
 
 /// Starts what uses the secrets: a process at each server, which logs in with what the store gives out.

@@ -1,7 +1,7 @@
 //! The store of secrets is gone, and comes back from its newest export, opened with the break-glass key.
 
 use async_trait::async_trait;
-use comeback_harness::fault::Damage;
+use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::Phase;
 use comeback_harness::oracle::{ExportFile, LogInOracle, NewestBackup, OpenedSecrets, SecretsOracle};
 use comeback_harness::repository;
@@ -11,12 +11,16 @@ use comeback_harness::stores::LogIn;
 use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::redis::RedisDrill as _;
 use comeback_harness::stores::secrets::SecretsDrill as _;
+use comeback_harness::stores::secrets::damages::{
+    BY_ROTATION, Export, ExportedFile, RestoredSecrets, Rotated, Rotation, TO_AN_EXPORT, TO_AN_EXPORTED_FILE,
+    TO_RESTORED_SECRETS,
+};
 use comeback_harness::stores::secrets::{
     Identities, SecretStore as _, export_secrets, import, keep_export, open_export, plan_import,
 };
 use comeback_harness::{Error, Result};
 
-use super::{POSTGRES_PASSWORD, ROLE, admit_application, fill, is_export, start_application};
+use super::{POSTGRES_PASSWORD, ROLE, admit_application, fill, is_export, set_password, start_application};
 
 /// The scenario `secrets/restore`.
 pub struct Restore;
@@ -29,7 +33,14 @@ impl Scenario for Restore {
             title: "a lost store of secrets comes back from its encrypted export, and its passwords open what they did".to_owned(),
             section: "Secrets".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
-            damages: vec![Damage::TO_SECRETS, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP],
+            damages: vec![
+                &TO_AN_EXPORT,
+                &BY_ROTATION,
+                &TO_AN_EXPORTED_FILE,
+                &TO_RESTORED_SECRETS,
+                &TO_THE_CHOICE,
+                &TO_ANY_BACKUP,
+            ],
         }
     }
 
@@ -63,13 +74,16 @@ impl Scenario for Restore {
         primary.add_version("session-signing-key", &SecretBytes::random(48)?).await?;
         let file = drill.export_file("tonight").await?;
         let exported = export_secrets(&primary, &keys.recipients, &file).await?;
-        drill.damage_export_file(&file, &keys).await?;
+        drill.inject::<ExportedFile>((&file, &keys)).await?;
         drill.judge(&ExportFile { path: &file }).await;
         let newest = keep_export(&exported, drill.repository()).await?;
         drill.backup_taken(&newest);
-        drill.damage_repository().await?;
-        drill.damage_export(&keys).await?;
-        drill.damage_by_rotation(&primary, POSTGRES_PASSWORD, &database, ROLE).await?;
+        drill.inject::<Backup>(drill.repository()).await?;
+        drill.inject::<Export>((drill.repository(), &keys)).await?;
+        let set_password = set_password(&database, ROLE);
+        drill
+            .inject::<Rotation>(Rotated { store: &primary, secret: POSTGRES_PASSWORD, set_password })
+            .await?;
 
         drill.step(Phase::Disaster, "delete the store with every secret in it");
         primary.destroy()?;
@@ -101,7 +115,7 @@ impl Scenario for Restore {
         drill.recovered();
 
         drill.step(Phase::Judge, "prove that every value, version and label came back");
-        drill.damage_secrets(&restored).await?;
+        drill.inject::<RestoredSecrets>(&restored).await?;
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
         drill.judge(&SecretsOracle { store: &restored, key: &opened.key, recorded }).await;
         drill.judge_time().await?;

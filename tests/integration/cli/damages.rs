@@ -1,13 +1,14 @@
 //! Damages, injected through the binary: each makes the run fail for its own reason, and is named.
 
-use comeback_harness::fault::Damage;
+use comeback_harness::damage::DamageSpec;
+use comeback_harness::stores::postgres::damages::TO_A_CLUSTER;
 use serde_json::Value;
 
 use super::drills::{RUN, RUN_STORIES_CSV};
 use super::{Place, docker_is_here, local_is_here, redis_is_here, text};
 
 /// What the run itself said that it damaged: subject and key.
-fn injury(report: &Value, damage: Damage) -> (String, Option<String>) {
+fn injury(report: &Value, damage: &DamageSpec) -> (String, Option<String>) {
     let mut notes = report["drills"][0]["steps"]
         .as_array()
         .unwrap()
@@ -47,9 +48,8 @@ fn every_one_is_caught(damaged: usize, intact: usize, args: &[&str]) {
 fn each_judge_of_a_cluster_fails_the_drill_for_its_own_damage() {
     if local_is_here() {
         let one_for_each = ["row-gone", "index-gone", "index-entry-gone", "page-flipped", "log-warning"];
-        let judge = |name: &str| name.parse::<Damage>().unwrap().spec().judge;
-        let judges = one_for_each.map(judge);
-        assert!(Damage::TO_A_CLUSTER.iter().all(|damage| judges.contains(&damage.spec().judge)));
+        let judges = one_for_each.map(|name| known(name).judge);
+        assert!(TO_A_CLUSTER.iter().all(|damage| judges.contains(&damage.spec.judge)));
         let damages = one_for_each.into_iter().chain(["write-lost", "stale-backup", "backup-bit-flipped"]);
         let damages: Vec<_> =
             damages.chain(["base-file-changed"]).flat_map(|one| ["--damage", one]).collect();
@@ -142,8 +142,8 @@ fn a_damage_that_could_not_be_tried_is_not_caught() {
 #[test]
 fn a_damage_that_was_asked_for_is_told_and_named() {
     if local_is_here() {
-        noticed_and_named(&RUN, &[Damage::ByteChanged]);
-        noticed_and_named(&RUN_STORIES_CSV, &[Damage::SequenceBack, Damage::CsvNullsEmptied]);
+        noticed_and_named(&RUN, &["byte-changed"]);
+        noticed_and_named(&RUN_STORIES_CSV, &["sequence-back", "csv-nulls-emptied"]);
     }
 }
 
@@ -158,19 +158,22 @@ async fn damages_to_streams_are_caught_on_docker() {
     }
 }
 
-fn noticed_and_named(scenario: &[&str], damages: &[Damage]) {
-    for (seed, damage) in (100_u64..).zip(damages.iter().copied()) {
+fn known(name: &str) -> &'static DamageSpec {
+    comeback_scenarios::damages().find(name).unwrap_or_else(|| panic!("there is no damage {name}"))
+}
+
+fn noticed_and_named(scenario: &[&str], damages: &[&str]) {
+    for (seed, name) in (100_u64..).zip(damages.iter().copied()) {
         let place = Place::new();
         let seed = seed.to_string();
-        let output = place.run(
-            &[scenario, &["local", "--show-values", "--damage", damage.name(), "--seed", &seed]].concat(),
-        );
-        is_noticed_and_named(&place, damage, &output);
+        let output =
+            place.run(&[scenario, &["local", "--show-values", "--damage", name, "--seed", &seed]].concat());
+        is_noticed_and_named(&place, known(name), &output);
     }
 }
 
 /// Looks at a run with a damage: the judge that the damage is for, and no other reason, must have made it fail.
-pub(super) fn is_noticed_and_named(place: &Place, damage: Damage, output: &std::process::Output) {
+pub(super) fn is_noticed_and_named(place: &Place, damage: &DamageSpec, output: &std::process::Output) {
     assert_eq!(output.status.code(), Some(1), "{damage}: {}{}", text(&output.stdout), text(&output.stderr));
     let report = place.report();
     let asked = format!("damage {damage} was asked for");
@@ -180,13 +183,13 @@ pub(super) fn is_noticed_and_named(place: &Place, damage: Damage, output: &std::
         "{damage}"
     );
     let (subject, key) = injury(&report, damage);
-    let (oracle, code) = (damage.spec().judge, damage.spec().finding.as_str());
+    let (oracle, code) = (damage.judge, damage.finding.as_str());
     let checks = report["drills"][0]["checks"].as_array().unwrap();
     let check = checks
         .iter()
         .find(|check| check["oracle"] == oracle)
         .unwrap_or_else(|| panic!("{damage}: {report:#}"));
-    if damage == Damage::ByteChanged && oracle == "fingerprint" {
+    if damage.name == "byte-changed" && oracle == "fingerprint" {
         let held = check["findings"][0]["actual"].as_str().unwrap();
         assert!(held.contains(" = '"), "{held}");
     }

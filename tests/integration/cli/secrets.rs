@@ -4,8 +4,8 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use comeback_harness::fault::Damage;
 use comeback_harness::model::VersionState;
+use comeback_harness::runner::Scenario as _;
 use comeback_harness::secret::SecretBytes;
 use comeback_harness::stores::secrets::{
     FolderStore, SecretSet, SecretStore as _, make_identity, read_secrets,
@@ -48,10 +48,12 @@ fn every_damage_to_secrets_fails_for_its_own_reason_names_what_it_hit_and_leaks_
     if !(local_is_here() && redis_is_here()) {
         return;
     }
-    let damages = [Damage::TO_SECRETS, Damage::TO_THE_CHOICE, Damage::TO_ANY_BACKUP].concat();
+    let scenario = comeback_scenarios::secrets::Restore.spec();
+    let damages: Vec<_> = scenario.damages.iter().flat_map(|table| table.specs()).collect();
+    assert!(damages.len() >= 14, "{damages:?}");
     for (seed, damage) in (100_u64..).zip(damages) {
         let place = Place::new();
-        let (name, seed) = (damage.name(), seed.to_string());
+        let (name, seed) = (damage.name, seed.to_string());
         let (output, learnt) =
             watched(&place, &[&RUN_RESTORE[..], &["local", "--damage", name, "--seed", &seed]].concat());
         is_noticed_and_named(&place, damage, &output);

@@ -7,6 +7,8 @@ mod address;
 #[cfg(feature = "requests")]
 mod cloud;
 mod content;
+pub mod damages;
+mod disaster;
 mod drill;
 #[cfg(feature = "gcs")]
 mod gcs;
@@ -29,6 +31,7 @@ use crate::repository::Reader;
 
 pub use address::{BucketAddress, open_bucket};
 pub use content::{ObjectDigest, digest};
+pub use disaster::delete_prefix;
 pub use drill::ObjectsDrill;
 #[cfg(feature = "gcs")]
 pub use gcs::GcsBucket;

@@ -10,6 +10,8 @@ mod content;
 mod copy;
 mod copy_out;
 mod csv;
+pub mod damages;
+mod disaster;
 mod drill;
 mod dump;
 mod exporter;
@@ -54,6 +56,7 @@ pub use content::{
     fingerprint_as_recorded, fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content,
 };
 pub use csv::{LoadedTable, export_table, load_table_csv};
+pub use disaster::lose_region;
 pub use drill::PostgresDrill;
 pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
 pub use health::{ArchiveHealth, measure_archive};

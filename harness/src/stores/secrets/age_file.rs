@@ -21,7 +21,7 @@ use crate::secret::DigestKey;
 use crate::stores::RestoreFailure;
 
 /// The file of an export in a repository.
-pub(crate) const EXPORT: &str = "secrets.json.age";
+pub(super) const EXPORT: &str = "secrets.json.age";
 
 /// The version of what is inside an export. A reader refuses a newer one.
 pub(super) const FORMAT_VERSION: u32 = 1;
@@ -57,7 +57,7 @@ pub struct OpenedExport {
 }
 
 /// Encrypts secrets, and the key of their digests with them.
-pub(crate) fn encrypt(
+pub(super) fn encrypt(
     secrets: &SecretSet,
     key: &DigestKey,
     taken_at: Timestamp,

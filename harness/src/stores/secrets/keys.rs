@@ -66,7 +66,7 @@ impl Recipients {
     }
 
     /// The first one alone: what an export must never be encrypted to.
-    pub(crate) fn first_alone(&self) -> Self {
+    pub(super) fn first_alone(&self) -> Self {
         Self(self.0.iter().take(1).cloned().collect())
     }
 }

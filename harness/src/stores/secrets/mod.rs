@@ -5,6 +5,7 @@
 
 mod address;
 mod age_file;
+pub mod damages;
 mod drill;
 mod export;
 mod folder;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::age_file::{count_recipients, read_export_file};
+use super::age_file::{count_recipients, encrypt, read_export_file};
 use super::*;
 use crate::error::ErrorKind;
 use crate::secret::DigestKey;

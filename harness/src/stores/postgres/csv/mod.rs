@@ -15,4 +15,4 @@ pub use export::export_table;
 pub use restore::{LoadedTable, load_table_csv};
 
 /// The rows, as one member of gzip.
-const FILE: &str = "rows.csv.gz";
+pub(super) const FILE: &str = "rows.csv.gz";

@@ -1,0 +1,17 @@
+//! Damages: corruption that is injected on purpose, so that a judge can be seen to notice it. A check that cannot
+//! fail is worth nothing.
+//!
+//! A damage is a row of a table: its name, what it does, which judge has to find it and as what, and the function
+//! that injects it. The tables lie with what they damage, in the stores; here are those for any backup.
+
+mod backup;
+mod catalogue;
+mod rewrite;
+mod shared;
+mod table;
+
+pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, newest, older};
+pub use catalogue::Catalogue;
+pub use rewrite::{Checksums, StoredBackup, pack, rewrite, unpack};
+pub use shared::{LOG_WARNING, WRITE_LOST, WRITE_PHANTOM};
+pub use table::{Aim, Damage, DamageSpec, DamageTable, Damages, Injury, Target, choose, find};

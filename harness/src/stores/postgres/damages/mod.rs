@@ -1,0 +1,22 @@
+//! Damages to PostgreSQL: to restored databases, to what a workload wrote, to the archive, to backups and exports.
+//! The victim is chosen by the seed among all that qualify.
+
+mod archive;
+mod base_backup;
+mod cluster;
+mod csv;
+mod database;
+mod definitions;
+mod dump;
+mod files;
+mod rows;
+mod victims;
+mod writes;
+
+pub use archive::{Archive, TO_THE_ARCHIVE};
+pub use base_backup::TO_A_BASE_BACKUP;
+pub use cluster::TO_A_CLUSTER;
+pub use csv::TO_A_CSV;
+pub use database::{Cluster, Database};
+pub use dump::TO_AN_EXPORT;
+pub use writes::{TO_WRITES, Writes, Written};

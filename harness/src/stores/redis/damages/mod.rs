@@ -1,0 +1,16 @@
+//! Damages to Redis: to what a restored server holds, to what an application wrote, to snapshots. The victim is
+//! chosen by the seed among all that qualify.
+
+mod keys;
+mod keyspace;
+mod server;
+mod snapshot;
+mod streams;
+mod victims;
+mod writes;
+
+pub use keyspace::TO_A_KEYSPACE;
+pub use snapshot::TO_A_SNAPSHOT;
+pub use victims::Keyspace;
+pub(super) use victims::{Candidate, DATABASE, candidates};
+pub use writes::{KeyWrites, TO_KEY_WRITES};
