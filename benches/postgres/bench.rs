@@ -43,7 +43,8 @@ impl World {
         let megabytes = number_from("COMEBACK_BENCH_MB", 1200);
         // About 136 bytes a row of the narrow table, and 1080 of the wide one.
         let (narrow, wide) = (megabytes * 1_000_000 * 2 / 3 / 136, megabytes * 1_000_000 / 3 / 1080);
-        run_script(&self.server, "postgres", "the database", &format!("create database {DATABASE}")).await?;
+        run_script(self.server.address(), "postgres", "the database", &format!("create database {DATABASE}"))
+            .await?;
         let script = format!(
             "create table narrow as select n as aid, n % 10 as bid, (n::int8 * 7919 % 100000)::int4 as balance, \
                 rpad('', 84)::char(84) as filler from generate_series(1, {narrow}) n; \
@@ -56,7 +57,7 @@ impl World {
         );
         // A vacuum wants a statement of its own.
         for statement in script.split(';') {
-            run_script(&self.server, DATABASE, "the data", statement).await?;
+            run_script(self.server.address(), DATABASE, "the data", statement).await?;
         }
         let mut connection = self.server.connect(DATABASE).await?;
         let bytes: i64 = sqlx::query_scalar(

@@ -41,7 +41,9 @@ pub(crate) async fn compare() -> Result<()> {
     world.shell(server, BARE_PIPE).await?;
     for _ in 0..rounds() {
         table.time("bare COPY (format binary), two pipes", world.shell(server, BARE_PIPE)).await?;
-        table.time("fingerprint and sketch of every table", fingerprint_tables(server, DATABASE)).await?;
+        table
+            .time("fingerprint and sketch of every table", fingerprint_tables(server.address(), DATABASE))
+            .await?;
         table.time("pg_dump | sha256sum", world.shell(server, DUMP)).await?;
         table.time("server-side sum(hashtext(row::text)), two", world.shell(server, SERVER_SIDE)).await?;
     }

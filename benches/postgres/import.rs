@@ -14,7 +14,7 @@ pub(crate) async fn compare() -> Result<()> {
     let (server, mut table) = (&world.server, Table::default());
     let script = format!("{}/dump.sql", server.node().dir());
     world.shell(server, &format!("pg_dump {DATABASE} > {script}")).await?;
-    let expected = fingerprint_tables(server, DATABASE).await?;
+    let expected = fingerprint_tables(server.address(), DATABASE).await?;
     for _ in 0..rounds() {
         empty(&world, "by_psql").await?;
         let load = format!("psql -Xq -v ON_ERROR_STOP=1 -f {script} by_psql > {script}.out");
@@ -22,8 +22,8 @@ pub(crate) async fn compare() -> Result<()> {
         for jobs in [1, parallelism()] {
             empty(&world, "by_us").await?;
             let name = format!("import over {jobs} connection(s)");
-            table.time(&name, import(&world, &script, jobs)).await?;
-            if fingerprint_tables(server, "by_us").await? != expected {
+            table.time(&name, Box::pin(import(&world, &script, jobs))).await?;
+            if fingerprint_tables(server.address(), "by_us").await? != expected {
                 return Err(Error::failed("the import differs from what was exported"));
             }
         }
@@ -39,7 +39,7 @@ async fn empty(world: &World, database: &str) -> Result<()> {
         format!("create database {database} template template0"),
         "checkpoint".to_owned(),
     ] {
-        run_script(&world.server, "postgres", "an empty database", &statement).await?;
+        run_script(world.server.address(), "postgres", "an empty database", &statement).await?;
     }
     Ok(())
 }

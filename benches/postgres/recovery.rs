@@ -40,20 +40,20 @@ pub(crate) async fn compare_recovery() -> Result<()> {
     let world = World::new().await?;
     world.server.start_archiving(&[]).await?;
     let (folder, repository) = repository().await?;
-    let cluster = system_identifier(&world.server).await?;
+    let cluster = system_identifier(world.server.address()).await?;
     let archive = LogArchive::new(repository.clone(), &cluster);
     let archiver = Archiver::start(&world.server, archive.clone()).await?;
     world.fill().await?;
-    let manifest = take_base_backup(&world.server, &*repository).await?;
+    let manifest = take_base_backup(world.server.address(), &world.server.programs(), &*repository).await?;
     run_script(
-        &world.server,
+        world.server.address(),
         DATABASE,
         "changes",
         "update narrow set balance = balance + 1 where aid % 20 = 0",
     )
     .await?;
-    let well = hold_moment(&world.server, "all_is_well").await?;
-    run_script(&world.server, DATABASE, "an accident", "delete from wide where id % 2 = 0").await?;
+    let well = hold_moment(world.server.address(), "all_is_well").await?;
+    run_script(world.server.address(), DATABASE, "an accident", "delete from wide where id % 2 = 0").await?;
     archiver.catch_up().await?;
     archiver.finish().await?;
     world.server.node().kill().await?;
@@ -117,7 +117,14 @@ pub(crate) async fn compare_dump() -> Result<()> {
     world.server.start(&[]).await?;
     let (folder, repository) = repository().await?;
     world.fill().await?;
-    let manifest = take_dump(&world.server, DATABASE, &*repository, DumpFormat::Plain).await?;
+    let manifest = take_dump(
+        world.server.address(),
+        &world.server.programs(),
+        DATABASE,
+        &*repository,
+        DumpFormat::Plain,
+    )
+    .await?;
     world.server.stop().await?;
     let mut table = Table::default();
     for round in 0..rounds() {
@@ -132,7 +139,7 @@ pub(crate) async fn compare_dump() -> Result<()> {
         let restore = async {
             restore_roles(&server, &*repository, &manifest).await?;
             restore_dump(&server, &*repository, &manifest, parallelism()).await?;
-            Ok(gather_statistics(&server, DATABASE, parallelism()).await?)
+            Ok(gather_statistics(server.address(), DATABASE, parallelism()).await?)
         };
         table.time("comeback", Box::pin(plain(restore))).await?;
         server.node().remove().await?;

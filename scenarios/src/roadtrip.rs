@@ -26,39 +26,40 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
     let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
     let dataset = Dataset::new(drill.seed(), scale);
-    run_script(server, "postgres", "the creation of the database", "create database roadtrip").await?;
+    run_script(server.address(), "postgres", "the creation of the database", "create database roadtrip")
+        .await?;
     for script in dataset.setup_sql() {
-        run_script(server, DATABASE, script.name, &script.sql).await?;
+        run_script(server.address(), DATABASE, script.name, &script.sql).await?;
     }
     let tables = dataset.tables().into_iter().map(|table| TableLoad {
         name: table.name.to_owned(),
         statement: table.copy_statement(),
         pieces: Box::new(table.chunks()),
     });
-    let rows = load_tables(server, DATABASE, tables.collect()).await?;
+    let rows = load_tables(server.address(), DATABASE, tables.collect()).await?;
     for script in dataset.finish_sql() {
-        run_script(server, DATABASE, script.name, &script.sql).await?;
+        run_script(server.address(), DATABASE, script.name, &script.sql).await?;
     }
     drill.note(format!("loaded {rows} rows"));
-    let bytes = count(server, DATABASE, "select pg_database_size(current_database())").await?;
+    let bytes = count(server.address(), DATABASE, "select pg_database_size(current_database())").await?;
     drill.sample_data_loaded(bytes.unsigned_abs());
     rehearse_queries(drill, server).await
 }
 
 /// Starts the writes that go on during the drill.
 pub(crate) async fn start_workload(drill: &Drill, server: &PostgresServer) -> Result<Workload> {
-    Workload::start(server, DATABASE, drill.seed(), drill.clock(), PAUSE).await
+    Workload::start(server.address(), DATABASE, drill.seed(), drill.clock(), PAUSE).await
 }
 
 /// Asks the verification queries of a server that is well: what cannot be asked now is seen before the disaster.
 async fn rehearse_queries(drill: &Drill, server: &PostgresServer) -> Result<()> {
-    let queries = &integrity_queries(drill)?;
+    let (server, queries) = (server.address(), &integrity_queries(drill)?);
     IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }.rehearse().await
 }
 
 /// Asks the verification queries of a restored server, and judges the answers.
 pub(crate) async fn judge_queries(drill: &mut Drill, server: &PostgresServer) -> Result<()> {
-    let queries = &integrity_queries(drill)?;
+    let (server, queries) = (server.address(), &integrity_queries(drill)?);
     drill.judge(&IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }).await;
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::lab::{Lab, number, shell, sql};
 const LIMIT: std::time::Duration = std::time::Duration::from_mins(1);
 
 async fn findings(server: &PostgresServer, archive: &LogArchive) -> Vec<FindingCode> {
-    let health = measure_archive(server, archive).await.unwrap();
+    let health = measure_archive(server.address(), archive).await.unwrap();
     let opinion = ArchiveOracle { health: &health, loss_objective: &Ok(None) }.judge().await.unwrap();
     opinion.findings.iter().map(|finding| finding.code).collect()
 }
@@ -39,7 +39,7 @@ async fn what_the_server_hands_over_is_in_the_archive_once() {
     .unwrap();
     assert_eq!(lab.archive.find(&segment).await.unwrap(), stored);
     assert_eq!(findings(&lab.primary, &lab.archive).await, []);
-    let health = measure_archive(&lab.primary, &lab.archive).await.unwrap();
+    let health = measure_archive(lab.primary.address(), &lab.archive).await.unwrap();
     assert!(health.behind_bytes() < 16 << 20 && health.waiting_segments == 0, "{health:?}");
     lab.clear().await;
 }
@@ -80,7 +80,7 @@ async fn an_archive_that_is_behind_is_noticed_before_the_disaster() {
         segments.push(lab.archiver.catch_up().await.unwrap());
     }
     assert_eq!(findings(&lab.primary, &other).await, [FindingCode::ArchiveBehind]);
-    assert_eq!(measure_archive(&lab.primary, &other).await.unwrap().waiting_segments, 4);
+    assert_eq!(measure_archive(lab.primary.address(), &other).await.unwrap().waiting_segments, 4);
     assert_eq!(findings(&lab.primary, &lab.archive).await, []);
 
     shell(&lab.primary, "chmod 0500 ../wal-spool").await;
@@ -100,7 +100,7 @@ async fn an_archive_that_is_behind_is_noticed_before_the_disaster() {
     assert_eq!(findings(&lab.primary, &lab.archive).await, []);
 
     std::fs::remove_file(lab.stored(&segments[1]).await).unwrap();
-    let health = measure_archive(&lab.primary, &lab.archive).await.unwrap();
+    let health = measure_archive(lab.primary.address(), &lab.archive).await.unwrap();
     assert!(health.gap.is_some_and(|gap| gap.subject.ends_with(&segments[1])));
     lab.clear().await;
 }

@@ -45,7 +45,7 @@ async fn comes_back_and_is_seen(substrate: Arc<dyn Substrate>, need: &str) {
 }
 
 async fn every_system_catalogue_is_read_or_left_out_for_a_reason(server: &PostgresServer) {
-    assert_eq!(unknown_catalogues(server).await.unwrap(), []);
+    assert_eq!(unknown_catalogues(server.address()).await.unwrap(), []);
     let covered = covered_catalogues();
     for (catalogue, reason) in OUT_OF_SCOPE {
         assert!(!covered.contains_key(catalogue) && !reason.is_empty(), "{catalogue}");

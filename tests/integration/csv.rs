@@ -51,15 +51,15 @@ impl Bench {
     }
 
     async fn sql(&self, sql: &str) {
-        run_script(&self.server, DATABASE, "a script", sql).await.unwrap();
+        run_script(self.server.address(), DATABASE, "a script", sql).await.unwrap();
     }
 
     async fn number(&self, sql: &str) -> i64 {
-        count(&self.server, DATABASE, sql).await.unwrap()
+        count(self.server.address(), DATABASE, sql).await.unwrap()
     }
 
     async fn export(&self, table: &str) -> Manifest {
-        export_table(&self.server, DATABASE, table, &self.repository).await.unwrap()
+        export_table(self.server.address(), DATABASE, table, &self.repository).await.unwrap()
     }
 
     /// Puts another file into an export, with a checksum that fits.
@@ -76,7 +76,7 @@ impl Bench {
 
     /// What is wrong with a file, by the restore or by the judge of the rows that it loaded.
     async fn findings(&self, manifest: &Manifest) -> Vec<Finding> {
-        match load_table_csv(&self.server, &self.repository, manifest).await {
+        match load_table_csv(self.server.address(), &self.repository, manifest).await {
             Ok(loaded) => {
                 let oracle = LoadedRows { loaded: loaded.fingerprint(), recorded: manifest };
                 oracle.judge().await.unwrap().findings
@@ -112,7 +112,7 @@ const TABLE: &str = r#""odd, schema"."Täble ""x""""#;
 
 async fn comes_back(bench: Bench) {
     bench.sql(NASTY).await;
-    let before = fingerprint_tables(&bench.server, DATABASE).await.unwrap();
+    let before = fingerprint_tables(bench.server.address(), DATABASE).await.unwrap();
     let manifest = bench.export(TABLE).await;
     let (export, rows) = manifest.content.table().unwrap();
     assert_eq!((rows.rows, export.columns.len(), &rows.columns[0].name[..]), (30, 12, "id"));
@@ -121,12 +121,12 @@ async fn comes_back(bench: Bench) {
     assert_eq!(manifest.files[0].sha256.len(), 64);
 
     bench.sql(&format!("truncate {TABLE} restart identity")).await;
-    let loaded = load_table_csv(&bench.server, &bench.repository, &manifest).await.unwrap();
+    let loaded = load_table_csv(bench.server.address(), &bench.repository, &manifest).await.unwrap();
     assert_eq!(bench.number(&format!("select count(*) from {TABLE}")).await, 0, "somebody saw unproven rows");
     let oracle = LoadedRows { loaded: loaded.fingerprint(), recorded: &manifest };
     assert_eq!(oracle.judge().await.unwrap().findings, []);
     assert_eq!(loaded.keep().await.unwrap(), 30);
-    assert!(fingerprint_tables(&bench.server, DATABASE).await.unwrap() == before);
+    assert!(fingerprint_tables(bench.server.address(), DATABASE).await.unwrap() == before);
     bench.sql(&format!(r#"insert into {TABLE} ("c""d") values ('the next')"#)).await;
     assert_eq!(bench.number(&format!("select max(id) + max(number) from {TABLE}")).await, 66);
     bench.clear().await;
@@ -197,7 +197,9 @@ async fn a_restore_replaces_nothing_and_keeps_nothing_unproven() {
     bench.sql(SMALL).await;
     let manifest = bench.export("public.small").await;
     let refused =
-        async |manifest: &Manifest| match load_table_csv(&bench.server, &bench.repository, manifest).await {
+        async |manifest: &Manifest| match load_table_csv(bench.server.address(), &bench.repository, manifest)
+            .await
+        {
             Err(RestoreFailure::Other(error)) => error,
             Err(RestoreFailure::Backup(finding)) => panic!("{finding}"),
             Ok(_) => panic!("it was loaded"),
@@ -209,7 +211,7 @@ async fn a_restore_replaces_nothing_and_keeps_nothing_unproven() {
 
     bench.sql("truncate public.small").await;
     let worse = bench.put(&manifest, "a,b,c,p\n1,,ä,7\n".as_bytes()).await;
-    let loaded = load_table_csv(&bench.server, &bench.repository, &worse).await.unwrap();
+    let loaded = load_table_csv(bench.server.address(), &bench.repository, &worse).await.unwrap();
     let error = loaded.keep().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert!(error.message().contains("the 1 rows loaded into public.small are not the 2 rows"), "{error}");
@@ -219,7 +221,8 @@ async fn a_restore_replaces_nothing_and_keeps_nothing_unproven() {
     assert_eq!(refused(&manifest).await.kind(), ErrorKind::CouldNotVerify);
     bench.sql("drop table public.small").await;
     assert!(refused(&manifest).await.message().contains("no ordinary table public.small"));
-    let missing = export_table(&bench.server, DATABASE, "public.small", &bench.repository).await.unwrap_err();
+    let missing =
+        export_table(bench.server.address(), DATABASE, "public.small", &bench.repository).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::Usage);
     bench.clear().await;
 }
@@ -247,7 +250,7 @@ async fn code_around_a_table_neither_changes_its_rows_nor_stops_them() {
     bench.sql(CODE).await;
     let manifest = bench.export("public.touched").await;
     bench.sql("truncate public.touched").await;
-    let loaded = load_table_csv(&bench.server, &bench.repository, &manifest).await.unwrap();
+    let loaded = load_table_csv(bench.server.address(), &bench.repository, &manifest).await.unwrap();
     assert_eq!(loaded.keep().await.unwrap(), 2);
     assert_eq!(bench.number("select count(*) from public.audit").await, 0);
     for state in ["O", "A"] {
@@ -259,7 +262,8 @@ async fn code_around_a_table_neither_changes_its_rows_nor_stops_them() {
 
     let manifest = bench.export("public.old").await;
     bench.sql("truncate public.old").await;
-    let refused = load_table_csv(&bench.server, &bench.repository, &manifest).await.map(drop).unwrap_err();
+    let refused =
+        load_table_csv(bench.server.address(), &bench.repository, &manifest).await.map(drop).unwrap_err();
     let RestoreFailure::Other(error) = refused else { panic!("{refused:?}") };
     assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
     assert!(
@@ -267,8 +271,9 @@ async fn code_around_a_table_neither_changes_its_rows_nor_stops_them() {
         "{error}"
     );
 
-    let refused =
-        export_table(&bench.server, DATABASE, "public.computed", &bench.repository).await.unwrap_err();
+    let refused = export_table(bench.server.address(), DATABASE, "public.computed", &bench.repository)
+        .await
+        .unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Usage);
     assert!(refused.message().contains("no columns that could be loaded"), "{refused}");
     bench.clear().await;

@@ -53,10 +53,12 @@ impl Restored {
         let (server, recorded) = (&self.server, self.recorded());
         let is_dump = recorded.databases.len() == 1;
         let opinion = match name {
-            "fingerprint" => FingerprintOracle::new(server, recorded).judge().await,
-            "catalogue" if is_dump => LogicalCatalogue { server, recorded: &self.manifest }.judge().await,
-            "catalogue" => CatalogueOracle { server, recorded }.judge().await,
-            "structure" => StructureOracle { server }.judge().await,
+            "fingerprint" => FingerprintOracle::new(server.address(), recorded).judge().await,
+            "catalogue" if is_dump => {
+                LogicalCatalogue { server: server.address(), recorded: &self.manifest }.judge().await
+            }
+            "catalogue" => CatalogueOracle { server: server.address(), recorded }.judge().await,
+            "structure" => StructureOracle { server: server.address() }.judge().await,
             "page-checksums" => PageChecksums { server }.judge().await,
             "server-log" => ServerLogOracle { server }.judge().await,
             other => panic!("{other} is no judge of a restored cluster"),
@@ -108,8 +110,10 @@ async fn every_damage_to_a_cluster_is_found(substrate: Arc<dyn Substrate>, need:
     dumps::fill(&primary).await;
     let folder = tempfile::tempdir().unwrap();
     let repository = LocalRepository::open(folder.path()).await.unwrap();
-    let base = take_base_backup(&primary, &repository).await.unwrap();
-    let dump = take_dump(&primary, "roadtrip", &repository, DumpFormat::Custom).await.unwrap();
+    let base = take_base_backup(primary.address(), &primary.programs(), &repository).await.unwrap();
+    let dump = take_dump(primary.address(), &primary.programs(), "roadtrip", &repository, DumpFormat::Custom)
+        .await
+        .unwrap();
     primary.node().remove().await.unwrap();
 
     let from_files = async {
@@ -124,7 +128,7 @@ async fn every_damage_to_a_cluster_is_found(substrate: Arc<dyn Substrate>, need:
         restored.start(&[("wal_level", "logical".to_owned())]).await.unwrap();
         restore_roles(&restored, &repository, &dump).await.unwrap();
         restore_dump(&restored, &repository, &dump, 2).await.unwrap();
-        gather_statistics(&restored, "roadtrip", 2).await.unwrap();
+        gather_statistics(restored.address(), "roadtrip", 2).await.unwrap();
         Restored::keep(restored, dump).await.every_damage_is_found().await;
     };
     if with_dump {

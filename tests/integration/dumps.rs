@@ -49,25 +49,25 @@ async fn docker(run: &RunIdentity, image: &str) -> Option<Arc<dyn Substrate>> {
 /// The road-trip application's database, with its workload's table in use.
 pub(crate) async fn fill(server: &PostgresServer) {
     let dataset = Dataset::new(7, Scale::Ci);
-    run_script(server, "postgres", "the database", "create database roadtrip").await.unwrap();
+    run_script(server.address(), "postgres", "the database", "create database roadtrip").await.unwrap();
     for script in dataset.setup_sql() {
-        run_script(server, "roadtrip", script.name, &script.sql).await.unwrap();
+        run_script(server.address(), "roadtrip", script.name, &script.sql).await.unwrap();
     }
     let tables = dataset.tables().into_iter().map(|table| TableLoad {
         name: table.name.to_owned(),
         statement: table.copy_statement(),
         pieces: Box::new(table.chunks()),
     });
-    load_tables(server, "roadtrip", tables.collect()).await.unwrap();
+    load_tables(server.address(), "roadtrip", tables.collect()).await.unwrap();
     for script in dataset.finish_sql() {
-        run_script(server, "roadtrip", script.name, &script.sql).await.unwrap();
+        run_script(server.address(), "roadtrip", script.name, &script.sql).await.unwrap();
     }
 }
 
 /// With what the application does not have, and a dump has to bring along all the same.
 async fn fill_and_more(server: &PostgresServer) {
     fill(server).await;
-    run_script(server, "roadtrip", "more", MORE).await.unwrap();
+    run_script(server.address(), "roadtrip", "more", MORE).await.unwrap();
 }
 
 const MORE: &str = r#"
@@ -92,8 +92,11 @@ of two lines" values (1, 'a;', E'\\.\n\\.\n', '<a/>', '{1.0,NULL,NaN}'), (2, nul
 
 async fn judge(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
     let recorded = manifest.content.cluster().unwrap();
-    let catalogue = LogicalCatalogue { server, recorded: manifest };
-    let (counts, rows) = (RowCounts { server, recorded }, FingerprintOracle::new(server, recorded));
+    let catalogue = LogicalCatalogue { server: server.address(), recorded: manifest };
+    let (counts, rows) = (
+        RowCounts { server: server.address(), recorded },
+        FingerprintOracle::new(server.address(), recorded),
+    );
     let log = ServerLogOracle { server };
     let mut findings = Vec::new();
     for oracle in [&catalogue as &dyn Oracle, &counts, &rows, &log] {
@@ -105,7 +108,7 @@ async fn judge(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
 async fn restore(server: &PostgresServer, repository: &LocalRepository, manifest: &Manifest) {
     restore_roles(server, repository, manifest).await.unwrap();
     restore_dump(server, repository, manifest, JOBS).await.unwrap();
-    gather_statistics(server, "roadtrip", JOBS).await.unwrap();
+    gather_statistics(server.address(), "roadtrip", JOBS).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +120,8 @@ async fn every_form_of_a_dump_brings_everything_back() {
     let folder = tempfile::tempdir().unwrap();
     let repository = LocalRepository::open(folder.path()).await.unwrap();
     for format in [DumpFormat::Plain, DumpFormat::Custom, DumpFormat::Directory] {
-        let manifest = take_dump(&primary, "roadtrip", &repository, format).await.unwrap();
+        let manifest =
+            take_dump(primary.address(), &primary.programs(), "roadtrip", &repository, format).await.unwrap();
         assert_eq!(newest(&repository, |_| true).await.unwrap(), manifest);
         assert_eq!(verify_files(&repository, &manifest).await.unwrap(), []);
         let restored = server(&*substrate, "restored").await.unwrap();
@@ -140,15 +144,21 @@ async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let repository = LocalRepository::open(folder.path()).await.unwrap();
 
-    let script = take_dump(&primary, "roadtrip", &repository, DumpFormat::Plain).await.unwrap();
+    let script =
+        take_dump(primary.address(), &primary.programs(), "roadtrip", &repository, DumpFormat::Plain)
+            .await
+            .unwrap();
     restore(&plain, &repository, &script).await;
     assert_eq!(judge(&plain, &script).await, [""; 0]);
-    let archive = take_dump(&primary, "roadtrip", &repository, DumpFormat::Directory).await.unwrap();
+    let archive =
+        take_dump(primary.address(), &primary.programs(), "roadtrip", &repository, DumpFormat::Directory)
+            .await
+            .unwrap();
     let directory = server(&*newer, "directory").await.unwrap();
     restore(&directory, &repository, &archive).await;
     assert_eq!(judge(&directory, &archive).await, [""; 0]);
 
-    let base = take_base_backup(&primary, &repository).await.unwrap();
+    let base = take_base_backup(primary.address(), &primary.programs(), &repository).await.unwrap();
     let empty = PostgresServer::create(&*newer, "empty", &Secret::random().unwrap()).await.unwrap();
     let refused = fetch_base_backup(&empty, &repository, &base).await.unwrap_err();
     let RestoreFailure::Other(error) = refused else { panic!("{refused:?}") };
@@ -158,7 +168,7 @@ async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     // Where the user has named no image, it follows from what is to be restored.
     let run_of_any = RunIdentity::random(false).unwrap();
     let any = DockerSubstrate::new(&run_of_any, &DockerSettings::default()).await.unwrap();
-    let base_of_newer = take_base_backup(&plain, &repository).await.unwrap();
+    let base_of_newer = take_base_backup(plain.address(), &plain.programs(), &repository).await.unwrap();
     for (name, manifest) in [("older", &base), ("newer", &base_of_newer), ("of-dump", &script)] {
         let server =
             PostgresServer::create_for(&any, name, &Secret::random().unwrap(), manifest).await.unwrap();
@@ -169,7 +179,9 @@ async fn a_dump_goes_onto_a_newer_major_version_and_a_base_backup_does_not() {
     assert!(refused.message().contains("needs PostgreSQL 15, and 17 is what"), "{refused}");
     any.remove_all().await.unwrap();
 
-    let newest = take_dump(&plain, "roadtrip", &repository, DumpFormat::Plain).await.unwrap();
+    let newest = take_dump(plain.address(), &plain.programs(), "roadtrip", &repository, DumpFormat::Plain)
+        .await
+        .unwrap();
     let back = server(&*older, "back").await.unwrap();
     let refused = restore_roles(&back, &repository, &newest).await.unwrap_err();
     assert!(
@@ -226,7 +238,7 @@ async fn scripts_of_every_kind_are_loaded_as_psql_loads_them() {
         let (ours, psqls) = (format!("ours {number}"), format!("psql's {number}"));
         for database in [&ours, &psqls] {
             let create = format!("create database \"{database}\"");
-            run_script(&server, "postgres", "the database", &create).await.unwrap();
+            run_script(server.address(), "postgres", "the database", &create).await.unwrap();
         }
         for arguments in passes {
             let arguments = [&["-d", "roadtrip", "--no-publications"], *arguments].concat();
@@ -235,9 +247,10 @@ async fn scripts_of_every_kind_are_loaded_as_psql_loads_them() {
             client(&server, &password, "psql", &psql, &script).await;
             import(&server, &ours, &script).await.unwrap();
         }
-        let (expected, actual) = (fingerprint_tables(&server, &psqls), fingerprint_tables(&server, &ours));
+        let (expected, actual) =
+            (fingerprint_tables(server.address(), &psqls), fingerprint_tables(server.address(), &ours));
         assert_eq!(actual.await.unwrap(), expected.await.unwrap(), "{passes:?}");
-        let read = |database| read_catalogue(&server, database, CatalogueForm::Complete);
+        let read = |database| read_catalogue(server.address(), database, CatalogueForm::Complete);
         let (expected, actual) = (read(&psqls), read(&ours));
         assert_eq!(actual.await.unwrap(), expected.await.unwrap(), "{passes:?}");
     }
@@ -261,7 +274,7 @@ async fn the_first_error_ends_an_import_and_tells_its_line() {
     .enumerate()
     {
         let database = format!("broken{number}");
-        run_script(&server, "postgres", "the database", &format!("create database {database}")).await.unwrap();
+        run_script(server.address(), "postgres", "the database", &format!("create database {database}")).await.unwrap();
         let finding = import(&server, &database, (script + END).as_bytes()).await.unwrap_err();
         assert_eq!((finding.code, &*finding.subject, &*finding.actual), (FindingCode::RestoreFailed, subject, actual));
     }

@@ -23,13 +23,17 @@ async fn what_a_killed_primary_loses_is_what_the_ledger_says() {
     let rounds: u64 = std::env::var("COMEBACK_KILLS").map_or(3, |count| count.parse().unwrap());
     let target = RecoveryTarget::including(RecoveryPoint::Latest);
     let (mut gone, mut kept, mut unanswered) = (0, 0, 0);
-    let mut manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let mut manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     for round in 0..rounds {
         if round > 0 && round % KILLS_PER_BACKUP == 0 {
-            manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+            manifest = take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository)
+                .await
+                .unwrap();
         }
         let clock = Stopwatch::start();
-        let workload = Workload::start(&lab.primary, DATABASE, round, clock, Duration::ZERO).await.unwrap();
+        let workload =
+            Workload::start(lab.primary.address(), DATABASE, round, clock, Duration::ZERO).await.unwrap();
         workload.reach(20 + round * 13 % 60).await.unwrap();
         lab.archiver.catch_up().await.unwrap();
         workload.reach(workload.acknowledged() + round * 7 % 50).await.unwrap();
@@ -48,7 +52,8 @@ async fn what_a_killed_primary_loses_is_what_the_ledger_says() {
         let expectation = ledger.expectation(&target, &replay);
         assert_eq!(expectation.count(Presence::MayBeThere), 0, "round {round}");
         let (server, expectation) = (&restored, &expectation);
-        let oracle = LedgerOracle { server, database: DATABASE, ledger: &ledger, expectation };
+        let oracle =
+            LedgerOracle { server: server.address(), database: DATABASE, ledger: &ledger, expectation };
         assert_eq!(oracle.judge().await.unwrap().findings, [], "round {round}");
 
         // By position alone, without a look at any row.
@@ -58,7 +63,8 @@ async fn what_a_killed_primary_loses_is_what_the_ledger_says() {
         };
         let late: Vec<_> = ledger.transactions.iter().filter(behind).collect();
         let earliest_ms = late.iter().filter_map(|one| one.acknowledged_ms()).min();
-        let loss = measure_loss(&restored, DATABASE, &ledger, expectation, disaster_ms).await.unwrap();
+        let loss =
+            measure_loss(restored.address(), DATABASE, &ledger, expectation, disaster_ms).await.unwrap();
         assert_eq!(loss.lost_writes, late.len() as u64, "round {round}: {loss:?}");
         assert_eq!(loss.rpo_ms, earliest_ms.map_or(0, |at_ms| disaster_ms - at_ms), "round {round}");
         gone += loss.lost_writes;

@@ -65,7 +65,8 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         let repository: Arc<dyn Repository> =
             Arc::new(LocalRepository::open(folder.path().join("repository")).await.unwrap());
-        let archive = LogArchive::new(repository.clone(), &system_identifier(&primary).await.unwrap());
+        let archive =
+            LogArchive::new(repository.clone(), &system_identifier(primary.address()).await.unwrap());
         let archiver = Archiver::start(&primary, archive.clone()).await.unwrap();
         Some(Self { substrate, primary, repository, archive, archiver, password, folder })
     }
@@ -87,7 +88,7 @@ impl Lab {
 
     /// The stored file of the log archive with a name.
     pub(crate) async fn stored(&self, name: &str) -> PathBuf {
-        let cluster = system_identifier(&self.primary).await.unwrap();
+        let cluster = system_identifier(self.primary.address()).await.unwrap();
         let folder = self.folder.path().join("repository/wal").join(&cluster);
         let stored = self.repository.list_log(&cluster, &format!("{name}-")).await.unwrap();
         assert_eq!(stored.len(), 1, "{name}");
@@ -161,11 +162,11 @@ async fn start(primary: &PostgresServer) {
 }
 
 pub(crate) async fn sql(server: &PostgresServer, statements: &str) {
-    run_script(server, "postgres", "a script", statements).await.unwrap();
+    run_script(server.address(), "postgres", "a script", statements).await.unwrap();
 }
 
 pub(crate) async fn number(server: &PostgresServer, query: &str) -> i64 {
-    comeback_harness::stores::postgres::count(server, "postgres", query).await.unwrap()
+    comeback_harness::stores::postgres::count(server.address(), "postgres", query).await.unwrap()
 }
 
 pub(crate) async fn rows(server: &PostgresServer) -> i64 {

@@ -73,7 +73,7 @@ async fn a_server_whose_disk_is_full_says_so() {
     server.start(&[]).await.unwrap();
     let fill =
         "create table big (x text); insert into big select repeat('x', 500) from generate_series(1, 200000)";
-    let error = run_script(&server, "postgres", "the filling", fill).await.unwrap_err();
+    let error = run_script(server.address(), "postgres", "the filling", fill).await.unwrap_err();
     let words = server.last_words().await;
     server.node().kill().await.unwrap();
     let unmounted = Process::new("umount").args(["--lazy", &wal]).status().unwrap();

@@ -37,14 +37,16 @@ impl World {
         server.init().await.unwrap();
         server.configure(&WORKLOAD_SETTINGS).await.unwrap();
         server.start(&[]).await.unwrap();
-        run_script(&server, "postgres", "the database", &format!("create database {DATABASE}"))
+        run_script(server.address(), "postgres", "the database", &format!("create database {DATABASE}"))
             .await
             .unwrap();
         Some(Self { substrate, server })
     }
 
     pub(crate) async fn workload(&self, seed: u64) -> Workload {
-        Workload::start(&self.server, DATABASE, seed, Stopwatch::start(), Duration::ZERO).await.unwrap()
+        Workload::start(self.server.address(), DATABASE, seed, Stopwatch::start(), Duration::ZERO)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn shell(&self, script: &str) -> String {
@@ -54,7 +56,7 @@ impl World {
     }
 
     pub(crate) async fn findings(&self, ledger: &Ledger, expectation: &Expectation) -> Vec<String> {
-        let oracle = LedgerOracle { server: &self.server, database: DATABASE, ledger, expectation };
+        let oracle = LedgerOracle { server: self.server.address(), database: DATABASE, ledger, expectation };
         oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
     }
 }
@@ -170,7 +172,7 @@ async fn after_a_kill_under_load_every_acknowledged_transaction_is_there_and_non
         // First without the log: what was not answered may be there.
         let expectation = ledger.expectation(&latest(), &Replay::default());
         assert_eq!(world.findings(&ledger, &expectation).await, [""; 0], "round {round}");
-        let loss = measure_loss(&world.server, DATABASE, &ledger, &expectation, 0).await.unwrap();
+        let loss = measure_loss(world.server.address(), DATABASE, &ledger, &expectation, 0).await.unwrap();
         assert_eq!((loss.lost_writes, loss.rpo_ms), (0, 0));
         assert!(loss.acknowledged_writes >= 100);
         // The log knows what became of it.
@@ -206,7 +208,7 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
             let on = Written { database, ledger: &ledger, expectation: &expectation };
             let injury = (damage.inject)(Aim { on, seed }).await.unwrap();
             let oracle = LedgerOracle {
-                server: &world.server,
+                server: world.server.address(),
                 database: DATABASE,
                 ledger: &ledger,
                 expectation: &expectation,
@@ -226,10 +228,12 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
     let mut connection = world.server.connect(DATABASE).await.unwrap();
     let prepared: Vec<String> = sqlx::query_scalar(prepared).fetch_all(&mut connection).await.unwrap();
     for rollback in prepared {
-        run_script(&world.server, DATABASE, "the end of a prepared transaction", &rollback).await.unwrap();
+        run_script(world.server.address(), DATABASE, "the end of a prepared transaction", &rollback)
+            .await
+            .unwrap();
     }
     let gone = "drop table comeback_workload.rows";
-    run_script(&world.server, DATABASE, "a lost table", gone).await.unwrap();
+    run_script(world.server.address(), DATABASE, "a lost table", gone).await.unwrap();
     // A transaction that deleted one row and wrote another looks torn, besides.
     let findings = world.findings(&ledger, &expectation).await;
     assert!(findings.iter().any(|finding| finding.starts_with("write-lost")), "{findings:?}");

@@ -3,6 +3,7 @@
 // A test that cannot go on is to stop there: the leave that clippy gives to test functions, for their helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod addresses;
 mod archive;
 mod catalogue;
 mod cli;

@@ -167,7 +167,7 @@ async fn refused(trip: &RoundTrip, script: &str) -> Error {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scripts_of_others_are_loaded_or_refused_for_what_they_are() {
     let Some(trip) = RoundTrip::local().await else { return };
-    let number = async |database: &str, sql: &str| count(&trip.target, database, sql).await.unwrap();
+    let number = async |database: &str, sql: &str| count(trip.target.address(), database, sql).await.unwrap();
 
     // A whole cluster: the role that we log in as is there, and keeps its password.
     trip.set_up("create role app_user login password 'secret'").await;
@@ -230,8 +230,8 @@ async fn a_check_that_reads_another_table_sees_the_rows_before_it() {
         create domain known as int check (is_known(value)); create table c_domain (id known);
         insert into a_large select generate_series(1, 200000); insert into b_small values (200000); insert into c_domain values (200000)").await;
     trip.dump("checked", DumpFormat::Plain).await.assert_clean();
-    let expected = fingerprint_tables(&trip.source, "checked").await.unwrap();
-    assert_eq!(fingerprint_tables(&trip.target, "checked").await.unwrap(), expected);
+    let expected = fingerprint_tables(trip.source.address(), "checked").await.unwrap();
+    assert_eq!(fingerprint_tables(trip.target.address(), "checked").await.unwrap(), expected);
     trip.clear().await;
 }
 
@@ -248,7 +248,7 @@ async fn a_migration_meanwhile_is_waited_for_and_seen_whole() {
     let commit = async {
         wait::until("the backup to wait for the migration", Duration::from_mins(1), async || {
             let sql = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
-            match count(&trip.source, "postgres", sql).await {
+            match count(trip.source.address(), "postgres", sql).await {
                 Ok(waiting) if waiting > 0 => Ok(()),
                 other => Err(format!("{other:?}")),
             }
@@ -316,7 +316,7 @@ async fn a_server_with_few_locks_is_read_and_says_which_setting_it_needs() {
         "select format('create table t%s (a int)', g) from generate_series(1, 900) g \\gexec",
     )
     .await;
-    assert_eq!(fingerprint_tables(&trip.source, "many").await.unwrap().len(), 900);
+    assert_eq!(fingerprint_tables(trip.source.address(), "many").await.unwrap().len(), 900);
     for outcome in [trip.dump("many", DumpFormat::Plain).await, trip.base_backup().await] {
         assert!(
             outcome.findings.is_empty() && outcome.to_string().contains("max_locks_per_transaction"),

@@ -32,8 +32,8 @@ impl World {
             require::or_skip("local", PostgresServer::create(&*substrate, "primary", &password).await)?;
         primary.init().await.unwrap();
         primary.start(&[]).await.unwrap();
-        run_script(&primary, "postgres", "the database", "create database app").await.unwrap();
-        run_script(&primary, "app", "the schema", SCHEMA).await.unwrap();
+        run_script(primary.address(), "postgres", "the database", "create database app").await.unwrap();
+        run_script(primary.address(), "app", "the schema", SCHEMA).await.unwrap();
         Some(Self { substrate, password, primary, folder: tempfile::tempdir().unwrap() })
     }
 
@@ -108,7 +108,8 @@ async fn what_the_manifest_says_is_what_comes_back_however_busy_the_server_was()
         })
         .collect();
     let repository = world.repository().await;
-    let manifest = take_base_backup(&world.primary, &repository).await.unwrap();
+    let manifest =
+        take_base_backup(world.primary.address(), &world.primary.programs(), &repository).await.unwrap();
     let during = writes.load(Ordering::Relaxed);
     stop.store(true, Ordering::Relaxed);
     for writer in running {
@@ -121,9 +122,9 @@ async fn what_the_manifest_says_is_what_comes_back_however_busy_the_server_was()
     assert_eq!(verify_files(&repository, &manifest).await.unwrap(), []);
     let (server, recorded) = (&world.restore(&manifest).await, cluster(&manifest));
     assert_eq!(recorded.databases["app"].tables.len(), 6, "{:?}", recorded.databases["app"].tables.keys());
-    assert_eq!(findings(&FingerprintOracle::new(server, recorded)).await, [""; 0]);
-    assert_eq!(findings(&RowCounts { server, recorded }).await, [""; 0]);
-    assert_eq!(findings(&CatalogueOracle { server, recorded }).await, [""; 0]);
+    assert_eq!(findings(&FingerprintOracle::new(server.address(), recorded)).await, [""; 0]);
+    assert_eq!(findings(&RowCounts { server: server.address(), recorded }).await, [""; 0]);
+    assert_eq!(findings(&CatalogueOracle { server: server.address(), recorded }).await, [""; 0]);
     assert_eq!(findings(&ServerLogOracle { server }).await, [""; 0]);
     world.substrate.remove_all().await.unwrap();
 }
@@ -134,7 +135,10 @@ async fn a_write_that_stays_open_is_waited_for_and_never_killed() {
     let mut writer = world.primary.connect("app").await.unwrap();
     writer.execute("begin; insert into public.plain values (-1, 'open')").await.unwrap();
     let (server, repository) = (world.primary.clone(), world.repository().await);
-    let backup = tokio::spawn(async move { take_base_backup(&server, &repository).await });
+    let backup =
+        tokio::spawn(
+            async move { take_base_backup(server.address(), &server.programs(), &repository).await },
+        );
     // The writer is done only once the backup has tried, and given way, at least once.
     let refused = async || {
         let log = world.primary.read_log().await.map_err(|error| error.to_string())?;
@@ -158,7 +162,7 @@ async fn a_backup_that_fails_is_never_listed() {
     let Some(world) = World::new().await else { return };
     let repository = world.repository().await;
     world.primary.node().kill().await.unwrap();
-    take_base_backup(&world.primary, &repository).await.unwrap_err();
+    take_base_backup(world.primary.address(), &world.primary.programs(), &repository).await.unwrap_err();
     assert_eq!(repository.list().await.unwrap(), [""; 0]);
     assert_eq!(std::fs::read_dir(world.folder.path()).unwrap().count(), 0, "an unfinished backup was left");
     world.substrate.remove_all().await.unwrap();

@@ -140,7 +140,9 @@ impl RoundTrip {
     pub(crate) async fn dump_then(&self, database: &str, format: DumpFormat, change: &str) -> Outcome {
         let mut outcome =
             Outcome { trip: format!("{format:?} dump of {database}, then `{change}`"), ..Outcome::default() };
-        match take_dump(&self.source, database, &self.repository, format).await {
+        match take_dump(self.source.address(), &self.source.programs(), database, &self.repository, format)
+            .await
+        {
             Ok(manifest) => self.restore_and_judge(&manifest, change, &mut outcome).await,
             Err(error) => outcome.errors.push(error.context("taking the dump")),
         }
@@ -156,16 +158,16 @@ impl RoundTrip {
         let restored = async {
             restore_roles(server, &self.repository, manifest).await?;
             restore_dump(server, &self.repository, manifest, JOBS).await?;
-            Ok(gather_statistics(server, database, JOBS).await?)
+            Ok(gather_statistics(server.address(), database, JOBS).await?)
         };
         if let Err(failure) = restored.await {
             return outcome.failed(failure);
         }
         self.psql(server, database, change).await;
-        outcome.hear(&LogicalCatalogue { server, recorded: manifest }).await;
-        outcome.hear(&RowCounts { server, recorded }).await;
-        outcome.hear(&FingerprintOracle::new(server, recorded)).await;
-        outcome.hear(&StructureOracle { server }).await;
+        outcome.hear(&LogicalCatalogue { server: server.address(), recorded: manifest }).await;
+        outcome.hear(&RowCounts { server: server.address(), recorded }).await;
+        outcome.hear(&FingerprintOracle::new(server.address(), recorded)).await;
+        outcome.hear(&StructureOracle { server: server.address() }).await;
         // What it said to earlier trips is not of this one.
         outcome.findings.extend(log.judge().await.unwrap().findings.into_iter().skip(before));
     }
@@ -179,13 +181,14 @@ impl RoundTrip {
     pub(crate) async fn base_backup_then(&self, database: &str, change: &str) -> Outcome {
         let trip = format!("base backup, then `{change}` in {database}");
         let mut outcome = Outcome { trip, ..Outcome::default() };
-        let manifest = match take_base_backup(&self.source, &self.repository).await {
-            Ok(manifest) => manifest,
-            Err(error) => {
-                outcome.errors.push(error.context("taking the base backup"));
-                return outcome;
-            }
-        };
+        let manifest =
+            match take_base_backup(self.source.address(), &self.source.programs(), &self.repository).await {
+                Ok(manifest) => manifest,
+                Err(error) => {
+                    outcome.errors.push(error.context("taking the base backup"));
+                    return outcome;
+                }
+            };
         let server = PostgresServer::create(&*self.substrates[0], "recovered", &self.password).await.unwrap();
         self.recover_and_judge(&server, &manifest, (database, change), &mut outcome).await;
         server.node().remove().await.unwrap();
@@ -208,10 +211,10 @@ impl RoundTrip {
         }
         self.psql(server, database, change).await;
         let recorded = manifest.content.cluster().unwrap();
-        outcome.hear(&CatalogueOracle { server, recorded }).await;
-        outcome.hear(&RowCounts { server, recorded }).await;
-        outcome.hear(&FingerprintOracle::new(server, recorded)).await;
-        outcome.hear(&StructureOracle { server }).await;
+        outcome.hear(&CatalogueOracle { server: server.address(), recorded }).await;
+        outcome.hear(&RowCounts { server: server.address(), recorded }).await;
+        outcome.hear(&FingerprintOracle::new(server.address(), recorded)).await;
+        outcome.hear(&StructureOracle { server: server.address() }).await;
         outcome.hear(&PageChecksums { server }).await;
         outcome.hear(&ServerLogOracle { server }).await;
     }

@@ -85,7 +85,7 @@ impl Place {
     }
 
     async fn sql(&self, database: &str, sql: &str) {
-        run_script(&self.source, database, "a script", sql).await.unwrap();
+        run_script(self.source.address(), database, "a script", sql).await.unwrap();
     }
 
     async fn node(&self, name: &str) -> PostgresServer {
@@ -103,8 +103,8 @@ fn told(opinion: &Opinion) -> Vec<(FindingCode, &str)> {
 
 /// Both judges of the rows, which have to agree on what they left out. Gives what the fingerprint says.
 async fn judge(server: &PostgresServer, recorded: &ClusterContent) -> Opinion {
-    let counts = RowCounts { server, recorded }.judge().await.unwrap();
-    let opinion = FingerprintOracle::new(server, recorded).judge().await.unwrap();
+    let counts = RowCounts { server: server.address(), recorded }.judge().await.unwrap();
+    let opinion = FingerprintOracle::new(server.address(), recorded).judge().await.unwrap();
     assert_eq!(counts.not_looked_at, opinion.not_looked_at);
     opinion
 }
@@ -116,7 +116,8 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     place.sql("postgres", "create database closed allow_connections false").await;
     place.sql("postgres", "alter database odd set log_min_messages = 'panic'").await;
     place.sql("pattern", "create table given (id int primary key); insert into given values (1)").await;
-    let manifest = take_base_backup(&place.source, &place.repository).await.unwrap();
+    let manifest =
+        take_base_backup(place.source.address(), &place.source.programs(), &place.repository).await.unwrap();
     let server = &place.node("restored").await;
     fetch_base_backup(server, &place.repository, &manifest).await.unwrap();
     recover_base_backup(server, &manifest).await.unwrap();
@@ -136,7 +137,9 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     // The source wrote nothing into its log, and the restored server does, in a form that is understood.
     let log = ServerLogOracle { server };
     assert_eq!(told(&log.judge().await.unwrap()), []);
-    run_script(server, "odd", "a warning", "do $$ begin raise warning 'odd'; end $$").await.unwrap();
+    run_script(server.address(), "odd", "a warning", "do $$ begin raise warning 'odd'; end $$")
+        .await
+        .unwrap();
     let warned = log.judge().await.unwrap();
     assert_eq!(left_out(&warned), [(ScopeKind::ServerMessages, "database odd")]);
     assert_eq!(told(&warned), [(FindingCode::ServerLog, "restored server")]);
@@ -145,11 +148,12 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     // Each of these was invisible: behind a cast, in a table of an extension, in a template, under other names.
     let damage = "update casts set p = row('wild', 2) where id = 1; delete from of_extension where n = 20;
         alter table people rename first to swap; alter table people rename last to first; alter table people rename swap to last";
-    run_script(server, "odd", "the damage", damage).await.unwrap();
-    let shown = FingerprintOracle::new(server, recorded).showing_values(true).judge().await.unwrap();
+    run_script(server.address(), "odd", "the damage", damage).await.unwrap();
+    let shown =
+        FingerprintOracle::new(server.address(), recorded).showing_values(true).judge().await.unwrap();
     let cast = shown.findings.iter().find(|finding| finding.subject == "public.casts").unwrap();
     assert!(cast.actual.starts_with("p = '(wild,2)' (digest "), "{cast}");
-    run_script(server, "pattern", "the damage", "delete from given").await.unwrap();
+    run_script(server.address(), "pattern", "the damage", "delete from given").await.unwrap();
     assert_eq!(
         told(&judge(server, recorded).await),
         [
@@ -179,7 +183,15 @@ async fn a_dump_is_judged_by_values_and_not_by_the_bytes_that_carry_them() {
     };
     assert!(sent.starts_with("fff8") && sent[16..].starts_with("0000000100000001"), "{sent}");
 
-    let manifest = take_dump(&place.source, "odd", &place.repository, DumpFormat::Plain).await.unwrap();
+    let manifest = take_dump(
+        place.source.address(),
+        &place.source.programs(),
+        "odd",
+        &place.repository,
+        DumpFormat::Plain,
+    )
+    .await
+    .unwrap();
     let server = &place.node("restored").await;
     server.init().await.unwrap();
     server.start(&[]).await.unwrap();
@@ -199,7 +211,7 @@ async fn a_dump_is_judged_by_values_and_not_by_the_bytes_that_carry_them() {
 
     let damage = "update casts set p = row('wild', 2) where id = 1; update numbers set f = 0;
         update flags set a[2] = null; delete from cache where id = 2; update child set q = c, c = q";
-    run_script(server, "odd", "the damage", damage).await.unwrap();
+    run_script(server.address(), "odd", "the damage", damage).await.unwrap();
     assert_eq!(
         told(&judge(server, recorded).await),
         [
@@ -215,7 +227,15 @@ async fn a_dump_is_judged_by_values_and_not_by_the_bytes_that_carry_them() {
     let configure = "update pg_extension set extconfig = array['public.of_extension'::regclass::oid],
         extcondition = array['WHERE n > 10 OR n < 0'] where extname = 'plpgsql'";
     place.sql("odd", configure).await;
-    let manifest = take_dump(&place.source, "odd", &place.repository, DumpFormat::Plain).await.unwrap();
+    let manifest = take_dump(
+        place.source.address(),
+        &place.source.programs(),
+        "odd",
+        &place.repository,
+        DumpFormat::Plain,
+    )
+    .await
+    .unwrap();
     let recorded = manifest.content.cluster().unwrap();
     assert_eq!(recorded.databases["odd"].tables["public.of_extension"].rows, 1);
     place.sql("odd", "delete from of_extension where n = 1").await;
@@ -241,7 +261,12 @@ fn query(name: &str, sql: &str, expect: &str) -> IntegrityQuery {
 }
 
 fn asking<'a>(server: &'a PostgresServer, queries: &'a [IntegrityQuery]) -> IntegrityQueries<'a> {
-    IntegrityQueries { server, database: "odd", queries, timeout: Duration::from_millis(100) }
+    IntegrityQueries {
+        server: server.address(),
+        database: "odd",
+        queries,
+        timeout: Duration::from_millis(100),
+    }
 }
 
 async fn questions_that_cannot_be_asked_do_not_blame_the_backup(server: &PostgresServer) {

@@ -6,7 +6,7 @@ use super::comparison::Comparison;
 use super::{Opinion, Oracle};
 use crate::error::Result;
 use crate::model::{ClusterContent, NotLookedAt, ScopeKind};
-use crate::stores::postgres::{PostgresServer, read_catalogue, read_cluster_catalogue, unknown_catalogues};
+use crate::stores::postgres::{PostgresAddress, read_catalogue, read_cluster_catalogue, unknown_catalogues};
 
 /// Compares the catalogues of every database, and of the cluster, with the manifest.
 ///
@@ -15,7 +15,7 @@ use crate::stores::postgres::{PostgresServer, read_catalogue, read_cluster_catal
 /// anew with every recovery, and are not looked at.
 pub struct CatalogueOracle<'a> {
     /// The restored server.
-    pub server: &'a PostgresServer,
+    pub server: &'a PostgresAddress,
     /// What the manifest says.
     pub recorded: &'a ClusterContent,
 }

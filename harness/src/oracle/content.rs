@@ -15,7 +15,7 @@ use crate::model::{
     ClusterContent, DatabaseContent, Finding, FindingCode, KEY_BYTES, NotLookedAt, ScopeKind, SketchRow,
     TableFingerprint,
 };
-use crate::stores::postgres::{PostgresServer, fingerprint_as_recorded, rows_of};
+use crate::stores::postgres::{PostgresAddress, fingerprint_as_recorded, rows_of};
 
 /// Rows that are named one by one for each table; how many more there are is said.
 const NAMED_ROWS: usize = 10;
@@ -25,7 +25,7 @@ const EXAMPLES: usize = 3;
 /// Counts the rows of every table. It does not see a changed row; [`FingerprintOracle`] does.
 pub struct RowCounts<'a> {
     /// The restored server.
-    pub server: &'a PostgresServer,
+    pub server: &'a PostgresAddress,
     /// What the manifest says.
     pub recorded: &'a ClusterContent,
 }
@@ -121,14 +121,14 @@ fn table_missing(table: &str, expected: &TableFingerprint) -> Finding {
 ///
 /// It says which tables and databases it did not look at. Temporary tables are nobody's but their session's.
 pub struct FingerprintOracle<'a> {
-    server: &'a PostgresServer,
+    server: &'a PostgresAddress,
     recorded: &'a ClusterContent,
     shows_values: bool,
 }
 
 impl<'a> FingerprintOracle<'a> {
     /// Of a restored server, and of what the manifest says.
-    pub fn new(server: &'a PostgresServer, recorded: &'a ClusterContent) -> Self {
+    pub fn new(server: &'a PostgresAddress, recorded: &'a ClusterContent) -> Self {
         Self { server, recorded, shows_values: false }
     }
 

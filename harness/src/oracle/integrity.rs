@@ -8,7 +8,7 @@ use super::question::{Answer, Unanswered, ask, complaint, finding, unasked};
 use super::{Opinion, Oracle};
 use crate::error::{Error, Result};
 use crate::model::{Finding, IntegrityQuery, NotLookedAt, ScopeKind};
-use crate::stores::postgres::PostgresServer;
+use crate::stores::postgres::PostgresAddress;
 
 /// Asks integrity queries, each in a read-only transaction of its own with a time limit.
 ///
@@ -16,7 +16,7 @@ use crate::stores::postgres::PostgresServer;
 /// verify. Beside wrong answers it is told as what was not looked at.
 pub struct IntegrityQueries<'a> {
     /// The restored server.
-    pub server: &'a PostgresServer,
+    pub server: &'a PostgresAddress,
     /// The database to ask.
     pub database: &'a str,
     /// The questions.

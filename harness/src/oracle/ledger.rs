@@ -7,14 +7,14 @@ use crate::error::{Error, Result};
 use crate::evidence::Loss;
 use crate::model::ledger::{Discrepancy, DiscrepancyKind, Expectation, Presence, Reach, TransactionState};
 use crate::model::{Finding, FindingCode, Ledger};
-use crate::stores::postgres::{PostgresServer, WORKLOAD_TABLE, read_writes};
+use crate::stores::postgres::{PostgresAddress, WORKLOAD_TABLE, read_writes};
 
 /// Compares what is there of a workload with what follows from its ledger and the recovery target.
 ///
 /// It sees the rows of the workload and its prepared transactions, and nothing of other tables.
 pub struct LedgerOracle<'a> {
     /// The restored server.
-    pub server: &'a PostgresServer,
+    pub server: &'a PostgresAddress,
     /// The database that the workload wrote to.
     pub database: &'a str,
     /// What it did.
@@ -125,7 +125,7 @@ fn advice(kind: DiscrepancyKind) -> (FindingCode, &'static str) {
 /// What a recovery lost: the acknowledged transactions that are not there, whether the target is to blame or
 /// the restore. `disaster_ms` is on the clock that the workload was started with.
 pub async fn measure_loss(
-    server: &PostgresServer,
+    server: &PostgresAddress,
     database: &str,
     ledger: &Ledger,
     expectation: &Expectation,

@@ -8,7 +8,9 @@ use super::majors::align;
 use super::{Opinion, Oracle};
 use crate::error::{Error, Result};
 use crate::model::{Content, Manifest};
-use crate::stores::postgres::{PostgresServer, read_catalogue, read_dump_scope, reprint, unknown_catalogues};
+use crate::stores::postgres::{
+    PostgresAddress, read_catalogue, read_dump_scope, reprint, unknown_catalogues,
+};
 
 /// Compares the catalogue of the restored database, and the roles and settings beside it, with the manifest of
 /// its dump. What a dump does not bring along is not looked at: other databases, tablespaces, and the password
@@ -20,7 +22,7 @@ use crate::stores::postgres::{PostgresServer, read_catalogue, read_dump_scope, r
 /// on both sides before they are compared; the summary says that it was done.
 pub struct LogicalCatalogue<'a> {
     /// The restored server.
-    pub server: &'a PostgresServer,
+    pub server: &'a PostgresAddress,
     /// The manifest of the dump.
     pub recorded: &'a Manifest,
 }
@@ -48,11 +50,12 @@ impl Oracle for LogicalCatalogue<'_> {
                 pairs.push((recorded, actual));
             }
         }
+        let major = self.server.major().await?;
         for (mut recorded, mut actual) in pairs {
-            align(&mut recorded, &mut actual, export.major, self.server.major());
+            align(&mut recorded, &mut actual, export.major, major);
             comparison.add(&recorded, &actual);
         }
-        let across = match self.server.major() {
+        let across = match major {
             same if same == export.major => String::new(),
             newer => format!(", of PostgreSQL {} on {newer}", export.major),
         };

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use super::{Opinion, Oracle};
 use crate::error::Result;
 use crate::model::{Finding, FindingCode};
-use crate::stores::postgres::{Complaint, PostgresServer, verify_pages, verify_structure, verify_unpacked};
+use crate::stores::postgres::{
+    Complaint, PostgresAddress, PostgresServer, verify_pages, verify_structure, verify_unpacked,
+};
 
 /// Compares the unpacked files of a base backup, before the server is started on them, with the manifest that
 /// PostgreSQL wrote when it took it.
@@ -64,7 +66,7 @@ impl Oracle for PageChecksums<'_> {
 /// rows gives wrong answers, and no error.
 pub struct StructureOracle<'a> {
     /// The restored server.
-    pub server: &'a PostgresServer,
+    pub server: &'a PostgresAddress,
 }
 
 #[async_trait]

@@ -92,7 +92,7 @@ impl Scenario for CrossRegion {
         drill.restored(imported)?;
 
         drill.step(Phase::Recover, "gather the planner's statistics");
-        gather_statistics(&restored, roadtrip::DATABASE, connections).await?;
+        gather_statistics(restored.address(), roadtrip::DATABASE, connections).await?;
         drill.ready();
         drill.inject::<Cluster>(Database { server: &restored, name: roadtrip::DATABASE }).await?;
 
@@ -103,21 +103,21 @@ impl Scenario for CrossRegion {
         drill.step(Phase::Judge, "run the verification queries of the runbook");
         roadtrip::judge_queries(drill, &restored).await?;
 
-        let database = roadtrip::DATABASE;
         drill
             .step(Phase::Judge, "prove that everything in the export came back, and tell what was not in it");
         let recorded = newest.content.cluster()?;
+        let (server, database) = (restored.address(), roadtrip::DATABASE);
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
-        drill.judge(&RowCounts { server: &restored, recorded }).await;
-        drill.judge(&FingerprintOracle::new(&restored, recorded).showing_values(drill.shows_values())).await;
-        drill.judge(&LogicalCatalogue { server: &restored, recorded: &newest }).await;
+        drill.judge(&RowCounts { server, recorded }).await;
+        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&LogicalCatalogue { server, recorded: &newest }).await;
         drill.judge(&ServerLogOracle { server: &restored }).await;
-        drill.judge(&StructureOracle { server: &restored }).await;
+        drill.judge(&StructureOracle { server }).await;
         drill.judge(&PageChecksums { server: &restored }).await;
         // An export has no place in the log: its content is judged above, here only what it came too early for.
         let everything =
             ledger.expectation(&RecoveryTarget::including(RecoveryPoint::Latest), &Replay::default());
-        drill.judge_loss(measure_loss(&restored, database, &ledger, &everything, disaster_ms).await?).await;
+        drill.judge_loss(measure_loss(server, database, &ledger, &everything, disaster_ms).await?).await;
         drill.judge_time().await?;
         drill.verified();
         Ok(())
@@ -126,7 +126,14 @@ impl Scenario for CrossRegion {
 
 /// Exports the database into the repository of region A, as a cloud does it, and copies that to region B.
 async fn export(drill: &Drill, primary: &PostgresServer, region_b: &dyn Repository) -> Result<Manifest> {
-    let manifest = take_dump(primary, roadtrip::DATABASE, drill.repository(), DumpFormat::Plain).await?;
+    let manifest = take_dump(
+        primary.address(),
+        &primary.programs(),
+        roadtrip::DATABASE,
+        drill.repository(),
+        DumpFormat::Plain,
+    )
+    .await?;
     repository::copy_backup(drill.repository(), region_b, &manifest.id).await?;
     drill.backup_taken(&manifest);
     Ok(manifest)

@@ -51,12 +51,12 @@ impl Scenario for FullRestore {
         workload.reach(WRITES).await?;
 
         drill.step(Phase::Backup, "take yesterday's base backup");
-        let yesterdays = take_base_backup(&primary, drill.repository()).await?;
+        let yesterdays = take_base_backup(primary.address(), &primary.programs(), drill.repository()).await?;
         drill.backup_taken(&yesterdays);
         workload.reach(workload.acknowledged() + WRITES).await?;
 
         drill.step(Phase::Backup, "take the newest base backup");
-        let newest = take_base_backup(&primary, drill.repository()).await?;
+        let newest = take_base_backup(primary.address(), &primary.programs(), drill.repository()).await?;
         drill.backup_taken(&newest);
         drill.inject::<Backup>(drill.repository()).await?;
         workload.reach(workload.acknowledged() + WRITES).await?;
@@ -104,16 +104,16 @@ impl Scenario for FullRestore {
         roadtrip::judge_queries(drill, &restored).await?;
 
         drill.step(Phase::Judge, "prove that everything came back");
-        let database = roadtrip::DATABASE;
+        let (server, database) = (restored.address(), roadtrip::DATABASE);
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
-        drill.judge(&RowCounts { server: &restored, recorded }).await;
-        drill.judge(&FingerprintOracle::new(&restored, recorded).showing_values(drill.shows_values())).await;
-        drill.judge(&CatalogueOracle { server: &restored, recorded }).await;
+        drill.judge(&RowCounts { server, recorded }).await;
+        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&CatalogueOracle { server, recorded }).await;
         drill.judge(&ServerLogOracle { server: &restored }).await;
-        drill.judge(&LedgerOracle { server: &restored, database, ledger: &ledger, expectation }).await;
-        drill.judge(&StructureOracle { server: &restored }).await;
+        drill.judge(&LedgerOracle { server, database, ledger: &ledger, expectation }).await;
+        drill.judge(&StructureOracle { server }).await;
         drill.judge(&PageChecksums { server: &restored }).await;
-        let loss = measure_loss(&restored, database, &ledger, expectation, disaster_ms).await?;
+        let loss = measure_loss(server, database, &ledger, expectation, disaster_ms).await?;
         drill.judge_loss(loss).await;
         drill.judge_time().await?;
         drill.verified();

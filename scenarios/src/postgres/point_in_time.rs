@@ -56,7 +56,7 @@ impl Scenario for PointInTime {
         primary.init().await?;
         primary.configure(&WORKLOAD_SETTINGS).await?;
         primary.start_archiving(&[]).await?;
-        let archive = drill.log_archive(&system_identifier(&primary).await?);
+        let archive = drill.log_archive(&system_identifier(primary.address()).await?);
         let archiver = Archiver::start(&primary, archive.clone()).await?;
         roadtrip::fill(drill, &primary).await?;
         drill.application().switch_to(primary.options(roadtrip::DATABASE));
@@ -64,25 +64,25 @@ impl Scenario for PointInTime {
         workload.reach(WRITES).await?;
 
         drill.step(Phase::Backup, "take the daily base backup");
-        let backup = take_base_backup(&primary, drill.repository()).await?;
+        let backup = take_base_backup(primary.address(), &primary.programs(), drill.repository()).await?;
         drill.backup_taken(&backup);
         drill.inject::<Backup>(drill.repository()).await?;
         workload.reach(workload.acknowledged() + WRITES).await?;
 
         drill.step(Phase::Backup, "is the archive healthy?");
         let between = archiver.catch_up().await?;
-        drill.judge_archive(&measure_archive(&primary, &archive).await?).await;
+        drill.judge_archive(&measure_archive(primary.address(), &archive).await?).await;
 
         drill
             .step(Phase::Disaster, "run a bad UPDATE and a bad DELETE, while everybody else goes on writing");
-        let well = hold_moment(&primary, "all_is_well").await?;
-        let balances = count(&primary, roadtrip::DATABASE, BALANCES).await?;
-        run_script(&primary, roadtrip::DATABASE, "the bad UPDATE", BAD_UPDATE).await?;
-        let stories = run_script(&primary, roadtrip::DATABASE, "the bad DELETE", BAD_DELETE).await?;
+        let well = hold_moment(primary.address(), "all_is_well").await?;
+        let balances = count(primary.address(), roadtrip::DATABASE, BALANCES).await?;
+        run_script(primary.address(), roadtrip::DATABASE, "the bad UPDATE", BAD_UPDATE).await?;
+        let stories = run_script(primary.address(), roadtrip::DATABASE, "the bad DELETE", BAD_DELETE).await?;
         drill
             .note(format!("{balances} balances and {stories} stories are gone; all was well at {}", well.at));
         workload.reach(workload.acknowledged() + WRITES).await?;
-        let (moment, recorded) = (well.at, &well.read(&primary).await?);
+        let (moment, recorded) = (well.at, &well.read(primary.address()).await?);
         let disaster_ms = drill.declare_disaster();
 
         drill.step(Phase::Recover, "stop the damage: put the application into maintenance mode");
@@ -151,14 +151,14 @@ impl Scenario for PointInTime {
         roadtrip::judge_queries(drill, &recovered).await?;
 
         drill.step(Phase::Judge, "prove that everything before that moment came back, and nothing after it");
-        drill.judge(&RowCounts { server: &recovered, recorded }).await;
-        drill.judge(&FingerprintOracle::new(&recovered, recorded).showing_values(drill.shows_values())).await;
-        drill.judge(&CatalogueOracle { server: &recovered, recorded }).await;
+        let (server, database) = (recovered.address(), roadtrip::DATABASE);
+        drill.judge(&RowCounts { server, recorded }).await;
+        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&CatalogueOracle { server, recorded }).await;
         drill.judge(&ServerLogOracle { server: &recovered }).await;
-        let (server, database) = (&recovered, roadtrip::DATABASE);
         drill.judge(&LedgerOracle { server, database, ledger: &ledger, expectation }).await;
         drill.judge(&StructureOracle { server }).await;
-        drill.judge(&PageChecksums { server }).await;
+        drill.judge(&PageChecksums { server: &recovered }).await;
         drill.judge_loss(measure_loss(server, database, &ledger, expectation, disaster_ms).await?).await;
         drill.judge_time().await?;
         drill.verified();
@@ -171,7 +171,7 @@ async fn look(server: &PostgresServer, balances: i64, stories: u64) -> Result<()
     for (subject, sql, expected) in
         [("lost balances", BALANCES, balances), ("lost stories", STORIES, stories.cast_signed())]
     {
-        let found = count(server, roadtrip::DATABASE, sql).await?;
+        let found = count(server.address(), roadtrip::DATABASE, sql).await?;
         if found != expected {
             let finding = Finding::new(
                 FindingCode::RowCount,

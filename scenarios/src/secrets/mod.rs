@@ -81,13 +81,13 @@ async fn admit_application(
     database: &PostgresServer,
     cache: &RedisServer,
 ) -> Result<()> {
-    postgres::set_password(database, ROLE, &access_newest(store, POSTGRES_PASSWORD).await?).await?;
+    postgres::set_password(database.address(), ROLE, &access_newest(store, POSTGRES_PASSWORD).await?).await?;
     redis::set_password(cache, USER, &access_newest(store, REDIS_PASSWORD).await?).await
 }
 
 /// What gives the role of the application another password.
 fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Box<SetPassword<'a>> {
-    Box::new(move |password| Box::pin(async move { postgres::set_password(database, role, &password).await }))
+    Box::new(move |password| Box::pin(async move { postgres::set_password(database.address(), role, &password).await }))
 }
 
 /// Starts what uses the secrets: a process at each server, which logs in with what the store gives out.
@@ -99,7 +99,7 @@ async fn start_application(
     let (first, second) =
         (access_newest(store, POSTGRES_PASSWORD).await?, access_newest(store, REDIS_PASSWORD).await?);
     Ok([
-        (POSTGRES_PASSWORD, postgres::log_in(database, ROLE, &first).await?),
+        (POSTGRES_PASSWORD, postgres::log_in(&database.programs(), ROLE, &first).await?),
         (REDIS_PASSWORD, redis::log_in(cache, USER, &second).await?),
     ])
 }

@@ -30,7 +30,7 @@ pub(super) struct Zoo {
 }
 
 pub(super) async fn sql(server: &PostgresServer, database: &str, statements: &str) {
-    let done = run_script(server, database, "a script", statements).await;
+    let done = run_script(server.address(), database, "a script", statements).await;
     done.unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
@@ -74,19 +74,24 @@ impl Zoo {
     /// Through a base backup, judged by what is recorded now and by what was recorded before.
     pub(super) async fn through_a_base_backup(&self) {
         let older = self.first_form().await;
-        let manifest = take_base_backup(&self.primary, &self.repository).await.unwrap();
+        let manifest = take_base_backup(self.primary.address(), &self.primary.programs(), &self.repository)
+            .await
+            .unwrap();
         let server = &self.server("physical").await;
         fetch_base_backup(server, &self.repository, &manifest).await.unwrap();
         recover_base_backup(server, &manifest).await.unwrap();
         let recorded = manifest.content.cluster().unwrap();
-        let (catalogue, counts) = (CatalogueOracle { server, recorded }, RowCounts { server, recorded });
-        let rows = FingerprintOracle::new(server, recorded);
+        let (catalogue, counts) = (
+            CatalogueOracle { server: server.address(), recorded },
+            RowCounts { server: server.address(), recorded },
+        );
+        let rows = FingerprintOracle::new(server.address(), recorded);
         assert_eq!(findings(&[&catalogue, &counts, &rows]).await, [""; 0]);
         let skipped = catalogue.judge().await.unwrap().not_looked_at;
         let skipped: Vec<_> = skipped.iter().map(|one| format!("{} {}", one.kind, one.subject)).collect();
         assert_eq!(skipped, ["sequence-position zoo.fleeting"]);
 
-        let by_older = CatalogueOracle { server, recorded: &older };
+        let by_older = CatalogueOracle { server: server.address(), recorded: &older };
         assert_eq!(findings(&[&by_older]).await, [""; 0]);
         sql(server, "my-App", "drop index by_b; drop function f()").await;
         for oracle in [&catalogue as &dyn Oracle, &by_older] {
@@ -101,11 +106,11 @@ impl Zoo {
     async fn first_form(&self) -> ClusterContent {
         let form = CatalogueForm::First;
         let mut content = ClusterContent {
-            catalogue: read_cluster_catalogue(&self.primary, form).await.unwrap(),
+            catalogue: read_cluster_catalogue(self.primary.address(), form).await.unwrap(),
             ..ClusterContent::default()
         };
         for database in ["zoo", "my-App"] {
-            let catalogue = read_catalogue(&self.primary, database, form).await.unwrap();
+            let catalogue = read_catalogue(self.primary.address(), database, form).await.unwrap();
             let database = (
                 database.to_owned(),
                 DatabaseContent { catalogue, tables: BTreeMap::new(), ..Default::default() },
@@ -142,7 +147,10 @@ impl Zoo {
         server.start(&[("wal_level", "logical".to_owned())]).await.unwrap();
         let mut roles = false;
         for format in [DumpFormat::Custom, DumpFormat::Directory, DumpFormat::Plain] {
-            let manifest = take_dump(&self.primary, "zoo", &self.repository, format).await.unwrap();
+            let manifest =
+                take_dump(self.primary.address(), &self.primary.programs(), "zoo", &self.repository, format)
+                    .await
+                    .unwrap();
             if !std::mem::replace(&mut roles, true) {
                 restore_roles(server, &self.repository, &manifest).await.unwrap();
             }
@@ -175,8 +183,15 @@ impl Zoo {
     }
 
     async fn dump_and_restore(&self, server: &PostgresServer, database: &str) -> Manifest {
-        let manifest =
-            take_dump(&self.primary, database, &self.repository, DumpFormat::Custom).await.unwrap();
+        let manifest = take_dump(
+            self.primary.address(),
+            &self.primary.programs(),
+            database,
+            &self.repository,
+            DumpFormat::Custom,
+        )
+        .await
+        .unwrap();
         restore_dump(server, &self.repository, &manifest, JOBS).await.unwrap();
         manifest
     }
@@ -188,6 +203,11 @@ impl Zoo {
 
 async fn judge_dump(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
     let recorded = manifest.content.cluster().unwrap();
-    let catalogue = LogicalCatalogue { server, recorded: manifest };
-    findings(&[&catalogue, &RowCounts { server, recorded }, &FingerprintOracle::new(server, recorded)]).await
+    let catalogue = LogicalCatalogue { server: server.address(), recorded: manifest };
+    findings(&[
+        &catalogue,
+        &RowCounts { server: server.address(), recorded },
+        &FingerprintOracle::new(server.address(), recorded),
+    ])
+    .await
 }

@@ -48,7 +48,8 @@ async fn assert_broken(lab: &Lab, manifest: &comeback_harness::model::Manifest, 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gap_in_the_archive_is_named_and_matters_only_behind_it() {
     let Some(lab) = Lab::local().await else { return };
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     assert_broken(&lab, &manifest, FindingCode::ArchiveGap).await;
     lab.clear().await;
 }
@@ -56,7 +57,8 @@ async fn a_gap_in_the_archive_is_named_and_matters_only_behind_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_segment_is_named_and_matters_only_behind_it() {
     let Some(lab) = Lab::local().await else { return };
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     assert_broken(&lab, &manifest, FindingCode::BackupDamaged).await;
     lab.clear().await;
 }
@@ -65,7 +67,8 @@ async fn a_damaged_segment_is_named_and_matters_only_behind_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_that_lost_its_last_segments_is_not_taken_for_one_that_ends_there() {
     let Some(lab) = Lab::local().await else { return };
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let segments = three_segments(&lab).await;
     let [(_, _), (second, middle), (_, last)] = &segments;
     let latest = RecoveryTarget::including(RecoveryPoint::Latest);
@@ -87,7 +90,8 @@ async fn an_archive_that_lost_its_last_segments_is_not_taken_for_one_that_ends_t
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_comes_back_from_the_archive_and_what_its_disk_still_has() {
     let Some(lab) = Lab::local().await else { return };
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     lab.ten().await;
     lab.archiver.catch_up().await.unwrap();
     let server = lab.primary.clone();
@@ -150,7 +154,7 @@ async fn lost(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_several_beginnings_of_a_segment_the_longest_counts() {
     let Some(lab) = Lab::local().await else { return };
-    take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     // The same segment, three times: short, longest, and in between, as three that saved it would have it.
     let mut beginnings = Vec::new();
     for _ in 0..3 {

@@ -29,7 +29,8 @@ async fn restored(lab: &Lab) -> PostgresServer {
     let subscribe = "create subscription s connection 'host=127.0.0.1' publication p with (connect = false); \
         alter subscription s set (slot_name = 's'); alter subscription s enable";
     sql(&lab.primary, subscribe).await;
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let first = lab.ten().await;
     lab.ten().await;
     lab.archiver.catch_up().await.unwrap();

@@ -74,7 +74,8 @@ impl Repository for Gate {
 /// Recovers to the end of the third segment. What is wrong with the second shows only when the server has replayed
 /// the first and waits.
 async fn recover(lab: &Lab, is_deadly: bool) -> (PostgresServer, String, RestoreFailure) {
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let [(_, first), (_, second), (end, _)] = three_segments(lab).await;
     if !is_deadly {
         flip_a_bit(lab, &second).await;
@@ -82,7 +83,7 @@ async fn recover(lab: &Lab, is_deadly: bool) -> (PostgresServer, String, Restore
     let is_open = CancellationToken::new();
     let (inner, segment) = (lab.repository.clone(), second.clone());
     let gate = Gate { inner, segment, is_open: is_open.clone(), is_deadly };
-    let archive = LogArchive::new(Arc::new(gate), &system_identifier(&lab.primary).await.unwrap());
+    let archive = LogArchive::new(Arc::new(gate), &system_identifier(lab.primary.address()).await.unwrap());
     let server = lab.node("restored").await;
     fetch_base_backup(&server, &*lab.repository, &manifest).await.unwrap();
     let target = RecoveryTarget::including(RecoveryPoint::Xid(end.xid));

@@ -34,7 +34,7 @@ async fn every_target_has_one_right_answer() {
     let Some(lab) = Lab::local().await else { return };
     let primary = &lab.primary;
     lab.ten().await;
-    let manifest = take_base_backup(primary, &*lab.repository).await.unwrap();
+    let manifest = take_base_backup(primary.address(), &primary.programs(), &*lab.repository).await.unwrap();
     let first = lab.ten().await;
     sql(primary, "select pg_create_restore_point('between')").await;
     let second = lab.ten().await;
@@ -90,9 +90,11 @@ async fn the_newest_backup_before_the_target_is_chosen() {
     let early = lab.ten().await;
     let none = choose(RecoveryPoint::Latest).await.unwrap_err();
     assert_eq!(none.kind(), ErrorKind::Failed);
-    let old = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let old =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let between = lab.ten().await;
-    let new = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let new =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let late = lab.ten().await;
     for end in [between, late] {
         let expected = if end == between { &old.id } else { &new.id };
@@ -115,7 +117,7 @@ async fn the_newest_backup_before_the_target_is_chosen() {
 async fn commits_of_one_microsecond_are_in_or_out_together() {
     let Some(lab) = Lab::local().await else { return };
     let primary = &lab.primary;
-    take_base_backup(primary, &*lab.repository).await.unwrap();
+    take_base_backup(primary.address(), &primary.programs(), &*lab.repository).await.unwrap();
     let racing = "create procedure public.race() language plpgsql as $$ begin
         for n in 1..4000 loop insert into public.t values (n); commit; end loop; end $$";
     sql(primary, racing).await;
@@ -156,7 +158,7 @@ async fn commits_of_one_microsecond_are_in_or_out_together() {
 async fn a_transaction_that_is_prepared_at_the_target_comes_back_prepared() {
     let Some(lab) = Lab::local().await else { return };
     let primary = &lab.primary;
-    take_base_backup(primary, &*lab.repository).await.unwrap();
+    take_base_backup(primary.address(), &primary.programs(), &*lab.repository).await.unwrap();
     sql(primary, "begin; insert into public.t select generate_series(1, 10); prepare transaction 'open'")
         .await;
     let middle = lab.ten().await;
@@ -184,7 +186,8 @@ async fn a_transaction_that_is_prepared_at_the_target_comes_back_prepared() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_behind_the_log_is_not_reached_and_the_end_of_the_log_is_said() {
     let Some(lab) = Lab::local().await else { return };
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let last = lab.ten().await;
     let segment = lab.archiver.catch_up().await.unwrap();
     for point in [
@@ -207,7 +210,7 @@ async fn a_target_behind_the_log_is_not_reached_and_the_end_of_the_log_is_said()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_target_is_reached_in_containers_too() {
     let Some(lab) = Lab::docker().await else { return };
-    take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let first = lab.ten().await;
     lab.ten().await;
     lab.archiver.catch_up().await.unwrap();

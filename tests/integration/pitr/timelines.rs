@@ -8,7 +8,8 @@ use crate::lab::{Lab, ends, rows, sql};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_branches_of_the_log_stay_reachable_after_a_recovery() {
     let Some(lab) = Lab::local().await else { return };
-    let manifest = take_base_backup(&lab.primary, &*lab.repository).await.unwrap();
+    let manifest =
+        take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();
     let (fork, bad) = (lab.ten().await, lab.ten().await);
     lab.archiver.catch_up().await.unwrap();
 
@@ -22,7 +23,8 @@ async fn both_branches_of_the_log_stay_reachable_after_a_recovery() {
     let archiver = Archiver::start(&successor, lab.archive.clone()).await.unwrap();
     sql(&successor, "insert into public.t select generate_series(1, 5)").await;
     let new = *ends(&successor).await.last().unwrap();
-    let on_new = take_base_backup(&successor, &*lab.repository).await.unwrap();
+    let on_new =
+        take_base_backup(successor.address(), &successor.programs(), &*lab.repository).await.unwrap();
     sql(&successor, "insert into public.t select generate_series(1, 5)").await;
     let newest = *ends(&successor).await.last().unwrap();
     archiver.catch_up().await.unwrap();

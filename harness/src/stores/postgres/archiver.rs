@@ -64,7 +64,7 @@ impl Archiver {
             .fetch_one(&mut connection)
             .await
             .context("closing the current log segment")?;
-        super::content::close(connection).await;
+        super::session::close(connection).await;
         wait::until(&format!("log segment {segment} to be in the archive"), CATCH_UP_LIMIT, async || {
             self.shared.wake.notify_one();
             match self.archive.find(&segment).await {
@@ -119,7 +119,7 @@ async fn work(server: PostgresServer, archive: LogArchive, shared: Arc<Shared>) 
 
 /// Moves every file of the spool into the archive. One that is refused stays, and does not hold up the rest.
 pub(super) async fn empty_spool(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
-    let dir = spool::dir(server);
+    let dir = spool::dir(server.node());
     let mut refused = Ok(());
     for name in server.list_dir(&dir).await? {
         let path = format!("{dir}/{name}");

@@ -7,9 +7,12 @@ use serde::Deserialize;
 use sqlx::{PgConnection, Row as _};
 use tokio_util::io::InspectWriter;
 
+use super::address::PostgresAddress;
 use super::barrier::{self, Moment};
-use super::content::{list_databases, read_tables};
-use super::server::PostgresServer;
+use super::base_files::{BASE, WAL, keep_tail};
+use super::cluster::{list_databases, segment_bytes, server_version, system_identifier};
+use super::content::read_tables;
+use super::programs::ClientPrograms;
 use super::tablespaces::{self, has_tablespaces};
 use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
@@ -17,39 +20,36 @@ use crate::model::{BaseBackupPosition, Content, Lsn, MANIFEST_VERSION, Manifest}
 use crate::repository::{BackupWriter, Repository};
 use crate::substrate::{Command, Io};
 
-/// The data directory as one tar stream, with PostgreSQL's own `backup_manifest` in it.
-pub(super) const BASE: &str = "base.tar.zst";
-/// Enough of the end of that stream for the last lines of the manifest and the padding behind it.
-const TAIL_BYTES: usize = 32 * 1024;
-/// The folder of the log segments.
-pub(super) const WAL: &str = "wal/";
-
 /// Takes a base backup, and the log that leads from it to a named moment, into the repository. The manifest
 /// says what the cluster contained at that moment.
 ///
 /// The log is held on the server, for as long as the backup takes, by a temporary replication slot that goes
-/// with our connection, whatever happens to us.
-pub async fn take_base_backup(server: &PostgresServer, repository: &dyn Repository) -> Result<Manifest> {
+/// with our connection, whatever happens to us. `programs` copy the files.
+pub async fn take_base_backup(
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
+    repository: &dyn Repository,
+) -> Result<Manifest> {
     let (watch, started_at) = (Stopwatch::start(), clock::now());
     let id = format!("{}-postgres-base", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
     let restore_point = format!("comeback_{}", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
-    let mut keeper = server.connect("postgres").await?;
+    let mut keeper = server.connect_to_cluster().await?;
     let first_segment = hold_log(&mut keeper, &restore_point).await?;
 
     let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    let copied = copy_base(server, &mut backup).await?;
+    let copied = copy_base(server, programs, &mut backup).await?;
     let (end_at, end_snapshot) = look_at_end(&mut keeper).await?;
     let databases = list_databases(server).await?;
     let moment = barrier::set_moment(server, &databases, &restore_point).await?;
     let (taken_at, lsn, barrier_ms, restore_point) =
         (moment.at, moment.lsn, moment.barrier_ms, moment.name.clone());
     copy_log(&mut keeper, &mut backup, &first_segment, &moment).await?;
-    super::content::close(keeper).await;
+    super::session::close(keeper).await;
     let mut cluster = moment.content;
     read_tables(server, moment.exporters, &mut cluster).await?;
 
     let position = BaseBackupPosition {
-        major: server.major(),
+        major: server.major().await?,
         system_identifier: system_identifier(server).await?,
         timeline: copied.timeline,
         segment_bytes: segment_bytes(server).await?,
@@ -69,7 +69,7 @@ pub async fn take_base_backup(server: &PostgresServer, repository: &dyn Reposito
         elapsed_ms: watch.elapsed_ms(),
         versions: BTreeMap::from([
             ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("postgres".to_owned(), server.version().to_owned()),
+            ("postgres".to_owned(), server_version(server).await?),
         ]),
         files: backup.files().to_vec(),
         content: Content::PostgresBaseBackup { position, cluster },
@@ -101,21 +101,22 @@ struct Copied {
     end_lsn: Lsn,
 }
 
-async fn copy_base(server: &PostgresServer, backup: &mut BackupWriter) -> Result<Copied> {
-    let passfile = server.write_passfile().await?;
-    let command = server
-        .client("pg_basebackup")
-        .args(server.client_args())
+async fn copy_base(
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
+    backup: &mut BackupWriter,
+) -> Result<Copied> {
+    let command = programs
+        .client("pg_basebackup", server.major().await?)
         .args(["--format=tar", "--wal-method=none", "--checkpoint=fast"])
-        .args(["--label=comeback", "--manifest-checksums=CRC32C", "--no-password"])
-        .env("PGPASSFILE", &passfile);
+        .args(["--label=comeback", "--manifest-checksums=CRC32C"]);
     let tail = if has_tablespaces(server).await? {
-        tablespaces::copy_base(server, command, backup).await
+        programs.with_login(Box::pin(tablespaces::copy_base(programs, command, backup))).await?
     } else {
-        stream_base(server, &command.arg("--pgdata=-"), backup).await
+        let command = command.arg("--pgdata=-");
+        programs.with_login(Box::pin(stream_base(programs, &command, backup))).await?
     };
-    server.remove_path(&passfile).await?;
-    parse_copied(&String::from_utf8_lossy(&tail?)).ok_or_else(|| {
+    parse_copied(&String::from_utf8_lossy(&tail)).ok_or_else(|| {
         Error::could_not_verify("the base backup does not end with a manifest that says which log it needs")
             .hint("PostgreSQL writes one from version 13 on")
     })
@@ -123,25 +124,17 @@ async fn copy_base(server: &PostgresServer, backup: &mut BackupWriter) -> Result
 
 /// Streams the data directory into the backup, and gives the end of the stream.
 async fn stream_base(
-    server: &PostgresServer,
+    programs: &ClientPrograms,
     command: &Command,
     backup: &mut BackupWriter,
 ) -> Result<Vec<u8>> {
     let mut sink = backup.create(BASE).await?;
     let mut tail = Vec::new();
     let mut passing = InspectWriter::new(&mut sink, |bytes: &[u8]| keep_tail(&mut tail, bytes));
-    let output = server.node().exec(command, Io { stdin: None, stdout: Some(&mut passing) }).await?;
+    let output = programs.node().exec(command, Io { stdin: None, stdout: Some(&mut passing) }).await?;
     output.success("taking the base backup")?;
     sink.finish().await?;
     Ok(tail)
-}
-
-/// Keeps the end of a stream.
-pub(super) fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
-    tail.extend_from_slice(bytes);
-    if tail.len() > 2 * TAIL_BYTES {
-        tail.drain(..tail.len() - TAIL_BYTES);
-    }
 }
 
 /// Reads the last entry of `backup_manifest`, the last file of the backup: `"WAL-Ranges": [ { "Timeline": 1,
@@ -206,25 +199,6 @@ async fn copy_log(
     Ok(())
 }
 
-/// The identity of a server's cluster, under which the repository keeps its log archive.
-pub async fn system_identifier(server: &PostgresServer) -> Result<String> {
-    let mut connection = server.connect("postgres").await?;
-    sqlx::query_scalar("select system_identifier::text from pg_control_system()")
-        .fetch_one(&mut connection)
-        .await
-        .context("reading the cluster's identity")
-}
-
-/// The size of the log segments of a server's cluster.
-pub(super) async fn segment_bytes(server: &PostgresServer) -> Result<u64> {
-    let mut connection = server.connect("postgres").await?;
-    let bytes: i32 = sqlx::query_scalar("select bytes_per_wal_segment from pg_control_init()")
-        .fetch_one(&mut connection)
-        .await
-        .context("asking for the size of the log segments")?;
-    u64::try_from(bytes).context("asking for the size of the log segments")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,14 +211,5 @@ mod tests {
         let copied = Copied { timeline: 3, start_lsn: Lsn(0x200_0028), end_lsn: Lsn(0x200_0100) };
         assert_eq!(parse_copied(manifest), Some(copied));
         assert_eq!(parse_copied("\0\0\0"), None);
-    }
-
-    #[test]
-    fn only_the_end_of_a_stream_is_kept() {
-        let mut tail = Vec::new();
-        for number in 0..10_000_u32 {
-            keep_tail(&mut tail, &[number.to_le_bytes(); 50].concat());
-        }
-        assert!(tail.len() <= 2 * TAIL_BYTES && tail.ends_with(&9_999_u32.to_le_bytes()));
     }
 }

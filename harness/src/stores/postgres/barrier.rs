@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::content::{list_databases, read_catalogues, read_tables};
+use super::address::PostgresAddress;
+use super::cluster::list_databases;
+use super::content::{read_catalogues, read_tables};
 use super::exporter::{ATTEMPTS, Exporter, always_altered, is_same};
-use super::server::PostgresServer;
 use super::surroundings;
 use super::tables::{TableInfo, list_tables};
 use crate::clock;
@@ -54,7 +55,7 @@ pub struct HeldMoment {
 }
 
 /// Sets the restore point `name` at a moment of all databases, and holds on to what they contain then.
-pub async fn hold_moment(server: &PostgresServer, name: &str) -> Result<HeldMoment> {
+pub async fn hold_moment(server: &PostgresAddress, name: &str) -> Result<HeldMoment> {
     let Moment { exporters, lsn, at, content, .. } =
         set_moment(server, &list_databases(server).await?, name).await?;
     Ok(HeldMoment { lsn, at, exporters, content })
@@ -62,7 +63,7 @@ pub async fn hold_moment(server: &PostgresServer, name: &str) -> Result<HeldMome
 
 impl HeldMoment {
     /// Reads what the cluster contained at that moment, however much has been written since.
-    pub async fn read(mut self, server: &PostgresServer) -> Result<ClusterContent> {
+    pub async fn read(mut self, server: &PostgresAddress) -> Result<ClusterContent> {
         read_tables(server, self.exporters, &mut self.content).await?;
         Ok(self.content)
     }
@@ -70,7 +71,7 @@ impl HeldMoment {
 
 /// Sets the restore point `name` and takes the snapshots that go with it. Where somebody changes a definition before
 /// all of them are read, it is done again, with a number behind the name.
-pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
+pub(super) async fn set_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
     let mut changing = String::new();
     for number in 1..=ATTEMPTS {
         let name = if number == 1 { name.to_owned() } else { format!("{name}_{number}") };
@@ -86,7 +87,7 @@ pub(super) async fn set_moment(server: &PostgresServer, databases: &[String], na
 
 impl Moment {
     /// A database whose definitions are no longer those of the moment.
-    async fn changing_database(&mut self, server: &PostgresServer) -> Result<Option<String>> {
+    async fn changing_database(&mut self, server: &PostgresAddress) -> Result<Option<String>> {
         for exporter in &mut self.exporters {
             let Some(content) = self.content.databases.get(exporter.database()) else { continue };
             if !exporter.is_current(server, &content.catalogue).await? {
@@ -97,7 +98,7 @@ impl Moment {
     }
 }
 
-async fn quiet_moment(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
+async fn quiet_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
     wait::until("a moment without open writes", BARRIER_LIMIT, async || {
         match attempt(server, databases, name).await {
             Ok(moment) => Ok(Ok(moment)),
@@ -114,7 +115,7 @@ async fn quiet_moment(server: &PostgresServer, databases: &[String], name: &str)
     })?
 }
 
-async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> Result<Moment> {
+async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
     let (mut lockers, mut readers) =
         (Vec::with_capacity(databases.len()), Vec::with_capacity(databases.len()));
     for database in databases {
@@ -125,7 +126,7 @@ async fn attempt(server: &PostgresServer, databases: &[String], name: &str) -> R
         lockers.push((database, connection, tables));
         readers.push(reading);
     }
-    let mut connection = server.connect("postgres").await?;
+    let mut connection = server.connect_to_cluster().await?;
     let watch = clock::Stopwatch::start();
     for (database, connection, tables) in &mut lockers {
         lock(connection, tables)

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
 use postgres_protocol::message::backend::{COPY_DATA_TAG, ErrorResponseBody, Message};
 use postgres_protocol::message::frontend;
@@ -15,12 +16,10 @@ use sqlx::error::BoxDynError;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
+use super::address::{Place, PostgresAddress};
 use super::copy::RowReader;
-use super::server::{PORT, PostgresServer, SUPERUSER};
 use super::session::client_options;
 use crate::error::{Context as _, Error, Result};
-use crate::secret::Secret;
-use crate::substrate::Endpoint;
 use crate::wait;
 
 /// How much is asked for at once: as much as a Unix socket holds by default, and some more.
@@ -38,45 +37,47 @@ const LONGEST_MESSAGE: u32 = 1024 * 1024;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// A session of the superuser that reads tables.
+/// A session that reads tables.
 pub(super) struct CopyOut {
     stream: Box<dyn Stream>,
     received: BytesMut,
 }
 
 impl CopyOut {
-    /// Logs in. The connection is not encrypted: the endpoint of a node is a socket of this machine.
-    pub(super) async fn connect(server: &PostgresServer, database: &str) -> Result<Self> {
-        let stream: Box<dyn Stream> = match server.node().endpoint() {
-            Endpoint::Unix { dir } => {
-                let path = format!("{dir}/.s.PGSQL.{PORT}");
-                Box::new(UnixStream::connect(&path).await.context(format_args!("connecting to {path}"))?)
+    /// Logs in, over a connection that is not encrypted.
+    pub(super) async fn connect(server: &PostgresAddress, database: &str, major: u32) -> Result<Self> {
+        let stream: Box<dyn Stream> = match server.place() {
+            place @ Place::Unix { .. } => {
+                Box::new(UnixStream::connect(place.to_string()).await.context("connecting")?)
             }
-            Endpoint::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), port)).await;
-                Box::new(stream.context(format_args!("connecting to {host}:{port}"))?)
+            Place::Tcp { host, port } => {
+                Box::new(TcpStream::connect((host.as_str(), *port)).await.context("connecting")?)
             }
         };
         let mut session = Self { stream, received: BytesMut::with_capacity(PIECE_BYTES) };
-        session
-            .log_in(database, server.password(), &client_options(server.major()))
-            .await
-            .context(format_args!("logging in to database {database}"))?;
+        session.log_in(server, database, &client_options(major)).await.context("logging in")?;
         Ok(session)
     }
 
-    async fn log_in(&mut self, database: &str, password: &Secret, options: &str) -> Result<(), BoxDynError> {
+    async fn log_in(
+        &mut self,
+        server: &PostgresAddress,
+        database: &str,
+        options: &str,
+    ) -> Result<(), BoxDynError> {
         let parameters = [
-            ("user", SUPERUSER),
+            ("user", server.user()),
             ("database", database),
             ("client_encoding", "UTF8"),
             ("application_name", "comeback"),
             ("options", options),
         ];
+        // Without a password, the server says that it wants one.
+        let password = server.password().map_or(&b""[..], |password| password.expose().as_bytes());
         let mut request = BytesMut::new();
         frontend::startup_message(parameters, &mut request)?;
         self.stream.write_all(&request).await?;
-        let mut scram = ScramSha256::new(password.expose().as_bytes(), ChannelBinding::unsupported());
+        let mut scram = ScramSha256::new(password, ChannelBinding::unsupported());
         loop {
             request.clear();
             match self.receive().await? {
@@ -89,13 +90,20 @@ impl CopyOut {
                 }
                 // The server proves that it knows the password, too.
                 Message::AuthenticationSaslFinal(body) => scram.finish(body.data())?,
+                Message::AuthenticationMd5Password(body) => {
+                    let hash = md5_hash(server.user().as_bytes(), password, body.salt());
+                    frontend::password_message(hash.as_bytes(), &mut request)?;
+                }
+                Message::AuthenticationCleartextPassword => {
+                    frontend::password_message(password, &mut request)?;
+                }
                 Message::ReadyForQuery(_) => return Ok(()),
                 Message::ErrorResponse(body) => return Err(words_of(&body).into()),
                 Message::AuthenticationOk
                 | Message::BackendKeyData(_)
                 | Message::ParameterStatus(_)
                 | Message::NoticeResponse(_) => {}
-                _ => return Err("the server asks for another way to log in than SCRAM-SHA-256".into()),
+                _ => return Err("the server asks for another way to log in than with a password".into()),
             }
             self.stream.write_all(&request).await?;
         }

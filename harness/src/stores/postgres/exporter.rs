@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
+use super::address::PostgresAddress;
 use super::carried::{Carried, list_carried};
 use super::catalogue;
-use super::content::{close, read_catalogue, read_exported};
-use super::server::PostgresServer;
+use super::parallel_read::read_exported;
+use super::session::close;
 use super::tables::{TableInfo, list_tables};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Catalogue, CatalogueForm, DatabaseContent, RecordedPosition, TableFingerprint};
@@ -42,7 +43,7 @@ pub(super) struct Exporter {
 
 impl Exporter {
     /// Takes a snapshot of a database, now.
-    pub(super) async fn open(server: &PostgresServer, database: &str) -> Result<Self> {
+    pub(super) async fn open(server: &PostgresAddress, database: &str) -> Result<Self> {
         Self::begin(server.connect(database).await?, database).await
     }
 
@@ -80,7 +81,7 @@ impl Exporter {
 
     /// Takes a snapshot of a database in which nobody is altering a table, and keeps its tables as they are until it
     /// is read. Waits for those that are being altered, as `pg_dump` does.
-    pub(super) async fn hold(server: &PostgresServer, database: &str) -> Result<Self> {
+    pub(super) async fn hold(server: &PostgresAddress, database: &str) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             let mut exporter = Self::open(server, database).await?;
             if exporter.keep_tables(server, "0").await? {
@@ -92,7 +93,7 @@ impl Exporter {
 
     /// Locks the tables against being dropped, truncated or altered, for as long as the snapshot is there. False if one
     /// was in the meantime: the snapshot shows another table than there is then.
-    pub(super) async fn keep_tables(&mut self, server: &PostgresServer, timeout: &str) -> Result<bool> {
+    pub(super) async fn keep_tables(&mut self, server: &PostgresAddress, timeout: &str) -> Result<bool> {
         let seen = self.list_tables().await?;
         if !self.lock_tables(&seen, timeout).await? {
             return Ok(false);
@@ -128,7 +129,7 @@ impl Exporter {
 
     /// Whether the definitions that the snapshot shows are those that the server has: it takes a part of what it says of
     /// them from now, whatever the snapshot.
-    pub(super) async fn is_current(&mut self, server: &PostgresServer, read: &Catalogue) -> Result<bool> {
+    pub(super) async fn is_current(&mut self, server: &PostgresAddress, read: &Catalogue) -> Result<bool> {
         let mut connection = server.connect(&self.database).await?;
         let then = catalogue::read_revision(&mut self.connection).await?;
         let is_untouched = catalogue::read_revision(&mut connection).await? == then;
@@ -137,7 +138,7 @@ impl Exporter {
             return Ok(true);
         }
         // Temporary tables leave their traces too, and are no definitions.
-        let now = read_catalogue(server, &self.database, read.form).await?;
+        let now = catalogue::read_database(&mut server.connect(&self.database).await?, read.form).await?;
         // Large objects are data: making one is no change of a definition.
         let definitions = |catalogue: &Catalogue| {
             let mut objects = catalogue.objects.clone();
@@ -174,24 +175,33 @@ impl Exporter {
     /// The fingerprints of the tables that the snapshot sees and such a backup carries. The rest is named.
     pub(super) async fn read_content(
         &mut self,
-        server: &PostgresServer,
+        server: &PostgresAddress,
         carried: Carried,
         catalogue: Catalogue,
     ) -> Result<DatabaseContent> {
         let (tables, not_looked_at) = list_carried(&mut self.connection, carried).await?;
-        let tables = read_exported(server, self, tables).await?;
+        let tables = self.read_tables(server, tables).await?;
         Ok(DatabaseContent { catalogue, tables, not_looked_at })
+    }
+
+    /// The fingerprints of tables, as the snapshot sees them.
+    pub(super) async fn read_tables(
+        &self,
+        server: &PostgresAddress,
+        tables: Vec<TableInfo>,
+    ) -> Result<BTreeMap<String, TableFingerprint>> {
+        read_exported(server, &self.database, &self.snapshot, tables).await
     }
 
     /// The fingerprint of one table, as the snapshot sees it.
     pub(super) async fn read_table(
         &mut self,
-        server: &PostgresServer,
+        server: &PostgresAddress,
         table: &str,
     ) -> Result<TableFingerprint> {
         let mut tables = self.list_tables().await?;
         tables.retain(|info| info.name == table);
-        let tables = read_exported(server, self, tables).await?;
+        let tables = self.read_tables(server, tables).await?;
         tables.into_values().next().ok_or_else(|| Error::could_not_verify(format!("{table} is not there")))
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use sqlx::Row as _;
 
+use super::address::PostgresAddress;
 use super::log_path::{LogPath, gap_finding, read_history};
-use super::server::PostgresServer;
 use crate::error::{Context as _, Result};
 use crate::model::{Finding, LogFileKind, Lsn, SegmentName, TimelineHistory};
 use crate::repository::LogArchive;
@@ -44,9 +44,9 @@ struct Position {
 
 /// Measures how far the archive is behind the server. What lies in the server's spool counts as not archived:
 /// it would be lost with the machine.
-pub async fn measure_archive(server: &PostgresServer, archive: &LogArchive) -> Result<ArchiveHealth> {
+pub async fn measure_archive(server: &PostgresAddress, archive: &LogArchive) -> Result<ArchiveHealth> {
     let position = ask(server).await?;
-    let segment_bytes = super::backup::segment_bytes(server).await?;
+    let segment_bytes = super::cluster::segment_bytes(server).await?;
     let inventory = archive.list().await?;
     let history = read_history(archive, &inventory, position.timeline).await?;
     let history = history.unwrap_or_else(|| TimelineHistory::root(position.timeline));
@@ -70,9 +70,9 @@ pub async fn measure_archive(server: &PostgresServer, archive: &LogArchive) -> R
     })
 }
 
-async fn ask(server: &PostgresServer) -> Result<Position> {
+async fn ask(server: &PostgresAddress) -> Result<Position> {
     let doing = "asking the server how its archiving goes";
-    let mut connection = server.connect("postgres").await?;
+    let mut connection = server.connect_to_cluster().await?;
     let row = sqlx::query(
         "select pg_current_wal_insert_lsn()::text, pg_walfile_name(pg_current_wal_insert_lsn()), \
             (extract(epoch from clock_timestamp() - coalesce(last_archived_time, pg_postmaster_start_time())) * 1000)::int8, \
@@ -83,7 +83,7 @@ async fn ask(server: &PostgresServer) -> Result<Position> {
     .fetch_one(&mut connection)
     .await
     .context(doing)?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     let (lsn, segment): (String, String) = (row.try_get(0).context(doing)?, row.try_get(1).context(doing)?);
     let handed_over_ms: i64 = row.try_get(2).context(doing)?;
     Ok(Position {

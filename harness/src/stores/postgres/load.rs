@@ -2,7 +2,7 @@
 
 use sqlx::Executor as _;
 
-use super::server::PostgresServer;
+use super::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
 /// The rows of one table, as a binary `COPY` stream.
@@ -17,7 +17,7 @@ pub struct TableLoad {
 
 /// Runs a script of statements in a database; the first error ends it. Gives the number of rows that they
 /// inserted, changed or deleted.
-pub async fn run_script(server: &PostgresServer, database: &str, name: &str, sql: &str) -> Result<u64> {
+pub async fn run_script(server: &PostgresAddress, database: &str, name: &str, sql: &str) -> Result<u64> {
     let mut connection = server.connect(database).await?;
     // The script's own names are to be found, and created, where a user's session would.
     connection.execute("reset search_path").await.context("setting up the session")?;
@@ -29,7 +29,7 @@ pub async fn run_script(server: &PostgresServer, database: &str, name: &str, sql
 }
 
 /// Asks a database for a number.
-pub async fn count(server: &PostgresServer, database: &str, sql: &str) -> Result<i64> {
+pub async fn count(server: &PostgresAddress, database: &str, sql: &str) -> Result<i64> {
     let mut connection = server.connect(database).await?;
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
         .fetch_one(&mut connection)
@@ -38,7 +38,7 @@ pub async fn count(server: &PostgresServer, database: &str, sql: &str) -> Result
 }
 
 /// Loads tables, two at a time; gives the number of rows.
-pub async fn load_tables(server: &PostgresServer, database: &str, tables: Vec<TableLoad>) -> Result<u64> {
+pub async fn load_tables(server: &PostgresAddress, database: &str, tables: Vec<TableLoad>) -> Result<u64> {
     const CONNECTIONS: usize = 2;
     let (mut rows, mut running) = (0, tokio::task::JoinSet::new());
     let mut waiting = tables.into_iter();
@@ -55,7 +55,7 @@ pub async fn load_tables(server: &PostgresServer, database: &str, tables: Vec<Ta
     }
 }
 
-async fn load_table(server: &PostgresServer, database: &str, table: TableLoad) -> Result<u64> {
+async fn load_table(server: &PostgresAddress, database: &str, table: TableLoad) -> Result<u64> {
     let doing = format!("loading {}", table.name);
     let mut connection = server.connect(database).await?;
     let mut copy = connection.copy_in_raw(&table.statement).await.context(&doing)?;

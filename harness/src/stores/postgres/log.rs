@@ -45,7 +45,7 @@ pub async fn read_current_log(server: &PostgresServer, from: Lsn) -> Result<LogE
         .execute(&mut connection)
         .await
         .context("flushing the log")?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     let text = |at: usize| row.try_get::<String, _>(at).context("asking for the end of the log");
     let until = text(0)?.parse().context("asking for the end of the log")?;
     let timeline = u32::from_str_radix(&text(1)?, 16).context("asking for the timeline")?;

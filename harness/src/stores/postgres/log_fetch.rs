@@ -111,7 +111,7 @@ async fn feed_steps(
 
 /// The segments that the backup brought along, in order.
 fn own_segments(manifest: &Manifest) -> BTreeSet<SegmentName> {
-    let names = manifest.files.iter().filter_map(|file| super::restore::segment_in_backup(&file.name));
+    let names = manifest.files.iter().filter_map(|file| super::base_files::segment_in_backup(&file.name));
     names.filter_map(|name| name.parse().ok()).collect()
 }
 

@@ -1,11 +1,15 @@
 //! PostgreSQL: servers, base backups, log archives, dumps, restores, fingerprints.
 
+mod address;
 mod archiver;
 mod backup;
 mod barrier;
+mod base_files;
 mod carried;
 mod catalogue;
 mod choice;
+mod cluster;
+mod connect;
 mod content;
 mod copy;
 mod copy_out;
@@ -26,11 +30,15 @@ mod log_page;
 mod log_path;
 mod log_settings;
 mod login;
+mod node_files;
+mod parallel_read;
 mod physical;
+mod programs;
 mod recovery;
 mod recovery_log;
 mod recovery_settings;
 mod restore;
+mod row_session;
 mod salvage;
 mod server;
 mod server_log;
@@ -40,18 +48,21 @@ mod statistics;
 mod surroundings;
 mod tables;
 mod tablespaces;
+mod tls;
 mod verifier;
 mod workload;
 
 pub use super::RestoreFailure;
+pub use address::PostgresAddress;
 pub use archiver::Archiver;
-pub use backup::{system_identifier, take_base_backup};
+pub use backup::take_base_backup;
 pub use barrier::{HeldMoment, hold_moment};
 pub use catalogue::{
     OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, read_cluster, read_database, reprint,
     unknown_catalogues,
 };
 pub use choice::choose_base_backup;
+pub use cluster::system_identifier;
 pub use content::{
     fingerprint_as_recorded, fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content,
 };
@@ -67,7 +78,9 @@ pub use log_feed::{FetchedLog, LogFeed};
 pub use log_fetch::fetch_log;
 pub use login::{log_in, set_password};
 pub use physical::{Complaint, Structure, verify_pages, verify_structure, verify_unpacked};
-pub use recovery::{AtTarget, Recovered, promote, recover_base_backup, recover_to};
+pub use programs::ClientPrograms;
+pub use recovery::{Recovered, promote, recover_base_backup, recover_to};
+pub use recovery_settings::AtTarget;
 pub use restore::{fetch_base_backup, position_of};
 pub use salvage::{Salvaged, salvage_log};
 pub use server::PostgresServer;

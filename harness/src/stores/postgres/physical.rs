@@ -4,8 +4,10 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use super::content::{close, list_databases};
+use super::address::PostgresAddress;
+use super::cluster::list_databases;
 use super::server::PostgresServer;
+use super::session::close;
 use crate::error::{Context as _, Error, Result};
 use crate::substrate::{Command, Io};
 
@@ -82,21 +84,18 @@ pub async fn verify_pages(server: &PostgresServer) -> Result<Vec<Complaint>> {
         return Err(Error::could_not_verify("the cluster has no page checksums")
             .hint("`pg_checksums --enable` adds them, while the server is stopped"));
     }
-    let passfile = server.write_passfile().await?;
-    let copy = server.client("pg_basebackup");
     // Before version 15 the server cannot throw away what it reads, and sends a single tar alone.
     let nowhere: &[&str] =
         if server.major() >= 15 { &["--target=blackhole"] } else { &["--pgdata=-", "--format=tar"] };
-    let command = Command::new("sh")
-        .args(["-c", "exec \"$0\" \"$@\" > /dev/null", &copy.program])
-        .args(server.client_args())
+    let programs = server.programs();
+    let copy = programs
+        .client("pg_basebackup", server.major())
         .args(nowhere.iter().copied())
-        .args(["--wal-method=none", "--checkpoint=fast", "--no-manifest", "--no-password"])
-        .env("PGPASSFILE", &passfile)
+        .args(["--wal-method=none", "--checkpoint=fast", "--no-manifest"])
         .env("LC_ALL", "C");
-    let output = server.node().exec(&command, Io::default()).await;
-    server.remove_path(&passfile).await?;
-    let output = output?;
+    let quietly = Command::new("sh").args(["-c", "exec \"$0\" \"$@\" > /dev/null", &copy.program]);
+    let command = Command { env: copy.env, ..quietly.args(copy.args) };
+    let output = programs.with_login(server.node().exec(&command, Io::default())).await?;
     if output.code == 0 {
         return Ok(Vec::new());
     }
@@ -152,7 +151,7 @@ async fn name_of_file(server: &PostgresServer, file: &str) -> Result<Option<Stri
 /// Walks every B-tree index of every database, looks in it for every row of its table, and looks at every row,
 /// with `amcheck`. The extension is there for the time of the look alone: the transaction that adds it is rolled
 /// back.
-pub async fn verify_structure(server: &PostgresServer) -> Result<Structure> {
+pub async fn verify_structure(server: &PostgresAddress) -> Result<Structure> {
     let mut structure = Structure::default();
     for database in list_databases(server).await? {
         // Indexes are compared with what their expressions give now: with code of the application.

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, Row as _};
 use super::RestoreFailure;
 use super::log_feed::{FetchedLog, LogFeed, write_script};
 use super::recovery_log::{explain_stop, read_since_start, stopped_where};
-use super::recovery_settings::{copied_settings, target_settings};
+use super::recovery_settings::{AtTarget, copied_settings, target_settings};
 use super::restore::position_of;
 use super::server::PostgresServer;
 use crate::error::{Context as _, Error, Result};
@@ -19,16 +19,6 @@ use crate::wait;
 const REPLAY_LIMIT: Duration = Duration::from_hours(4);
 /// How long a promotion may take: it writes a checkpoint at most.
 const PROMOTE_LIMIT: Duration = Duration::from_mins(2);
-
-/// What the server does once it has reached the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtTarget {
-    /// Waits, read-only, to be looked at. [`promote`] opens it. At the end of the log there is nothing to wait
-    /// for: the server opens.
-    Pause,
-    /// Opens for writes, on a new timeline.
-    Promote,
-}
 
 /// Where replay did stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +95,7 @@ pub async fn recover_to(
     };
     let mut connection = server.connect("postgres").await?;
     let (lsn, last_commit_at) = recovery_point(&mut connection).await?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     let fetched_segments = log.fetched_segments;
     // The server does not know how much there should have been.
     let expected = log.last_segment.filter(|_| target.point == RecoveryPoint::Latest);
@@ -121,7 +111,7 @@ pub async fn promote(server: &PostgresServer) -> Result<u32> {
     let mut connection = server.connect("postgres").await?;
     // Without waiting for it there: what counts is that it accepts a write.
     sqlx::query("select pg_promote(false)").execute(&mut connection).await.context("promoting the server")?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     wait::until("the promoted server to accept a write", PROMOTE_LIMIT, async || {
         server.ensure_running().await.map_err(|error| error.message().to_owned())?;
         match arrival(server).await {
@@ -150,7 +140,7 @@ async fn arrival(server: &PostgresServer) -> Result<bool> {
             .fetch_one(&mut connection)
             .await
             .context("reading")?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     match state.as_deref() {
         None => accept_a_write(server).await.map(|()| false),
         Some("paused") => Ok(true),
@@ -166,7 +156,7 @@ async fn accept_a_write(server: &PostgresServer) -> Result<()> {
         .execute(&mut connection)
         .await
         .context("writing")?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     Ok(())
 }
 

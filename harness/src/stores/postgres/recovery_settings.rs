@@ -1,11 +1,20 @@
 //! The settings that a server recovers with.
 
 use super::log_feed::RESTORE_COMMAND;
-use super::recovery::AtTarget;
 use super::server::PostgresServer;
 use crate::error::Result;
 use crate::model::{RecoveryPoint, RecoveryTarget, TimelineHistory};
 use crate::substrate::Io;
+
+/// What the server does once it has reached the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtTarget {
+    /// Waits, read-only, to be looked at. [`promote`](super::promote) opens it. At the end of the log there is nothing to wait
+    /// for: the server opens.
+    Pause,
+    /// Opens for writes, on a new timeline.
+    Promote,
+}
 
 /// What a server that answers reads while it replays needs as much of as the one that wrote the log had; the
 /// names in `pg_controldata`, and those of the settings.

@@ -1,6 +1,6 @@
 //! Brings a base backup into a new server's node.
 
-use super::backup::{BASE, WAL};
+use super::base_files::{BASE, segment_in_backup};
 use super::server::PostgresServer;
 use super::tablespaces::fetch_tablespaces;
 use crate::error::{Error, Result};
@@ -60,11 +60,6 @@ pub fn position_of(manifest: &Manifest) -> Result<&BaseBackupPosition> {
             Err(Error::usage(format!("backup {} is a {}, and no base backup", manifest.id, other.label())))
         }
     }
-}
-
-/// The name of the log segment that a file of a base backup holds.
-pub(super) fn segment_in_backup(file: &str) -> Option<&str> {
-    file.strip_prefix(WAL)?.strip_suffix(".zst")
 }
 
 /// Where the restored server finds its log, inside the node: beside its data directory.

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
 use tokio::io::AsyncWriteExt as _;
 
+use super::address::{PORT, PostgresAddress, SUPERUSER};
 use super::log_settings::LOG_SETTINGS;
+use super::node_files;
+use super::programs::ClientPrograms;
 use super::server_log::ServerLog;
+use super::spool;
 use super::verifier::verifier;
-use super::{session, spool};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, Manifest};
 use crate::secret::Secret;
@@ -18,23 +21,19 @@ use crate::stores::died;
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
 use crate::wait;
 
-/// The port inside the node, and the number in the socket's name.
-pub(super) const PORT: u16 = 5432;
-/// The superuser of every server that Comeback creates.
-pub(super) const SUPERUSER: &str = "postgres";
 /// How long one server may take to answer after its start. Recovery has its own limit.
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a fast shutdown may take: it writes a checkpoint.
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 
-/// A PostgreSQL server: its node, its programs, its password.
+/// A PostgreSQL server of our own: its node, its programs, its password, and the address where it is read.
 #[derive(Clone)]
 pub struct PostgresServer {
     node: Arc<dyn Node>,
     programs: String,
     major: u32,
-    version: String,
     password: Secret,
+    address: PostgresAddress,
 }
 
 impl PostgresServer {
@@ -95,7 +94,23 @@ impl PostgresServer {
             node.exec(&Command::new(format!("{programs}/postgres")).arg("--version"), Io::default()).await?;
         let version = output.success("asking postgres for its version")?.text().trim().to_owned();
         let major = parse_major(&version)?;
-        Ok(Self { node, programs, major, version, password: password.clone() })
+        let address = match node.endpoint() {
+            Endpoint::Unix { dir } => PostgresAddress::unix(dir, PORT, password),
+            Endpoint::Tcp { host, port } => PostgresAddress::tcp(host, port, password),
+        };
+        let (address, password) = (address.of_major(major), password.clone());
+        Ok(Self { node, programs, major, password, address })
+    }
+
+    /// Where the server is read, whatever reads it.
+    pub fn address(&self) -> &PostgresAddress {
+        &self.address
+    }
+
+    /// The client programs of its node, which talk to the server.
+    pub fn programs(&self) -> ClientPrograms {
+        let address = PostgresAddress::unix(self.socket_dir(), PORT, &self.password).of_major(self.major);
+        ClientPrograms::new(self.node.clone(), self.programs.clone(), address)
     }
 
     /// The node that the server runs in.
@@ -106,11 +121,6 @@ impl PostgresServer {
     /// The major version, such as 15.
     pub fn major(&self) -> u32 {
         self.major
-    }
-
-    /// What `postgres --version` says.
-    pub fn version(&self) -> &str {
-        &self.version
     }
 
     /// The data directory, inside the node.
@@ -129,11 +139,6 @@ impl PostgresServer {
     /// A command of PostgreSQL's, by its name.
     pub(super) fn command(&self, program: &str) -> Command {
         Command::new(format!("{}/{program}", self.programs))
-    }
-
-    /// A client program of PostgreSQL's. What the role is set to does not get in the way of its sessions.
-    pub(super) fn client(&self, program: &str) -> Command {
-        self.command(program).env("PGOPTIONS", session::client_options(self.major))
     }
 
     /// Creates an empty cluster: UTF-8, data checksums, password log-in only. What `initdb` is given in place of the
@@ -176,7 +181,7 @@ impl PostgresServer {
     /// Starts the server with further settings, and waits until it answers. It hands its log over to its spool,
     /// from where an [`Archiver`](super::Archiver) takes it.
     pub async fn start_archiving(&self, settings: &[(&str, String)]) -> Result<()> {
-        spool::prepare(self).await?;
+        spool::prepare(&*self.node).await?;
         self.launch_with(settings, &spool::SETTINGS).await?;
         self.wait_until_it_answers(START_LIMIT).await
     }
@@ -191,13 +196,13 @@ impl PostgresServer {
 
     async fn launch_with(&self, settings: &[(&str, String)], archiving: &[(&str, &str)]) -> Result<()> {
         self.write_file(&self.hba_path(), b"local all all scram-sha-256\nlocal replication all scram-sha-256\nhost all all all scram-sha-256\n").await?;
-        let (addresses, sockets) = match self.node.endpoint() {
-            Endpoint::Unix { dir } => ("", dir),
-            Endpoint::Tcp { .. } => ("*", self.node.dir().to_owned()),
+        let addresses = match self.node.endpoint() {
+            Endpoint::Unix { .. } => "",
+            Endpoint::Tcp { .. } => "*",
         };
         let fixed = [
             ("listen_addresses", addresses.to_owned()),
-            ("unix_socket_directories", sockets),
+            ("unix_socket_directories", self.socket_dir()),
             ("port", PORT.to_string()),
             ("hba_file", self.hba_path()),
             ("primary_conninfo", String::new()),
@@ -253,25 +258,14 @@ impl PostgresServer {
         Ok(if has_crashed { Some(log.panic().unwrap_or_else(|| log.end())) } else { log.panic() })
     }
 
-    /// How to connect to a database of it as its superuser.
-    pub fn options(&self, database: &str) -> PgConnectOptions {
-        let options = PgConnectOptions::new_without_pgpass()
-            .username(SUPERUSER)
-            .password(self.password.expose())
-            .database(database)
-            .port(PORT)
-            .application_name("comeback")
-            .options(session::at_log_in(self.major))
-            .ssl_mode(sqlx::postgres::PgSslMode::Disable);
-        match self.node.endpoint() {
-            Endpoint::Unix { dir } => options.socket(dir),
-            Endpoint::Tcp { host, port } => options.host(&host).port(port),
-        }
+    /// A new connection as superuser, as [`PostgresAddress::connect`] makes it.
+    pub async fn connect(&self, database: &str) -> Result<PgConnection> {
+        self.address.connect(database).await
     }
 
-    /// The password of the superuser.
-    pub(super) fn password(&self) -> &Secret {
-        &self.password
+    /// How an application connects to a database of it.
+    pub fn options(&self, database: &str) -> PgConnectOptions {
+        self.address.options(database)
     }
 
     /// Shuts the server down in good order.
@@ -282,7 +276,7 @@ impl PostgresServer {
     /// Kills the server and deletes its data directory and its spool: the disaster of a lost machine.
     pub async fn destroy(&self) -> Result<()> {
         self.node.kill().await?;
-        self.remove_path(&spool::dir(self)).await?;
+        self.remove_path(&spool::dir(&*self.node)).await?;
         self.remove_path(&self.data_dir()).await
     }
 
@@ -294,28 +288,22 @@ impl PostgresServer {
 
     /// Writes a small file inside the node, readable by its user alone.
     pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
-        let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
-        let mut content = content;
-        let io = Io { stdin: Some(&mut content), stdout: None };
-        self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
+        node_files::write_file(&*self.node, path, content).await
     }
 
     /// Reads a file inside the node.
     pub(super) async fn read_file(&self, path: &str) -> Result<Vec<u8>> {
-        let output = self.node.exec(&Command::new("cat").args(["--", path]), Io::default()).await?;
-        Ok(output.success(&format!("reading {path}"))?.stdout)
+        node_files::read_file(&*self.node, path).await
     }
 
     /// The names in a folder inside the node, hidden ones left out.
     pub(super) async fn list_dir(&self, path: &str) -> Result<Vec<String>> {
-        let output = self.node.exec(&Command::new("ls").args(["-1", "--", path]), Io::default()).await?;
-        Ok(output.success(&format!("listing {path}"))?.text().lines().map(ToOwned::to_owned).collect())
+        node_files::list_dir(&*self.node, path).await
     }
 
     /// Removes a file or folder inside the node.
     pub(super) async fn remove_path(&self, path: &str) -> Result<()> {
-        let command = Command::new("rm").args(["-rf", "--", path]);
-        self.node.exec(&command, Io::default()).await?.success(&format!("removing {path}")).map(drop)
+        node_files::remove_path(&*self.node, path).await
     }
 
     /// Puts the password into a file of this machine, for a person who connects from here.
@@ -330,31 +318,15 @@ impl PostgresServer {
 
     /// The command that connects a person to the server, with the password in `passfile`.
     pub fn connect_hint(&self, passfile: &std::path::Path) -> String {
-        let (host, port) = match self.node.endpoint() {
-            Endpoint::Unix { dir } => (dir, PORT),
-            Endpoint::Tcp { host, port } => (host, port),
-        };
-        format!("PGPASSFILE={} psql -h {host} -p {port} -U {SUPERUSER}", passfile.display())
-    }
-
-    /// Puts the password into a file for client programs in the node: in an argument everybody could read it.
-    pub(super) async fn write_passfile(&self) -> Result<String> {
-        let path = format!("{}/pgpass", self.node.dir());
-        self.write_file(&path, format!("*:*:*:*:{}\n", self.password.expose()).as_bytes()).await?;
-        Ok(path)
+        format!("PGPASSFILE={} psql {}", passfile.display(), self.address.client_args().join(" "))
     }
 
     /// The folder of the server's socket, inside the node.
-    pub(super) fn socket_dir(&self) -> String {
+    fn socket_dir(&self) -> String {
         match self.node.endpoint() {
             Endpoint::Unix { dir } => dir,
             Endpoint::Tcp { .. } => self.node.dir().to_owned(),
         }
-    }
-
-    /// The connection arguments of client programs in the node; the password comes from `PGPASSFILE`.
-    pub(super) fn client_args(&self) -> [String; 6] {
-        ["-h", &self.socket_dir(), "-p", &PORT.to_string(), "-U", SUPERUSER].map(ToOwned::to_owned)
     }
 }
 

@@ -1,10 +1,8 @@
 //! Sessions whose answers hang on nothing that a server, a database or a role is set to.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 
-use super::copy_out::CopyOut;
-use super::server::PostgresServer;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Result};
 use crate::wait;
 
 /// What has to hold from the first statement on, and the version that it came with: a role's own limit of a
@@ -20,25 +18,32 @@ const AT_LOG_IN: [(&str, &str, u32); 7] = [
     ("default_transaction_read_only", "off", 9),
 ];
 
-/// The settings that a session of this major version begins with.
-pub(super) fn at_log_in(major: u32) -> impl Iterator<Item = (&'static str, &'static str)> {
+/// The oldest major version that a server whose version is not known yet may have.
+const OLDEST: u32 = 11;
+
+/// The settings that a session of a server begins with, by its major version, if that is known.
+pub(super) fn at_log_in(major: Option<u32>) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let major = major.unwrap_or(OLDEST);
     AT_LOG_IN.into_iter().filter(move |(.., since)| major >= *since).map(|(name, value, _)| (name, value))
 }
 
 /// The same as client programs take them, in the variable `PGOPTIONS`.
 pub(super) fn client_options(major: u32) -> String {
-    at_log_in(major).map(|(name, value)| format!("-c {name}={value}")).collect::<Vec<_>>().join(" ")
+    at_log_in(Some(major)).map(|(name, value)| format!("-c {name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Names come out qualified, and values in one form, whatever the server's configuration says.
 ///
+/// What is logged is only a superuser's to set, and only ours log in to servers whose log is judged.
+///
 /// In a database without an encoding (`SQL_ASCII`) the bytes are taken as they are: the server could not convert
 /// them.
-const SESSION_SETTINGS: &str = "set role none; set search_path = pg_catalog; set datestyle = 'ISO, YMD'; \
+pub(super) const SESSION_SETTINGS: &str = "set role none; set search_path = pg_catalog; set datestyle = 'ISO, YMD'; \
     set intervalstyle = 'postgres'; set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'; \
     set lc_monetary = 'C'; set row_security = off; set quote_all_identifiers = off; \
     set standard_conforming_strings = on; set constraint_exclusion = partition; set client_min_messages = 'warning'; \
-    set log_min_messages = 'warning'; \
+    select pg_catalog.set_config('log_min_messages', 'warning', false) \
+        from pg_catalog.pg_roles where rolname = current_user and rolsuper; \
     select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) \
         where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 
@@ -57,47 +62,18 @@ pub(super) const APPLICATION_PATH: &str = "select pg_catalog.set_config('search_
         order by f.seqno desc limit 1),
     '\"$user\", public'), false)";
 
-impl PostgresServer {
-    /// A new connection as superuser, with the session settings that make every answer reproducible.
-    pub async fn connect(&self, database: &str) -> Result<PgConnection> {
-        let doing = format!("connecting to database {database} in {}", self.node().name());
-        let connected = async {
-            let mut connection = PgConnection::connect_with(&self.options(database)).await.context(&doing)?;
-            set(&mut connection, SESSION_SETTINGS).await?;
-            let deadline = sqlx::raw_sql(AssertSqlSafe(deadline())).execute(&mut connection).await;
-            deadline.context("setting up the session")?;
-            Ok(connection)
-        };
-        wait::at_most("an answer", wait::limits().connect, Box::pin(connected)).await.context(&doing)?
-    }
-
-    /// The same for what evaluates code of the application, such as the expression of an index: names that its
-    /// functions leave unqualified are found where its own sessions find them.
-    pub async fn connect_as_application(&self, database: &str) -> Result<PgConnection> {
-        let mut connection = self.connect(database).await?;
-        set(&mut connection, APPLICATION_PATH).await?;
-        Ok(connection)
-    }
-
-    /// A new session like those of [`connect`](Self::connect) that reads tables, and does it more quickly.
-    pub(super) async fn connect_to_copy(&self, database: &str) -> Result<CopyOut> {
-        let doing = |error: Error| error.context(format!("connecting to {}", self.node().name()));
-        let connected = async {
-            let mut session = CopyOut::connect(self, database).await.map_err(doing)?;
-            session.execute(SESSION_SETTINGS).await.context("setting up the session")?;
-            session.execute(&deadline()).await.context("setting up the session")?;
-            Ok(session)
-        };
-        wait::at_most("an answer", wait::limits().connect, Box::pin(connected)).await.map_err(doing)?
-    }
-}
-
 /// A statement that hangs ends by itself, and its error says that a timeout struck.
-fn deadline() -> String {
+pub(super) fn deadline() -> String {
     format!("set statement_timeout = {}", wait::limits().query.as_millis())
 }
 
 /// Changes what a session is set to.
 pub(super) async fn set(connection: &mut PgConnection, settings: &'static str) -> Result<()> {
     sqlx::raw_sql(settings).execute(connection).await.context("setting up the session").map(drop)
+}
+
+/// Closes a connection that has nothing left to do, so that the server logs no lost one.
+pub(super) async fn close(connection: PgConnection) {
+    // The connection is gone either way.
+    let _ = connection.close().await;
 }

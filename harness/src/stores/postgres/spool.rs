@@ -11,9 +11,9 @@
 //! of digits, letters, `_`, `/` and `.`; paths are relative to the data directory, in which the server runs
 //! it. Nothing needs quoting, whatever the node's folder is called.
 
-use super::server::PostgresServer;
+use super::node_files::write_file;
 use crate::error::Result;
-use crate::substrate::{Command, Io};
+use crate::substrate::{Command, Io, Node};
 
 /// The settings of a server that archives.
 pub(super) const SETTINGS: [(&str, &str); 2] =
@@ -31,13 +31,13 @@ cp "$1" "$spool/.$2" && sync "$spool/.$2" && mv "$spool/.$2" "$spool/$2" && sync
 "#;
 
 /// The folder of the spool, inside the node.
-pub(super) fn dir(server: &PostgresServer) -> String {
-    format!("{}/wal-spool", server.node().dir())
+pub(super) fn dir(node: &dyn Node) -> String {
+    format!("{}/wal-spool", node.dir())
 }
 
 /// Makes the spool and what fills it. What is in a spool already stays.
-pub(super) async fn prepare(server: &PostgresServer) -> Result<()> {
-    let make = Command::new("mkdir").args(["-p", "-m", "0700", "--", &dir(server)]);
-    server.node().exec(&make, Io::default()).await?.success("creating the spool of the log")?;
-    server.write_file(&format!("{}/archive-log.sh", server.node().dir()), SCRIPT).await
+pub(super) async fn prepare(node: &dyn Node) -> Result<()> {
+    let make = Command::new("mkdir").args(["-p", "-m", "0700", "--", &dir(node)]);
+    node.exec(&make, Io::default()).await?.success("creating the spool of the log")?;
+    write_file(node, &format!("{}/archive-log.sh", node.dir()), SCRIPT).await
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sqlx::AssertSqlSafe;
 
-use super::server::PostgresServer;
+use super::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
 /// What has to be asked for by name, the largest first: partitions go with their partitioned table.
@@ -30,7 +30,7 @@ const TABLES: &str = "
     order by (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid)) desc nulls last, pg_relation_size(c.oid) desc";
 
 /// Analyses every table of a database, over so many connections.
-pub async fn gather_statistics(server: &PostgresServer, database: &str, jobs: usize) -> Result<()> {
+pub async fn gather_statistics(server: &PostgresAddress, database: &str, jobs: usize) -> Result<()> {
     let mut connection = server.connect(database).await?;
     let tables: VecDeque<String> =
         sqlx::query_scalar(TABLES).fetch_all(&mut connection).await.context("listing the tables")?.into();
@@ -46,7 +46,7 @@ pub async fn gather_statistics(server: &PostgresServer, database: &str, jobs: us
 }
 
 async fn analyze(
-    server: PostgresServer,
+    server: PostgresAddress,
     database: String,
     waiting: Arc<Mutex<VecDeque<String>>>,
 ) -> Result<()> {

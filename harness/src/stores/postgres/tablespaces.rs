@@ -3,7 +3,10 @@
 //! `pg_basebackup` streams a single tar alone: a cluster with tablespaces is copied into its node first. The links
 //! in the data directory lead to the lost machine's folders, and are never followed.
 
-use super::backup::{BASE, keep_tail};
+use super::address::PostgresAddress;
+use super::base_files::{BASE, keep_tail};
+use super::node_files::{list_dir, remove_path};
+use super::programs::ClientPrograms;
 use super::server::PostgresServer;
 use crate::error::{Context as _, Error, Result};
 use crate::model::Manifest;
@@ -17,29 +20,30 @@ const FOLDER: &str = "tablespaces/";
 const MANIFEST: &str = "backup_manifest";
 
 /// Whether a server's cluster has tablespaces of its own.
-pub(super) async fn has_tablespaces(server: &PostgresServer) -> Result<bool> {
-    let mut connection = server.connect("postgres").await?;
+pub(super) async fn has_tablespaces(server: &PostgresAddress) -> Result<bool> {
+    let mut connection = server.connect_to_cluster().await?;
     let has = sqlx::query_scalar("select exists (select from pg_tablespace where oid >= 16384)")
         .fetch_one(&mut connection)
         .await
         .context("asking for tablespaces");
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     has
 }
 
 /// Runs `pg_basebackup` into a folder of the node, and takes what it wrote there into the backup. Gives the end of
 /// PostgreSQL's manifest.
 pub(super) async fn copy_base(
-    server: &PostgresServer,
+    programs: &ClientPrograms,
     command: Command,
     backup: &mut BackupWriter,
 ) -> Result<Vec<u8>> {
-    let folder = format!("{}/base", server.node().dir());
+    let node = programs.node();
+    let folder = format!("{}/base", node.dir());
     let command = command.args(["--pgdata", &folder]);
     let copied = async {
-        server.node().exec(&command, Io::default()).await?.success("taking the base backup")?;
+        node.exec(&command, Io::default()).await?.success("taking the base backup")?;
         let mut tail = Vec::new();
-        for name in server.list_dir(&folder).await? {
+        for name in list_dir(node, &folder).await? {
             let mut sink = backup.create(&name_in_backup(&name)).await?;
             let mut passing = tokio_util::io::InspectWriter::new(&mut sink, |bytes: &[u8]| {
                 if name == MANIFEST {
@@ -47,14 +51,14 @@ pub(super) async fn copy_base(
                 }
             });
             let read = Command::new("cat").arg(format!("{folder}/{name}"));
-            let output = server.node().exec(&read, Io { stdin: None, stdout: Some(&mut passing) }).await?;
+            let output = node.exec(&read, Io { stdin: None, stdout: Some(&mut passing) }).await?;
             output.success(&format!("reading {name} of the base backup"))?;
             sink.finish().await?;
         }
         Ok(tail)
     };
     let copied = copied.await;
-    let removed = server.remove_path(&folder).await;
+    let removed = remove_path(node, &folder).await;
     copied.and_then(|tail| removed.map(|()| tail))
 }
 

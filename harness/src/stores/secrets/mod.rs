@@ -29,7 +29,6 @@ use crate::model::VersionState;
 use crate::secret::SecretBytes;
 
 pub use address::{StoreAddress, open_store};
-pub(crate) use age_file::{EXPORT, encrypt};
 pub use age_file::{OpenedExport, open_export, read_export_file};
 pub use drill::SecretsDrill;
 pub use export::{Exported, export_secrets, keep_export};

@@ -11,7 +11,7 @@ use super::retarget::{Copied, NAME, split_partition_key, split_state};
 use super::{database_kinds, major};
 use crate::error::{Context as _, Result};
 use crate::model::Catalogue;
-use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::address::PostgresAddress;
 
 /// Kinds whose definitions hold expressions or queries.
 const EXPRESSIVE: &[&str] = &[
@@ -36,7 +36,7 @@ const SESSION: &str = "set session_replication_role = replica; set log_min_messa
 /// Puts, in place of each recorded text that differs from the actual one, what the server prints once it has loaded
 /// the recorded text. A text that it does not load is left alone.
 pub async fn reprint(
-    server: &PostgresServer,
+    server: &PostgresAddress,
     database: &str,
     recorded: &mut Catalogue,
     actual: &Catalogue,

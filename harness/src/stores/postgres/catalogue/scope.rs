@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{cluster, database_kinds};
 use crate::error::{Context as _, Result};
 use crate::model::{NotLookedAt, ScopeKind};
-use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::address::PostgresAddress;
 
 /// System catalogues that nothing is read of, each with the reason.
 pub const OUT_OF_SCOPE: &[(&str, &str)] = &[
@@ -35,8 +35,8 @@ pub fn catalogue_kinds(major: u32) -> BTreeSet<&'static str> {
 
 /// The system catalogues of a server that are neither read nor left out for a reason: those of a version of
 /// PostgreSQL that came later.
-pub async fn unknown_catalogues(server: &PostgresServer) -> Result<Vec<NotLookedAt>> {
-    let mut connection = server.connect("postgres").await?;
+pub async fn unknown_catalogues(server: &PostgresAddress) -> Result<Vec<NotLookedAt>> {
+    let mut connection = server.connect_to_cluster().await?;
     let names: Vec<String> = sqlx::query_scalar(
         "select relname::text from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' order by 1",
     )

@@ -12,9 +12,9 @@ use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{Content, MANIFEST_VERSION, Manifest, TableExport};
 use crate::repository::{BackupWriter, Repository};
-use crate::stores::postgres::backup::system_identifier;
+use crate::stores::postgres::address::PostgresAddress;
+use crate::stores::postgres::cluster::{server_version, system_identifier};
 use crate::stores::postgres::exporter::Exporter;
-use crate::stores::postgres::server::PostgresServer;
 use crate::stores::postgres::session::{self, APPLICATION_PATH};
 use crate::stores::postgres::tables::quote_identifier;
 
@@ -24,7 +24,7 @@ use crate::stores::postgres::tables::quote_identifier;
 /// Computed columns are not in the file, because they could not be loaded; they are in the fingerprint, because
 /// they have to come out the same.
 pub async fn export_table(
-    server: &PostgresServer,
+    server: &PostgresAddress,
     database: &str,
     table: &str,
     repository: &dyn Repository,
@@ -60,7 +60,7 @@ pub async fn export_table(
         elapsed_ms: watch.elapsed_ms(),
         versions: BTreeMap::from([
             ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("postgres".to_owned(), server.version().to_owned()),
+            ("postgres".to_owned(), server_version(server).await?),
         ]),
         files: backup.files().to_vec(),
         content: Content::PostgresTable {
@@ -68,7 +68,7 @@ pub async fn export_table(
                 database,
                 system_identifier,
                 table,
-                major: server.major(),
+                major: server.major().await?,
                 columns,
                 sequences,
             },

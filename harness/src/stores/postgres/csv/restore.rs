@@ -14,9 +14,9 @@ use crate::error::{Context as _, Error, Result};
 use crate::model::{Finding, FindingCode, Manifest, TableExport, TableFingerprint};
 use crate::repository::{Repository, find_file};
 use crate::stores::postgres::RestoreFailure;
-use crate::stores::postgres::content::fingerprint_within;
+use crate::stores::postgres::address::PostgresAddress;
 use crate::stores::postgres::dump::open;
-use crate::stores::postgres::server::PostgresServer;
+use crate::stores::postgres::parallel_read::fingerprint_within;
 use crate::stores::postgres::session::{self, PINNED_PATH};
 use crate::stores::postgres::surroundings;
 use crate::stores::postgres::tables::{TableInfo, quote_identifier, quote_literal};
@@ -42,7 +42,7 @@ pub struct LoadedTable {
 /// rightly. Foreign keys and constraints are checked, deferred ones too. Triggers do not fire: what they did to the
 /// rows is in the file.
 pub async fn load_table_csv(
-    server: &PostgresServer,
+    server: &PostgresAddress,
     repository: &dyn Repository,
     manifest: &Manifest,
 ) -> Result<LoadedTable, RestoreFailure> {

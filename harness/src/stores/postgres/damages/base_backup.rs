@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::super::backup::BASE;
+use super::super::base_files::BASE;
 use crate::damage::{Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, choose, newest, rewrite};
 use crate::error::{Error, Result};
 use crate::model::FindingCode;

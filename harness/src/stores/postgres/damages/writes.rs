@@ -62,7 +62,7 @@ pub static TO_WRITES: DamageTable<Writes> = DamageTable {
 
 async fn damage(aim: Aim<'_, Writes>, choose: fn(&Surgeon<'_>) -> Result<Cut>) -> Result<Injury> {
     let Aim { on: Written { database, ledger, expectation }, seed } = aim;
-    let observed = read_writes(database.server, database.name, ledger).await?;
+    let observed = read_writes(database.server.address(), database.name, ledger).await?;
     let open = ledger.transactions.iter().filter(|one| {
         observed.prepared.contains(&one.number) || expectation.of(one.number) == Presence::MayBeThere
     });

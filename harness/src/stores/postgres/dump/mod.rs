@@ -9,17 +9,19 @@ pub(super) use restore::open;
 pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
 
-use super::backup::system_identifier;
+use super::address::PostgresAddress;
 use super::carried::Carried;
+use super::cluster::{server_version, system_identifier};
 use super::exporter::{ATTEMPTS, Exporter, always_altered};
-use super::server::PostgresServer;
+use super::node_files::{list_dir, remove_path};
+use super::programs::ClientPrograms;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
 use crate::model::{
     CatalogueForm, ClusterContent, Content, DumpExport, DumpFormat, MANIFEST_VERSION, Manifest,
 };
 use crate::repository::{BackupWriter, Repository};
-use crate::substrate::{Command, Io};
+use crate::substrate::{Command, Io, Node};
 
 /// Roles, their passwords (as verifiers), settings and memberships: a script of `pg_dumpall`.
 pub(super) const ROLES: &str = "roles.sql";
@@ -40,14 +42,16 @@ pub fn parallelism() -> usize {
 ///
 /// Materialised views are not in the manifest: a logical restore computes them again. Tablespaces are not in
 /// the export: a server elsewhere has none of them, and an export that asks for one cannot be restored there.
+/// `programs` write the export.
 pub async fn take_dump(
-    server: &PostgresServer,
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
     database: &str,
     repository: &dyn Repository,
     format: DumpFormat,
 ) -> Result<Manifest> {
     for _ in 0..ATTEMPTS {
-        if let Some(manifest) = try_dump(server, database, repository, format).await? {
+        if let Some(manifest) = try_dump(server, programs, database, repository, format).await? {
             return Ok(manifest);
         }
     }
@@ -56,7 +60,8 @@ pub async fn take_dump(
 
 /// Takes a dump; none if a definition was changed meanwhile.
 async fn try_dump(
-    server: &PostgresServer,
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
     database: &str,
     repository: &dyn Repository,
     format: DumpFormat,
@@ -69,12 +74,20 @@ async fn try_dump(
     // Sequences are in no snapshot. Read before the export reads them, they cannot be ahead of it.
     let of_cluster = read_dump_scope(server, database, CatalogueForm::Complete).await?;
     let catalogue = exporter.read_catalogue().await?;
+    let major = server.major().await?;
     // Of any other encoding an import could not tell names from bytes.
     let options = [
         format!("--snapshot={}", exporter.snapshot()),
         format!("--encoding={}", exporter.text_encoding().await?),
     ];
-    let written = write_files(server, database, &options, format, &mut backup).await;
+    let export = programs
+        .client("pg_dump", major)
+        .args(["--create", "--no-tablespaces"])
+        .args(options)
+        .env("PGDATABASE", database);
+    let roles = programs.client("pg_dumpall", major).args(["--roles-only", "--database", server.database()]);
+    let writing = Box::pin(write_files(programs, &roles, export, format, &mut backup));
+    let written = programs.with_login(writing).await;
     if !exporter.is_current(server, &catalogue).await? {
         return Ok(None);
     }
@@ -89,7 +102,7 @@ async fn try_dump(
         elapsed_ms: watch.elapsed_ms(),
         versions: BTreeMap::from([
             ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("postgres".to_owned(), server.version().to_owned()),
+            ("postgres".to_owned(), server_version(server).await?),
         ]),
         files: backup.files().to_vec(),
         content: Content::PostgresDump {
@@ -97,7 +110,7 @@ async fn try_dump(
                 format,
                 database: database.to_owned(),
                 system_identifier: Some(system_identifier(server).await?),
-                major: server.major(),
+                major,
             },
             cluster: ClusterContent { catalogue: of_cluster, databases, ..Default::default() },
         },
@@ -108,77 +121,67 @@ async fn try_dump(
 
 /// Writes the roles and the export. What it leaves in the node is removed, whatever becomes of it.
 async fn write_files(
-    server: &PostgresServer,
-    database: &str,
-    options: &[String],
+    programs: &ClientPrograms,
+    roles: &Command,
+    export: Command,
     format: DumpFormat,
     backup: &mut BackupWriter,
 ) -> Result<()> {
-    let passfile = server.write_passfile().await?;
-    let roles = client(server, "pg_dumpall", &passfile).args(["--roles-only", "--database=postgres"]);
-    let export = client(server, "pg_dump", &passfile)
-        .args(["--create", "--no-tablespaces"])
-        .args(options.iter().cloned())
-        .env("PGDATABASE", database);
-    let folder = format!("{}/export", server.node().dir());
+    let node = programs.node();
+    let folder = format!("{}/export", node.dir());
     let written = async {
-        stream(server, &roles, backup, ROLES, "exporting the roles").await?;
+        stream(node, roles, backup, ROLES, "exporting the roles").await?;
         match format {
             DumpFormat::Plain => {
                 let export = export.args(["--format=plain", "--compress=6"]);
-                stream(server, &export, backup, SCRIPT, "exporting the database").await
+                stream(node, &export, backup, SCRIPT, "exporting the database").await
             }
             DumpFormat::Custom => {
                 // Into a file first: in a stream the archive would not know where its tables are, and a
                 // restore with several processes would have to search it for each.
                 let output = format!("--file={folder}");
-                run(server, &export.args(["--format=custom", &output]), "exporting the database").await?;
-                stream(server, &Command::new("cat").arg(&folder), backup, ARCHIVE, "reading the export").await
+                run(node, &export.args(["--format=custom", &output]), "exporting the database").await?;
+                stream(node, &Command::new("cat").arg(&folder), backup, ARCHIVE, "reading the export").await
             }
             DumpFormat::Directory => {
                 let (output, jobs) = (format!("--file={folder}"), format!("--jobs={}", parallelism()));
                 let export = export.args(["--format=directory", &output, &jobs]);
-                run(server, &export, "exporting the database").await?;
-                copy_folder(server, &folder, backup).await
+                run(node, &export, "exporting the database").await?;
+                copy_folder(node, &folder, backup).await
             }
         }
     };
     let written = written.await;
-    let removed = server.remove_path(&passfile).await.and(server.remove_path(&folder).await);
+    let removed = remove_path(node, &folder).await;
     written.and(removed)
 }
 
-fn client(server: &PostgresServer, program: &str, passfile: &str) -> Command {
-    server.client(program).args(server.client_args()).arg("--no-password").env("PGPASSFILE", passfile)
-}
-
-async fn run(server: &PostgresServer, command: &Command, doing: &str) -> Result<()> {
-    server.node().exec(command, Io::default()).await?.success(doing).map(drop)
+async fn run(node: &dyn Node, command: &Command, doing: &str) -> Result<()> {
+    node.exec(command, Io::default()).await?.success(doing).map(drop)
 }
 
 /// Runs a command whose output is a file of the backup.
 async fn stream(
-    server: &PostgresServer,
+    node: &dyn Node,
     command: &Command,
     backup: &mut BackupWriter,
     name: &str,
     doing: &str,
 ) -> Result<()> {
     let mut sink = backup.create(name).await?;
-    let output = server.node().exec(command, Io { stdin: None, stdout: Some(&mut sink) }).await?;
+    let output = node.exec(command, Io { stdin: None, stdout: Some(&mut sink) }).await?;
     output.success(doing)?;
     sink.finish().await
 }
 
-async fn copy_folder(server: &PostgresServer, folder: &str, backup: &mut BackupWriter) -> Result<()> {
-    let list = Command::new("ls").args(["-1", "--", folder]);
-    let names = server.node().exec(&list, Io::default()).await?.success("listing the export")?.text();
-    if !names.lines().any(|name| name == "toc.dat") {
+async fn copy_folder(node: &dyn Node, folder: &str, backup: &mut BackupWriter) -> Result<()> {
+    let names = list_dir(node, folder).await?;
+    if !names.iter().any(|name| name == "toc.dat") {
         return Err(Error::could_not_verify("pg_dump has left no table of contents"));
     }
-    for name in names.lines() {
+    for name in names {
         let read = Command::new("cat").arg(format!("{folder}/{name}"));
-        stream(server, &read, backup, &format!("{FOLDER}{name}"), "reading the export").await?;
+        stream(node, &read, backup, &format!("{FOLDER}{name}"), "reading the export").await?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use async_compression::tokio::bufread::GzipDecoder;
 use tokio::io::BufReader;
 
-use super::{ARCHIVE, FOLDER, ROLES, SCRIPT, client};
+use super::{ARCHIVE, FOLDER, ROLES, SCRIPT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::{Content, DumpExport, DumpFormat, FileEntry, Finding, FindingCode, Manifest};
 use crate::repository::{Fetch, Repository, find_file};
@@ -121,14 +121,13 @@ async fn restore_archive(
     }
     let single = manifest.files.iter().any(|file| file.name == ARCHIVE);
     let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
-    let passfile = server.write_passfile().await?;
-    let restore = client(server, "pg_restore", &passfile)
+    let programs = server.programs();
+    let restore = programs
+        .client("pg_restore", server.major())
         // An archive has its tablespaces in it, whatever pg_dump was told.
         .args(["--create", "--exit-on-error", "--no-tablespaces", "--dbname=postgres"])
         .args([format!("--jobs={}", jobs.max(1)), source]);
-    let output = server.node().exec(&restore, Io::default()).await;
-    server.remove_path(&passfile).await?;
-    let output = output?;
+    let output = programs.with_login(server.node().exec(&restore, Io::default())).await?;
     if output.code == 0 {
         return Ok(());
     }

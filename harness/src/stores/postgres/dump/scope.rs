@@ -2,15 +2,15 @@
 
 use crate::error::Result;
 use crate::model::{Catalogue, CatalogueForm};
+use crate::stores::postgres::address::{PostgresAddress, SUPERUSER};
 use crate::stores::postgres::content::read_cluster_catalogue;
-use crate::stores::postgres::server::{PostgresServer, SUPERUSER};
 
 /// Reads roles, memberships and settings, and what there is about the one database.
 ///
 /// Not the other databases and what concerns them, and no tablespaces, which the export leaves out. Nor the
-/// password of the role that Comeback logs in as: whoever restores has a new one.
+/// password of the role that a new server has already: that one has its own.
 pub async fn read_dump_scope(
-    server: &PostgresServer,
+    server: &PostgresAddress,
     database: &str,
     form: CatalogueForm,
 ) -> Result<Catalogue> {

@@ -93,7 +93,7 @@ async fn import<R: AsyncRead + Unpin + Send>(
     import.settle().await?;
     let Import { main, mut sessions, imported, .. } = import;
     let imported = Imported { says_complete: script.says_complete(), ..imported };
-    super::content::close(main).await;
+    super::session::close(main).await;
     sessions.close_idle().await;
     Ok(imported)
 }
@@ -229,7 +229,7 @@ impl Import {
         self.settle().await?;
         let mut sessions = Sessions::of(&self.server, database).await?;
         let main = std::mem::replace(&mut self.main, sessions.take().await?);
-        super::content::close(main).await;
+        super::session::close(main).await;
         std::mem::replace(&mut self.sessions, sessions).close_idle().await;
         (self.in_transaction, self.is_private, self.is_discreet) = (false, false, false);
         Ok(())

@@ -10,7 +10,8 @@ use super::session::{Sessions, run};
 use super::token::{Kind, Tokens};
 use crate::error::{Context as _, Error, Result};
 use crate::stores::postgres::RestoreFailure;
-use crate::stores::postgres::server::{PostgresServer, SUPERUSER};
+use crate::stores::postgres::address::SUPERUSER;
+use crate::stores::postgres::server::PostgresServer;
 
 /// Creates the roles of a script, and gives them their settings, passwords and memberships.
 ///
@@ -38,7 +39,7 @@ pub(in crate::stores::postgres) async fn import_roles(
             run(&mut connection, name, &statement).await?;
         }
     }
-    super::super::content::close(connection).await;
+    super::super::session::close(connection).await;
     Ok(())
 }
 

@@ -28,17 +28,14 @@ pub(super) struct Sessions {
 impl Sessions {
     /// Of a database, without settings of a script.
     pub(super) async fn of(server: &PostgresServer, database: &str) -> Result<Self> {
-        let passfile = server.write_passfile().await?;
-        let ask = server
-            .client("psql")
-            .args(server.client_args())
-            .args(["--no-psqlrc", "--no-align", "--tuples-only", "--no-password", "--command", AS_IN_PSQL])
-            .env("PGPASSFILE", &passfile)
+        let programs = server.programs();
+        let ask = programs
+            .client("psql", server.major())
+            .args(["--no-psqlrc", "--no-align", "--tuples-only", "--command", AS_IN_PSQL])
             // In an argument, a name with an equals sign would be taken for a connection string.
             .env("PGDATABASE", database);
-        let answer = server.node().exec(&ask, Io::default()).await;
-        server.remove_path(&passfile).await?;
-        let settings = answer?.success("asking psql for its session's settings")?.text();
+        let answer = programs.with_login(server.node().exec(&ask, Io::default())).await?;
+        let settings = answer.success("asking psql for its session's settings")?.text();
         let settings = vec![settings.trim().to_owned()];
         Ok(Self { server: server.clone(), database: database.to_owned(), settings, idle: Vec::new() })
     }
@@ -74,7 +71,7 @@ impl Sessions {
 
     pub(super) async fn close_idle(&mut self) {
         for connection in self.idle.drain(..) {
-            super::super::content::close(connection).await;
+            super::super::session::close(connection).await;
         }
     }
 }

@@ -15,6 +15,7 @@ use sqlx::Row as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::address::PostgresAddress;
 use super::log::read_current_log;
 use super::server::PostgresServer;
 use crate::clock::Stopwatch;
@@ -53,7 +54,7 @@ impl Workload {
     /// Starts writing. `clock` is the one that the disaster is timed by; `pause` is how long each connection rests
     /// after a transaction.
     pub async fn start(
-        server: &PostgresServer,
+        server: &PostgresAddress,
         database: &str,
         seed: u64,
         clock: Stopwatch,
@@ -76,7 +77,7 @@ impl Workload {
         Ok(workload)
     }
 
-    async fn writer(&self, server: &PostgresServer, database: &str, number: u32) -> Result<Writer> {
+    async fn writer(&self, server: &PostgresAddress, database: &str, number: u32) -> Result<Writer> {
         Ok(Writer::new(number, server.connect(database).await?, self.shared.clone()))
     }
 
@@ -125,8 +126,8 @@ impl Workload {
 }
 
 /// An empty ledger of what is about to be written to a server.
-async fn open_ledger(server: &PostgresServer) -> Result<Ledger> {
-    let mut connection = server.connect("postgres").await?;
+async fn open_ledger(server: &PostgresAddress) -> Result<Ledger> {
+    let mut connection = server.connect_to_cluster().await?;
     let row = sqlx::query(
         "select current_setting('track_commit_timestamp') = 'on', current_setting('max_prepared_transactions')::int4, \
             l::text, (extract(epoch from clock_timestamp()) * 1000000)::int8, substr(pg_walfile_name(l), 1, 8) \
@@ -135,7 +136,7 @@ async fn open_ledger(server: &PostgresServer) -> Result<Ledger> {
     .fetch_one(&mut connection)
     .await
     .context("asking what the server allows")?;
-    super::content::close(connection).await;
+    super::session::close(connection).await;
     let doing = "asking what the server allows";
     let (tracked, prepared): (bool, i32) = (row.try_get(0).context(doing)?, row.try_get(1).context(doing)?);
     if !tracked || prepared < 1 {

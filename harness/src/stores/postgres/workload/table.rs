@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::super::server::PostgresServer;
+use super::super::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 use crate::model::Ledger;
 use crate::model::ledger::{Change, ObservedRow, ObservedWrites};
@@ -17,10 +17,10 @@ const CREATE: &str = "create schema if not exists comeback_workload;
     )";
 
 /// Creates the table if it is not there.
-pub(super) async fn create(server: &PostgresServer, database: &str) -> Result<()> {
+pub(super) async fn create(server: &PostgresAddress, database: &str) -> Result<()> {
     let mut connection = server.connect(database).await?;
     sqlx::raw_sql(CREATE).execute(&mut connection).await.context("creating the table of the workload")?;
-    super::super::content::close(connection).await;
+    super::super::session::close(connection).await;
     Ok(())
 }
 
@@ -39,7 +39,11 @@ pub(super) fn statement(change: &Change) -> &'static str {
 }
 
 /// Everything of a workload that is in a database. Without its table there is nothing.
-pub async fn read_writes(server: &PostgresServer, database: &str, ledger: &Ledger) -> Result<ObservedWrites> {
+pub async fn read_writes(
+    server: &PostgresAddress,
+    database: &str,
+    ledger: &Ledger,
+) -> Result<ObservedWrites> {
     let doing = "reading what is there of the workload";
     let mut connection = server.connect(database).await?;
     // A row that an index does not lead to is there all the same.

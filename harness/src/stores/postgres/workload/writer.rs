@@ -128,7 +128,7 @@ impl Writer {
         }
         // Prepared transactions would hold their locks for ever. If they cannot be ended, that is on record.
         let _ = self.finish_prepared(u64::MAX).await;
-        super::super::content::close(self.connection).await;
+        super::super::session::close(self.connection).await;
         self.transactions
     }
 
