@@ -113,6 +113,20 @@ pub(crate) struct RunArgs {
     pub(crate) verbose: bool,
 }
 
+/// Where a restore is told.
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceArgs {
+    /// Where the evidence of each restore gets a folder of its own
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence_dir: Option<PathBuf>,
+    /// Write the JUnit report here too; it exists, and says error, from the start
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Tell more about what is going on
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunbookArgs {
     /// Your runbook, whose procedures and objectives are drilled

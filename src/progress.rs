@@ -1,16 +1,21 @@
 //! What a person sees while drills run: one line for each step, on the standard error. In a run of several drills
 //! each line says whose it is: they may run at once.
 
-use comeback_harness::evidence::{Event, EventBody, PlannedDrill};
+use comeback_harness::evidence::{Event, EventBody, PlannedDrill, Record, RunKind};
 use comeback_harness::model::Verdict;
 use comeback_reports::format;
 use comeback_reports::text::one_line;
 
 use crate::output;
 
-/// Tells the last of the events so far; notes only where more is wanted.
-pub(crate) fn tell(event: &Event, events: &[Event], verbose: bool) {
+/// Tells an event; notes only where more is wanted.
+pub(crate) fn tell(event: &Event, record: &Record, verbose: bool) {
+    let planned = &record.run.planned;
     let line = match &event.body {
+        EventBody::RunStarted(run) if run.kind == RunKind::Restore => {
+            let title = planned.first().map_or("", |restore| &restore.title);
+            format!("comeback {}: {title}", run.run_id)
+        }
         EventBody::RunStarted(run) => {
             let damage = run.damage.as_ref().map_or_else(String::new, |damage| {
                 format!(", damage {damage} was asked for: this run has to fail")
@@ -31,10 +36,6 @@ pub(crate) fn tell(event: &Event, events: &[Event], verbose: bool) {
         EventBody::CheckEnded { check, .. } => format!("  {}: {}", check.oracle, check.summary),
         EventBody::DrillEnded { verdict, .. } => format!("{verdict}"),
         _ => return,
-    };
-    let planned = match events.first().map(|first| &first.body) {
-        Some(EventBody::RunStarted(run)) => &run.planned[..],
-        _ => &[],
     };
     let whose = event.body.drill().map(|drill| whose(planned, drill)).unwrap_or_default();
     output::error_line(&format!("{:>8}  {whose}{}", format::duration(event.elapsed_ms), one_line(&line)));

@@ -8,9 +8,9 @@ use comeback_harness::model::{DumpFormat, Manifest, RecoveryPoint, RecoveryTarge
 use comeback_harness::oracle::{Oracle, UnpackedFiles};
 use comeback_harness::repository::{LocalRepository, LogArchive, Repository};
 use comeback_harness::stores::postgres::{
-    Archiver, AtTarget, PostgresServer, RestoreFailure, fetch_base_backup, fetch_log, gather_statistics,
-    hold_moment, parallelism, recover_to, restore_dump, restore_roles, run_script, system_identifier,
-    take_base_backup, take_dump,
+    Archiver, AtTarget, PostgresServer, Recovery, RestoreFailure, fetch_base_backup, fetch_log,
+    gather_statistics, hold_moment, parallelism, recover_to, restore_dump, restore_roles, run_script,
+    system_identifier, take_base_backup, take_dump,
 };
 use comeback_harness::{Error, Result};
 
@@ -92,7 +92,8 @@ pub(crate) async fn compare_recovery() -> Result<()> {
             if let Some(finding) = opinion.findings.into_iter().next() {
                 return Err(finding.into());
             }
-            let log = fetch_log(&server, &archive, &manifest, &target).await?;
+            let plan = Recovery::from_backup(&archive, manifest.clone(), target.clone()).await?;
+            let log = fetch_log(&server, &plan).await?;
             part("way through the log");
             let recovered = recover_to(&server, &manifest, &target, log, AtTarget::Promote).await;
             part("log and replay");

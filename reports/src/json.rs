@@ -5,7 +5,7 @@
 
 use comeback_error::{Context as _, Result};
 use comeback_model::evidence::{
-    BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, StepRecord,
+    BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, RunKind, StepRecord,
 };
 use comeback_model::{Check, Citation, Milestone, Objective, Verdict};
 use jiff::Timestamp;
@@ -46,6 +46,7 @@ struct Report<'a> {
 struct Run<'a> {
     #[serde(rename = "run_id")]
     id: &'a str,
+    kind: RunKind,
     started_at: Timestamp,
     elapsed_ms: u64,
     ending: Ending,
@@ -66,6 +67,7 @@ impl<'a> Run<'a> {
         let run = &record.run;
         Self {
             id: &run.run_id,
+            kind: run.kind,
             started_at: record.started_at,
             elapsed_ms: record.elapsed_ms,
             ending: record.ending,

@@ -112,7 +112,7 @@ fn hints(text: &mut String, hints: &[String]) {
 }
 
 fn table_of_drills(text: &mut String, record: &Record) {
-    let _ = writeln!(text, "\n## Drills\n");
+    let _ = writeln!(text, "\n## {}s\n", view::capitalised(record.run.kind.noun()));
     let _ = writeln!(
         text,
         "| scenario | substrate | verdict | data | time to recovery | objective | lost writes | checks |"
@@ -144,8 +144,7 @@ fn table_of_drills(text: &mut String, record: &Record) {
 fn details(text: &mut String, drill: &DrillRecord) {
     let (name, told) = (escaped(&view::drill_name(drill)), view::verdict_on_data(drill));
     let _ = writeln!(text, "\n<details>\n<summary>{} {name}: {told}</summary>\n", mark(drill.verdict));
-    let plan = &drill.plan;
-    let _ = writeln!(text, "{} ({})\n", escaped(&plan.title), escaped(&plan.section));
+    let _ = writeln!(text, "{}\n", escaped(&view::what(drill)));
     let _ = writeln!(text, "- time to recovery: {}", escaped(&view::recovery_sentence(drill)));
     if let Some(objective) = &drill.objective {
         let _ = writeln!(text, "- documented in {}", escaped(&view::citation(objective)));

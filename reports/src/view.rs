@@ -1,6 +1,6 @@
 //! What every report says in the same words: names, sentences about time and loss, and what comes first.
 
-use comeback_model::evidence::{DrillRecord, Ending, Loss, Record};
+use comeback_model::evidence::{DrillRecord, Ending, Loss, Record, RunKind};
 use comeback_model::{Check, Objective, Phase, Verdict};
 
 use crate::format::{bytes, count, duration, limit, plural};
@@ -40,6 +40,12 @@ pub(crate) fn drill_name(drill: &DrillRecord) -> String {
     one_line(&format!("{} ({})", drill.plan.scenario, drill.plan.substrate))
 }
 
+/// `a lost server comes back (PostgreSQL / Full restore)`; a restore has no section.
+pub(crate) fn what(drill: &DrillRecord) -> String {
+    let (title, section) = (&drill.plan.title, &drill.plan.section);
+    one_line(&if section.is_empty() { title.clone() } else { format!("{title} ({section})") })
+}
+
 /// Whether a conclusion wants the reader's attention. A policy's exclusion was decided, and does not.
 pub(crate) fn is_exception(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Verified | Verdict::Skipped)
@@ -69,7 +75,7 @@ pub(crate) fn tally(record: &Record) -> String {
     if planned == 0 {
         return "no drill was planned".to_owned();
     }
-    let drills = plural(planned as u64, "drill");
+    let drills = plural(planned as u64, record.run.kind.noun());
     let parts: Vec<_> = Verdict::ALL
         .into_iter()
         .rev()
@@ -125,7 +131,9 @@ pub(crate) fn circumstances(record: &Record) -> Vec<String> {
         "the journal is unchained, from a version before hashes: an edit of it would not be noticed"
             .to_owned()
     });
-    damage.into_iter().chain(sample).chain(fast).chain(unchained).collect()
+    let restore = (run.kind == RunKind::Restore)
+        .then(|| "this was a restore, and no drill: no objective was judged".to_owned());
+    restore.into_iter().chain(damage).chain(sample).chain(fast).chain(unchained).collect()
 }
 
 /// `14.0 MB of sample data`, of a drill that ran on such.
@@ -245,7 +253,9 @@ pub(crate) fn command_line(record: &Record) -> String {
 pub(crate) fn reproduce_command(record: &Record) -> String {
     let run = &record.run;
     let command = if run.command_line.is_empty() { "comeback run".to_owned() } else { command_line(record) };
-    if run.command_line.iter().any(|word| word == "--seed" || word.starts_with("--seed=")) {
+    if run.kind == RunKind::Restore
+        || run.command_line.iter().any(|word| word == "--seed" || word.starts_with("--seed="))
+    {
         return command;
     }
     format!("{command} --seed {}", run.seed)

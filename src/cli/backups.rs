@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EXIT_CODES, RestoreObjectsArgs, SubstrateArg, values};
+use super::{EXIT_CODES, EvidenceArgs, RestoreObjectsArgs, SubstrateArg, values};
 
 const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
     comes from the environment variable REDISCLI_AUTH or from a file";
@@ -84,4 +84,6 @@ pub(crate) struct RestoreRedisArgs {
     /// Where the throw-away server runs
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use comeback_harness::stores::objects::BucketAddress;
 use jiff::Timestamp;
 
-use super::values;
+use super::{EvidenceArgs, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreObjectsArgs {
@@ -30,4 +30,6 @@ pub(crate) struct RestoreObjectsArgs {
     /// Keep the progress in this file: another run goes on from there. It goes when all is restored
     #[arg(long, value_name = "FILE")]
     pub(crate) progress: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
 }

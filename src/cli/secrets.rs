@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::{EXIT_CODES, EvidenceArgs};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretsCommand {
     /// Write every secret and version into one file, encrypted with age to two keys at least
     Export(SecretsExportArgs),
     /// Decrypt an export, compare it with a store, and bring back what the store lacks
+    #[command(after_help = EXIT_CODES)]
     Import(SecretsImportArgs),
 }
 
@@ -41,4 +44,6 @@ pub(crate) struct SecretsImportArgs {
     /// Make the values and labels of the export the current ones, even where the store holds newer ones
     #[arg(long)]
     pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
 }

@@ -36,7 +36,7 @@ impl JunitFiles {
     }
 
     /// Writes the files anew whenever they would say something else.
-    pub(super) fn keep(&self, event: &Event, events: &[Event]) {
+    pub(super) fn keep(&self, event: &Event, record: &Record) {
         let matters = matches!(
             event.body,
             EventBody::RunStarted(_)
@@ -49,10 +49,9 @@ impl JunitFiles {
             return;
         }
         let (files, outcome) = &*self.0;
-        let written =
-            Record::from_events(events).and_then(|record| comeback_reports::junit(&record)).and_then(
-                |junit| files.iter().try_for_each(|(file, mode)| write_whole(file, junit.as_bytes(), *mode)),
-            );
+        let written = comeback_reports::junit(record).and_then(|junit| {
+            files.iter().try_for_each(|(file, mode)| write_whole(file, junit.as_bytes(), *mode))
+        });
         *outcome.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 

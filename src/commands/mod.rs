@@ -11,6 +11,7 @@ mod restore;
 mod run;
 mod secrets;
 mod selftest;
+mod session;
 mod signals;
 
 use std::path::{Path, PathBuf};

@@ -1,39 +1,61 @@
 //! `comeback restore objects`: brings objects back as they were at a moment.
 
-use comeback_harness::stores::objects::{PrefixRestore, RestoredObjects, open_bucket, restore_prefix};
+use comeback_harness::runner::Course;
+use comeback_harness::stores::objects::procedures::PrefixProcedure;
+use comeback_harness::stores::objects::{ObjectStore, PrefixRestore, RestoredObjects, open_bucket};
+use comeback_harness::substrate::RunIdentity;
 use comeback_harness::{Error, Result};
 use comeback_reports::format;
 
+use super::session::{self, Restore};
 use crate::cli::RestoreObjectsArgs;
+use crate::config::Config;
 use crate::output;
 
 /// So many objects pass between two lines of progress.
 const TOLD_EVERY: u64 = 1_000;
 
-pub(crate) async fn restore(args: &RestoreObjectsArgs) -> Result<u8> {
+pub(crate) async fn restore(args: &RestoreObjectsArgs, config: &Config) -> Result<u8> {
     let store = open_bucket(&args.bucket).await?;
     let cancel = super::signals::cancel_on_signals("finishing what is being copied", || {
         "some objects are restored, and others are not yet: run it again".to_owned()
     })?;
-    let request = PrefixRestore {
-        prefix: &args.prefix,
-        moment: args.at,
-        parallel: args.jobs.get(),
-        progress: args.progress.as_deref(),
+    let restore = Restore {
+        name: "restore-objects",
+        title: format!("`{}` of {} becomes what it was at {}", args.prefix, store.location(), args.at),
+        identity: RunIdentity::random(false)?,
+        substrate: None,
+        repository: None,
+        evidence: &args.evidence,
+        interrupted: Error::interrupted("interrupted: some objects are restored, and others are not yet")
+            .hint("run it again: what is finished is not done twice"),
     };
-    let told = |tally: &RestoredObjects| {
-        if (tally.right() + tally.later + tally.failed).is_multiple_of(TOLD_EVERY) {
-            output::error_line(&format!("… {}", line(tally)));
-        }
+    let procedure = PrefixProcedure {
+        store: &*store,
+        request: PrefixRestore {
+            prefix: &args.prefix,
+            moment: args.at,
+            parallel: args.jobs.get(),
+            progress: args.progress.as_deref(),
+        },
     };
-    let restored = tokio::select! {
-        restored = restore_prefix(&*store, &request, &told) => restored.map_err(Error::from)?,
-        () = cancel.cancelled() => {
-            return Err(Error::interrupted("interrupted: some objects are restored, and others are not yet")
-                .hint("run it again: what is finished is not done twice"));
-        }
-    };
-    output::text(&format!("{} is as it was at {}: {}\n", store.location(), args.at, line(&restored)));
+    session::restore(restore, config, &cancel, async |course: &mut Course| {
+        let restored = procedure.bring_back(course, &tell_progress).await?;
+        tell_restored(&*store, args, &restored);
+        procedure.judge(course).await;
+        Ok(())
+    })
+    .await
+}
+
+fn tell_progress(tally: &RestoredObjects) {
+    if (tally.right() + tally.later + tally.failed).is_multiple_of(TOLD_EVERY) {
+        output::error_line(&format!("… {}", line(tally)));
+    }
+}
+
+fn tell_restored(store: &dyn ObjectStore, args: &RestoreObjectsArgs, restored: &RestoredObjects) {
+    output::text(&format!("{} is as it was at {}: {}\n", store.location(), args.at, line(restored)));
     if !store.tells_ends() {
         output::error_line(
             "warning: where a version was removed for good, this store shows the one before it in its place, and no \
@@ -44,7 +66,6 @@ pub(crate) async fn restore(args: &RestoreObjectsArgs) -> Result<u8> {
     if restored.later > 0 {
         output::text(&format!("left alone: {} that came later\n", format::plural(restored.later, "object")));
     }
-    Ok(0)
 }
 
 fn line(tally: &RestoredObjects) -> String {

@@ -2,20 +2,14 @@
 
 use std::sync::Arc;
 
-use comeback_harness::model::Manifest;
-use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::runner::tear_down;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::redis::{
-    Judgement, RedisAddress, RedisClient, RedisServer, RestoreSettings, Settled, replace_keyspace,
-    restore_snapshot,
-};
-use comeback_harness::substrate::{DockerSettings, RunIdentity, Substrate, open};
+use comeback_harness::runner::Course;
+use comeback_harness::stores::redis::procedures::KeyspaceReplacement;
+use comeback_harness::stores::redis::{RedisAddress, RedisClient, Settled};
+use comeback_harness::substrate::RunIdentity;
 use comeback_harness::{Error, Result};
 use comeback_reports::format;
-use comeback_reports::text::one_line;
 
+use super::session::{self, Restore, left_behind};
 use super::signals::cancel_on_signals;
 use crate::cli::{RestoreCommand, RestoreRedisArgs, SubstrateArg};
 use crate::config::Config;
@@ -24,7 +18,7 @@ use crate::output;
 pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<u8> {
     match command {
         RestoreCommand::Redis(args) => redis(&args, config).await,
-        RestoreCommand::Objects(args) => super::objects::restore(&args).await,
+        RestoreCommand::Objects(args) => super::objects::restore(&args, config).await,
     }
 }
 
@@ -36,7 +30,7 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
             .hint("name the same server in both, if it is the one to be replaced"));
     }
     let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
-    let manifest = super::snapshot_named(&repository, &args.id).await?;
+    let snapshot = super::snapshot_named(&repository, &args.id).await?;
     let keys: u64 = RedisClient::connect(&target, 0).await?.key_counts().await?.values().sum();
     if keys > 0 && confirmed.is_none() {
         return Err(Error::usage(format!("{target} holds {}", format::plural(keys, "key")))
@@ -44,75 +38,53 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
     }
     let identity = RunIdentity::random(false)?;
     let run_id = identity.run_id.clone();
-    let cancel = cancel_on_signals("removing what was started", move || super::run::left_behind(&run_id))?;
-    let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
-    let settings = DockerSettings { image: config.docker.image.clone() };
-    let substrate = open(choice, &identity, &settings).await?;
-    let outcome = tokio::select! {
-        outcome = bring_back(&substrate, &repository, &manifest, &target) => outcome,
-        () = cancel.cancelled() => Err(Error::interrupted(format!("interrupted: look at {target} before it is used"))
+    let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
+    let restore = Restore {
+        name: "restore-redis",
+        title: format!("{} replaces what {target} holds", snapshot.id),
+        identity,
+        substrate: Some(args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into()),
+        repository: Some(Arc::new(repository)),
+        evidence: &args.evidence,
+        interrupted: Error::interrupted(format!("interrupted: look at {target} before it is used"))
             .hint("nothing was removed: copies, or the old content, are in databases that were free before")
-            .hint("INFO keyspace shows them; those with a key comeback:restore:* have not been exchanged")),
+            .hint("INFO keyspace shows them; those with a key comeback:restore:* have not been exchanged"),
     };
-    let removed = tear_down(&*substrate).await;
-    let code = outcome?;
-    removed?;
-    Ok(code)
+    session::restore(restore, config, &cancel, async |course: &mut Course| {
+        let evidence = course.evidence_repository("damaged").await?;
+        let begun = KeyspaceReplacement::begin(course, &target, &evidence).await?;
+        let proven = begun.prove(course, &snapshot).await?;
+        output::text(&format!(
+            "{} loads on {}: {}, {} expired\n",
+            snapshot.id,
+            proven.proof.version(),
+            format::plural(proven.loaded.keys, "key"),
+            proven.loaded.expired
+        ));
+        let replacement = proven.exchange(course).await?;
+        output::text(&format!(
+            "put {} in place on {target}: copied and compared in {}, exchanged in {} µs\n",
+            format::plural(replacement.replaced.keys, "key"),
+            format::duration(replacement.replaced.copy_ms),
+            replacement.replaced.exchange_us
+        ));
+        replacement.count_keys(course).await;
+        let judged = replacement.judge(course).await;
+        tell_settled(replacement.settle(course, judged).await?, &target)
+    })
+    .await
 }
 
-/// Proves the backup on a throw-away server, replaces what the target holds, and looks whether it is right.
-async fn bring_back(
-    substrate: &Arc<dyn Substrate>,
-    repository: &LocalRepository,
-    manifest: &Manifest,
-    target: &RedisAddress,
-) -> Result<u8> {
-    let proof = RedisServer::create(&**substrate, "proof", &Secret::random()?).await?;
-    let (_, loaded) = restore_snapshot(&proof, repository, manifest, &RestoreSettings::default()).await?;
-    output::text(&format!(
-        "{} loads on {}: {}, {} expired\n",
-        manifest.id,
-        proof.version(),
-        format::plural(loaded.keys, "key"),
-        loaded.expired
-    ));
-    let (_, recorded) = manifest.content.keyspace()?;
-    let replaced = replace_keyspace(&proof.address(), target, recorded).await?;
-    output::text(&format!(
-        "put {} in place on {target}: copied and compared in {}, exchanged in {} µs\n",
-        format::plural(replaced.keys, "key"),
-        format::duration(replaced.copy_ms),
-        replaced.exchange_us
-    ));
-    let opinion = KeyspaceOracle { server: target, recorded, set_aside: &replaced.set_aside() }.judge().await;
-    let judgement = match &opinion {
-        Ok(opinion) if opinion.findings.is_empty() => Judgement::Agreed,
-        Ok(_) => Judgement::Disagreed,
-        Err(_) => Judgement::Unknown,
-    };
-    if let Ok(opinion) = &opinion {
-        output::text(&format!("{}\n", opinion.summary));
-        for thing in &opinion.not_looked_at {
-            output::text(&format!("not looked at: {}\n", one_line(&thing.to_string())));
-        }
-        for finding in &opinion.findings {
-            output::error_line(&format!("finding: {}", one_line(&finding.to_string())));
-        }
-    }
-    match (replaced.settle(judgement).await?, opinion) {
-        (Settled::New, _) => Ok(0),
-        (Settled::Old, _) => {
+fn tell_settled(settled: Settled, target: &RedisAddress) -> Result<()> {
+    match settled {
+        Settled::New => Ok(()),
+        Settled::Old => {
             output::text(&format!("{target} serves what it held before; the restored content is removed\n"));
-            Ok(1)
+            Ok(())
         }
-        (Settled::Both { why, back, functions, remove }, opinion) => {
-            let error = opinion.err().unwrap_or_else(|| Error::could_not_verify(why));
-            Err(error
-                .context(format!("{target} serves the restored content, and its old content is kept"))
-                .hint(format!(
-                    "to go back to the old content: {back}; its functions are in the key {functions}"
-                ))
-                .hint(format!("to remove the old content: {remove}")))
-        }
+        Settled::Both { why, back, functions, remove } => Err(Error::could_not_verify(why)
+            .context(format!("{target} serves the restored content, and its old content is kept"))
+            .hint(format!("to go back to the old content: {back}; its functions are in the key {functions}"))
+            .hint(format!("to remove the old content: {remove}"))),
     }
 }

@@ -1,29 +1,25 @@
 //! `comeback run`: drills, and everything around them.
 
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use comeback_fixtures::Scale;
-use comeback_harness::damage::DamageSpec;
-use comeback_harness::evidence::{EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Record, RunStarted};
-use comeback_harness::model::Verdict;
+use comeback_harness::evidence::{JOURNAL_VERSION, PlannedDrill, Provenance, Record, RunKind, RunStarted};
 use comeback_harness::runbook::{ObjectiveKind, Runbook};
-use comeback_harness::runner::{Applications, RunSettings, Scenario, Suite, run_drills, tear_down};
-use comeback_harness::substrate::{
-    DockerSettings, Need, Room, RunIdentity, Scratch, Substrate, SubstrateChoice, SweepOptions, kind_of,
-    open, run_folder, sweep,
+use comeback_harness::runner::{
+    Applications, Ended, Ground, RunSettings, Scenario, Session, Suite, make_evidence_folder, run_drills,
 };
-use comeback_harness::{Context as _, Error, ErrorKind, Result, clock};
-use tokio_util::sync::CancellationToken;
+use comeback_harness::substrate::{DockerSettings, RunIdentity, SubstrateChoice};
+use comeback_harness::{Context as _, Error, ErrorKind, Result};
 
-use super::junit::{JunitFiles, ensure_can_be_written};
-use super::report::{PRIVATE, SHARED, show, write_reports};
+use super::junit::ensure_can_be_written;
+use super::report::{show, write_reports};
+use super::session::{evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
 use crate::suggest::closest;
-use crate::{output, progress, provenance};
+use crate::{output, provenance};
 
 /// What a run is going to do, with every input checked.
 struct Plan {
@@ -45,56 +41,77 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let identity = RunIdentity::random(args.keep)?;
     let run_id = identity.run_id.clone();
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
-    sweep_before(plan.choice).await?;
     let need = comeback_scenarios::need(&plan.scenarios, plan.scale, plan.jobs, args.keep);
-    let room = check_room(plan.choice, &plan.docker, need).await?;
-    let folder = evidence_folder(&plan.evidence_root, &identity)?;
-    // From here on whoever looks finds a JUnit file, and it says error until the drills have said otherwise.
-    let junit = JunitFiles::new([
-        Some((folder.join("junit.xml"), PRIVATE)),
-        args.junit.clone().map(|junit| (junit, SHARED)),
-    ]);
-    let kept = junit.clone();
-    let verbose = args.verbose;
-    let journal = Journal::create(
-        &folder,
-        Box::new(move |event, events| {
-            progress::tell(event, events, verbose);
-            kept.keep(event, events);
-        }),
-    )?;
-    let substrate = open(plan.choice, &identity, &plan.docker).await;
-    let header = Header {
-        scenarios: &plan.scenarios,
+    let ground = Ground::prepare(plan.choice, plan.docker.clone(), need, tell_swept).await?;
+    let folder = make_evidence_folder(&plan.evidence_root, &identity)?;
+    let (sinks, junit) = sinks(&folder, args.junit.as_ref(), args.verbose);
+    let mut session = Session::begin(identity, folder.clone(), Some(ground), cancel.clone(), sinks)?;
+    let run = RunStarted {
         seed: plan.seed,
-        scale: plan.scale,
-        suite: args.suite.map(Suite::from),
-        damage: args.damage,
-        runbook: &plan.runbook,
+        scale: plan.scale.to_string(),
+        suite: args.suite.map(|suite| Suite::from(suite).to_string()),
+        damage: args.damage.map(|damage| damage.to_string()),
+        runbook: Some(plan.runbook.file().to_owned()),
         sample_runbook: args.runbook.sample_runbook,
+        planned: planned(&plan.scenarios),
+        ..announced(provenance::collect())
     };
-    journal.append(EventBody::RunStarted(Box::new(started(&header, &identity, substrate.as_ref().ok()))));
-    let torn_down = match substrate {
-        Ok(substrate) => drill(&args, config, &plan, (substrate, room), &folder, &journal, &cancel).await,
-        Err(error) => {
-            give_up(&journal, &plan, &error);
-            Ok(())
-        }
-    };
-    let interrupted = cancel.is_cancelled();
-    journal.append(EventBody::RunEnded { interrupted });
-    let record = journal.finish()?;
+    if let Some(place) = session.start_drills(run).await {
+        let settings = RunSettings {
+            place,
+            runbook: plan.runbook,
+            seed: plan.seed,
+            scale: plan.scale.to_string(),
+            damage: args.damage,
+            shows_values: args.show_values,
+            queries: config.queries,
+            jobs: plan.jobs,
+            keep: args.keep,
+            applications: Applications::default(),
+        };
+        let scenarios: Vec<_> = plan.scenarios.into_iter().enumerate().collect();
+        run_drills(&scenarios, &settings, session.journal(), &cancel).await;
+    }
+    let Ended { record, torn_down } = session.end().await?;
     let problems =
         [torn_down, write_reports(&folder, &record), append_step_summary(&record), junit.last_written()];
     show(&record, &folder);
-    // What stayed behind, or was not written, changes nothing of what the drills proved; it must not look like
-    // success.
-    let mut verdict = record.verdict;
-    for error in problems.into_iter().filter_map(Result::err) {
-        output::problem("error", &error);
-        verdict = Verdict::merge([verdict, Verdict::CouldNotVerify]);
+    // What stayed behind, or was not written, changes nothing of what the drills proved.
+    let verdict = with_problems(record.verdict, problems);
+    Ok(if cancel.is_cancelled() { INTERRUPTED } else { verdict.exit_code() })
+}
+
+/// What the journal of every run begins with. The session fills in who the run is.
+pub(super) fn announced(provenance: Provenance) -> RunStarted {
+    RunStarted {
+        journal_version: JOURNAL_VERSION,
+        kind: RunKind::Drill,
+        run_id: String::new(),
+        command_line: std::env::args().collect(),
+        seed: 0,
+        scale: String::new(),
+        suite: None,
+        damage: None,
+        runbook: None,
+        sample_runbook: false,
+        durable: true,
+        provenance,
+        planned: Vec::new(),
     }
-    Ok(if interrupted { INTERRUPTED } else { verdict.exit_code() })
+}
+
+/// The drills of a run. The session fills in where they run.
+pub(super) fn planned(scenarios: &[Arc<dyn Scenario>]) -> Vec<PlannedDrill> {
+    let planned = scenarios.iter().map(|scenario| {
+        let spec = scenario.spec();
+        PlannedDrill {
+            scenario: spec.name,
+            title: spec.title,
+            section: spec.section,
+            ..PlannedDrill::default()
+        }
+    });
+    planned.collect()
 }
 
 fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
@@ -128,11 +145,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
             Some(seed) => seed,
             None => comeback_harness::secret::random_seed()?,
         },
-        evidence_root: args
-            .evidence_dir
-            .clone()
-            .or_else(|| config.run.evidence_dir.clone())
-            .unwrap_or_else(|| PathBuf::from("evidence")),
+        evidence_root: evidence_root(args.evidence_dir.as_ref(), config),
         jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),
     })
 }
@@ -195,132 +208,6 @@ fn doubts(plan: &Plan) -> Vec<Error> {
         Some(time.into_iter().chain(loss).map(doubt).collect::<Vec<_>>())
     };
     plan.scenarios.iter().filter_map(of_one).flatten().collect()
-}
-
-pub(super) fn evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
-    let name = format!("{}-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"), identity.run_id);
-    let folder = root.join(name);
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.map_err(|error| {
-        Error::usage(format!("creating a folder for the evidence in {}: {error}", root.display()))
-            .hint("name a folder that can be written to with --evidence-dir")
-    })?;
-    Ok(folder)
-}
-
-/// What the beginning of a journal says.
-pub(super) struct Header<'a> {
-    pub(super) scenarios: &'a [Arc<dyn Scenario>],
-    pub(super) seed: u64,
-    pub(super) scale: Scale,
-    pub(super) suite: Option<Suite>,
-    pub(super) damage: Option<&'static DamageSpec>,
-    pub(super) runbook: &'a Runbook,
-    pub(super) sample_runbook: bool,
-}
-
-pub(super) fn started(
-    header: &Header<'_>,
-    identity: &RunIdentity,
-    substrate: Option<&Arc<dyn Substrate>>,
-) -> RunStarted {
-    let substrate = substrate.map_or("none".to_owned(), |substrate| substrate.kind().to_string());
-    let planned = header.scenarios.iter().map(|scenario| {
-        let spec = scenario.spec();
-        PlannedDrill {
-            scenario: spec.name,
-            title: spec.title,
-            section: spec.section,
-            substrate: substrate.clone(),
-            skipped: None,
-        }
-    });
-    RunStarted {
-        journal_version: JOURNAL_VERSION,
-        run_id: identity.run_id.clone(),
-        command_line: std::env::args().collect(),
-        seed: header.seed,
-        scale: header.scale.to_string(),
-        suite: header.suite.map(|suite| suite.to_string()),
-        damage: header.damage.map(|damage| damage.to_string()),
-        runbook: Some(header.runbook.file().to_owned()),
-        sample_runbook: header.sample_runbook,
-        durable: true,
-        provenance: provenance::collect(),
-        planned: planned.collect(),
-    }
-}
-
-async fn drill(
-    args: &RunArgs,
-    config: Config,
-    plan: &Plan,
-    (substrate, room): (Arc<dyn Substrate>, Option<Room>),
-    folder: &Path,
-    journal: &Journal,
-    cancel: &CancellationToken,
-) -> Result<()> {
-    let scratch = Scratch::create(args.keep)?;
-    let settings = RunSettings {
-        scratch: scratch.path().to_owned(),
-        substrate: substrate.clone(),
-        room,
-        logs: folder.join("logs"),
-        runbook: plan.runbook.clone(),
-        seed: plan.seed,
-        scale: plan.scale.to_string(),
-        damage: args.damage,
-        shows_values: args.show_values,
-        queries: config.queries,
-        jobs: plan.jobs,
-        keep: args.keep,
-        applications: Applications::default(),
-    };
-    let scenarios: Vec<_> = plan.scenarios.iter().cloned().enumerate().collect();
-    run_drills(&scenarios, &settings, journal, cancel).await;
-    tear_down(&*substrate).await
-}
-
-/// What drills will take is there, before anything starts. Without a substrate, its opening tells why.
-pub(super) async fn check_room(
-    choice: SubstrateChoice,
-    docker: &DockerSettings,
-    need: Need,
-) -> Result<Option<Room>> {
-    let Ok(kind) = kind_of(choice, docker).await else { return Ok(None) };
-    let Ok(room) = Room::of(kind).await else { return Ok(None) };
-    room.check(need)?;
-    Ok(Some(room))
-}
-
-/// Removes what killed runs left. That the daemon cannot be reached is told when it is chosen.
-pub(super) async fn sweep_before(choice: SubstrateChoice) -> Result<()> {
-    let swept = sweep(&SweepOptions::beside(choice)).await?;
-    for removed in &swept.removed {
-        output::error_line(&format!("removed what a killed run left: {removed}"));
-    }
-    for problem in &swept.problems {
-        output::error_line(&format!("warning: {problem}"));
-    }
-    Ok(())
-}
-
-/// What a run that ends at once leaves to others.
-pub(super) fn left_behind(run_id: &str) -> String {
-    let folder = run_folder(run_id).filter(|folder| folder.exists());
-    let folder = folder.map(|folder| format!("{}, and ", folder.display())).unwrap_or_default();
-    format!(
-        "what stays behind: {folder}Docker containers and networks with the label dev.comeback.run={run_id}\n\
-         hint: `comeback clean` removes it"
-    )
-}
-
-/// Without a substrate no drill can run, and each says so.
-fn give_up(journal: &Journal, plan: &Plan, error: &Error) {
-    for drill in 0..plan.scenarios.len() {
-        let error = Some(error.into());
-        journal.append(EventBody::DrillEnded { drill, verdict: Verdict::CouldNotVerify, error });
-    }
 }
 
 /// Appends the summary where GitHub shows it.

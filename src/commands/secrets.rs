@@ -1,11 +1,17 @@
 //! `comeback secrets`: exports secrets, encrypted, and imports them again, with the code that the drills run.
 
+use comeback_harness::runner::Course;
+use comeback_harness::stores::secrets::procedures::{Export, SecretsImport};
 use comeback_harness::stores::secrets::{
-    Identities, Recipients, SecretStore, export_secrets, import, open_store, plan_import, read_export_file,
+    Identities, ImportPlan, OpenedExport, Recipients, SecretStore, export_secrets, open_store, plan_import,
+    read_export_file,
 };
+use comeback_harness::substrate::RunIdentity;
 use comeback_harness::{Error, Result};
 use comeback_reports::format;
 
+use super::session::{self, Restore};
+use super::signals::cancel_on_signals;
 use crate::cli::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
 use crate::config::Config;
 use crate::output;
@@ -41,7 +47,51 @@ async fn export(args: &SecretsExportArgs, config: &Config) -> Result<u8> {
 async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
     let identities = Identities::read(&args.identity)?;
     let store = open_named(args.store.as_ref(), config).await?;
-    let opened = read_export_file(&args.file, &identities)?;
+    if args.dry_run {
+        return tell_plan(args, &*store, &identities).await;
+    }
+    let again = "the same import, run again, goes on where this one ended";
+    let cancel = cancel_on_signals("ending the import", move || again.to_owned())?;
+    let restore = Restore {
+        name: "secrets-import",
+        title: format!("{} comes back in {}", args.file.display(), store.location()),
+        identity: RunIdentity::random(false)?,
+        substrate: None,
+        repository: None,
+        evidence: &args.evidence,
+        interrupted: Error::interrupted("interrupted: some secrets may be imported, and others not yet")
+            .hint(again),
+    };
+    session::restore(restore, config, &cancel, async |course: &mut Course| {
+        let procedure = SecretsImport::open(course, Export::File(&args.file), &identities).await?;
+        tell_opened(args, &procedure.opened);
+        let plan = procedure.plan(course, &*store, args.overwrite).await?;
+        tell_steps(&plan);
+        procedure.carry_out(course, &*store, &plan).await?;
+        output::text(&format!(
+            "took {} in {}, {}; all of the export is there\n",
+            format::plural(plan.steps.len() as u64, "step"),
+            store.location(),
+            unchanged(&plan)
+        ));
+        procedure.judge(course, &*store).await;
+        Ok(())
+    })
+    .await
+}
+
+/// Tells what an import would do. Nothing is changed, and nothing is recorded.
+async fn tell_plan(args: &SecretsImportArgs, store: &dyn SecretStore, identities: &Identities) -> Result<u8> {
+    let opened = read_export_file(&args.file, identities)?;
+    tell_opened(args, &opened);
+    let plan = plan_import(store, &opened.secrets, args.overwrite).await?;
+    tell_steps(&plan);
+    let steps = format::plural(plan.steps.len() as u64, "step");
+    output::text(&format!("{steps} to take, {}; nothing was changed\n", unchanged(&plan)));
+    Ok(0)
+}
+
+fn tell_opened(args: &SecretsImportArgs, opened: &OpenedExport) {
     output::text(&format!(
         "{} holds {}, {}, of {}\n",
         args.file.display(),
@@ -49,29 +99,19 @@ async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
         format::plural(opened.secrets.version_count() as u64, "version"),
         format::instant(opened.taken_at)
     ));
-    let plan = plan_import(&*store, &opened.secrets, args.overwrite).await?;
+}
+
+fn tell_steps(plan: &ImportPlan) {
     for lost in &plan.lost {
         output::error_line(&format!("warning: {lost} is destroyed in the store, and its number with it"));
     }
     for step in &plan.steps {
         output::text(&format!("  {step}\n"));
     }
-    let (steps, unchanged) = (plan.steps.len() as u64, plan.unchanged as u64);
-    let unchanged = format!("{} as in the export", format::plural(unchanged, "secret"));
-    if args.dry_run {
-        output::text(&format!(
-            "{} to take, {unchanged}; nothing was changed\n",
-            format::plural(steps, "step")
-        ));
-        return Ok(0);
-    }
-    import(&*store, &opened.secrets, &plan).await?;
-    output::text(&format!(
-        "took {} in {}, {unchanged}; all of the export is there\n",
-        format::plural(steps, "step"),
-        store.location()
-    ));
-    Ok(0)
+}
+
+fn unchanged(plan: &ImportPlan) -> String {
+    format!("{} as in the export", format::plural(plan.unchanged as u64, "secret"))
 }
 
 /// The store that the user named.

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use comeback_fixtures::Scale;
 use comeback_harness::clock::{self, Stopwatch};
 use comeback_harness::damage::{DamageSpec, Damages};
-use comeback_harness::evidence::{EventBody, Journal};
+use comeback_harness::evidence::RunStarted;
 use comeback_harness::model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
 use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{Applications, RunSettings, Scenario, run_drills, tear_down};
-use comeback_harness::substrate::{DockerSettings, Room, RunIdentity, Scratch, SubstrateChoice, open};
+use comeback_harness::runner::{
+    Applications, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
+};
+use comeback_harness::substrate::{DockerSettings, RunIdentity};
 use comeback_harness::{Context as _, Error, Result};
 use comeback_reports::{format, self_test, self_test_junit};
 use tokio::task::JoinSet;
@@ -18,11 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::junit::ensure_can_be_written;
 use super::report::{SHARED, write_whole};
-use super::run::{Header, check_room, evidence_folder, select, started, sweep_before};
+use super::run::{announced, planned, select};
+use super::session::{evidence_root, tell_swept};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{SelftestArgs, SubstrateArg};
 use crate::config::Config;
-use crate::output;
+use crate::{output, provenance};
 
 /// A drill that is to be tried.
 #[derive(Clone)]
@@ -34,9 +37,7 @@ struct Case {
 
 /// What all cases share. The sample runbook is drilled: what is tested are the judges, and not a document.
 struct Setting {
-    choice: SubstrateChoice,
-    docker: DockerSettings,
-    room: Option<Room>,
+    ground: Ground,
     runbook: Arc<Runbook>,
     folder: PathBuf,
     cancel: CancellationToken,
@@ -52,24 +53,22 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     };
     let cases = plan(&args, seed)?;
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
-    let docker = DockerSettings { image: config.docker.image };
+    let docker = DockerSettings { image: config.docker.image.clone() };
     let jobs =
         args.jobs.or_else(|| std::thread::available_parallelism().ok()).map_or(1, std::num::NonZero::get);
     let cancel = cancel_on_signals("removing what was started", || "`comeback clean` removes it".to_owned())?;
-    sweep_before(choice).await?;
     let scenarios: Vec<_> = cases.iter().map(|case| case.scenario.clone()).collect();
-    let room =
-        check_room(choice, &docker, comeback_scenarios::need(&scenarios, Scale::Ci, jobs, false)).await?;
-    let evidence = args.evidence_dir.or(config.run.evidence_dir).unwrap_or_else(|| PathBuf::from("evidence"));
-    let folder = evidence_folder(&evidence, &RunIdentity::random(false)?)?;
+    let need = comeback_scenarios::need(&scenarios, Scale::Ci, jobs, false);
+    let ground = Ground::prepare(choice, docker, need, tell_swept).await?;
+    let evidence = evidence_root(args.evidence_dir.as_ref(), &config);
+    let folder = make_evidence_folder(&evidence, &RunIdentity::random(false)?)?;
     let runbook = Arc::new(Runbook::parse(super::SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK));
     let (watch, started_at) = (Stopwatch::start(), clock::now());
     output::error_line(&format!(
         "selftest: {} on sample data, seed {seed}",
         format::plural(cases.len() as u64, "drill")
     ));
-    let setting =
-        Arc::new(Setting { choice, docker, room, runbook, folder: folder.clone(), cancel: cancel.clone() });
+    let setting = Arc::new(Setting { ground, runbook, folder: folder.clone(), cancel: cancel.clone() });
     let (tried, substrate) = try_all(&cases, &setting, jobs).await;
     // Empty if nothing went wrong.
     let is_kept = std::fs::remove_dir(&folder).is_err();
@@ -194,41 +193,36 @@ async fn drill(
     kind: &mut Option<String>,
 ) -> Result<SelfTestOutcome> {
     std::fs::create_dir(folder).context("creating a folder for the evidence")?;
-    let (identity, scratch) = (RunIdentity::random(false)?, Scratch::create(false)?);
-    let journal = Journal::create(folder, Box::new(|_, _| {}))?;
-    let substrate = open(setting.choice, &identity, &setting.docker).await?;
-    *kind = Some(substrate.kind().to_string());
-    let scenarios = [case.scenario.clone()];
-    let header = Header {
-        scenarios: &scenarios,
-        seed: case.seed,
-        scale: Scale::Ci,
-        suite: None,
-        damage: case.damage,
-        runbook: &setting.runbook,
-        sample_runbook: true,
-    };
-    journal.append(EventBody::RunStarted(Box::new(started(&header, &identity, Some(&substrate)))));
-    let settings = RunSettings {
-        scratch: scratch.path().to_owned(),
-        substrate: substrate.clone(),
-        room: setting.room.clone(),
-        logs: folder.join("logs"),
-        runbook: setting.runbook.clone(),
+    let (identity, ground) = (RunIdentity::random(false)?, Some(setting.ground.clone()));
+    let mut session =
+        Session::begin(identity, folder.to_owned(), ground, setting.cancel.clone(), Vec::new())?;
+    let run = RunStarted {
         seed: case.seed,
         scale: Scale::Ci.to_string(),
-        damage: case.damage,
-        queries: Vec::new(),
-        shows_values: false,
-        jobs: 1,
-        keep: false,
-        applications: Applications::default(),
+        damage: case.damage.map(|damage| damage.to_string()),
+        runbook: Some(setting.runbook.file().to_owned()),
+        sample_runbook: true,
+        planned: planned(std::slice::from_ref(&case.scenario)),
+        ..announced(provenance::collect())
     };
-    run_drills(&[(0, case.scenario.clone())], &settings, &journal, &setting.cancel).await;
-    let torn_down = tear_down(&*substrate).await;
-    journal.append(EventBody::RunEnded { interrupted: setting.cancel.is_cancelled() });
-    let record = journal.finish()?;
-    torn_down?;
-    let drill = record.drills.first().ok_or_else(|| Error::could_not_verify("no drill was planned"))?;
+    if let Some(place) = session.start_drills(run).await {
+        *kind = Some(place.substrate.kind().to_string());
+        let settings = RunSettings {
+            place,
+            runbook: setting.runbook.clone(),
+            seed: case.seed,
+            scale: Scale::Ci.to_string(),
+            damage: case.damage,
+            queries: Vec::new(),
+            shows_values: false,
+            jobs: 1,
+            keep: false,
+            applications: Applications::default(),
+        };
+        run_drills(&[(0, case.scenario.clone())], &settings, session.journal(), &setting.cancel).await;
+    }
+    let ended = session.end().await?;
+    ended.torn_down?;
+    let drill = ended.record.drills.first().ok_or_else(|| Error::could_not_verify("no drill was planned"))?;
     Ok(SelfTestOutcome::of(drill, case.damage.map(wanted).as_ref()))
 }

@@ -6,6 +6,7 @@ mod damages;
 mod drills;
 mod leaks;
 mod objects;
+mod old_journals;
 mod output;
 mod refusals;
 mod room;
@@ -120,6 +121,31 @@ impl Place {
         }
         left
     }
+}
+
+/// The report of the only run whose evidence is in a folder.
+pub(crate) fn report_in(evidence: &Path) -> serde_json::Value {
+    let runs: Vec<_> = std::fs::read_dir(evidence).unwrap().map(|run| run.unwrap().path()).collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    serde_json::from_slice(&std::fs::read(runs[0].join("report.json")).unwrap()).unwrap()
+}
+
+/// The steps of a recovery, in the words of the runbook.
+pub(crate) fn recover_steps(report: &serde_json::Value) -> Vec<String> {
+    let steps = report["drills"][0]["steps"].as_array().unwrap().iter();
+    let recover = steps.filter(|step| step["phase"] == "recover");
+    recover.map(|step| step["title"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Fails unless a restore took the steps of a drill, one after another, and its record is that of a restore.
+pub(crate) fn took_the_steps_of(restore: &serde_json::Value, drill: &serde_json::Value) {
+    let (own, drilled) = (recover_steps(restore), recover_steps(drill));
+    let is_same = drilled.windows(own.len()).any(|steps| steps == own);
+    assert!(!own.is_empty() && is_same, "{own:#?} is not in {drilled:#?}");
+    let (run, part) = (&restore["run"], &restore["drills"][0]);
+    assert_eq!((run["kind"].as_str(), drill["run"]["kind"].as_str()), (Some("restore"), Some("drill")));
+    assert_eq!((run["runbook"].as_str(), part["section"].as_str()), (None, Some("")));
+    assert!(part["sample_bytes"].is_null() && part["objective"].is_null(), "{part}");
 }
 
 fn text(bytes: &[u8]) -> String {

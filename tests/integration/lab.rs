@@ -7,8 +7,8 @@ use comeback_harness::model::{Lsn, Manifest, RecoveryTarget};
 use comeback_harness::repository::{LocalRepository, LogArchive, Repository};
 use comeback_harness::secret::Secret;
 use comeback_harness::stores::postgres::{
-    Archiver, AtTarget, PostgresServer, Recovered, RestoreFailure, choose_base_backup, fetch_base_backup,
-    fetch_log, recover_to, run_script, system_identifier,
+    Archiver, AtTarget, PostgresServer, Recovered, Recovery, RestoreFailure, fetch_base_backup, fetch_log,
+    recover_to, run_script, system_identifier,
 };
 use comeback_harness::substrate::{
     Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
@@ -120,14 +120,15 @@ impl Lab {
         at_target: AtTarget,
     ) -> Result<Recovered, RestoreFailure> {
         fetch_base_backup(server, &*self.repository, manifest).await?;
-        let log = fetch_log(server, &self.archive, manifest, target).await?;
+        let plan = Recovery::from_backup(&self.archive, manifest.clone(), target.clone()).await?;
+        let log = fetch_log(server, &plan).await?;
         recover_to(server, manifest, target, log, at_target).await
     }
 
     /// Recovers to a target from the backup that leads to it, and counts the rows there.
     pub(crate) async fn rows_at(&self, target: &RecoveryTarget) -> i64 {
         let server = self.node("restored").await;
-        let manifest = choose_base_backup(&self.repository, target).await.unwrap();
+        let manifest = Recovery::plan(&self.repository, target.clone()).await.unwrap().backup;
         let recovered = self.recover_on(&server, &manifest, target, AtTarget::Pause).await;
         recovered.unwrap_or_else(|failure| panic!("{target}: {failure:?}"));
         let rows = rows(&server).await;

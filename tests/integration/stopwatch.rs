@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use comeback_harness::evidence::{
-    EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Provenance, Record, RunStarted,
+    EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Provenance, Record, RunKind, RunStarted,
 };
 use comeback_harness::model::{Milestone, Verdict};
 use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{Application, Applications, RunSettings, Scenario, run_drills};
+use comeback_harness::runner::{Application, Applications, RunPlace, RunSettings, Scenario, run_drills};
 use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Scratch};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
@@ -40,6 +40,7 @@ fn started(scenario: &dyn Scenario) -> RunStarted {
     let spec = scenario.spec();
     RunStarted {
         journal_version: JOURNAL_VERSION,
+        kind: RunKind::default(),
         run_id: "0badcafe".to_owned(),
         command_line: Vec::new(),
         seed: 1,
@@ -64,13 +65,11 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
     let identity = RunIdentity::random(false).unwrap();
     let substrate = Arc::new(require::or_skip("local", LocalSubstrate::new(&identity))?);
     let (scratch, folder) = (Scratch::create(false).unwrap(), tempfile::tempdir().unwrap());
-    let journal = Journal::create(folder.path(), Box::new(|_, _| {})).unwrap();
+    let journal = Journal::create(folder.path(), Vec::new()).unwrap();
     journal.append(EventBody::RunStarted(Box::new(started(&*scenario))));
+    let (scratch, logs) = (scratch.path().to_owned(), folder.path().to_owned());
     let settings = RunSettings {
-        room: None,
-        substrate,
-        scratch: scratch.path().to_owned(),
-        logs: folder.path().to_owned(),
+        place: RunPlace { substrate, room: None, scratch, logs },
         runbook: Arc::new(Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK)),
         seed: 1,
         scale: "ci".to_owned(),

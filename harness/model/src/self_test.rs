@@ -136,7 +136,7 @@ impl SelfTest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{Event, EventBody, PlannedDrill, Provenance, Record, RunStarted};
+    use crate::evidence::{Event, EventBody, PlannedDrill, Provenance, Record, RunKind, RunStarted};
     use crate::{Check, Finding, Phase};
 
     fn wanted() -> WantedFinding {
@@ -160,6 +160,7 @@ mod tests {
         };
         let run = RunStarted {
             journal_version: crate::evidence::JOURNAL_VERSION,
+            kind: RunKind::default(),
             run_id: "1".to_owned(),
             command_line: Vec::new(),
             seed: 1,

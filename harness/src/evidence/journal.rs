@@ -1,4 +1,4 @@
-//! The journal: events are appended to a file as they happen, and handed to whoever listens.
+//! The journal: events are appended to a file as they happen, folded into a record, and handed to sinks.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,7 +18,7 @@ use crate::hex::hex;
 pub const JOURNAL_FILE: &str = "journal.jsonl";
 
 /// Is told every event after it was written, with the record as it is then.
-pub type Listener = Box<dyn Fn(&Event, &[Event]) + Send + Sync>;
+pub type Sink = Box<dyn Fn(&Event, &Record) + Send + Sync>;
 
 /// An open journal. Clones write to the same file.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct Journal(Arc<Shared>);
 struct Shared {
     path: PathBuf,
     clock: Stopwatch,
-    listener: Listener,
+    sinks: Vec<Sink>,
     state: Mutex<State>,
 }
 
@@ -35,18 +35,21 @@ struct State {
     file: File,
     /// The SHA-256 of the last line, which the next one carries.
     last_line: Option<String>,
-    events: Vec<Event>,
+    /// How many events there are.
+    events: u64,
+    /// What they were folded into.
+    record: Option<Record>,
     failure: Option<Error>,
 }
 
 impl Journal {
     /// Creates the journal of a run in its evidence folder. Its clock starts now.
-    pub fn create(folder: &Path, listener: Listener) -> Result<Self> {
+    pub fn create(folder: &Path, sinks: Vec<Sink>) -> Result<Self> {
         let path = folder.join(JOURNAL_FILE);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.context(format_args!("creating {}", path.display()))?;
-        let state = Mutex::new(State { file, last_line: None, events: Vec::new(), failure: None });
-        Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), listener, state })))
+        let state = Mutex::new(State { file, last_line: None, events: 0, record: None, failure: None });
+        Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), sinks, state })))
     }
 
     /// The clock that every event's `elapsed_ms` is read from.
@@ -59,23 +62,23 @@ impl Journal {
     /// An event that cannot be written is not silently lost: [`Journal::finish`] reports the first failure.
     pub fn append(&self, body: EventBody) -> u64 {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = state.events.len() as u64;
-        let event = Event { seq, at: clock::now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
-        if let Err(error) = state.write_line(&event) {
-            let failure = error.context(format!("writing {}", self.0.path.display()));
+        let event =
+            Event { seq: state.events, at: clock::now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
+        let written = state
+            .write_line(&event)
+            .map_err(|error| error.context(format!("writing {}", self.0.path.display())));
+        if let Err(failure) = written.and(state.fold(&event)) {
             state.failure.get_or_insert(failure);
         }
-        let elapsed_ms = event.elapsed_ms;
-        state.events.push(event);
-        if let Some(event) = state.events.last() {
-            (self.0.listener)(event, &state.events);
+        if let Some(record) = &state.record {
+            self.0.sinks.iter().for_each(|sink| sink(&event, record));
         }
-        elapsed_ms
+        event.elapsed_ms
     }
 
     /// The record of the run as far as it has come.
     pub fn record(&self) -> Result<Record> {
-        Record::from_events(&self.0.state.lock().unwrap_or_else(PoisonError::into_inner).events)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).so_far()
     }
 
     /// Flushes the journal to the disk, and gives the record of the run.
@@ -85,11 +88,23 @@ impl Journal {
             return Err(failure);
         }
         state.file.sync_all().context(format_args!("flushing {}", self.0.path.display()))?;
-        Record::from_events(&state.events)
+        state.so_far()
     }
 }
 
 impl State {
+    fn so_far(&self) -> Result<Record> {
+        self.record.clone().ok_or_else(|| Error::usage("the journal is empty"))
+    }
+
+    fn fold(&mut self, event: &Event) -> Result<()> {
+        self.events += 1;
+        match &mut self.record {
+            Some(record) => record.apply(event),
+            None => Record::begin(event).map(|record| self.record = Some(record)),
+        }
+    }
+
     fn write_line(&mut self, event: &Event) -> Result<()> {
         let before = Link { previous_sha256: self.last_line.take() };
         let mut line = serde_json::to_vec(&Line { event, before: &before }).context("encoding an event")?;
@@ -170,12 +185,13 @@ fn is_chained(first: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{JOURNAL_VERSION, Provenance, RunStarted};
+    use crate::evidence::{JOURNAL_VERSION, Provenance, RunKind, RunStarted};
     use crate::model::Verdict;
 
     fn start() -> EventBody {
         EventBody::RunStarted(Box::new(RunStarted {
             journal_version: JOURNAL_VERSION,
+            kind: RunKind::default(),
             run_id: "0badcafe".to_owned(),
             command_line: vec!["comeback".to_owned(), "run".to_owned()],
             seed: u64::MAX,
@@ -191,7 +207,7 @@ mod tests {
     }
 
     fn written(folder: &Path) -> Vec<u8> {
-        let journal = Journal::create(folder, Box::new(|_, _| {})).unwrap();
+        let journal = Journal::create(folder, Vec::new()).unwrap();
         journal.append(start());
         journal.append(EventBody::RunEnded { interrupted: false });
         journal.finish().unwrap();
@@ -265,6 +281,6 @@ mod tests {
     fn a_second_journal_in_the_same_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path());
-        assert!(Journal::create(folder.path(), Box::new(|_, _| {})).is_err());
+        assert!(Journal::create(folder.path(), Vec::new()).is_err());
     }
 }

@@ -4,6 +4,6 @@ mod journal;
 
 pub use crate::model::evidence::{
     BackupSummary, CHAINED_SINCE, DrillRecord, Ending, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
-    PlannedDrill, Provenance, Record, RunStarted, StepRecord,
+    PlannedDrill, Provenance, Record, RunKind, RunStarted, StepRecord,
 };
-pub use journal::{JOURNAL_FILE, Journal, Listener, read_journal};
+pub use journal::{JOURNAL_FILE, Journal, Sink, read_journal};

@@ -6,15 +6,17 @@ use redis::cmd;
 use super::{Opinion, Oracle};
 use crate::error::Result;
 use crate::model::{Finding, FindingCode, RedisSnapshot};
-use crate::stores::redis::{RedisAddress, RedisClient};
+use crate::stores::redis::{RedisAddress, RedisClient, ServerAccess};
 
 /// Looks whether the restored server lets nobody in without a password, knows the users that it should, follows
-/// nobody and has no followers.
+/// nobody and has no more followers than before.
 pub struct AccessOracle<'a> {
     /// The restored server.
     pub server: &'a RedisAddress,
     /// What was recorded before the disaster.
     pub recorded: &'a RedisSnapshot,
+    /// Who could reach it before: a running server has its own replicas. Nobody, if it is new.
+    pub before: ServerAccess,
 }
 
 #[async_trait]
@@ -29,7 +31,8 @@ impl Oracle for AccessOracle<'_> {
         let mut note = |subject: &str, expected: &str, actual: &str, remedy: &str| {
             findings.push(Finding::new(FindingCode::AccessDiffers, subject, expected, actual).remedy(remedy));
         };
-        if self.lets_anybody_in().await {
+        let now = ServerAccess::read(self.server).await?;
+        if now.is_open && !self.before.is_open {
             let remedy = "set requirepass, or aclfile, before anybody is let in";
             note("log-in", "a password is asked for", "anybody is let in", remedy);
         }
@@ -45,20 +48,17 @@ impl Oracle for AccessOracle<'_> {
             let followed = replication.get("master_host").unwrap_or("somebody");
             note("replication", "follows nobody", &format!("follows {followed}"), "REPLICAOF NO ONE");
         }
-        if let Some(followers) = replication.get("connected_slaves").filter(|followers| *followers != "0") {
-            note("replication", "no replica", &format!("{followers} replicas"), "find out who reads along");
+        if now.replicas > self.before.replicas {
+            let (expected, found) = (replicas(self.before.replicas), replicas(now.replicas));
+            note("replication", &expected, &found, "find out who reads along");
         }
-        Ok(Opinion::new(format!("{} users, no replication, a password", users.len()), findings))
+        let replication =
+            if now.replicas == 0 { "no replication".to_owned() } else { replicas(now.replicas) };
+        let password = if now.is_open { "no password" } else { "a password" };
+        Ok(Opinion::new(format!("{} users, {replication}, {password}", users.len()), findings))
     }
 }
 
-impl AccessOracle<'_> {
-    /// Whether a command is answered without logging in.
-    async fn lets_anybody_in(&self) -> bool {
-        let address = self.server.clone().without_login();
-        match RedisClient::connect(&address, 0).await {
-            Ok(client) => client.ask::<u64>(&cmd("DBSIZE")).await.is_ok(),
-            Err(_) => false,
-        }
-    }
+fn replicas(number: u64) -> String {
+    if number == 0 { "no replica".to_owned() } else { format!("{number} replicas") }
 }

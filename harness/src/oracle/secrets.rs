@@ -8,7 +8,9 @@ use crate::model::{
     Finding, FindingCode, SecretFingerprint, SecretsFingerprint, VersionFingerprint, VersionState,
 };
 use crate::secret::DigestKey;
-use crate::stores::secrets::{SecretContent, SecretSet, SecretStore, VersionContent, read_secrets};
+use crate::stores::secrets::{
+    ImportStep, SecretContent, SecretSet, SecretStore, VersionContent, plan_import, read_secrets,
+};
 
 /// Compares what came out of an export with its manifest, before any of it is imported.
 pub struct OpenedSecrets<'a> {
@@ -28,6 +30,42 @@ pub struct SecretsOracle<'a> {
     pub key: &'a DigestKey,
     /// What was recorded when the export was made.
     pub recorded: &'a SecretsFingerprint,
+}
+
+/// Compares a store with an export after its import: nothing of the export is left to be brought back. What the store
+/// holds besides, such as newer versions, is its own.
+pub struct ImportedSecrets<'a> {
+    /// The store.
+    pub store: &'a dyn SecretStore,
+    /// What came out of the export.
+    pub opened: &'a SecretSet,
+}
+
+#[async_trait]
+impl Oracle for ImportedSecrets<'_> {
+    fn name(&self) -> &'static str {
+        "imported-secrets"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let left = plan_import(self.store, self.opened, true).await?;
+        let (secrets, versions) = (self.opened.0.len(), self.opened.version_count());
+        let summary = format!("compared {secrets} secrets, {versions} versions of the export with the store");
+        Ok(Opinion::new(summary, left.steps.iter().map(not_imported)))
+    }
+}
+
+/// What an import would still have to do.
+fn not_imported(step: &ImportStep) -> Finding {
+    let (code, name) = match step {
+        ImportStep::Create { name } => (FindingCode::SecretMissing, name),
+        ImportStep::SetLabels { name } => (FindingCode::LabelsChanged, name),
+        ImportStep::Add { name, .. } | ImportStep::Enable { name, .. } | ImportStep::PutBack { name, .. } => {
+            (FindingCode::SecretChanged, name)
+        }
+    };
+    Finding::new(code, name, "nothing left to be imported", step.to_string())
+        .remedy("find out who else writes to the store, and import once more")
 }
 
 #[async_trait]

@@ -1,15 +1,20 @@
 //! Runs drills: phases, milestones, judges, cancellation, teardown.
 
 mod application;
+mod course;
 mod drill;
 mod nodes;
 mod objectives;
 mod run;
 mod scenario;
 mod server;
+mod session;
+mod teardown;
 
 pub use application::{Application, Applications};
+pub use course::{Course, CourseSettings};
 pub use drill::Drill;
-pub use run::{RunSettings, run_drills, tear_down};
+pub use run::{RunPlace, RunSettings, run_drills};
 pub use scenario::{Scenario, ScenarioSpec, Suite};
 pub use server::Server;
+pub use session::{Ended, Ground, Session, make_evidence_folder};

@@ -1,8 +1,8 @@
-//! The servers of a drill: how they are made, where, under which name, and how they go.
+//! The servers of a course: how they are made, where, under which name, and how they go.
 
 use std::sync::Arc;
 
-use super::{Drill, Server};
+use super::{Course, Server};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stores::died;
 use crate::wait;
@@ -15,21 +15,22 @@ fn explain(error: &Error, death: &Error) -> Error {
     hints.fold(Error::could_not_verify(message).into_kind(kind), |told, hint| told.hint(hint.as_str()))
 }
 
-impl Drill {
+impl Course {
     /// From here on new nodes are made in another region, cut off from those of the one before where the
     /// substrate has networks.
     pub fn enter_region(&mut self, region: &str) -> Result<()> {
         let region = self.node_name(region);
-        self.substrate = Arc::clone(&self.substrate).in_region(&region)?;
+        let substrate = self.shared_substrate()?.in_region(&region)?;
+        self.set_substrate(substrate);
         Ok(())
     }
 
-    /// The name of a node of this drill: its own among all nodes of the run.
+    /// The name of a node of this part of the run: its own among all nodes of the run.
     pub fn node_name(&self, name: &str) -> String {
-        format!("d{}-{name}", self.index)
+        format!("d{}-{name}", self.index())
     }
 
-    /// Takes a server into the drill: its log is saved, its death is told, and its node is removed with the drill.
+    /// Takes a server in: its log is saved, its death is told, and its node is removed at the end.
     pub fn adopt(&mut self, name: &str, server: impl Server + 'static) {
         self.servers.push((name.to_owned(), Arc::new(server)));
     }
@@ -62,7 +63,7 @@ impl Drill {
         error
     }
 
-    /// Removes every node of the drill; gives the first failure after having tried all.
+    /// Removes every node; gives the first failure after having tried all.
     pub(super) async fn remove_nodes(&self) -> Result<()> {
         let mut outcome = Ok(());
         for (_, server) in &self.servers {

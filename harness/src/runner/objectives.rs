@@ -8,12 +8,12 @@ use crate::oracle::{LossObjective, TimeObjective};
 
 impl Drill {
     /// Judges the time to recovery by the runbook.
-    pub async fn judge_time(&mut self) -> Result<()> {
+    pub async fn judge_time(&self) -> Result<()> {
         let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms) else {
             return Err(Error::could_not_verify("the drill was judged before it had recovered"));
         };
-        let record = self.journal.record()?;
-        let course = record.drills.get(self.index);
+        let record = self.journal().record()?;
+        let course = record.drills.get(self.index());
         let steps = course.map_or(&[][..], |course| &course.steps);
         let within = |step: &&StepRecord| (declared..recovered).contains(&step.started_ms);
         let oracle = TimeObjective {
@@ -27,8 +27,8 @@ impl Drill {
     }
 
     /// Tells what was lost, and judges it where the runbook sets a limit.
-    pub async fn judge_loss(&mut self, loss: Loss) {
-        self.journal.append(EventBody::LossMeasured { drill: self.index, loss: loss.clone() });
+    pub async fn judge_loss(&self, loss: Loss) {
+        self.journal().append(EventBody::LossMeasured { drill: self.index(), loss: loss.clone() });
         match self.loss_objective.clone().transpose() {
             Some(objective) => {
                 self.judge(&LossObjective { objective: &objective, loss: &loss }).await;
@@ -42,8 +42,8 @@ impl Drill {
 
     /// Tells of a recovery point objective that was not judged, in a drill that measured no loss: one that is not
     /// understood could not be verified, and of one that is nothing is said.
-    pub(super) fn tell_unjudged_loss(&mut self, has_ended: bool) {
-        if self.checks.iter().any(|check| check.oracle == LossObjective::NAME) {
+    pub(super) fn tell_unjudged_loss(&self, has_ended: bool) {
+        if self.checks().iter().any(|check| check.oracle == LossObjective::NAME) {
             return;
         }
         match self.loss_objective.clone() {

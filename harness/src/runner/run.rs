@@ -1,25 +1,24 @@
 //! A run: its drills, one after another or several at once, and their end on every path.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Applications, Drill, Scenario};
+use super::{Applications, Course, CourseSettings, Drill, Scenario};
 use crate::damage::DamageSpec;
 use crate::error::{Error, Result};
 use crate::evidence::{EventBody, Failure, Journal};
-use crate::model::{IntegrityQuery, Phase, Verdict};
+use crate::model::{IntegrityQuery, Verdict};
 use crate::repository::LocalRepository;
 use crate::runbook::{ObjectiveKind, Runbook};
-use crate::secret::Secret;
 use crate::substrate::{Room, Substrate};
 use crate::wait;
 
-/// What all drills of a run share.
+/// Where a run takes place.
 #[derive(Clone)]
-pub struct RunSettings {
+pub struct RunPlace {
     /// Where servers run.
     pub substrate: Arc<dyn Substrate>,
     /// What the substrate runs on, to be watched; nothing where that cannot be told.
@@ -28,6 +27,13 @@ pub struct RunSettings {
     pub scratch: PathBuf,
     /// Where the servers' logs are saved, in the evidence.
     pub logs: PathBuf,
+}
+
+/// What all drills of a run share.
+#[derive(Clone)]
+pub struct RunSettings {
+    /// Where they run.
+    pub place: RunPlace,
     /// The documented procedures and limits.
     pub runbook: Arc<Runbook>,
     /// The seed of data, writes and damage.
@@ -118,7 +124,7 @@ async fn run_drill(
     journal.append(EventBody::DrillStarted { drill: index, objective: objective.clone().ok() });
     let mut drill = match prepare(index, scenario, settings, journal, objective, loss_objective).await {
         Ok(drill) => drill,
-        Err(error) => return Some(end(index, journal, &[], Some(&error))),
+        Err(error) => return Some(end_drill(index, journal, &[], Some(&error))),
     };
     let course = std::panic::AssertUnwindSafe(scenario.run(&mut drill));
     let course = futures_util::FutureExt::catch_unwind(course);
@@ -127,7 +133,7 @@ async fn run_drill(
             error.hint("raise `drill` under [limits] in comeback.toml, if it was only slow")
         })),
         () = cancel.cancelled() => None,
-        full = until_full(settings.room.as_ref()) => Some(Err(full)),
+        full = until_full(settings.place.room.as_ref()) => Some(Err(full)),
     };
     let ended = match ended {
         None => None,
@@ -138,16 +144,10 @@ async fn run_drill(
         Some(Err(struck)) => Some(Err(drill.with_last_words(drill.in_its_step(struck)).await)),
     };
     drill.tell_unjudged_loss(matches!(ended, Some(Ok(()))));
-    drill.step(Phase::Teardown, if settings.keep { "keep the servers" } else { "remove the servers" });
-    let saved = at_end("the servers' logs to be saved", drill.save_logs()).await;
-    let removed = if settings.keep {
-        at_end("the servers to tell how they are reached", drill.tell_how_to_connect()).await
-    } else {
-        at_end("the servers to be removed", drill.remove_nodes()).await
-    };
-    let ended = ended?.and_then(|()| drill.ensure_damaged()).and(saved).and(removed);
-    let verdicts: Vec<_> = drill.checks.iter().map(|check| check.verdict).collect();
-    Some(end(index, journal, &verdicts, ended.err().as_ref()))
+    let removed = drill.end(settings.keep).await;
+    let ended = ended?.and_then(|()| drill.ensure_damaged()).and(removed);
+    let verdicts: Vec<_> = drill.checks().iter().map(|check| check.verdict).collect();
+    Some(end_drill(index, journal, &verdicts, ended.err().as_ref()))
 }
 
 async fn until_full(room: Option<&Room>) -> Error {
@@ -155,18 +155,6 @@ async fn until_full(room: Option<&Room>) -> Error {
         Some(room) => room.until_full().await,
         None => std::future::pending().await,
     }
-}
-
-/// Removes what is left of a run, and gives up where that does not come to an end.
-pub async fn tear_down(substrate: &dyn Substrate) -> Result<()> {
-    at_end("the rest of the run to be removed", substrate.remove_all()).await
-}
-
-/// Does one thing of the end of a drill, which must come to an end itself.
-async fn at_end(what: &str, doing: impl Future<Output = Result<()>>) -> Result<()> {
-    wait::at_most(what, wait::limits().teardown, doing)
-        .await
-        .map_err(|error| error.hint("`comeback clean` removes what stays behind, once this run has ended"))?
 }
 
 async fn prepare(
@@ -177,29 +165,30 @@ async fn prepare(
     objective: Result<crate::model::Objective>,
     loss_objective: Result<Option<crate::model::Objective>>,
 ) -> Result<Drill> {
-    let scratch = settings.scratch.join(format!("d{index}"));
+    let spec = scenario.spec();
+    let scratch = settings.place.scratch.join(format!("d{index}"));
     let repository = LocalRepository::open(scratch.join("repository")).await?;
-    Ok(Drill {
+    let course = Course::new(CourseSettings {
         index,
-        spec: scenario.spec(),
+        name: spec.name,
         journal: journal.clone(),
-        substrate: settings.substrate.clone(),
+        substrate: Some(settings.place.substrate.clone()),
         repository: Arc::new(repository),
-        logs: settings.logs.clone(),
+        logs: settings.place.logs.clone(),
         scratch,
+    })?;
+    Ok(Drill {
+        course,
         seed: settings.seed,
         scale: settings.scale.clone(),
+        damages: spec.damages,
         damage: settings.damage,
         shows_values: settings.shows_values,
         is_injected: false.into(),
-        doing: Mutex::default(),
         queries: settings.queries.clone(),
         objective,
         loss_objective,
         applications: settings.applications.clone(),
-        password: Secret::random()?,
-        servers: Vec::new(),
-        checks: Vec::new(),
         declared_ms: None,
         recovered_ms: None,
     })
@@ -207,7 +196,12 @@ async fn prepare(
 
 /// Ends a drill in the journal. An error counts besides what the judges said: one kind says that the backup
 /// failed, every other that the drill could not get far enough to know.
-fn end(index: usize, journal: &Journal, checks: &[Verdict], error: Option<&Error>) -> Verdict {
+pub(super) fn end_drill(
+    index: usize,
+    journal: &Journal,
+    checks: &[Verdict],
+    error: Option<&Error>,
+) -> Verdict {
     let error = error.map(Failure::from);
     let verdict = Verdict::merge(checks.iter().copied().chain(error.as_ref().map(Failure::verdict)));
     journal.append(EventBody::DrillEnded { drill: index, verdict, error });

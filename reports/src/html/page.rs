@@ -1,7 +1,7 @@
 //! What the template is given: every text ready to be shown, so that the template holds no logic but loops.
 
 use comeback_model::Check;
-use comeback_model::evidence::{DrillRecord, Record};
+use comeback_model::evidence::{DrillRecord, Record, RunKind};
 use serde::Serialize;
 
 use super::drill::{Drill, anchor};
@@ -27,6 +27,7 @@ pub(super) struct Page {
     elapsed: String,
     remarks: Vec<String>,
     wrong: Vec<Wrong>,
+    kind: String,
     drills: Vec<Drill>,
     provenance: Vec<(&'static str, String)>,
     reproduce: String,
@@ -72,6 +73,7 @@ impl Page {
             elapsed: duration(record.elapsed_ms),
             remarks: view::remarks(record).iter().map(|remark| view::capitalised(remark)).collect(),
             wrong: wrong(record),
+            kind: view::capitalised(run.kind.noun()),
             drills: record.drills.iter().enumerate().map(|(index, drill)| Drill::of(index, drill)).collect(),
             provenance: provenance(record),
             reproduce: view::reproduce_command(record),
@@ -143,16 +145,17 @@ impl FindingView {
 
 fn provenance(record: &Record) -> Vec<(&'static str, String)> {
     let (run, made) = (&record.run, &record.run.provenance);
-    let mut rows = vec![
-        ("Command line", view::command_line(record)),
-        ("Seed", run.seed.to_string()),
-        ("Data set", one_line(&format!("{}, sample data", run.scale))),
-        (
-            "Server settings",
-            if run.durable { "production-like (fsync on)" } else { "fast (fsync off)" }.to_owned(),
-        ),
-        ("Comeback", one_line(&made.comeback_version)),
-    ];
+    let mut rows =
+        vec![("Command line", view::command_line(record)), ("Comeback", one_line(&made.comeback_version))];
+    if run.kind == RunKind::Drill {
+        let settings = if run.durable { "production-like (fsync on)" } else { "fast (fsync off)" };
+        let of_drills = [
+            ("Seed", run.seed.to_string()),
+            ("Data set", one_line(&format!("{}, sample data", run.scale))),
+            ("Server settings", settings.to_owned()),
+        ];
+        rows.splice(1..1, of_drills);
+    }
     if let Some(runbook) = &run.runbook {
         rows.push(("Runbook", one_line(runbook)));
     }

@@ -13,7 +13,7 @@ pub(super) fn section(page: &mut Page, drill: &DrillRecord) {
     let style = Style::of(drill.verdict);
     let label = format!("{} {}  ", view::mark(drill.verdict), view::drill_name(drill));
     page.item(&[(style, &label)], style, &view::verdict_on_data(drill));
-    let what = format!("{} ({})", one_line(&drill.plan.title), one_line(&drill.plan.section));
+    let what = view::what(drill);
     page.item(&[(Style::Plain, "  ")], Style::Faint, &what);
     for line in scope::lines(drill) {
         page.item(&[(Style::Faint, "  not seen  ")], Style::Doubtful, &line);

@@ -2,7 +2,7 @@
 
 use comeback_model::evidence::{
     BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance, Record,
-    RunStarted,
+    RunKind, RunStarted,
 };
 use comeback_model::{Check, Citation, Milestone, Objective, Phase, Verdict};
 use jiff::Timestamp;
@@ -118,6 +118,7 @@ impl Journal {
 pub(crate) fn run(planned: Vec<PlannedDrill>) -> RunStarted {
     RunStarted {
         journal_version: JOURNAL_VERSION,
+        kind: RunKind::default(),
         run_id: "5f3a9c21".to_owned(),
         command_line: ["comeback", "run", "--suite", "weekly"].map(str::to_owned).to_vec(),
         seed: 20_261_101,

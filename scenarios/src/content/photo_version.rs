@@ -11,9 +11,10 @@ use comeback_harness::stores::objects::ObjectsDrill as _;
 use comeback_harness::stores::objects::damages::{
     RestoredBucket, Settings, TO_A_RESTORED_BUCKET, TO_SETTINGS, TO_VERSIONS, Versions,
 };
+use comeback_harness::stores::objects::procedures::PrefixProcedure;
 use comeback_harness::stores::objects::{
-    NewObject, ObjectStore as _, PrefixRestore, delete_prefix, read_inventory, restore_object,
-    restore_prefix, take_inventory, upload_objects,
+    NewObject, ObjectStore as _, PrefixRestore, delete_prefix, read_inventory, restore_object, take_inventory,
+    upload_objects,
 };
 use comeback_harness::{Error, Result};
 
@@ -95,10 +96,8 @@ impl Scenario for PhotoVersion {
         drill.note(format!("restore to {moment}, the moment of {}", chosen.id));
 
         drill.step(Phase::Recover, "list the versions, and choose those that were live at that moment");
-        // The bucket is shared: the repository of the drill goes along with it, and not the drill.
-        let repository = drill.shared_repository();
-        let (store, repository) = (&bucket, &*repository);
-        drill.insist(&ChosenVersions { store, repository, recorded: &chosen }).await?;
+        let store = &bucket;
+        drill.insist(&ChosenVersions { store, repository: drill.repository(), recorded: &chosen }).await?;
 
         drill.step(
             Phase::Recover,
@@ -110,28 +109,28 @@ impl Scenario for PhotoVersion {
             drill.note(format!("version {} of {key} is live again, as {}", old.version, new.version));
         }
 
-        drill.step(
-            Phase::Recover,
-            "bring the whole prefix back, several objects at a time, and read each again",
-        );
         let progress = drill.progress_file();
         let request = PrefixRestore { prefix: PREFIX, moment, parallel: PARALLEL, progress: Some(&progress) };
-        let restored = restore_prefix(store, &request, &|_| {}).await;
-        let restored = drill.restored(restored)?;
-        drill.note(format!(
-            "{} objects, {} bytes, are live again",
-            restored.restored, restored.restored_bytes
-        ));
+        let procedure = PrefixProcedure { store, request };
+        procedure.bring_back(drill, &|_| {}).await?;
         drill.ready();
         drill.inject::<RestoredBucket>((&bucket, moment)).await?;
 
         drill.step(Phase::Recover, "let the application write photos again");
         drill.recovered();
 
+        procedure.judge(drill).await;
         drill
             .step(Phase::Judge, "prove that every photo is what it was, and that later ones are still there");
         drill.judge(&NewestBackup { recorded: &recorded, restored: &chosen }).await;
-        drill.judge(&ObjectsOracle { store, repository, recorded: &recorded, later: &later }).await;
+        drill
+            .judge(&ObjectsOracle {
+                store,
+                repository: &*drill.shared_repository(),
+                recorded: &recorded,
+                later: &later,
+            })
+            .await;
         drill.judge_time().await?;
         drill.verified();
         Ok(())

@@ -5,14 +5,15 @@ use comeback_harness::Result;
 use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::{Content, Manifest, Phase};
 use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, LoadedRows, NewestBackup, PageChecksums, RowCounts, ServerLogOracle,
+    CatalogueOracle, FingerprintOracle, NewestBackup, PageChecksums, RowCounts, ServerLogOracle,
     StructureOracle,
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::damages::{Cluster, Database, TO_A_CLUSTER, TO_A_CSV};
-use comeback_harness::stores::postgres::{export_table, load_table_csv, read_content, run_script};
+use comeback_harness::stores::postgres::procedures::CsvRestore;
+use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
+use comeback_harness::stores::postgres::{export_table, read_content, run_script};
 
 use crate::roadtrip;
 
@@ -77,15 +78,8 @@ impl Scenario for StoriesCsv {
         let chosen = repository::newest(drill.repository(), is_export_of_stories).await?;
         drill.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
 
-        drill.step(Phase::Recover, "load it into the empty table, in a transaction that nobody else sees");
-        let loaded = load_table_csv(primary.address(), drill.repository(), &chosen).await;
-        let loaded = drill.restored(loaded)?;
-
-        drill.step(Phase::Recover, "prove the rows, computed columns too, by the manifest of the export");
-        drill.insist(&LoadedRows { loaded: loaded.fingerprint(), recorded: &chosen }).await?;
-
-        drill.step(Phase::Recover, "keep the rows and set the numbers of new stories on");
-        let stories = loaded.keep().await?;
+        let restore = CsvRestore::load(drill, &primary, &chosen).await?;
+        let stories = restore.keep(drill).await?;
         drill.note(format!("{stories} stories are back"));
         drill.ready();
         drill.inject::<Cluster>(Database { server: &primary, name: database }).await?;

@@ -12,12 +12,10 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository::{self, Repository};
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::damages::{Cluster, Database, TO_A_CLUSTER, TO_AN_EXPORT};
-use comeback_harness::stores::postgres::{
-    PostgresServer, WORKLOAD_SETTINGS, gather_statistics, lose_region, parallelism, restore_dump,
-    restore_roles, take_dump,
-};
+use comeback_harness::stores::postgres::procedures::DumpImport;
+use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
+use comeback_harness::stores::postgres::{PostgresServer, WORKLOAD_SETTINGS, lose_region, take_dump};
 
 use crate::roadtrip;
 
@@ -75,24 +73,11 @@ impl Scenario for CrossRegion {
             chosen.id, chosen.taken_at
         ));
 
-        drill.step(Phase::Recover, "create a new server in region B");
         drill.enter_region("region-b")?;
-        let restored = drill.postgres_node_for("restored", &chosen).await?;
-        restored.init().await?;
-        restored.start(&[]).await?;
-
-        drill.step(Phase::Recover, "create the roles with their settings, passwords and memberships");
-        let roles = restore_roles(&restored, &region_b, &chosen).await;
-        drill.restored(roles)?;
-
-        let connections = parallelism();
-        drill.step(Phase::Recover, "fetch the export and import it, the first error fatal");
-        drill.note(format!("over {connections} connections"));
-        let imported = restore_dump(&restored, &region_b, &chosen, connections).await;
-        drill.restored(imported)?;
-
-        drill.step(Phase::Recover, "gather the planner's statistics");
-        gather_statistics(restored.address(), roadtrip::DATABASE, connections).await?;
+        let import = DumpImport::start(drill, "restored", &region_b, &chosen).await?;
+        let restored = import.server.clone();
+        import.import(drill).await?;
+        import.gather_statistics(drill, roadtrip::DATABASE).await?;
         drill.ready();
         drill.inject::<Cluster>(Database { server: &restored, name: roadtrip::DATABASE }).await?;
 

@@ -7,17 +7,16 @@ use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Content, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
     CatalogueOracle, FingerprintOracle, LedgerOracle, NewestBackup, PageChecksums, RowCounts,
-    ServerLogOracle, StructureOracle, UnpackedFiles, measure_loss,
+    ServerLogOracle, StructureOracle, measure_loss,
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::damages::{
     Cluster, Database, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written,
 };
-use comeback_harness::stores::postgres::{
-    WORKLOAD_SETTINGS, fetch_base_backup, position_of, recover_base_backup, take_base_backup,
-};
+use comeback_harness::stores::postgres::procedures::BaseBackupRestore;
+use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
+use comeback_harness::stores::postgres::{WORKLOAD_SETTINGS, position_of, take_base_backup};
 
 use crate::roadtrip;
 
@@ -76,19 +75,9 @@ impl Scenario for FullRestore {
         let chosen = repository::newest(drill.repository(), is_base_backup).await?;
         drill.note(format!("chose backup {}", chosen.id));
 
-        drill.step(Phase::Recover, "create a new server");
-        let restored = drill.postgres_node_for("restored", &chosen).await?;
-
-        drill.step(Phase::Recover, "fetch the base backup, check every byte and unpack it");
-        let fetched = fetch_base_backup(&restored, drill.repository(), &chosen).await;
-        drill.restored(fetched)?;
-
-        drill.step(Phase::Recover, "compare the unpacked files with PostgreSQL's own list of them");
-        drill.insist(&UnpackedFiles { server: &restored }).await?;
-
-        drill.step(Phase::Recover, "replay the log to the backup's restore point and open for writes");
-        let recovered = recover_base_backup(&restored, &chosen).await;
-        drill.restored(recovered)?;
+        let restore = BaseBackupRestore::fetch(drill, "restored", &chosen).await?;
+        let restored = restore.server.clone();
+        restore.recover(drill).await?;
         drill.ready();
         let target = RecoveryTarget::including(RecoveryPoint::Name(moment.restore_point.clone()));
         let expectation = &ledger.expectation(&target, &Replay::default());

@@ -7,18 +7,18 @@ use comeback_harness::model::ledger::Replay;
 use comeback_harness::model::{Finding, FindingCode, Phase, RecoveryPoint, RecoveryTarget};
 use comeback_harness::oracle::{
     CatalogueOracle, FingerprintOracle, LedgerOracle, PageChecksums, RowCounts, ServerLogOracle,
-    StructureOracle, UnpackedFiles, measure_loss,
+    StructureOracle, measure_loss,
 };
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::PostgresDrill as _;
 use comeback_harness::stores::postgres::damages::{
     Archive, Cluster, Database, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_THE_ARCHIVE, TO_WRITES, Writes, Written,
 };
+use comeback_harness::stores::postgres::procedures::PointInTimeRecovery;
 use comeback_harness::stores::postgres::{
-    Archiver, AtTarget, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS, choose_base_backup, count,
-    fetch_base_backup, fetch_log, hold_moment, measure_archive, promote, recover_to, run_script,
-    system_identifier, take_base_backup,
+    Archiver, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS, count, hold_moment, measure_archive,
+    run_script, system_identifier, take_base_backup,
 };
+use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
 
 use crate::roadtrip;
 
@@ -104,27 +104,9 @@ impl Scenario for PointInTime {
         drill.note(format!("the archive has segment {segment}"));
         drill.inject::<Archive>((&archive, &between)).await?;
 
-        drill.step(
-            Phase::Recover,
-            "on a new server, fetch the newest base backup that ended before that moment",
-        );
-        let chosen = choose_base_backup(&drill.shared_repository(), &target).await?;
-        let recovered = drill.postgres_node_for("recovered", &chosen).await?;
-        let fetched = fetch_base_backup(&recovered, drill.repository(), &chosen).await;
-        drill.restored(fetched)?;
-        drill.note(format!("fetched backup {}", chosen.id));
-        drill.insist(&UnpackedFiles { server: &recovered }).await?;
-
-        drill.step(Phase::Recover, "fetch the log from there to that moment, and check every segment");
-        let fetched = fetch_log(&recovered, &archive, &chosen, &target).await;
-        let log = drill.restored(fetched)?;
-        drill.note("a segment that was checked is replayed while the next one is fetched");
-
-        drill.step(Phase::Recover, "start it and wait until its log says that it stops there");
-        let stopped = recover_to(&recovered, &chosen, &target, log, AtTarget::Pause).await;
-        let stopped = drill.restored(stopped)?;
-        drill.note(format!("fetched and checked {} segments", stopped.fetched_segments));
-        drill.note(stopped.said);
+        let recovery = PointInTimeRecovery::fetch(drill, "recovered", target.clone()).await?;
+        let recovered = recovery.server.clone();
+        recovery.replay(drill).await?;
 
         drill.step(
             Phase::Recover,
@@ -133,10 +115,8 @@ impl Scenario for PointInTime {
         let looked = look(&recovered, balances, stories).await;
         drill.restored(looked)?;
 
-        drill.step(Phase::Recover, "promote it");
-        let timeline = promote(&recovered).await?;
+        recovery.promote(drill).await?;
         drill.ready();
-        drill.note(format!("the server is on timeline {timeline}"));
         let expectation = &ledger.expectation(&target, &Replay::default());
         let database = Database { server: &recovered, name: roadtrip::DATABASE };
         drill.inject::<Cluster>(database).await?;

@@ -5,15 +5,16 @@ use comeback_harness::Result;
 use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::Phase;
 use comeback_harness::oracle::{
-    AccessOracle, KeyCounts, KeyWritesOracle, KeyspaceOracle, NewestBackup, RedisLogOracle, measure_key_loss,
+    AccessOracle, KeyWritesOracle, KeyspaceOracle, NewestBackup, RedisLogOracle, measure_key_loss,
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::redis::RedisDrill as _;
 use comeback_harness::stores::redis::damages::{
     KeyWrites, Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT, TO_KEY_WRITES,
 };
-use comeback_harness::stores::redis::{RedisWorkload, read_key_writes, restore_snapshot, take_snapshot};
+use comeback_harness::stores::redis::procedures::SnapshotLoad;
+use comeback_harness::stores::redis::{RedisDrill as _, RedisNodes as _};
+use comeback_harness::stores::redis::{RedisWorkload, ServerAccess, read_key_writes, take_snapshot};
 
 use super::{USERS, fill, is_snapshot, settings};
 
@@ -67,24 +68,11 @@ impl Scenario for CompleteLoss {
         let chosen = repository::newest(drill.repository(), is_snapshot).await?;
         drill.note(format!("chose backup {}", chosen.id));
 
-        drill.step(
-            Phase::Recover,
-            "start a new server that loads it while it is fetched and checked, with the append-only file off, and turn \
-             that on once the data is in memory",
-        );
-        let restored = drill.redis_node("restored").await?;
-        let outcome = restore_snapshot(&restored, drill.repository(), &chosen, &settings(true)).await;
-        let (read, loaded) = drill.restored(outcome)?;
+        let load = SnapshotLoad::start(drill, "restored", &chosen, &settings(true)).await?;
         drill.ready();
-        drill.note(format!(
-            "loaded {} keys out of {} bytes; {} had expired",
-            loaded.keys, read.bytes, loaded.expired
-        ));
-        let address = restored.address();
+        let address = load.address();
         drill.inject::<Keyspace>(&address).await?;
-
-        drill.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
-        drill.judge(&KeyCounts { server: &address, recorded, set_aside: &[] }).await;
+        load.count_keys(drill).await;
 
         drill.step(Phase::Recover, "switch the application to the new server");
         drill.cache().switch_to(address.clone());
@@ -97,8 +85,10 @@ impl Scenario for CompleteLoss {
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
         drill.judge(&KeyspaceOracle { server: &address, recorded, set_aside: &[] }).await;
         drill.judge(&KeyWritesOracle { ledger: &ledger, fork: newest.fork, observed: &observed }).await;
-        drill.judge(&AccessOracle { server: &address, recorded: snapshot }).await;
-        drill.judge(&RedisLogOracle { server: &restored }).await;
+        drill
+            .judge(&AccessOracle { server: &address, recorded: snapshot, before: ServerAccess::default() })
+            .await;
+        drill.judge(&RedisLogOracle { server: &load.server }).await;
         let loss = measure_key_loss(&ledger, &observed, disaster_ms);
         drill.note(format!("{} acknowledged writes came after the snapshot and are lost", loss.lost_writes));
         drill.judge_loss(loss).await;

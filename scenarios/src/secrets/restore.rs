@@ -3,21 +3,20 @@
 use async_trait::async_trait;
 use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_harness::model::Phase;
-use comeback_harness::oracle::{ExportFile, LogInOracle, NewestBackup, OpenedSecrets, SecretsOracle};
+use comeback_harness::oracle::{ExportFile, LogInOracle, NewestBackup, SecretsOracle};
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::secret::SecretBytes;
 use comeback_harness::stores::LogIn;
-use comeback_harness::stores::postgres::PostgresDrill as _;
-use comeback_harness::stores::redis::RedisDrill as _;
+use comeback_harness::stores::postgres::PostgresNodes as _;
+use comeback_harness::stores::redis::RedisNodes as _;
 use comeback_harness::stores::secrets::SecretsDrill as _;
 use comeback_harness::stores::secrets::damages::{
     BY_ROTATION, Export, ExportedFile, RestoredSecrets, Rotated, Rotation, TO_AN_EXPORT, TO_AN_EXPORTED_FILE,
     TO_RESTORED_SECRETS,
 };
-use comeback_harness::stores::secrets::{
-    Identities, SecretStore as _, export_secrets, import, keep_export, open_export, plan_import,
-};
+use comeback_harness::stores::secrets::procedures::{self, SecretsImport};
+use comeback_harness::stores::secrets::{Identities, SecretStore as _, export_secrets, keep_export};
 use comeback_harness::{Error, Result};
 
 use super::{POSTGRES_PASSWORD, ROLE, admit_application, fill, is_export, set_password, start_application};
@@ -94,19 +93,11 @@ impl Scenario for Restore {
         let (_, recorded) = chosen.content.secrets()?;
         drill.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
 
-        drill.step(Phase::Recover, "decrypt it with the break-glass key, in memory");
-        let opened = open_export(drill.repository(), &chosen, &Identities::read(&keys.break_glass)?).await;
-        let opened = drill.restored(opened)?;
-        drill.insist(&OpenedSecrets { opened: &opened.secrets, key: &opened.key, recorded }).await?;
-
-        drill.step(Phase::Recover, "import it into a new store, every version under its own number");
+        let key = Identities::read(&keys.break_glass)?;
+        let procedure = SecretsImport::open(drill, procedures::Export::Kept(&chosen), &key).await?;
         let restored = drill.secret_store("restored").await?;
-        let plan = plan_import(&restored, &opened.secrets, false).await?;
-        import(&restored, &opened.secrets, &plan).await?;
-        drill.note(format!(
-            "imported in {} steps; a second import would find nothing to do",
-            plan.steps.len()
-        ));
+        let plan = procedure.plan(drill, &restored, false).await?;
+        procedure.carry_out(drill, &restored, &plan).await?;
 
         drill.step(Phase::Recover, "restart what uses the secrets, and see whether it can log in");
         let log_ins = start_application(&restored, &database, &cache).await?;
@@ -114,10 +105,10 @@ impl Scenario for Restore {
         drill.judge(&LogInOracle { log_ins: &log_ins }).await;
         drill.recovered();
 
-        drill.step(Phase::Judge, "prove that every value, version and label came back");
         drill.inject::<RestoredSecrets>(&restored).await?;
+        procedure.judge(drill, &restored).await;
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
-        drill.judge(&SecretsOracle { store: &restored, key: &opened.key, recorded }).await;
+        drill.judge(&SecretsOracle { store: &restored, key: &procedure.opened.key, recorded }).await;
         drill.judge_time().await?;
         drill.verified();
         Ok(())

@@ -13,7 +13,7 @@ use comeback_harness::wait;
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
-use super::{Place, copy_program, text};
+use super::{Place, copy_program, report_in, text, took_the_steps_of};
 
 const OBJECTS: usize = 10_000;
 /// What the restore may grow by while it works through thousands of objects, in KiB.
@@ -134,6 +134,29 @@ async fn ten_thousand_objects_come_back_though_the_first_run_is_killed() {
     let overwritten = (0..OBJECTS).filter(|at| at % 3 != 0).count();
     assert_eq!(names(&whole).len(), OBJECTS + overwritten + OBJECTS);
     assert!(!progress.exists(), "the progress of what is finished is of no use");
+}
+
+#[tokio::test]
+async fn a_restore_takes_the_steps_of_the_drill_and_leaves_evidence() {
+    let place = Place::new();
+    let (_, moment) = damaged(&place.work().join("bucket"), 9).await;
+    let moment = moment.to_string();
+    let restore = ["restore", "objects", "--bucket", "bucket", "--prefix", "p/", "--at", &moment];
+    let output = place.run(&[&restore[..], &["--junit", "junit.xml"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("live-versions: compared the live versions of 9 objects"));
+    assert!(text(&output.stderr).contains("bring the whole prefix back"), "{}", text(&output.stderr));
+    let restored = place.report();
+    assert_eq!(restored["verdict"], "verified");
+    for name in ["junit.xml", "summary.md", "report.html"] {
+        let report = std::fs::read_to_string(place.evidence().join(name)).unwrap();
+        assert!(!report.contains("sample data") && !report.contains("1 drill"), "{name}: {report}");
+    }
+    assert!(place.work().join("junit.xml").exists());
+    let drill = ["run", "content/photo-version", "--scale", "ci", "--substrate", "local"];
+    let output = place.run(&[&drill[..], &["--evidence-dir", "drilled"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    took_the_steps_of(&restored, &report_in(&place.work().join("drilled")));
 }
 
 /// Whether it failed so, with a hint, and wrote nothing.

@@ -14,7 +14,9 @@ use comeback_harness::stores::secrets::{
 use super::damages::is_noticed_and_named;
 use super::drills::is_verified_and_gone;
 use super::leaks::{Learnt, watched};
-use super::{Place, copy_program, docker_is_here, local_is_here, redis_is_here, text};
+use super::{
+    Place, copy_program, docker_is_here, local_is_here, redis_is_here, report_in, text, took_the_steps_of,
+};
 use crate::require;
 
 const RUN_RESTORE: [&str; 5] = ["run", "secrets/restore", "--scale", "ci", "--substrate"];
@@ -180,6 +182,34 @@ async fn an_export_comes_back_whole_with_the_break_glass_key_and_twice_is_once()
 }
 
 #[tokio::test]
+async fn an_import_takes_the_steps_of_the_drill_and_leaves_evidence() {
+    if !(local_is_here() && redis_is_here()) {
+        return;
+    }
+    let vault = Vault::new().await;
+    vault.export("secrets.age");
+    vault.another("restored");
+    let key = vault.key("daily");
+    let told = vault.done(&["secrets", "import", "secrets.age", "--identity", &key, "--store", "restored"]);
+    assert!(told.contains("imported-secrets: compared 3 secrets, 6 versions"), "{told}");
+    let imported = vault.place.report();
+    assert_eq!(imported["verdict"], "verified");
+    let output = vault.run(&[&RUN_RESTORE[..], &["local", "--evidence-dir", "drilled"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    took_the_steps_of(&imported, &report_in(&vault.place.work().join("drilled")));
+}
+
+/// What a command complains about: the steps that it took, with their times, and the name of its evidence are left out.
+fn complaint(output: &Output) -> String {
+    let told = text(&output.stderr);
+    let is_progress = |line: &str| {
+        let word = line.trim_start().split(' ').nth(1);
+        line.starts_with("evidence: ") || (line.starts_with(' ') && matches!(word, Some("ms" | "s")))
+    };
+    told.lines().filter(|line| !is_progress(line)).map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test]
 async fn a_newer_version_is_not_overwritten_unless_told() {
     let vault = Vault::new().await;
     vault.export("secrets.age");
@@ -264,7 +294,7 @@ async fn wrong_input_is_refused_with_a_hint_and_nothing_half_imported() {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", text(&output.stderr));
         assert_eq!(text(&output.stdout), "", "{args:?}");
         assert!(text(&output.stderr).contains("\nhint: "), "{args:?}: {}", text(&output.stderr));
-        told.push(format!("$ comeback {}\n{}", args.join(" "), text(&output.stderr)));
+        told.push(format!("$ comeback {}\n{}", args.join(" "), complaint(&output)));
     }
     let folder = vault.place.folder.path().display().to_string();
     let told =

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use comeback_harness::model::{FindingCode, Manifest, RecoveryPoint, RecoveryTarget};
 use comeback_harness::repository::{LogArchive, Reader, Repository, Upload};
 use comeback_harness::stores::postgres::{
-    AtTarget, PostgresServer, RestoreFailure, fetch_base_backup, fetch_log, recover_to, system_identifier,
-    take_base_backup,
+    AtTarget, PostgresServer, Recovery, RestoreFailure, fetch_base_backup, fetch_log, recover_to,
+    system_identifier, take_base_backup,
 };
 use comeback_harness::{ErrorKind, Result, wait};
 use tokio_util::sync::CancellationToken;
@@ -87,7 +87,8 @@ async fn recover(lab: &Lab, is_deadly: bool) -> (PostgresServer, String, Restore
     let server = lab.node("restored").await;
     fetch_base_backup(&server, &*lab.repository, &manifest).await.unwrap();
     let target = RecoveryTarget::including(RecoveryPoint::Xid(end.xid));
-    let log = fetch_log(&server, &archive, &manifest, &target).await.unwrap();
+    let plan = Recovery::from_backup(&archive, manifest.clone(), target.clone()).await.unwrap();
+    let log = fetch_log(&server, &plan).await.unwrap();
     let replayed = format!("restored log file \"{first}\" from archive");
     let opening = async {
         wait::until("the server to replay the first segment", Duration::from_mins(1), async || {

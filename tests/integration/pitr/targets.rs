@@ -1,8 +1,8 @@
 //! One base backup, one history, and the number of rows at every kind of target.
 
 use comeback_harness::model::{FindingCode, Lsn, RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{AtTarget, choose_base_backup, promote, take_base_backup};
-use comeback_harness::{ErrorKind, wait};
+use comeback_harness::stores::postgres::{AtTarget, Recovery, promote, take_base_backup};
+use comeback_harness::{Error, ErrorKind, wait};
 use jiff::SignedDuration;
 
 use crate::lab::{End, Lab, number, rows, sql};
@@ -85,7 +85,8 @@ async fn the_newest_backup_before_the_target_is_chosen() {
     let Some(lab) = Lab::local().await else { return };
     let choose = async |point| {
         let target = RecoveryTarget::including(point);
-        choose_base_backup(&lab.repository, &target).await.map(|manifest| manifest.id)
+        let plan = Recovery::plan(&lab.repository, target).await;
+        plan.map(|plan| plan.backup.id).map_err(Error::from)
     };
     let early = lab.ten().await;
     let none = choose(RecoveryPoint::Latest).await.unwrap_err();
@@ -171,7 +172,7 @@ async fn a_transaction_that_is_prepared_at_the_target_comes_back_prepared() {
     assert_rows(&lab, &around(end, 10, 20)).await;
 
     let target = RecoveryTarget::including(RecoveryPoint::Xid(middle.xid));
-    let manifest = choose_base_backup(&lab.repository, &target).await.unwrap();
+    let manifest = Recovery::plan(&lab.repository, target.clone()).await.unwrap().backup;
     let server = lab.node("restored").await;
     let recovered = lab.recover_on(&server, &manifest, &target, AtTarget::Pause).await.unwrap();
     assert!(recovered.is_paused && recovered.last_commit_at == Some(middle.at), "{recovered:?}");

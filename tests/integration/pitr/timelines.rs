@@ -1,7 +1,7 @@
 //! Timelines: after a recovery the log forks, and both branches stay reachable.
 
 use comeback_harness::model::{FindingCode, RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{Archiver, AtTarget, choose_base_backup, promote, take_base_backup};
+use comeback_harness::stores::postgres::{Archiver, AtTarget, Recovery, promote, take_base_backup};
 
 use crate::lab::{Lab, ends, rows, sql};
 
@@ -48,7 +48,7 @@ async fn both_branches_of_the_log_stay_reachable_after_a_recovery() {
     }
     // A backup of the new timeline is no way to the old one's later days.
     let on_old = at(RecoveryPoint::Latest).on_timeline(1);
-    assert_eq!(choose_base_backup(&lab.repository, &on_old).await.unwrap().id, manifest.id);
+    assert_eq!(Recovery::plan(&lab.repository, on_old.clone()).await.unwrap().backup.id, manifest.id);
     let finding = lab.failure(&on_new, &on_old).await;
     assert_eq!(finding.code, FindingCode::TargetNotReached);
     assert!(finding.actual.contains("the backup is on timeline 2"), "{finding}");

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use comeback_harness::repository::{LocalRepository, Repository as _};
 use comeback_harness::stores::redis::rdb::first_id_of_stream;
 use redis::cmd;
 
-use super::bench::{Bench, ask};
+use super::bench::{Bench, ask, content};
+use crate::cli::{recover_steps, report_in, took_the_steps_of};
 
 /// What the command line says: exit code, standard output, standard error.
 fn comeback(bench: &Bench, repository: &Path, args: &[&str]) -> (Option<i32>, String, String) {
@@ -48,6 +50,59 @@ async fn a_backup_is_taken_listed_fetched_and_brought_back() {
     let (code, told, wrong) = run(&[&back[..], &["--replace", &from]].concat());
     assert!(code == Some(0) && told.contains("every one equal"), "{told}{wrong}");
     assert_eq!(ask::<String>(&bench.primary, &["GET", "cache-generation"]).await, "41");
+    bench.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_takes_the_steps_of_the_drill_and_sees_what_it_sees() {
+    let Some(bench) = Bench::local_with(&[("user", "app on >a-password ~* &* +@all")]).await else { return };
+    let (repository, to) = (bench.folder.path().join("backups"), bench.primary.address().to_string());
+    let run = |args: &[&str]| comeback(&bench, &repository, args);
+    let (code, told, wrong) = run(&["backup", "redis", "--from", &to]);
+    assert_eq!(code, Some(0), "{told}{wrong}");
+    let id = told.split_whitespace().nth(1).unwrap().to_owned();
+    let restore = |evidence: &str| {
+        run(&[
+            "restore",
+            "redis",
+            &id,
+            "--to",
+            &to,
+            "--replace",
+            &to,
+            "--substrate",
+            "local",
+            "--evidence-dir",
+            evidence,
+        ])
+    };
+    let (code, told, wrong) = restore("restored");
+    assert_eq!(code, Some(0), "{told}{wrong}");
+    assert!(told.contains(" loads on ") && wrong.contains("evidence: restored/"), "{told}{wrong}");
+    let restored = report_in(&bench.folder.path().join("restored"));
+    assert_eq!(restored["verdict"], "verified");
+
+    let mut drill = Command::new(env!("CARGO_BIN_EXE_comeback"));
+    drill.args(["run", "redis/cache-corruption", "--sample-runbook", "--substrate", "local"]);
+    let drilled =
+        drill.args(["--evidence-dir", "drilled"]).current_dir(bench.folder.path()).output().unwrap();
+    assert!(drilled.status.success(), "{}", String::from_utf8_lossy(&drilled.stdout));
+    let drilled = report_in(&bench.folder.path().join("drilled"));
+    took_the_steps_of(&restored, &drilled);
+    assert_eq!(recover_steps(&restored), recover_steps(&drilled));
+
+    // The damaged state is kept, and a user who is gone is noticed. Only the drill did so, once.
+    ask::<()>(&bench.primary, &["SET", "cache-generation", "damaged"]).await;
+    ask::<()>(&bench.primary, &["ACL", "DELUSER", "app"]).await;
+    let (code, told, wrong) = restore("without-a-user");
+    assert!(code == Some(1) && wrong.contains("finding: access-differs user app"), "{told}{wrong}");
+    assert_eq!(ask::<String>(&bench.primary, &["GET", "cache-generation"]).await, "41");
+    let evidence = bench.folder.path().join("without-a-user").read_dir().unwrap().next().unwrap().unwrap();
+    let kept = LocalRepository::open(evidence.path().join("logs/restore-redis/damaged")).await.unwrap();
+    let ids = kept.list().await.unwrap();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let held = kept.manifest(&ids[0]).await.unwrap();
+    assert!(content(&held).1.keys() > 3_000, "{}", content(&held).1.keys());
     bench.end().await;
 }
 

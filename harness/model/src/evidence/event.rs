@@ -107,11 +107,39 @@ pub enum EventBody {
     },
 }
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// Drills on throw-away servers.
+    #[default]
+    Drill,
+    /// A restore of a user's own data.
+    Restore,
+}
+
+impl RunKind {
+    /// What one of its parts is called.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Drill => "drill",
+            Self::Restore => "restore",
+        }
+    }
+
+    fn is_drill(&self) -> bool {
+        *self == Self::Drill
+    }
+}
+
 /// What a run is, and what it is going to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
     /// [`JOURNAL_VERSION`] of the writer.
     pub journal_version: u32,
+    /// What it is for. The journals of drills do not say it.
+    #[serde(default, skip_serializing_if = "RunKind::is_drill")]
+    pub kind: RunKind,
     /// Eight hexadecimal digits.
     pub run_id: String,
     /// The command line, with secrets removed.
@@ -161,8 +189,8 @@ pub struct Provenance {
     pub memory_bytes: u64,
 }
 
-/// A drill that the run intends to make.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A drill that the run intends to make, or its restore.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedDrill {
     /// The scenario, such as `postgres/full-restore`.
     pub scenario: String,

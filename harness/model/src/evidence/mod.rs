@@ -5,6 +5,6 @@ mod record;
 
 pub use event::{
     BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance,
-    RunStarted,
+    RunKind, RunStarted,
 };
 pub use record::{DrillRecord, Ending, Record, StepRecord};

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, RunStarted,
+    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, RunKind,
+    RunStarted,
 };
 use crate::{Check, Milestone, Objective, Phase, Verdict};
 use comeback_error::{Error, Result};
@@ -192,7 +193,7 @@ impl DrillRecord {
     }
 
     /// What a drill without an end is taken for.
-    fn close(&mut self, ending: Ending) {
+    fn close(&mut self, kind: RunKind, ending: Ending) {
         if self.ended {
             return;
         }
@@ -204,13 +205,13 @@ impl DrillRecord {
         let failed = self.checks.iter().any(|check| check.verdict == Verdict::Failed);
         self.verdict = if failed { Verdict::Failed } else { Verdict::CouldNotVerify };
         let what = match (self.started, ending) {
-            (true, Ending::Interrupted) => "the drill was interrupted by a signal",
-            (true, _) => "the drill did not come to its end: the run is still going, or was killed",
-            (false, Ending::Interrupted) => "the drill did not run: the run was interrupted by a signal",
-            (false, _) => "the drill did not run",
+            (true, Ending::Interrupted) => "was interrupted by a signal",
+            (true, _) => "did not come to its end: the run is still going, or was killed",
+            (false, Ending::Interrupted) => "did not run: the run was interrupted by a signal",
+            (false, _) => "did not run",
         };
-        let hints = vec!["run it again".to_owned()];
-        self.error = Some(Failure { message: what.to_owned(), hints, failed: false });
+        let message = format!("the {} {what}", kind.noun());
+        self.error = Some(Failure { message, hints: vec!["run it again".to_owned()], failed: false });
     }
 }
 
@@ -242,6 +243,13 @@ impl Record {
     pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self> {
         let mut events = events.into_iter();
         let first = events.next().ok_or_else(|| Error::usage("the journal is empty"))?;
+        let mut record = Self::begin(first)?;
+        events.try_for_each(|event| record.apply(event))?;
+        Ok(record)
+    }
+
+    /// The record of a run that has just begun, from the first event of its journal.
+    pub fn begin(first: &Event) -> Result<Self> {
         let EventBody::RunStarted(run) = &first.body else {
             return Err(Error::usage("the journal does not begin with the start of a run"));
         };
@@ -260,13 +268,18 @@ impl Record {
             verdict: Verdict::CouldNotVerify,
             drills: run.planned.iter().cloned().map(DrillRecord::planned).collect(),
         };
-        for event in events {
-            record.elapsed_ms = event.elapsed_ms;
-            if let EventBody::RunEnded { interrupted } = &event.body {
-                record.ending = if *interrupted { Ending::Interrupted } else { Ending::Complete };
-            }
-            let Some(index) = event.body.drill() else { continue };
-            let drill = record.drills.get_mut(index).ok_or_else(|| {
+        record.conclude();
+        Ok(record)
+    }
+
+    /// Takes the next event in. After each one the record says what is known by then.
+    pub fn apply(&mut self, event: &Event) -> Result<()> {
+        self.elapsed_ms = event.elapsed_ms;
+        if let EventBody::RunEnded { interrupted } = &event.body {
+            self.ending = if *interrupted { Ending::Interrupted } else { Ending::Complete };
+        }
+        if let Some(index) = event.body.drill() {
+            let drill = self.drills.get_mut(index).ok_or_else(|| {
                 Error::usage(format!(
                     "event {} of the journal names drill {index}, which was not planned",
                     event.seq
@@ -274,12 +287,17 @@ impl Record {
             })?;
             drill.apply(event.elapsed_ms, &event.body);
         }
-        for drill in &mut record.drills {
-            drill.close(record.ending);
+        self.conclude();
+        Ok(())
+    }
+
+    /// What the run would have come to if it ended here.
+    fn conclude(&mut self) {
+        for drill in &mut self.drills {
+            drill.close(self.run.kind, self.ending);
         }
         // A run that did not come to its end has not looked at everything, whatever its drills say.
-        let course = (record.ending != Ending::Complete).then_some(Verdict::CouldNotVerify);
-        record.verdict = Verdict::merge(record.drills.iter().map(|drill| drill.verdict).chain(course));
-        Ok(record)
+        let course = (self.ending != Ending::Complete).then_some(Verdict::CouldNotVerify);
+        self.verdict = Verdict::merge(self.drills.iter().map(|drill| drill.verdict).chain(course));
     }
 }

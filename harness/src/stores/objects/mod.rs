@@ -14,6 +14,7 @@ mod drill;
 mod gcs;
 mod inventory;
 mod local;
+pub mod procedures;
 mod progress;
 mod proof;
 mod restore;

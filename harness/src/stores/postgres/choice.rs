@@ -8,45 +8,61 @@ use crate::error::{Error, Result};
 use crate::model::{BaseBackupPosition, LogFileKind, Manifest, RecoveryPoint, RecoveryTarget};
 use crate::repository::{LogArchive, Repository};
 
+/// A base backup that leads to a target, and the archive of its cluster.
+pub(super) struct Choice {
+    pub(super) backup: Manifest,
+    pub(super) archive: LogArchive,
+    pub(super) inventory: Inventory,
+}
+
 /// Chooses the newest base backup that was consistent before the target, and is part of the past of the
 /// timeline to follow.
 ///
 /// Where a restore point was set is not known until it is replayed. One that a backup names itself leads to
 /// that backup, any other to the newest.
-pub async fn choose_base_backup(
-    repository: &Arc<dyn Repository>,
-    target: &RecoveryTarget,
-) -> Result<Manifest> {
+pub(super) async fn choose(repository: &Arc<dyn Repository>, target: &RecoveryTarget) -> Result<Choice> {
     let ids = repository.list().await?;
-    if let RecoveryPoint::Name(name) = &target.point {
-        for id in &ids {
-            let manifest = repository.manifest(id).await?;
-            if position_of(&manifest).is_ok_and(|position| position.restore_point == *name) {
-                return Ok(manifest);
-            }
-        }
-    }
+    let named = named_by(repository, &ids, target).await?;
     let mut oldest = None;
     let mut archive: Option<(String, LogArchive, Inventory)> = None;
-    for id in &ids {
+    for id in named.as_slice().iter().chain(ids.iter().filter(|_| named.is_none())) {
         let manifest = repository.manifest(id).await?;
         // A dump leads to no other moment than its own.
         let Ok(position) = position_of(&manifest) else { continue };
         let cluster = &position.system_identifier;
-        if archive.as_ref().is_none_or(|(known, ..)| known != cluster) {
-            let opened = LogArchive::new(repository.clone(), cluster);
-            let inventory = opened.list().await?;
-            archive = Some((cluster.clone(), opened, inventory));
-        }
-        if let Some((_, archive, inventory)) = &archive
-            && is_before(position, target)
-            && is_on_the_way(archive, inventory, position, target).await?
-        {
-            return Ok(manifest);
+        let (_, archive, inventory) = match &mut archive {
+            Some(open) if open.0 == *cluster => open,
+            other => {
+                let opened = LogArchive::new(repository.clone(), cluster);
+                let inventory = opened.list().await?;
+                other.insert((cluster.clone(), opened, inventory))
+            }
+        };
+        let leads_there = named.is_some()
+            || (is_before(position, target) && is_on_the_way(archive, inventory, position, target).await?);
+        if leads_there {
+            let (archive, inventory) = (archive.clone(), std::mem::take(inventory));
+            return Ok(Choice { backup: manifest, archive, inventory });
         }
         oldest = Some(manifest);
     }
     Err(nothing_old_enough(&**repository, target, oldest.as_ref()))
+}
+
+/// The backup that names the restore point of a target itself.
+async fn named_by(
+    repository: &Arc<dyn Repository>,
+    ids: &[String],
+    target: &RecoveryTarget,
+) -> Result<Option<String>> {
+    let RecoveryPoint::Name(name) = &target.point else { return Ok(None) };
+    for id in ids {
+        let manifest = repository.manifest(id).await?;
+        if position_of(&manifest).is_ok_and(|position| position.restore_point == *name) {
+            return Ok(Some(id.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a backup is part of the past of the timeline that the target is on: the newest one where it names

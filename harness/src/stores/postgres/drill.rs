@@ -9,45 +9,53 @@ use super::{ArchiveHealth, PostgresServer};
 use crate::error::Result;
 use crate::model::Manifest;
 use crate::oracle::ArchiveOracle;
-use crate::runner::{Application, Drill, Server};
+use crate::runner::{Application, Course, Drill, Server};
 use crate::substrate::Node;
 
-/// What a drill can do with PostgreSQL.
+/// The nodes of PostgreSQL, in a drill or in a procedure.
 #[async_trait]
-pub trait PostgresDrill {
-    /// A new node for a PostgreSQL server; it is removed with the drill.
+pub trait PostgresNodes {
+    /// A new node for a PostgreSQL server; it is removed with the run.
     async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer>;
 
     /// The same for the restore of a backup: of the major version that it needs.
     async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer>;
+}
 
+/// What a drill can do with PostgreSQL.
+#[async_trait]
+pub trait PostgresDrill {
     /// Where the application finds its database.
     fn application(&self) -> Application<PgConnectOptions>;
 
     /// Judges the log archive by what was measured while the server was well.
-    async fn judge_archive(&mut self, health: &ArchiveHealth);
+    async fn judge_archive(&self, health: &ArchiveHealth);
 }
 
 #[async_trait]
-impl PostgresDrill for Drill {
+impl PostgresNodes for Course {
     async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
-        let server = PostgresServer::create(self.substrate(), &self.node_name(name), self.password()).await?;
+        let server =
+            PostgresServer::create(self.substrate()?, &self.node_name(name), self.password()).await?;
         self.adopt(name, server.clone());
         Ok(server)
     }
 
     async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
         let (node, password) = (self.node_name(name), self.password());
-        let server = PostgresServer::create_for(self.substrate(), &node, password, manifest).await?;
+        let server = PostgresServer::create_for(self.substrate()?, &node, password, manifest).await?;
         self.adopt(name, server.clone());
         Ok(server)
     }
+}
 
+#[async_trait]
+impl PostgresDrill for Drill {
     fn application(&self) -> Application<PgConnectOptions> {
         self.applications().of()
     }
 
-    async fn judge_archive(&mut self, health: &ArchiveHealth) {
+    async fn judge_archive(&self, health: &ArchiveHealth) {
         let loss_objective = &self.loss_objective();
         self.judge(&ArchiveOracle { health, loss_objective }).await;
     }

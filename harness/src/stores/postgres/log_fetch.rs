@@ -1,20 +1,16 @@
 //! Fetches the log from the archive into the node of a server that is to be restored.
 
-use std::collections::BTreeSet;
-
 use futures_util::StreamExt as _;
 
 use super::RestoreFailure;
 use super::log_feed::{FetchedLog, LogFeed, Progress, place};
 use super::log_page::reach;
-use super::log_path::{Inventory, LogPath, Step, choose_history, end_of_need, gap_finding};
+use super::log_path::{Inventory, Step};
+use super::recovery_plan::{Recovery, own_segments};
 use super::restore::position_of;
 use super::server::PostgresServer;
 use crate::error::{Context as _, Result};
-use crate::model::{
-    BaseBackupPosition, Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, RecoveryTarget,
-    SegmentName, TimelineHistory,
-};
+use crate::model::{Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, TimelineHistory};
 use crate::repository::{LogArchive, LogFile};
 
 /// How many segments are read at once: each is held in memory.
@@ -29,46 +25,28 @@ impl FetchedLog {
     }
 }
 
-/// Fetches what the archive has between a base backup and a target, along the timelines, and checks each file
-/// against its SHA-256 before the server can see it. The backup itself was fetched before.
+/// Fetches the log of a recovery, along the timelines, and checks each file against its SHA-256 before the server can
+/// see it. The base backup was fetched before.
 ///
 /// This goes on while the server replays what is there already, except to the end of the log: that is only known to
 /// be the end once everything was looked at, and no server is started on a log that is broken before it.
 ///
 /// A gap or a damaged segment ends the log there. That is no failure yet, unless the target is the end of the
 /// log: the target may lie before it.
-pub async fn fetch_log(
-    server: &PostgresServer,
-    archive: &LogArchive,
-    manifest: &Manifest,
-    target: &RecoveryTarget,
-) -> Result<LogFeed, RestoreFailure> {
-    let position = position_of(manifest)?;
-    let inventory = archive.list().await?;
-    let Some(history) = choose_history(archive, &inventory, position, target).await? else {
-        return Err(no_such_timeline(manifest, position, target).into());
+pub async fn fetch_log(server: &PostgresServer, recovery: &Recovery) -> Result<LogFeed, RestoreFailure> {
+    fetch_histories(server, &recovery.archive, &recovery.inventory).await?;
+    let log = FetchedLog {
+        history: recovery.history.clone(),
+        last_segment: None,
+        fetched_segments: 0,
+        broken: recovery.broken.clone().map(Box::new),
     };
-    fetch_histories(server, archive, &inventory).await?;
-    let own = own_segments(manifest);
-    let until = end_of_need(target, position);
-    let path = LogPath::plan(&inventory, &own, &history, position.start_lsn, until, position.segment_bytes);
-    // What is damaged before a gap takes its place.
-    let broken = match path.gap {
-        Some((missing, behind)) => Some(gap_finding(archive, missing, behind)),
-        // Nothing behind a known end is needed, be it there or not.
-        None if until.is_some() => None,
-        None => {
-            let promised = archive.promised(history.timeline).await?;
-            promised.and_then(|promised| path.ends_before(promised, position.segment_bytes, archive))
-        }
-    };
-    let broken = broken.map(Box::new);
-    let log = FetchedLog { history, last_segment: None, fetched_segments: 0, broken };
-    let planned: Vec<_> = path.steps.iter().map(|step| step.segment).collect();
-    let (node, archive) = (server.clone(), archive.clone());
-    let feed = |progress| feed_steps(node, archive, path.steps, progress);
+    let steps = recovery.path.steps.clone();
+    let planned: Vec<_> = steps.iter().map(|step| step.segment).collect();
+    let (node, archive) = (server.clone(), recovery.archive.clone());
+    let feed = |progress| feed_steps(node, archive, steps, progress);
     let mut log = LogFeed::begin(server, log, planned.into_iter(), feed).await?;
-    if target.point == RecoveryPoint::Latest {
+    if recovery.target.point == RecoveryPoint::Latest {
         log.wait().await?;
         if let Some(finding) = log.so_far().broken {
             return Err(RestoreFailure::Backup(finding));
@@ -107,22 +85,6 @@ async fn feed_steps(
         progress.arrived(step.segment, is_fetched);
     }
     Ok(())
-}
-
-/// The segments that the backup brought along, in order.
-fn own_segments(manifest: &Manifest) -> BTreeSet<SegmentName> {
-    let names = manifest.files.iter().filter_map(|file| super::base_files::segment_in_backup(&file.name));
-    names.filter_map(|name| name.parse().ok()).collect()
-}
-
-fn no_such_timeline(manifest: &Manifest, position: &BaseBackupPosition, target: &RecoveryTarget) -> Finding {
-    let expected = format!("a history that leads from backup {} to {target}", manifest.id);
-    let actual = format!(
-        "none in the archive: the backup is on timeline {} and ends at {}",
-        position.timeline, position.end_lsn
-    );
-    Finding::new(FindingCode::TargetNotReached, "recovery target", expected, actual)
-        .remedy("choose a base backup that was taken before that timeline began, or another timeline")
 }
 
 /// The server wants them all: where to go, and which number its own next timeline may have.

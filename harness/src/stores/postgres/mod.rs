@@ -33,9 +33,11 @@ mod login;
 mod node_files;
 mod parallel_read;
 mod physical;
+pub mod procedures;
 mod programs;
 mod recovery;
 mod recovery_log;
+mod recovery_plan;
 mod recovery_settings;
 mod restore;
 mod row_session;
@@ -61,14 +63,13 @@ pub use catalogue::{
     OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, read_cluster, read_database, reprint,
     unknown_catalogues,
 };
-pub use choice::choose_base_backup;
 pub use cluster::system_identifier;
 pub use content::{
     fingerprint_as_recorded, fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content,
 };
 pub use csv::{LoadedTable, export_table, load_table_csv};
 pub use disaster::lose_region;
-pub use drill::PostgresDrill;
+pub use drill::{PostgresDrill, PostgresNodes};
 pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
 pub use health::{ArchiveHealth, measure_archive};
 pub use import::{Imported, count_statements, import_sql};
@@ -80,6 +81,7 @@ pub use login::{log_in, set_password};
 pub use physical::{Complaint, Structure, verify_pages, verify_structure, verify_unpacked};
 pub use programs::ClientPrograms;
 pub use recovery::{Recovered, promote, recover_base_backup, recover_to};
+pub use recovery_plan::Recovery;
 pub use recovery_settings::AtTarget;
 pub use restore::{fetch_base_backup, position_of};
 pub use salvage::{Salvaged, salvage_log};

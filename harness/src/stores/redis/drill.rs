@@ -7,15 +7,19 @@ use async_trait::async_trait;
 use super::{RedisAddress, RedisServer};
 use crate::error::{Context as _, Result};
 use crate::model::WriteLedger;
-use crate::runner::{Application, Drill, Server};
+use crate::runner::{Application, Course, Drill, Server};
 use crate::substrate::Node;
+
+/// The nodes of Redis, in a drill or in a procedure.
+#[async_trait]
+pub trait RedisNodes {
+    /// A new node for a Redis server; it is removed with the run.
+    async fn redis_node(&mut self, name: &str) -> Result<RedisServer>;
+}
 
 /// What a drill can do with Redis.
 #[async_trait]
 pub trait RedisDrill {
-    /// A new node for a Redis server; it is removed with the drill.
-    async fn redis_node(&mut self, name: &str) -> Result<RedisServer>;
-
     /// Where the application finds its key-value store.
     fn cache(&self) -> Application<RedisAddress>;
 
@@ -24,13 +28,16 @@ pub trait RedisDrill {
 }
 
 #[async_trait]
-impl RedisDrill for Drill {
+impl RedisNodes for Course {
     async fn redis_node(&mut self, name: &str) -> Result<RedisServer> {
-        let server = RedisServer::create(self.substrate(), &self.node_name(name), self.password()).await?;
+        let server = RedisServer::create(self.substrate()?, &self.node_name(name), self.password()).await?;
         self.adopt(name, server.clone());
         Ok(server)
     }
+}
 
+#[async_trait]
+impl RedisDrill for Drill {
     fn cache(&self) -> Application<RedisAddress> {
         self.applications().of()
     }

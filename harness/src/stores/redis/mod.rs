@@ -1,5 +1,6 @@
 //! Redis and Valkey: servers, snapshots, restores, fingerprints.
 
+mod access;
 mod address;
 mod along;
 mod backup;
@@ -12,6 +13,7 @@ mod load;
 mod login;
 mod observer;
 mod pipe;
+pub mod procedures;
 mod replace;
 mod restore;
 mod server;
@@ -22,8 +24,9 @@ mod version;
 mod workload;
 
 pub use comeback_digest::rdb;
-pub use drill::RedisDrill;
+pub use drill::{RedisDrill, RedisNodes};
 
+pub use access::ServerAccess;
 pub use address::RedisAddress;
 pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};
 pub use client::{Info, RedisClient};

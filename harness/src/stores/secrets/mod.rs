@@ -12,6 +12,7 @@ mod folder;
 mod import;
 mod keys;
 mod names;
+pub mod procedures;
 mod record;
 #[cfg(feature = "secret-manager")]
 mod secret_manager;

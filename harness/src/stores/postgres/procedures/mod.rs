@@ -1,0 +1,11 @@
+//! The procedures of PostgreSQL: the steps of the runbook, for the drill and for the disaster.
+
+mod base_backup;
+mod csv;
+mod dump;
+mod point_in_time;
+
+pub use base_backup::BaseBackupRestore;
+pub use csv::CsvRestore;
+pub use dump::DumpImport;
+pub use point_in_time::PointInTimeRecovery;

@@ -1,0 +1,155 @@
+//! What the commands that run something share: the sinks of a session, and what is told around it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use comeback_harness::evidence::{PlannedDrill, Record, RunKind, RunStarted, Sink};
+use comeback_harness::model::{Check, Verdict};
+use comeback_harness::repository::Repository;
+use comeback_harness::runner::{Course, Ground, Session, make_evidence_folder};
+use comeback_harness::substrate::{DockerSettings, Need, RunIdentity, SubstrateChoice, Swept, run_folder};
+use comeback_harness::{Error, ErrorKind, Result};
+use comeback_reports::text::one_line;
+use tokio_util::sync::CancellationToken;
+
+use super::junit::{JunitFiles, ensure_can_be_written};
+use super::report::{PRIVATE, SHARED, write_reports};
+use crate::cli::EvidenceArgs;
+use crate::config::Config;
+use crate::{output, progress, provenance};
+
+/// The folder in which each run gets one of its own.
+pub(super) fn evidence_root(named: Option<&PathBuf>, config: &Config) -> PathBuf {
+    let named = named.or(config.run.evidence_dir.as_ref());
+    named.cloned().unwrap_or_else(|| PathBuf::from("evidence"))
+}
+
+/// What every run tells, as its events happen: the terminal and the JUnit files. From the first event on whoever
+/// looks finds a JUnit file, and it says error until the run has said otherwise.
+pub(super) fn sinks(folder: &Path, junit: Option<&PathBuf>, verbose: bool) -> (Vec<Sink>, JunitFiles) {
+    let junit = JunitFiles::new([
+        Some((folder.join("junit.xml"), PRIVATE)),
+        junit.cloned().map(|junit| (junit, SHARED)),
+    ]);
+    let kept = junit.clone();
+    let terminal: Sink = Box::new(move |event, record| progress::tell(event, record, verbose));
+    (vec![terminal, Box::new(move |event, record| kept.keep(event, record))], junit)
+}
+
+/// Tells what was left by runs that were killed.
+pub(super) fn tell_swept(swept: &Swept) {
+    for removed in &swept.removed {
+        output::error_line(&format!("removed what a killed run left: {removed}"));
+    }
+    for problem in &swept.problems {
+        output::error_line(&format!("warning: {problem}"));
+    }
+}
+
+/// What a run that ends at once leaves to others.
+pub(super) fn left_behind(run_id: &str) -> String {
+    let folder = run_folder(run_id).filter(|folder| folder.exists());
+    let folder = folder.map(|folder| format!("{}, and ", folder.display())).unwrap_or_default();
+    format!(
+        "what stays behind: {folder}Docker containers and networks with the label dev.comeback.run={run_id}\n\
+         hint: `comeback clean` removes it"
+    )
+}
+
+/// Tells what went wrong beside the drills. That must not look like success.
+pub(super) fn with_problems(verdict: Verdict, problems: impl IntoIterator<Item = Result<()>>) -> Verdict {
+    problems.into_iter().filter_map(Result::err).fold(verdict, |verdict, error| {
+        output::problem("error", &error);
+        Verdict::merge([verdict, Verdict::CouldNotVerify])
+    })
+}
+
+/// A restore of a user's own data, with every input checked.
+pub(super) struct Restore<'a> {
+    /// The command, as a name.
+    pub(super) name: &'static str,
+    /// What comes back, and where, in a few words.
+    pub(super) title: String,
+    /// Who the run is.
+    pub(super) identity: RunIdentity,
+    /// Where a throw-away server runs; nothing where none is needed.
+    pub(super) substrate: Option<SubstrateChoice>,
+    /// Where the backup is; nothing where it is in no repository.
+    pub(super) repository: Option<Arc<dyn Repository>>,
+    /// Where it is told.
+    pub(super) evidence: &'a EvidenceArgs,
+    /// What a person has to know where a signal cut it short.
+    pub(super) interrupted: Error,
+}
+
+/// Carries a restore out in a session: with a journal and reports, as a drill has them. Gives the exit code.
+pub(super) async fn restore(
+    restore: Restore<'_>,
+    config: &Config,
+    cancel: &CancellationToken,
+    procedure: impl AsyncFnOnce(&mut Course) -> Result<()>,
+) -> Result<u8> {
+    if let Some(junit) = &restore.evidence.junit {
+        ensure_can_be_written(junit)?;
+    }
+    let ground = match restore.substrate {
+        Some(choice) => {
+            let docker = DockerSettings { image: config.docker.image.clone() };
+            Some(Ground::prepare(choice, docker, Need::default(), tell_swept).await?)
+        }
+        None => None,
+    };
+    let root = evidence_root(restore.evidence.evidence_dir.as_ref(), config);
+    let folder = make_evidence_folder(&root, &restore.identity)?;
+    let (sinks, junit) = sinks(&folder, restore.evidence.junit.as_ref(), restore.evidence.verbose);
+    let run = started(restore.name, restore.title);
+    let mut session = Session::begin(restore.identity, folder.clone(), ground, cancel.clone(), sinks)?;
+    let outcome = session.restore(run, restore.repository, procedure).await;
+    let ended = session.end().await?;
+    let problems = [ended.torn_down, write_reports(&folder, &ended.record), junit.last_written()];
+    tell_checks(&ended.record);
+    output::error_line(&format!("evidence: {}", folder.display()));
+    let verdict = with_problems(ended.record.verdict, problems);
+    match outcome {
+        Ok(()) => Ok(verdict.exit_code()),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Err(restore.interrupted),
+        Err(error) if verdict == Verdict::Failed => Err(error.into_kind(ErrorKind::Failed)),
+        Err(error) => Err(error),
+    }
+}
+
+/// A restore has no seed, no scale and no objective: nothing is generated, and no runbook is read.
+fn started(name: &str, title: String) -> RunStarted {
+    RunStarted {
+        kind: RunKind::Restore,
+        planned: vec![PlannedDrill { scenario: name.to_owned(), title, ..PlannedDrill::default() }],
+        ..super::run::announced(provenance::collect())
+    }
+}
+
+fn tell_checks(record: &Record) {
+    for check in record.drills.iter().flat_map(|drill| &drill.checks) {
+        if check.verdict == Verdict::Verified {
+            output::text(&format!("{}: {}\n", check.oracle, one_line(&check.summary)));
+        } else {
+            tell_failed(check);
+        }
+        for thing in &check.not_looked_at {
+            output::text(&format!("not looked at: {}\n", one_line(&thing.to_string())));
+        }
+    }
+}
+
+fn tell_failed(check: &Check) {
+    let summary = one_line(&check.summary);
+    output::error_line(&format!("{}: {}: {summary}", check.oracle, check.verdict));
+    for finding in &check.findings {
+        output::error_line(&format!("finding: {}", one_line(&finding.to_string())));
+        if !finding.remedy.is_empty() {
+            output::error_line(&format!("hint: {}", one_line(&finding.remedy)));
+        }
+    }
+    for hint in &check.hints {
+        output::error_line(&format!("hint: {}", one_line(hint)));
+    }
+}
