@@ -4,12 +4,10 @@
 //! byte for byte, from the evidence of years ago.
 
 pub mod format;
-mod groups;
 mod html;
 mod json;
 mod junit;
 mod markdown;
-mod scope;
 mod self_test;
 mod terminal;
 pub mod text;

@@ -4,14 +4,12 @@
 
 use std::fmt::Write as _;
 
-use comeback_model::evidence::{DrillRecord, Record};
-use comeback_model::{Check, Verdict};
+use comeback_model::Verdict;
+use comeback_model::evidence::Record;
 
-use crate::format::{bytes, count, duration, instant, plural};
-use crate::groups::{Group, grouped};
-use crate::scope;
+use crate::format::plural;
 use crate::text::{one_line, value};
-use crate::view;
+use crate::view::{Drill, Finding, Report, Wrong, capitalised};
 
 /// Findings of one check that are listed: GitHub cuts a summary off at 1 MiB.
 const FINDINGS_SHOWN: usize = 20;
@@ -19,78 +17,70 @@ const VALUE_LIMIT: usize = 300;
 
 /// The run as GitHub-flavoured Markdown. The same record gives the same text.
 pub fn markdown(record: &Record) -> String {
+    let report = Report::of(record);
     let mut text = String::new();
-    title(&mut text, record);
-    wrong(&mut text, record);
-    if !record.drills.is_empty() {
-        table_of_drills(&mut text, record);
+    title(&mut text, &report);
+    wrong(&mut text, &report);
+    if !report.drills.is_empty() {
+        table_of_drills(&mut text, &report);
     }
-    for drill in record.drills.iter().filter(|drill| drill.started) {
+    for drill in report.drills.iter().filter(|drill| drill.started) {
         details(&mut text, drill);
     }
-    let _ = writeln!(text, "\nReproduce:\n\n{}", fenced(&view::reproduce_command(record)));
+    let _ = writeln!(text, "\nReproduce:\n\n{}", fenced(&report.reproduce));
     text
 }
 
-fn title(text: &mut String, record: &Record) {
-    let run = &record.run;
-    let headline = view::headline(record);
-    let _ = writeln!(text, "# {} Comeback: {headline}\n", mark(view::headline_verdict(record)));
-    let suite = run.suite.as_ref().map_or_else(String::new, |suite| format!(", suite {}", escaped(suite)));
+fn title(text: &mut String, report: &Report) {
+    let _ = writeln!(text, "# {} Comeback: {}\n", mark(report.verdict), report.headline);
+    let suite = report.suite.as_ref().map_or_else(String::new, |suite| format!(", suite {}", escaped(suite)));
     let _ = writeln!(
         text,
         "{}. Run {}{suite}, started {}, took {}.",
-        view::capitalised(&view::proven(record)),
-        escaped(&run.run_id),
-        instant(record.started_at),
-        duration(record.elapsed_ms)
+        capitalised(&report.proven),
+        escaped(&report.run_id),
+        report.started,
+        report.elapsed
     );
-    for remark in view::remarks(record) {
-        let _ = writeln!(text, "\n> ⚠️ {}", escaped(&view::capitalised(&remark)));
+    for remark in report.remarks() {
+        let _ = writeln!(text, "\n> ⚠️ {}", escaped(&capitalised(remark)));
     }
 }
 
-fn wrong(text: &mut String, record: &Record) {
-    let drills = view::exceptions(record);
-    if drills.is_empty() {
+fn wrong(text: &mut String, report: &Report) {
+    let wrong = report.wrong(FINDINGS_SHOWN);
+    if wrong.is_empty() {
         return;
     }
     let _ = writeln!(text, "\n## What is wrong");
-    for drill in drills {
-        let checks = view::failed_checks(drill);
-        let (mark, name) = (mark(drill.verdict), escaped(&view::drill_name(drill)));
-        if let Some(error) = &drill.error {
-            let _ = writeln!(text, "\n### {mark} {name}\n\n{}", escaped(&error.message));
-            hints(text, &error.hints);
-        } else if checks.is_empty() {
-            let _ = writeln!(text, "\n### {mark} {name}\n\n{}, and no check says why", drill.verdict);
-        }
-        for check in checks {
-            wrong_check(text, &name, check);
-        }
+    for item in &wrong {
+        wrong_item(text, item);
     }
 }
 
-fn wrong_check(text: &mut String, drill: &str, check: &Check) {
-    let (mark, oracle) = (mark(check.verdict), escaped(&check.oracle));
-    let _ = writeln!(text, "\n### {mark} {drill} › {oracle}\n\n{}", escaped(&check.summary));
-    if !check.findings.is_empty() {
+fn wrong_item(text: &mut String, item: &Wrong<'_>) {
+    let oracle = item.oracle.map_or_else(String::new, |oracle| format!(" › {}", escaped(oracle)));
+    let (mark, name) = (mark(item.verdict), escaped(item.name));
+    let _ = writeln!(text, "\n### {mark} {name}{oracle}\n\n{}", escaped(&item.summary));
+    if !item.findings.is_empty() {
         let _ = writeln!(text, "\n| finding | expected | found | remedy |\n|---|---|---|---|");
     }
-    let groups = grouped(&check.findings);
-    for group in groups.iter().take(FINDINGS_SHOWN) {
-        finding_row(text, group);
+    for finding in item.findings {
+        finding_row(text, finding);
     }
-    let hidden: usize = groups.iter().skip(FINDINGS_SHOWN).map(Group::len).sum();
-    if hidden > 0 {
-        let _ = writeln!(text, "\nAnd {} in the evidence.", plural(hidden as u64, "more finding"));
+    if item.hidden > 0 {
+        let _ = writeln!(text, "\nAnd {} in the evidence.", plural(item.hidden as u64, "more finding"));
     }
-    hints(text, &check.hints);
+    if !item.hints.is_empty() {
+        text.push('\n');
+    }
+    for hint in item.hints {
+        let _ = writeln!(text, "- hint: {}", escaped(hint));
+    }
 }
 
-fn finding_row(text: &mut String, group: &Group<'_>) {
-    let finding = group.first;
-    let key = group.key().map_or_else(String::new, |key| format!("<br>{}", code(&key)));
+fn finding_row(text: &mut String, finding: &Finding) {
+    let key = finding.key.as_ref().map_or_else(String::new, |key| format!("<br>{}", code(key)));
     let _ = writeln!(
         text,
         "| **{}**<br>{}{key} | {} | {} | {} |",
@@ -102,91 +92,72 @@ fn finding_row(text: &mut String, group: &Group<'_>) {
     );
 }
 
-fn hints(text: &mut String, hints: &[String]) {
-    if !hints.is_empty() {
-        text.push('\n');
-    }
-    for hint in hints {
-        let _ = writeln!(text, "- hint: {}", escaped(hint));
-    }
-}
-
-fn table_of_drills(text: &mut String, record: &Record) {
-    let _ = writeln!(text, "\n## {}s\n", view::capitalised(record.run.kind.noun()));
+fn table_of_drills(text: &mut String, report: &Report) {
+    let _ = writeln!(text, "\n## {}s\n", capitalised(report.kind));
     let _ = writeln!(
         text,
         "| scenario | substrate | verdict | data | time to recovery | objective | lost writes | checks |"
     );
     let _ = writeln!(text, "|---|---|---|---|---:|---:|---:|---:|");
-    for drill in &record.drills {
-        let passed = drill.checks.iter().filter(|check| check.verdict == Verdict::Verified).count();
-        let checks = if drill.checks.is_empty() {
-            "none".to_owned()
-        } else {
-            format!("{passed} of {}", drill.checks.len())
-        };
-        let reason = view::skip_reason(drill).map_or_else(String::new, |it| format!(": {}", escaped(&it)));
+    for drill in &report.drills {
+        let reason = drill.skipped.as_ref().map_or_else(String::new, |it| format!(": {}", escaped(it)));
         let _ = writeln!(
             text,
-            "| {} | {} | {} {}{reason} | {} | {} | {} | {} | {checks} |",
-            escaped(&drill.plan.scenario),
-            escaped(&drill.plan.substrate),
+            "| {} | {} | {} {}{reason} | {} | {} | {} | {} | {} |",
+            escaped(&drill.scenario),
+            escaped(&drill.substrate),
             mark(drill.verdict),
             drill.verdict,
-            view::data(drill).unwrap_or_else(|| "–".to_owned()),
-            drill.ttr_ms().map_or_else(|| "–".to_owned(), duration),
-            drill.objective.as_ref().map_or_else(|| "–".to_owned(), |it| view::objective_text(Some(it))),
-            drill.loss.as_ref().map_or_else(|| "–".to_owned(), |loss| count(loss.lost_writes)),
+            drill.data.as_deref().unwrap_or("–"),
+            drill.ttr.as_deref().unwrap_or("–"),
+            drill.objective.as_ref().map_or("–", |objective| &objective.limit),
+            drill.loss.as_ref().map_or("–", |loss| &loss.writes),
+            drill.passed,
         );
     }
 }
 
-fn details(text: &mut String, drill: &DrillRecord) {
-    let (name, told) = (escaped(&view::drill_name(drill)), view::verdict_on_data(drill));
-    let _ = writeln!(text, "\n<details>\n<summary>{} {name}: {told}</summary>\n", mark(drill.verdict));
-    let _ = writeln!(text, "{}\n", escaped(&view::what(drill)));
-    let _ = writeln!(text, "- time to recovery: {}", escaped(&view::recovery_sentence(drill)));
+fn details(text: &mut String, drill: &Drill) {
+    let (mark, name) = (mark(drill.verdict), escaped(&drill.name));
+    let _ = writeln!(text, "\n<details>\n<summary>{mark} {name}: {}</summary>\n", drill.verdict_on_data);
+    let _ = writeln!(text, "{}\n", escaped(&drill.what));
+    let _ = writeln!(text, "- time to recovery: {}", escaped(&drill.recovery));
     if let Some(objective) = &drill.objective {
-        let _ = writeln!(text, "- documented in {}", escaped(&view::citation(objective)));
+        let _ = writeln!(text, "- documented in {}", escaped(&objective.citation));
     }
-    for line in scope::lines(drill) {
-        let _ = writeln!(text, "- not looked at: {}", escaped(&line));
+    for line in &drill.not_looked_at {
+        let _ = writeln!(text, "- not looked at: {}", escaped(line));
     }
-    for (milestone, ms) in [("ready", drill.time_to_ready_ms()), ("verified", drill.time_to_verified_ms())] {
-        if let Some(ms) = ms {
-            let _ = writeln!(text, "- time to {milestone}: {}", duration(ms));
-        }
+    for (milestone, time) in &drill.beside {
+        let _ = writeln!(text, "- time to {milestone}: {time}");
     }
     if let Some(loss) = &drill.loss {
-        let _ = writeln!(text, "- loss: {}", view::loss_sentence(loss));
+        let _ = writeln!(text, "- loss: {}", loss.sentence);
     }
     for backup in &drill.backups {
-        let (size, took) = (bytes(backup.stored_bytes), duration(backup.elapsed_ms));
-        let kind = escaped(&backup.kind);
-        let content = escaped(&backup.content);
-        let _ = writeln!(text, "- {kind} {}: {content}, {size}, taken in {took}", code(&backup.id));
+        let (kind, id, content) = (escaped(&backup.kind), code(&backup.id), escaped(&backup.content));
+        let _ = writeln!(text, "- {kind} {id}: {content}, {}, taken in {}", backup.size, backup.elapsed);
     }
     steps(text, drill);
     checks(text, drill);
     let _ = writeln!(text, "\n</details>");
 }
 
-fn steps(text: &mut String, drill: &DrillRecord) {
+fn steps(text: &mut String, drill: &Drill) {
     if drill.steps.is_empty() {
         return;
     }
     let _ = writeln!(text, "\n| phase | step | time |\n|---|---|---:|");
     for step in &drill.steps {
-        let notes: String = step
+        let notes = step
             .notes
             .iter()
             .fold(String::new(), |notes, note| format!("{notes}<br><sub>{}</sub>", escaped(note)));
-        let (phase, title) = (view::phase_label(step.phase), escaped(&step.title));
-        let _ = writeln!(text, "| {phase} | {title}{notes} | {} |", duration(step.elapsed_ms));
+        let _ = writeln!(text, "| {} | {}{notes} | {} |", step.phase, escaped(&step.title), step.elapsed);
     }
 }
 
-fn checks(text: &mut String, drill: &DrillRecord) {
+fn checks(text: &mut String, drill: &Drill) {
     if drill.checks.is_empty() {
         return;
     }
@@ -194,8 +165,7 @@ fn checks(text: &mut String, drill: &DrillRecord) {
     for check in &drill.checks {
         let (oracle, summary) = (escaped(&check.oracle), escaped(&check.summary));
         let (mark, verdict) = (mark(check.verdict), check.verdict);
-        let _ =
-            writeln!(text, "| {oracle} | {mark} {verdict} | {summary} | {} |", duration(check.elapsed_ms));
+        let _ = writeln!(text, "| {oracle} | {mark} {verdict} | {summary} | {} |", check.elapsed);
     }
 }
 

@@ -6,6 +6,7 @@ use comeback_fixtures::{Dataset, Scale};
 use comeback_harness::model::IntegrityQuery;
 use comeback_harness::oracle::IntegrityQueries;
 use comeback_harness::runner::Drill;
+use comeback_harness::stores::postgres::damages::Database;
 use comeback_harness::stores::postgres::{
     PostgresServer, TableLoad, Workload, count, load_tables, run_script,
 };
@@ -20,6 +21,11 @@ const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 /// Between two transactions of a connection: an application has other things to do, and backup and restore are not to
 /// be timed on a machine that is full of its writes.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// The database on a server, to be damaged.
+pub(crate) fn on(server: &PostgresServer) -> Database<'_> {
+    Database { server, name: DATABASE }
+}
 
 /// Creates the database and fills it, by the seed and the scale of the drill. Then it has what the verification queries
 /// ask for: each is asked once.

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
         seed: plan.seed,
         scale: plan.scale.to_string(),
         suite: args.suite.map(|suite| Suite::from(suite).to_string()),
-        damage: args.damage.map(|damage| damage.to_string()),
+        damage: args.damage.map(ToString::to_string),
         runbook: Some(plan.runbook.file().to_owned()),
         sample_runbook: args.runbook.sample_runbook,
         planned: planned(&plan.scenarios),

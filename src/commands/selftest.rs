@@ -199,7 +199,7 @@ async fn drill(
     let run = RunStarted {
         seed: case.seed,
         scale: Scale::Ci.to_string(),
-        damage: case.damage.map(|damage| damage.to_string()),
+        damage: case.damage.map(ToString::to_string),
         runbook: Some(setting.runbook.file().to_owned()),
         sample_runbook: true,
         planned: planned(std::slice::from_ref(&case.scenario)),

@@ -7,7 +7,7 @@ use comeback_harness::model::{
     BaseBackupPosition, ClusterContent, Content, FindingCode, Lsn, MANIFEST_VERSION, Manifest,
 };
 use comeback_harness::repository::{
-    BackupWriter, Fetch, LocalRepository, LogArchive, Repository, newest, verify_files,
+    BackupDraft, BackupWriter, Fetch, LocalRepository, LogArchive, Repository, newest, verify_files,
 };
 use comeback_harness::{ErrorKind, clock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,6 +58,7 @@ promises! { local:
     what_is_written_is_read_again,
     the_newest_comes_first,
     nothing_is_listed_before_it_is_whole,
+    a_draft_is_listed_once_it_is_finished,
     a_name_is_used_once,
     what_is_removed_is_gone,
     names_stay_inside,
@@ -85,22 +86,26 @@ fn manifest(id: &str, writer: &BackupWriter) -> Manifest {
         elapsed_ms: 1,
         versions: BTreeMap::new(),
         files: writer.files().to_vec(),
-        content: Content::PostgresBaseBackup {
-            position: BaseBackupPosition {
-                major: 15,
-                system_identifier: "1".to_owned(),
-                timeline: 1,
-                segment_bytes: 16 << 20,
-                start_lsn: Lsn(1),
-                end_lsn: Lsn(1),
-                end_at: clock::now(),
-                end_snapshot: "3:3:".to_owned(),
-                restore_point: "r".to_owned(),
-                restore_point_lsn: Lsn(1),
-                barrier_ms: 0,
-            },
-            cluster: ClusterContent::default(),
+        content: base_backup(),
+    }
+}
+
+fn base_backup() -> Content {
+    Content::PostgresBaseBackup {
+        position: BaseBackupPosition {
+            major: 15,
+            system_identifier: "1".to_owned(),
+            timeline: 1,
+            segment_bytes: 16 << 20,
+            start_lsn: Lsn(1),
+            end_lsn: Lsn(1),
+            end_at: clock::now(),
+            end_snapshot: "3:3:".to_owned(),
+            restore_point: "r".to_owned(),
+            restore_point_lsn: Lsn(1),
+            barrier_ms: 0,
         },
+        cluster: ClusterContent::default(),
     }
 }
 
@@ -146,6 +151,33 @@ async fn nothing_is_listed_before_it_is_whole(bench: Bench) {
     drop((file, upload));
     assert_eq!(bench.repository.list().await.unwrap(), [""; 0]);
     store(&*bench.repository, "20260101-a").await;
+}
+
+/// What is set in one place for every store: name, times, versions, files.
+async fn a_draft_is_listed_once_it_is_finished(bench: Bench) {
+    let repository = &*bench.repository;
+    let mut dropped = BackupDraft::begin(repository, "postgres-dump").await.unwrap();
+    dropped.files().write("roles.sql", b"half").await.unwrap();
+    assert_eq!(repository.list().await.unwrap(), [""; 0]);
+    drop(dropped);
+    assert_eq!(repository.list().await.unwrap(), [""; 0]);
+
+    let (started_at, taken_at) = ("2026-01-01T06:00:00.123Z".parse().unwrap(), clock::now());
+    let draft = BackupDraft::begin_earlier(repository, "postgres-base", started_at, 5_000).await.unwrap();
+    let mut draft = draft.made_with("postgres", "15.1");
+    assert_eq!(draft.stamp(), "20260101T060000123Z");
+    draft.files().write("plain", &content(1)).await.unwrap();
+    draft.files().write("packed.zst", &content(2)).await.unwrap();
+    let manifest = draft.finish(taken_at, base_backup()).await.unwrap();
+    assert_eq!(repository.list().await.unwrap(), ["20260101T060000123Z-postgres-base"]);
+    assert_eq!(repository.manifest(&manifest.id).await.unwrap(), manifest);
+    assert_eq!((manifest.started_at, manifest.taken_at), (started_at, taken_at));
+    assert!((5_000..65_000).contains(&manifest.elapsed_ms), "{} ms", manifest.elapsed_ms);
+    let versions: Vec<_> = manifest.versions.keys().map(String::as_str).collect();
+    assert_eq!(versions, ["comeback", "postgres"]);
+    let names: Vec<_> = manifest.files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["plain", "packed.zst"]);
+    assert_eq!(verify_files(repository, &manifest).await.unwrap(), []);
 }
 
 async fn a_name_is_used_once(bench: Bench) {

@@ -57,6 +57,7 @@ impl Injury {
     }
 
     /// The same, to one key or row of it.
+    #[must_use]
     pub fn key(self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self }
     }

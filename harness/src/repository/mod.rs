@@ -5,6 +5,7 @@
 //!
 //! Beside the backups lie the log archives, one for each cluster: see [`LogArchive`].
 
+mod draft;
 mod local;
 mod log;
 mod retention;
@@ -17,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use crate::error::{Context as _, Error, Result};
 use crate::model::{FileEntry, Manifest};
 
+pub use draft::BackupDraft;
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
 pub use retention::{Pruned, prune};

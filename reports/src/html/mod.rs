@@ -1,7 +1,5 @@
 //! One self-contained page: no script, no outside address, the same bytes for the same record.
 
-mod drill;
-mod page;
 mod timeline;
 
 use base64::Engine as _;
@@ -10,7 +8,12 @@ use comeback_model::evidence::Record;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+
+use self::timeline::Timeline;
+use crate::text::{one_line, shorten};
+use crate::view::{self, Report, Wrong};
 
 /// The templates, escaped by their names' ending: whatever a value holds, it stays text.
 const TEMPLATES: [(&str, &str); 4] = [
@@ -19,7 +22,21 @@ const TEMPLATES: [(&str, &str); 4] = [
     ("drill.html", include_str!("../../templates/drill.html")),
     ("timeline.html", include_str!("../../templates/timeline.html")),
 ];
+/// Characters of a value that are shown; the JSON report holds the whole of it.
+const VALUE_LIMIT: usize = 1_000;
+/// Findings of one check that are shown: a browser has to hold the page.
+const FINDINGS_SHOWN: usize = 100;
 const STYLE: &str = include_str!("../../templates/report.css");
+
+/// What the template is given.
+#[derive(Serialize)]
+struct Page<'a> {
+    report: &'a Report,
+    remarks: Vec<&'a str>,
+    wrong: Vec<Wrong<'a>>,
+    /// One for each drill.
+    timelines: Vec<Option<Timeline>>,
+}
 
 /// The run as an HTML page of its own, for people and for printing.
 pub fn html(record: &Record) -> Result<String> {
@@ -32,7 +49,17 @@ pub fn html(record: &Record) -> Result<String> {
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).context("cannot read a template of the HTML report")?;
     }
-    let page = Value::from(Serde(page::Page::of(record)));
+    environment.add_filter("capitalised", |text: &str| view::capitalised(text));
+    environment.add_filter("line", one_line);
+    // The page keeps white space as it is: a value needs no stand-in for it.
+    environment.add_filter("value", |text: &str| shorten(text, VALUE_LIMIT));
+    let report = Report::of(record);
+    let page = Value::from(Serde(Page {
+        remarks: report.remarks().collect(),
+        wrong: report.wrong(FINDINGS_SHOWN),
+        timelines: report.drills.iter().map(timeline::of).collect(),
+        report: &report,
+    }));
     // The browser takes this style and no other: a value that got past the escaping could not even colour itself.
     let style_hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
     environment

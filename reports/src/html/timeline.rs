@@ -1,12 +1,9 @@
 //! The geometry of a drill's timeline, in percent of its width: text keeps its size on every screen.
 
-use comeback_model::evidence::DrillRecord;
-use comeback_model::{Milestone, Objective};
 use serde::Serialize;
 
 use crate::format::{duration, limit};
-use crate::text::one_line;
-use crate::view;
+use crate::view::{Drill, Objective};
 
 /// Heights in pixels. The steps' bar stands below the scale, one lane per span below the bar.
 const BAR_TOP: u32 = 26;
@@ -61,12 +58,12 @@ struct Lane {
 }
 
 /// The timeline of a drill that has steps.
-pub(super) fn of(drill: &DrillRecord) -> Option<Timeline> {
+pub(super) fn of(drill: &Drill) -> Option<Timeline> {
     let first_ms = drill.steps.first()?.started_ms;
     let last_ms = drill.steps.iter().map(|step| step.started_ms.saturating_add(step.elapsed_ms)).max()?;
-    let elapsed_ms =
-        last_ms.max(drill.milestones_ms.values().copied().max().unwrap_or(0)).saturating_sub(first_ms);
-    let declared_ms = at(drill, Milestone::Declared).map(|ms| ms.saturating_sub(first_ms));
+    let times = &drill.times;
+    let elapsed_ms = last_ms.max(times.last_milestone_ms.unwrap_or(0)).saturating_sub(first_ms);
+    let declared_ms = times.declared_ms.map(|ms| ms.saturating_sub(first_ms));
     let objective_end =
         declared_ms.zip(drill.objective.as_ref()).map(|(ms, it)| ms.saturating_add(it.upper_ms));
     let fits = objective_end.is_some_and(|end| end <= elapsed_ms.saturating_mul(OBJECTIVE_FITS));
@@ -74,13 +71,8 @@ pub(super) fn of(drill: &DrillRecord) -> Option<Timeline> {
     let bars = drill.steps.iter().map(|step| Bar {
         x: scale.x(step.started_ms.saturating_sub(first_ms)),
         width: scale.width(step.elapsed_ms),
-        phase: view::phase_label(step.phase),
-        title: format!(
-            "{}: {}, {}",
-            view::phase_label(step.phase),
-            one_line(&step.title),
-            duration(step.elapsed_ms)
-        ),
+        phase: step.phase,
+        title: format!("{}: {}, {}", step.phase, step.title, step.elapsed),
     });
     let lanes = lanes(drill, declared_ms, fits, &scale);
     Some(Timeline {
@@ -95,21 +87,17 @@ pub(super) fn of(drill: &DrillRecord) -> Option<Timeline> {
     })
 }
 
-fn at(drill: &DrillRecord, milestone: Milestone) -> Option<u64> {
-    drill.milestones_ms.get(milestone.label()).copied()
-}
-
-fn lanes(drill: &DrillRecord, declared_ms: Option<u64>, fits: bool, scale: &Scale) -> Vec<Lane> {
+fn lanes(drill: &Drill, declared_ms: Option<u64>, fits: bool, scale: &Scale) -> Vec<Lane> {
     let Some(declared_ms) = declared_ms else { return Vec::new() };
     let spans = [
-        ("ready", "ready", drill.time_to_ready_ms()),
-        ("recovered", "recovered", drill.ttr_ms()),
-        ("verified", "verified", drill.time_to_verified_ms()),
+        ("ready", drill.times.ready_ms),
+        ("recovered", drill.times.ttr_ms),
+        ("verified", drill.times.verified_ms),
     ];
     let mut lanes = Vec::new();
-    for (class, word, took_ms) in spans {
+    for (class, took_ms) in spans {
         let Some(took_ms) = took_ms else { continue };
-        let label = format!("{word} after {}", duration(took_ms));
+        let label = format!("{class} after {}", duration(took_ms));
         lanes.push(scale.lane(class, declared_ms, declared_ms.saturating_add(took_ms), lanes.len(), label));
         if let (true, "recovered", Some(objective)) = (fits, class, &drill.objective) {
             lanes.push(objective_lane(objective, declared_ms, lanes.len(), scale));
@@ -121,24 +109,19 @@ fn lanes(drill: &DrillRecord, declared_ms: Option<u64>, fits: bool, scale: &Scal
 fn objective_lane(objective: &Objective, declared_ms: u64, lane: usize, scale: &Scale) -> Lane {
     let start = declared_ms.saturating_add(objective.lower_ms.unwrap_or(0));
     let end = declared_ms.saturating_add(objective.upper_ms);
-    let label = format!("documented: {}", limit(objective.lower_ms, objective.upper_ms));
+    let label = format!("documented: {}", objective.limit);
     scale.lane("objective", start, end, lane, label)
 }
 
-fn remark(drill: &DrillRecord, fits: bool) -> Option<String> {
+fn remark(drill: &Drill, fits: bool) -> Option<String> {
     let objective = drill.objective.as_ref()?;
-    (drill.ttr_ms().is_some() && !fits).then(|| {
-        format!("The documented {} lie beyond this scale.", limit(objective.lower_ms, objective.upper_ms))
-    })
+    let is_beyond = drill.ttr.is_some() && !fits;
+    is_beyond.then(|| format!("The documented {} lie beyond this scale.", objective.limit))
 }
 
-fn description(drill: &DrillRecord) -> String {
-    let steps: Vec<_> = drill
-        .steps
-        .iter()
-        .map(|step| format!("{} ({})", one_line(&step.title), duration(step.elapsed_ms)))
-        .collect();
-    format!("Steps in order: {}. Time to recovery: {}.", steps.join(", "), view::recovery_sentence(drill))
+fn description(drill: &Drill) -> String {
+    let steps: Vec<_> = drill.steps.iter().map(|step| format!("{} ({})", step.title, step.elapsed)).collect();
+    format!("Steps in order: {}. Time to recovery: {}.", steps.join(", "), drill.recovery)
 }
 
 /// Milliseconds to percent.

@@ -2,15 +2,13 @@
 
 use std::fmt::Write as _;
 
-use comeback_model::evidence::{DrillRecord, Ending, Failure, Record};
-use comeback_model::{Check, Finding, Verdict};
+use comeback_model::Verdict;
+use comeback_model::evidence::Ending;
 use junit_report::{Duration, TestCase, TestResult};
 
-use crate::format::{bytes, duration, plural};
-use crate::groups::grouped;
-use crate::scope;
+use crate::format::plural;
 use crate::text::{clean, one_line, shorten, value};
-use crate::view;
+use crate::view::{Backup, Check, Drill, Failure, Finding, Report, slug};
 
 /// Long enough for any sentence, short enough for the one line that a CI shows of it.
 const MESSAGE_LIMIT: usize = 300;
@@ -18,35 +16,35 @@ const MESSAGE_LIMIT: usize = 300;
 const VALUE_LIMIT: usize = 1_000;
 
 /// The case of a run that cannot be told by its drills: killed, interrupted, or nothing planned.
-pub(super) fn of_run(record: &Record) -> Option<TestCase> {
-    let message = match view::ending_sentence(record.ending) {
+pub(super) fn of_run(report: &Report) -> Option<TestCase> {
+    let message = match report.ending_remark {
         Some(sentence) => sentence,
-        None if record.drills.is_empty() => "no drill was planned: nothing was verified",
+        None if report.drills.is_empty() => "no drill was planned: nothing was verified",
         None => return None,
     };
-    let type_ = match record.ending {
+    let type_ = match report.ending {
         Ending::Complete => "nothing-drilled",
         Ending::Interrupted => "interrupted",
         Ending::Unfinished => "unfinished",
     };
-    let hint = match record.ending {
+    let hint = match report.ending {
         Ending::Complete => "name at least one scenario, or a suite that holds one",
         Ending::Interrupted | Ending::Unfinished => "run it again",
     };
     let result = error(type_, message, &[hint.to_owned()]);
-    let mut case = new("run", record.elapsed_ms, result);
+    let mut case = new("run", report.elapsed_ms, result);
     case.set_classname("comeback");
-    case.set_system_out(&character_data(&format!("reproduce: {}", view::reproduce_command(record))));
+    case.set_system_out(&character_data(&format!("reproduce: {}", report.reproduce)));
     Some(case)
 }
 
 /// The case of the drill's own course. It lasts as long as the recovery took, where that was measured, so
 /// that a CI's trend of the case's duration is the trend of the time to recovery.
-pub(super) fn of_course(record: &Record, drill: &DrillRecord) -> TestCase {
+pub(super) fn of_course(report: &Report, drill: &Drill) -> TestCase {
     let judged: u64 = drill.checks.iter().fold(0, |sum, check| sum.saturating_add(check.elapsed_ms));
-    let elapsed_ms = drill.ttr_ms().unwrap_or_else(|| drill.elapsed_ms.saturating_sub(judged));
+    let elapsed_ms = drill.times.ttr_ms.unwrap_or_else(|| drill.times.elapsed_ms.saturating_sub(judged));
     let mut case = new("restore", elapsed_ms, course_result(drill));
-    let mut output = view::circumstances(record);
+    let mut output = report.circumstances.clone();
     if drill.started {
         output.push(course_output(drill));
     }
@@ -56,11 +54,11 @@ pub(super) fn of_course(record: &Record, drill: &DrillRecord) -> TestCase {
     case
 }
 
-fn course_result(drill: &DrillRecord) -> TestResult {
-    if let Some(reason) = view::skip_reason(drill) {
+fn course_result(drill: &Drill) -> TestResult {
+    if let Some(reason) = &drill.skipped {
         return TestResult::SkippedWithCause {
             type_: "policy".to_owned(),
-            message: message(&reason),
+            message: message(reason),
             cause: None,
         };
     }
@@ -74,13 +72,13 @@ fn course_result(drill: &DrillRecord) -> TestResult {
         Verdict::Verified | Verdict::CouldNotVerify | Verdict::Skipped => {
             error("nothing-verified", "no judge looked at what came back: nothing was verified", &[])
         }
-        Verdict::ObjectiveMissed => failure("objective-missed", &view::recovery_sentence(drill), ""),
+        Verdict::ObjectiveMissed => failure("objective-missed", &drill.recovery, ""),
         Verdict::Failed => failure("failed", "the drill failed, and no check says why", ""),
     }
 }
 
 /// The drill's own error: the restore that said no where no judge did, and an obstacle otherwise.
-fn not_finished(drill: &DrillRecord, reason: &Failure) -> TestResult {
+fn not_finished(drill: &Drill, reason: &Failure) -> TestResult {
     let judge_said_no = drill.checks.iter().any(|check| check.verdict == Verdict::Failed);
     if drill.verdict == Verdict::Failed && !judge_said_no {
         return failure("restore-failed", &reason.message, &with_hints(&reason.message, &reason.hints));
@@ -90,10 +88,13 @@ fn not_finished(drill: &DrillRecord, reason: &Failure) -> TestResult {
 }
 
 /// The case of one judge.
-pub(super) fn of_check(drill: &DrillRecord, check: &Check) -> TestCase {
+pub(super) fn of_check(drill: &Drill, check: &Check) -> TestCase {
     let headline = check.findings.first().map_or_else(
         || check.summary.clone(),
-        |first| actual_against_expected(first, check.findings.len() - 1),
+        |first| {
+            let all: usize = check.findings.iter().map(|finding| finding.count).sum();
+            actual_against_expected(first, all - 1)
+        },
     );
     let result = match check.verdict {
         Verdict::Verified => TestResult::Success,
@@ -107,7 +108,7 @@ pub(super) fn of_check(drill: &DrillRecord, check: &Check) -> TestCase {
             failure(&check_type(check), &headline, &findings(check, &headline))
         }
     };
-    let mut case = new(&one_line(&check.oracle), check.elapsed_ms, result);
+    let mut case = new(&check.oracle, check.elapsed_ms, result);
     let mut output = format!("{}: {}", check.verdict, check.summary);
     if check.verdict == Verdict::ObjectiveMissed {
         let _ = write!(output, "\n{}", recovery_output(drill));
@@ -119,13 +120,13 @@ pub(super) fn of_check(drill: &DrillRecord, check: &Check) -> TestCase {
 /// What a CI can select on: the code of the most telling finding, and always the same word for an objective.
 fn check_type(check: &Check) -> String {
     match (check.verdict, check.findings.first()) {
-        (Verdict::Failed, Some(first)) => first.code.to_string(),
-        (verdict, _) => view::verdict_slug(verdict),
+        (Verdict::Failed, Some(first)) => first.code.to_owned(),
+        (verdict, _) => slug(verdict),
     }
 }
 
 fn actual_against_expected(finding: &Finding, more: usize) -> String {
-    let key = finding.key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+    let key = finding.first_key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
     let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
     // Shortened one by one, so that a long value does not push the other out of the line.
     let (actual, expected) = (value(&finding.actual, 80), value(&finding.expected, 80));
@@ -134,9 +135,8 @@ fn actual_against_expected(finding: &Finding, more: usize) -> String {
 
 fn findings(check: &Check, headline: &str) -> String {
     let mut text = one_line(headline);
-    for (number, group) in (1_u64..).zip(&grouped(&check.findings)) {
-        let finding = group.first;
-        let key = group.key().map_or_else(String::new, |key| format!(" {key}"));
+    for (number, finding) in (1_u64..).zip(&check.findings) {
+        let key = finding.key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
         let _ = write!(text, "\n\n{number}. {} {}{key}", finding.code, finding.subject);
         let _ = write!(text, "\n   expected: {}", value(&finding.expected, VALUE_LIMIT));
         let _ = write!(text, "\n   found:    {}", value(&finding.actual, VALUE_LIMIT));
@@ -148,39 +148,28 @@ fn findings(check: &Check, headline: &str) -> String {
 }
 
 /// Objective and measured time first: the output of a case is where every CI shows them.
-fn course_output(drill: &DrillRecord) -> String {
+fn course_output(drill: &Drill) -> String {
     let mut lines = vec![recovery_output(drill)];
-    lines.extend(scope::lines(drill).into_iter().map(|line| format!("not looked at: {line}")));
-    lines.extend(view::data(drill).map(|data| format!("data: {data}")));
-    for (milestone, ms) in [("ready", drill.time_to_ready_ms()), ("verified", drill.time_to_verified_ms())] {
-        if let Some(ms) = ms {
-            lines.push(format!("time to {milestone}: {}", duration(ms)));
-        }
-    }
-    if let Some(loss) = &drill.loss {
-        lines.push(format!("loss: {}", view::loss_sentence(loss)));
-    }
-    for backup in &drill.backups {
-        let (size, took) = (bytes(backup.stored_bytes), duration(backup.elapsed_ms));
-        lines.push(format!("{} {}: {}, {size}, taken in {took}", backup.kind, backup.id, backup.content));
-    }
+    lines.extend(drill.not_looked_at.iter().map(|line| format!("not looked at: {line}")));
+    lines.extend(drill.data.iter().map(|data| format!("data: {data}")));
+    lines.extend(drill.beside.iter().map(|(milestone, time)| format!("time to {milestone}: {time}")));
+    lines.extend(drill.loss.iter().map(|loss| format!("loss: {}", loss.sentence)));
+    lines.extend(drill.backups.iter().map(|backup| {
+        let Backup { kind, id, content, size, elapsed, .. } = backup;
+        format!("{kind} {id}: {content}, {size}, taken in {elapsed}")
+    }));
     lines.push(plural(drill.steps.len() as u64, "step"));
     for step in &drill.steps {
-        lines.push(format!(
-            "  {:<8}  {}  {}",
-            view::phase_label(step.phase),
-            one_line(&step.title),
-            duration(step.elapsed_ms)
-        ));
-        lines.extend(step.notes.iter().map(|note| format!("            {}", one_line(note))));
+        lines.push(format!("  {:<8}  {}  {}", step.phase, step.title, step.elapsed));
+        lines.extend(step.notes.iter().map(|note| format!("            {note}")));
     }
     lines.join("\n")
 }
 
-fn recovery_output(drill: &DrillRecord) -> String {
-    let measured = format!("time to recovery: {}", view::recovery_sentence(drill));
+fn recovery_output(drill: &Drill) -> String {
+    let measured = format!("time to recovery: {}", drill.recovery);
     match &drill.objective {
-        Some(objective) => format!("{measured}\nobjective from {}", view::citation(objective)),
+        Some(objective) => format!("{measured}\nobjective from {}", objective.citation),
         None => measured,
     }
 }

@@ -9,14 +9,14 @@ mod finish;
 use std::collections::BTreeSet;
 
 use comeback_error::{Context as _, Result};
-use comeback_model::evidence::{DrillRecord, Record};
+use comeback_model::evidence::Record;
 use jiff::Timestamp;
-use junit_report::{OffsetDateTime, Report, TestCase, TestSuite};
+use junit_report::{OffsetDateTime, Report as Document, TestCase, TestSuite};
 
 pub(crate) use finish::finish;
 
 use crate::text::one_line;
-use crate::view::drill_name;
+use crate::view::{Drill, Report};
 
 /// The run as a JUnit document. The same record gives the same text.
 ///
@@ -24,32 +24,33 @@ use crate::view::drill_name;
 /// that did not run or did not come to its end, is an `error`; a policy's exclusion is `skipped`. A missed
 /// objective is a `failure` of the type `objective-missed`.
 pub fn junit(record: &Record) -> Result<String> {
-    let mut report = Report::new();
+    let report = Report::of(record);
+    let mut document = Document::new();
     let mut names = Names::default();
-    if let Some(case) = case::of_run(record) {
-        report.add_testsuite(suite("comeback", record.started_at, vec![case]));
+    if let Some(case) = case::of_run(&report) {
+        document.add_testsuite(suite("comeback", report.started_at, vec![case]));
     }
-    for drill in &record.drills {
-        report.add_testsuite(of_drill(record, drill, &mut names));
+    for drill in &report.drills {
+        document.add_testsuite(of_drill(&report, drill, &mut names));
     }
     let mut written = Vec::new();
-    report.write_xml(&mut written).context("cannot write the JUnit report")?;
+    document.write_xml(&mut written).context("cannot write the JUnit report")?;
     let written = String::from_utf8(written).context("cannot write the JUnit report")?;
-    finish(&written, &report)
+    finish(&written, &document)
 }
 
-fn of_drill(record: &Record, drill: &DrillRecord, names: &mut Names) -> TestSuite {
-    let class = class_name(&drill.plan.scenario);
-    let twice = record.drills.iter().filter(|other| other.plan.scenario == drill.plan.scenario).count() > 1;
+fn of_drill(report: &Report, drill: &Drill, names: &mut Names) -> TestSuite {
+    let class = class_name(&drill.scenario);
+    let twice = report.drills.iter().filter(|other| other.scenario == drill.scenario).count() > 1;
     // Jenkins and GitLab tell cases apart by class and name: on two substrates the name must say which.
-    let suffix = if twice { format!(" ({})", one_line(&drill.plan.substrate)) } else { String::new() };
-    let mut cases = vec![case::of_course(record, drill)];
+    let suffix = if twice { format!(" ({})", drill.substrate) } else { String::new() };
+    let mut cases = vec![case::of_course(report, drill)];
     cases.extend(drill.checks.iter().map(|check| case::of_check(drill, check)));
     for case in &mut cases {
         case.name = names.unique(&class, &format!("{}{suffix}", case.name));
         case.set_classname(&class);
     }
-    suite(&drill_name(drill), began_at(record, drill), cases)
+    suite(&drill.name, began_at(report, drill), cases)
 }
 
 pub(crate) fn suite(name: &str, at: Timestamp, testcases: Vec<TestCase>) -> TestSuite {
@@ -77,10 +78,10 @@ pub(crate) fn class_name(scenario: &str) -> String {
 }
 
 /// The wall clock at the drill's first step: the run's start and the monotonic clock since.
-fn began_at(record: &Record, drill: &DrillRecord) -> Timestamp {
+fn began_at(report: &Report, drill: &Drill) -> Timestamp {
     let ms = drill.steps.first().map_or(0, |step| step.started_ms);
     let offset = jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
-    record.started_at.checked_add(offset).unwrap_or(record.started_at)
+    report.started_at.checked_add(offset).unwrap_or(report.started_at)
 }
 
 /// To the second, and never a year that the writer of RFC 3339 has no four digits for.

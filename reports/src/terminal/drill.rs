@@ -1,25 +1,21 @@
 //! One drill: what was done and how long it took, what was measured, what was proven.
 
-use comeback_model::evidence::{BackupSummary, DrillRecord, StepRecord};
-use comeback_model::{Check, Verdict};
+use comeback_model::Verdict;
 
 use super::page::{Page, Style};
-use crate::format::{bytes, duration, instant};
-use crate::scope;
-use crate::text::one_line;
-use crate::view;
+use crate::text::{one_line, wrap};
+use crate::view::{Backup, Check, Drill, Step, mark};
 
-pub(super) fn section(page: &mut Page, drill: &DrillRecord) {
+pub(super) fn section(page: &mut Page, drill: &Drill) {
     let style = Style::of(drill.verdict);
-    let label = format!("{} {}  ", view::mark(drill.verdict), view::drill_name(drill));
-    page.item(&[(style, &label)], style, &view::verdict_on_data(drill));
-    let what = view::what(drill);
-    page.item(&[(Style::Plain, "  ")], Style::Faint, &what);
-    for line in scope::lines(drill) {
-        page.item(&[(Style::Faint, "  not seen  ")], Style::Doubtful, &line);
+    let label = format!("{} {}  ", mark(drill.verdict), drill.name);
+    page.item(&[(style, &label)], style, &drill.verdict_on_data);
+    page.item(&[(Style::Plain, "  ")], Style::Faint, &drill.what);
+    for line in &drill.not_looked_at {
+        page.item(&[(Style::Faint, "  not seen  ")], Style::Doubtful, line);
     }
-    if let Some(reason) = view::skip_reason(drill) {
-        page.item(&[(Style::Faint, "  skipped   ")], Style::Plain, &reason);
+    if let Some(reason) = &drill.skipped {
+        page.item(&[(Style::Faint, "  skipped   ")], Style::Plain, reason);
     }
     steps(page, &drill.steps);
     if drill.started {
@@ -32,20 +28,20 @@ pub(super) fn section(page: &mut Page, drill: &DrillRecord) {
 }
 
 /// The steps, their times under each other at the right: the slow one is seen at a glance.
-fn steps(page: &mut Page, steps: &[StepRecord]) {
+fn steps(page: &mut Page, steps: &[Step]) {
     const LABEL: usize = 12;
-    let time_width = steps.iter().map(|step| duration(step.elapsed_ms).chars().count()).max().unwrap_or(0);
+    let time_width = steps.iter().map(|step| step.elapsed.chars().count()).max().unwrap_or(0);
     let room = page.width().saturating_sub(LABEL + 2 + time_width).max(20);
-    let longest = steps.iter().map(|step| one_line(&step.title).chars().count()).max().unwrap_or(0);
+    let longest = steps.iter().map(|step| step.title.chars().count()).max().unwrap_or(0);
     let column = longest.min(room);
     let mut previous = None;
     for step in steps {
         // The phase is written once, at its first step.
-        let phase = if previous == Some(step.phase) { "" } else { view::phase_label(step.phase) };
+        let phase = if previous == Some(step.phase) { "" } else { step.phase };
         previous = Some(step.phase);
         let label = format!("  {phase:<10}");
-        let time = format!("{:>time_width$}", duration(step.elapsed_ms));
-        let lines = crate::text::wrap(&one_line(&step.title), column);
+        let time = format!("{:>time_width$}", step.elapsed);
+        let lines = wrap(&step.title, column);
         for (index, line) in lines.iter().enumerate() {
             let label = if index == 0 { label.as_str() } else { "            " };
             if index + 1 == lines.len() {
@@ -59,54 +55,44 @@ fn steps(page: &mut Page, steps: &[StepRecord]) {
             }
         }
         for note in &step.notes {
-            page.item(&[(Style::Faint, "            · ")], Style::Faint, &one_line(note));
+            page.item(&[(Style::Faint, "            · ")], Style::Faint, note);
         }
     }
 }
 
-fn measured(page: &mut Page, drill: &DrillRecord) {
-    let missed =
-        drill.ttr_ms().zip(drill.objective.as_ref()).is_some_and(|(ttr, limit)| !limit.is_met_by(ttr));
+fn measured(page: &mut Page, drill: &Drill) {
+    let missed = drill.objective.as_ref().is_some_and(|objective| objective.missed);
     let style = if missed { Style::Doubtful } else { Style::Plain };
-    page.item(&[(Style::Faint, "  recovery  ")], style, &view::recovery_sentence(drill));
-    let beside: Vec<_> = [("ready", drill.time_to_ready_ms()), ("verified", drill.time_to_verified_ms())]
-        .into_iter()
-        .filter_map(|(milestone, ms)| ms.map(|ms| format!("{milestone} after {}", duration(ms))))
-        .collect();
+    page.item(&[(Style::Faint, "  recovery  ")], style, &drill.recovery);
+    let beside: Vec<_> =
+        drill.beside.iter().map(|(milestone, time)| format!("{milestone} after {time}")).collect();
     if !beside.is_empty() {
         page.item(&[(Style::Plain, "            ")], Style::Faint, &beside.join(", "));
     }
     if let Some(objective) = &drill.objective {
-        page.item(&[(Style::Plain, "            ")], Style::Faint, &view::citation(objective));
+        page.item(&[(Style::Plain, "            ")], Style::Faint, &objective.citation);
     }
     if let Some(loss) = &drill.loss {
         let style = if loss.lost_writes == 0 { Style::Plain } else { Style::Doubtful };
-        page.item(&[(Style::Faint, "  loss      ")], style, &view::loss_sentence(loss));
+        page.item(&[(Style::Faint, "  loss      ")], style, &loss.sentence);
     }
 }
 
-fn backup_line(backup: &BackupSummary) -> String {
-    one_line(&format!(
-        "{} {}: {}, {}, of {}, taken in {}",
-        backup.kind,
-        backup.id,
-        backup.content,
-        bytes(backup.stored_bytes),
-        instant(backup.taken_at),
-        duration(backup.elapsed_ms)
-    ))
+fn backup_line(backup: &Backup) -> String {
+    let Backup { kind, id, content, size, taken, elapsed } = backup;
+    format!("{kind} {id}: {content}, {size}, of {taken}, taken in {elapsed}")
 }
 
 fn checks(page: &mut Page, checks: &[Check]) {
-    let column =
-        checks.iter().map(|check| one_line(&check.oracle).chars().count()).max().unwrap_or(0).min(24);
+    let column = checks.iter().map(|check| check.oracle.chars().count()).max().unwrap_or(0).min(24);
     for (index, check) in checks.iter().enumerate() {
         let label = if index == 0 { "  checks    " } else { "            " };
-        let mark = format!("{} ", view::mark(check.verdict));
-        let name = format!("{:<column$}  ", one_line(&check.oracle));
+        let mark = format!("{} ", mark(check.verdict));
+        let name = format!("{:<column$}  ", check.oracle);
+        let looked = format!("{} ({})", one_line(&check.summary), check.elapsed);
         let summary = match check.verdict {
-            Verdict::Verified => format!("{} ({})", one_line(&check.summary), duration(check.elapsed_ms)),
-            verdict => format!("{verdict}: {} ({})", one_line(&check.summary), duration(check.elapsed_ms)),
+            Verdict::Verified => looked,
+            verdict => format!("{verdict}: {looked}"),
         };
         let style = Style::of(check.verdict);
         page.item(&[(Style::Faint, label), (style, &mark), (Style::Plain, &name)], Style::Plain, &summary);

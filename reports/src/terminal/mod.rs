@@ -6,12 +6,11 @@
 mod drill;
 mod page;
 
-use comeback_model::evidence::{DrillRecord, Record};
+use comeback_model::evidence::Record;
 
-use crate::format::{duration, instant, plural};
-use crate::groups::{Group, grouped};
+use crate::format::plural;
 use crate::text::{one_line, value};
-use crate::view;
+use crate::view::{Finding, Report, Wrong, mark};
 use page::{Page, Style};
 
 /// Findings of one check that are printed; the rest is in the evidence.
@@ -40,71 +39,63 @@ impl Default for TerminalOptions<'_> {
 
 /// The run as a person reads it at the end of it.
 pub fn terminal(record: &Record, options: TerminalOptions<'_>) -> String {
+    let report = Report::of(record);
     let mut page = Page::new(options.width, options.color);
-    title(&mut page, record);
-    wrong(&mut page, record);
-    for drill in &record.drills {
+    title(&mut page, &report);
+    wrong(&mut page, &report);
+    for drill in &report.drills {
         page.blank();
         drill::section(&mut page, drill);
     }
     page.blank();
-    conclusion(&mut page, record, options.evidence_dir);
+    conclusion(&mut page, &report, options.evidence_dir);
     page.finish()
 }
 
-fn title(page: &mut Page, record: &Record) {
-    let run = &record.run;
-    let what = run.suite.as_ref().map_or_else(String::new, |suite| format!(" suite {suite},"));
-    page.heading(&one_line(&format!("Comeback:{what} run {}, {}", run.run_id, instant(record.started_at))));
-    for remark in view::remarks(record) {
-        page.item(&[(Style::Doubtful, "! ")], Style::Plain, &remark);
+fn title(page: &mut Page, report: &Report) {
+    let what = report.suite.as_ref().map_or_else(String::new, |suite| format!(" suite {suite},"));
+    page.heading(&format!("Comeback:{what} run {}, {}", report.run_id, report.started));
+    for remark in report.remarks() {
+        page.item(&[(Style::Doubtful, "! ")], Style::Plain, remark);
     }
 }
 
-/// The exceptions, the worst first: nothing at all where there is none.
-fn wrong(page: &mut Page, record: &Record) {
-    let drills = view::exceptions(record);
-    if drills.is_empty() {
+/// The exceptions, the worst first: nothing at all if there are none.
+fn wrong(page: &mut Page, report: &Report) {
+    let wrong = report.wrong(FINDINGS_SHOWN);
+    if wrong.is_empty() {
         return;
     }
     page.blank();
     page.heading("What is wrong");
-    for drill in drills {
-        wrong_drill(page, drill);
+    for item in &wrong {
+        wrong_item(page, item);
     }
 }
 
-fn wrong_drill(page: &mut Page, drill: &DrillRecord) {
-    let name = view::drill_name(drill);
-    let style = Style::of(drill.verdict);
-    let checks = view::failed_checks(drill);
-    if let Some(error) = &drill.error {
-        let label = format!("  {} {name}  ", view::mark(drill.verdict));
-        page.item(&[(style, &label)], Style::Plain, &error.message);
-        hints(page, &error.hints);
-    } else if checks.is_empty() {
-        let label = format!("  {} {name}  ", view::mark(drill.verdict));
-        page.item(&[(style, &label)], Style::Plain, &format!("{}, and no check says why", drill.verdict));
+fn wrong_item(page: &mut Page, item: &Wrong<'_>) {
+    let oracle = item.oracle.map_or_else(String::new, |oracle| format!(" › {oracle}"));
+    let label = format!("  {} {}{oracle}  ", mark(item.verdict), item.name);
+    page.item(&[(Style::of(item.verdict), &label)], Style::Plain, &item.summary);
+    let mut previous = None;
+    for one in item.findings {
+        finding(page, one, previous);
+        previous = Some(one.remedy.as_str());
     }
-    for check in checks {
-        let label = format!("  {} {name} › {}  ", view::mark(check.verdict), one_line(&check.oracle));
-        page.item(&[(Style::of(check.verdict), &label)], Style::Plain, &check.summary);
-        let mut previous = None;
-        let groups = grouped(&check.findings);
-        for group in groups.iter().take(FINDINGS_SHOWN) {
-            finding(page, group, previous);
-            previous = Some(group.first.remedy.as_str());
-        }
-        more(page, groups.iter().skip(FINDINGS_SHOWN).map(Group::len).sum());
-        hints(page, &check.hints);
+    if item.hidden > 0 {
+        let text =
+            format!("and {} in the reports of the evidence", plural(item.hidden as u64, "more finding"));
+        page.item(&[(Style::Plain, "      ")], Style::Faint, &text);
+    }
+    for hint in item.hints {
+        page.item(&[(Style::Faint, "      hint: ")], Style::Plain, hint);
     }
 }
 
-fn finding(page: &mut Page, group: &Group<'_>, previous_remedy: Option<&str>) {
-    let finding = group.first;
-    let key = group.key().map_or_else(String::new, |key| format!("  {}", value(&key, KEY_LIMIT)));
-    let what = format!("{}{key}", one_line(&finding.subject));
-    let label = format!("      {:<16}  ", finding.code.as_str());
+fn finding(page: &mut Page, finding: &Finding, previous_remedy: Option<&str>) {
+    let key = finding.key.as_ref().map_or_else(String::new, |key| format!("  {}", value(key, KEY_LIMIT)));
+    let what = format!("{}{key}", finding.subject);
+    let label = format!("      {:<16}  ", finding.code);
     page.item(&[(Style::Strong, &label)], Style::Strong, &what);
     page.item(&[(Style::Faint, "        expected  ")], Style::Good, &value(&finding.expected, VALUE_LIMIT));
     page.item(&[(Style::Faint, "        found     ")], Style::Bad, &value(&finding.actual, VALUE_LIMIT));
@@ -116,27 +107,13 @@ fn finding(page: &mut Page, group: &Group<'_>, previous_remedy: Option<&str>) {
     }
 }
 
-fn more(page: &mut Page, hidden: usize) {
-    if hidden > 0 {
-        let text = format!("and {} in the reports of the evidence", plural(hidden as u64, "more finding"));
-        page.item(&[(Style::Plain, "      ")], Style::Faint, &text);
-    }
-}
-
-fn hints(page: &mut Page, hints: &[String]) {
-    for hint in hints {
-        page.item(&[(Style::Faint, "      hint: ")], Style::Plain, hint);
-    }
-}
-
-fn conclusion(page: &mut Page, record: &Record, evidence_dir: Option<&str>) {
-    let verdict = view::headline_verdict(record);
-    let label = format!("{} ", view::mark(verdict));
-    let label = [(Style::Strong, "Verdict    "), (Style::of(verdict), label.as_str())];
-    page.item(&label, Style::of(verdict), &view::headline(record));
-    let text = format!("{}; {} in all", view::proven(record), duration(record.elapsed_ms));
+fn conclusion(page: &mut Page, report: &Report, evidence_dir: Option<&str>) {
+    let style = Style::of(report.verdict);
+    let label = format!("{} ", mark(report.verdict));
+    page.item(&[(Style::Strong, "Verdict    "), (style, label.as_str())], style, &report.headline);
+    let text = format!("{}; {} in all", report.proven, report.elapsed);
     page.item(&[(Style::Plain, "             ")], Style::Plain, &text);
-    page.row(&[(Style::Strong, "Reproduce  "), (Style::Plain, &view::reproduce_command(record))]);
+    page.row(&[(Style::Strong, "Reproduce  "), (Style::Plain, &report.reproduce)]);
     if let Some(folder) = evidence_dir {
         page.row(&[(Style::Strong, "Evidence   "), (Style::Plain, &one_line(folder))]);
     }

@@ -13,8 +13,8 @@ use comeback_harness::stores::objects::damages::{
 };
 use comeback_harness::stores::objects::procedures::PrefixProcedure;
 use comeback_harness::stores::objects::{
-    NewObject, ObjectStore as _, PrefixRestore, delete_prefix, read_inventory, restore_object, take_inventory,
-    upload_objects,
+    NewObject, ObjectStore as _, PrefixRestore, delete_prefix, read_inventory, restore_object,
+    take_inventory, upload_objects,
 };
 use comeback_harness::{Error, Result};
 

@@ -10,7 +10,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::damages::{Cluster, Database, TO_A_CLUSTER, TO_A_CSV};
+use comeback_harness::stores::postgres::damages::{Cluster, TO_A_CLUSTER, TO_A_CSV};
 use comeback_harness::stores::postgres::procedures::CsvRestore;
 use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
 use comeback_harness::stores::postgres::{export_table, read_content, run_script};
@@ -82,7 +82,7 @@ impl Scenario for StoriesCsv {
         let stories = restore.keep(drill).await?;
         drill.note(format!("{stories} stories are back"));
         drill.ready();
-        drill.inject::<Cluster>(Database { server: &primary, name: database }).await?;
+        drill.inject::<Cluster>(roadtrip::on(&primary)).await?;
 
         drill.step(Phase::Recover, "let the application write stories again");
         drill.application().switch_to(primary.options(database));

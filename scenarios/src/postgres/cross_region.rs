@@ -12,7 +12,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::repository::{self, Repository};
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::damages::{Cluster, Database, TO_A_CLUSTER, TO_AN_EXPORT};
+use comeback_harness::stores::postgres::damages::{Cluster, TO_A_CLUSTER, TO_AN_EXPORT};
 use comeback_harness::stores::postgres::procedures::DumpImport;
 use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
 use comeback_harness::stores::postgres::{PostgresServer, WORKLOAD_SETTINGS, lose_region, take_dump};
@@ -79,7 +79,7 @@ impl Scenario for CrossRegion {
         import.import(drill).await?;
         import.gather_statistics(drill, roadtrip::DATABASE).await?;
         drill.ready();
-        drill.inject::<Cluster>(Database { server: &restored, name: roadtrip::DATABASE }).await?;
+        drill.inject::<Cluster>(roadtrip::on(&restored)).await?;
 
         drill.step(Phase::Recover, "point the application of region B at the new server");
         drill.application().switch_to(restored.options(roadtrip::DATABASE));

@@ -12,7 +12,7 @@ use comeback_harness::oracle::{
 use comeback_harness::repository;
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::postgres::damages::{
-    Cluster, Database, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written,
+    Cluster, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written,
 };
 use comeback_harness::stores::postgres::procedures::BaseBackupRestore;
 use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
@@ -81,7 +81,7 @@ impl Scenario for FullRestore {
         drill.ready();
         let target = RecoveryTarget::including(RecoveryPoint::Name(moment.restore_point.clone()));
         let expectation = &ledger.expectation(&target, &Replay::default());
-        let database = Database { server: &restored, name: roadtrip::DATABASE };
+        let database = roadtrip::on(&restored);
         drill.inject::<Cluster>(database).await?;
         drill.inject::<Writes>(Written { database, ledger: &ledger, expectation }).await?;
 

@@ -11,7 +11,7 @@ use comeback_harness::oracle::{
 };
 use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_harness::stores::postgres::damages::{
-    Archive, Cluster, Database, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_THE_ARCHIVE, TO_WRITES, Writes, Written,
+    Archive, Cluster, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_THE_ARCHIVE, TO_WRITES, Writes, Written,
 };
 use comeback_harness::stores::postgres::procedures::PointInTimeRecovery;
 use comeback_harness::stores::postgres::{
@@ -88,8 +88,8 @@ impl Scenario for PointInTime {
         drill.step(Phase::Recover, "stop the damage: put the application into maintenance mode");
         drill.application().disconnect();
         workload.read_log(&primary).await?;
-        let ledger = workload.finish().await?;
-        drill.save_ledger(&ledger).await?;
+        let ledger = &workload.finish().await?;
+        drill.save_ledger(ledger).await?;
 
         drill.step(Phase::Recover, "find the moment: the last instant at which all was well");
         let target = RecoveryTarget::before(RecoveryPoint::Time(moment));
@@ -118,9 +118,8 @@ impl Scenario for PointInTime {
         recovery.promote(drill).await?;
         drill.ready();
         let expectation = &ledger.expectation(&target, &Replay::default());
-        let database = Database { server: &recovered, name: roadtrip::DATABASE };
-        drill.inject::<Cluster>(database).await?;
-        drill.inject::<Writes>(Written { database, ledger: &ledger, expectation }).await?;
+        drill.inject::<Cluster>(roadtrip::on(&recovered)).await?;
+        drill.inject::<Writes>(Written { database: roadtrip::on(&recovered), ledger, expectation }).await?;
 
         drill.step(Phase::Recover, "switch the application, and give the new server the old one's name");
         drill.application().switch_to(recovered.options(roadtrip::DATABASE));
@@ -136,10 +135,10 @@ impl Scenario for PointInTime {
         drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
         drill.judge(&CatalogueOracle { server, recorded }).await;
         drill.judge(&ServerLogOracle { server: &recovered }).await;
-        drill.judge(&LedgerOracle { server, database, ledger: &ledger, expectation }).await;
+        drill.judge(&LedgerOracle { server, database, ledger, expectation }).await;
         drill.judge(&StructureOracle { server }).await;
         drill.judge(&PageChecksums { server: &recovered }).await;
-        drill.judge_loss(measure_loss(server, database, &ledger, expectation, disaster_ms).await?).await;
+        drill.judge_loss(measure_loss(server, database, ledger, expectation, disaster_ms).await?).await;
         drill.judge_time().await?;
         drill.verified();
         Ok(())

@@ -87,7 +87,9 @@ async fn admit_application(
 
 /// What gives the role of the application another password.
 fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Box<SetPassword<'a>> {
-    Box::new(move |password| Box::pin(async move { postgres::set_password(database.address(), role, &password).await }))
+    Box::new(move |password| {
+        Box::pin(async move { postgres::set_password(database.address(), role, &password).await })
+    })
 }
 
 /// Starts what uses the secrets: a process at each server, which logs in with what the store gives out.

@@ -206,7 +206,7 @@ fn complaint(output: &Output) -> String {
         let word = line.trim_start().split(' ').nth(1);
         line.starts_with("evidence: ") || (line.starts_with(' ') && matches!(word, Some("ms" | "s")))
     };
-    told.lines().filter(|line| !is_progress(line)).map(|line| format!("{line}\n")).collect()
+    told.lines().filter(|line| !is_progress(line)).flat_map(|line| [line, "\n"]).collect()
 }
 
 #[tokio::test]

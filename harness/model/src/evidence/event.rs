@@ -126,10 +126,11 @@ impl RunKind {
             Self::Restore => "restore",
         }
     }
+}
 
-    fn is_drill(&self) -> bool {
-        *self == Self::Drill
-    }
+/// Whether a value is the one that is meant where none is written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What a run is, and what it is going to do.
@@ -138,7 +139,7 @@ pub struct RunStarted {
     /// [`JOURNAL_VERSION`] of the writer.
     pub journal_version: u32,
     /// What it is for. The journals of drills do not say it.
-    #[serde(default, skip_serializing_if = "RunKind::is_drill")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub kind: RunKind,
     /// Eight hexadecimal digits.
     pub run_id: String,

@@ -1,15 +1,12 @@
 //! Inventories: what a bucket held at a moment, in a repository.
 
-use std::collections::BTreeMap;
-
 use futures_util::stream::StreamExt as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 
 use super::{ObjectStore, digest};
-use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Content, InventoryScope, MANIFEST_VERSION, Manifest, ObjectRecord, ObjectVersion};
-use crate::repository::{BackupWriter, Fetch, Repository, find_file, verify_files};
+use crate::model::{Content, InventoryScope, Manifest, ObjectRecord, ObjectVersion};
+use crate::repository::{BackupDraft, Fetch, Repository, find_file, verify_files};
 use crate::stores::RestoreFailure;
 
 /// One line of JSON for each object, in the order of the keys.
@@ -25,11 +22,9 @@ pub async fn take_inventory(
     prefix: &str,
     repository: &dyn Repository,
 ) -> Result<Manifest> {
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
-    let id = format!("{}-objects-inventory", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let mut draft = BackupDraft::begin(repository, "objects-inventory").await?;
     let taken_at = store.state().await?.now;
-    let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    let mut sink = backup.create(FILE).await?;
+    let mut sink = draft.files().create(FILE).await?;
     let mut scope =
         InventoryScope { bucket: store.location(), prefix: prefix.to_owned(), objects: 0, bytes: 0 };
     let records = store.histories(prefix).map(|history| async move {
@@ -48,18 +43,7 @@ pub async fn take_inventory(
         scope.bytes += record.bytes;
     }
     sink.finish().await?;
-    let manifest = Manifest {
-        manifest_version: MANIFEST_VERSION,
-        id,
-        started_at,
-        taken_at,
-        elapsed_ms: watch.elapsed_ms(),
-        versions: BTreeMap::from([("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        files: backup.files().to_vec(),
-        content: Content::ObjectInventory { scope },
-    };
-    backup.commit(&manifest).await?;
-    Ok(manifest)
+    draft.finish(taken_at, Content::ObjectInventory { scope }).await
 }
 
 async fn record(store: &dyn ObjectStore, version: &ObjectVersion) -> Result<ObjectRecord> {

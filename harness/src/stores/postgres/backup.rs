@@ -1,7 +1,5 @@
 //! Takes a base backup of a running server into a repository.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{PgConnection, Row as _};
@@ -14,10 +12,9 @@ use super::cluster::{list_databases, segment_bytes, server_version, system_ident
 use super::content::read_tables;
 use super::programs::ClientPrograms;
 use super::tablespaces::{self, has_tablespaces};
-use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
-use crate::model::{BaseBackupPosition, Content, Lsn, MANIFEST_VERSION, Manifest};
-use crate::repository::{BackupWriter, Repository};
+use crate::model::{BaseBackupPosition, Content, Lsn, Manifest};
+use crate::repository::{BackupDraft, BackupWriter, Repository};
 use crate::substrate::{Command, Io};
 
 /// Takes a base backup, and the log that leads from it to a named moment, into the repository. The manifest
@@ -30,20 +27,19 @@ pub async fn take_base_backup(
     programs: &ClientPrograms,
     repository: &dyn Repository,
 ) -> Result<Manifest> {
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
-    let id = format!("{}-postgres-base", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
-    let restore_point = format!("comeback_{}", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let draft = BackupDraft::begin(repository, "postgres-base").await?;
+    let mut draft = draft.made_with("postgres", &server_version(server).await?);
+    let restore_point = format!("comeback_{}", draft.stamp());
     let mut keeper = server.connect_to_cluster().await?;
     let first_segment = hold_log(&mut keeper, &restore_point).await?;
 
-    let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    let copied = copy_base(server, programs, &mut backup).await?;
+    let copied = copy_base(server, programs, draft.files()).await?;
     let (end_at, end_snapshot) = look_at_end(&mut keeper).await?;
     let databases = list_databases(server).await?;
     let moment = barrier::set_moment(server, &databases, &restore_point).await?;
     let (taken_at, lsn, barrier_ms, restore_point) =
         (moment.at, moment.lsn, moment.barrier_ms, moment.name.clone());
-    copy_log(&mut keeper, &mut backup, &first_segment, &moment).await?;
+    copy_log(&mut keeper, draft.files(), &first_segment, &moment).await?;
     super::session::close(keeper).await;
     let mut cluster = moment.content;
     read_tables(server, moment.exporters, &mut cluster).await?;
@@ -61,21 +57,7 @@ pub async fn take_base_backup(
         restore_point_lsn: lsn,
         barrier_ms,
     };
-    let manifest = Manifest {
-        manifest_version: MANIFEST_VERSION,
-        id,
-        started_at,
-        taken_at,
-        elapsed_ms: watch.elapsed_ms(),
-        versions: BTreeMap::from([
-            ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("postgres".to_owned(), server_version(server).await?),
-        ]),
-        files: backup.files().to_vec(),
-        content: Content::PostgresBaseBackup { position, cluster },
-    };
-    backup.commit(&manifest).await?;
-    Ok(manifest)
+    draft.finish(taken_at, Content::PostgresBaseBackup { position, cluster }).await
 }
 
 /// Keeps the server from recycling its log; gives the first segment that is kept.

@@ -73,6 +73,8 @@ pub use drill::{PostgresDrill, PostgresNodes};
 pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
 pub use health::{ArchiveHealth, measure_archive};
 pub use import::{Imported, count_statements, import_sql};
+#[cfg(feature = "benches")]
+pub use import::{cut_rows, cut_script};
 pub use load::{TableLoad, count, load_tables, run_script};
 pub use log::{LogStretch, read_current_log, read_log};
 pub use log_feed::{FetchedLog, LogFeed};

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::RestoreFailure;
+use super::base_files::segment_in_backup;
 use super::choice::choose;
 use super::log_path::{Inventory, LogPath, choose_history, end_of_need, gap_finding};
-use super::base_files::segment_in_backup;
 use super::restore::position_of;
 use crate::error::Result;
 use crate::model::{

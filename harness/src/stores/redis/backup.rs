@@ -1,6 +1,5 @@
 //! Takes a snapshot of a running server into a repository.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,10 +12,10 @@ use super::client::RedisClient;
 use super::rdb::RdbSummary;
 use super::source::check_source;
 use super::stream::SnapshotStream;
-use crate::clock::{self, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::error::{Context as _, Error, ErrorKind, Result};
-use crate::model::{Content, EDITION, ForkMoment, MANIFEST_VERSION, Manifest, RedisSnapshot};
-use crate::repository::{BackupWriter, Repository};
+use crate::model::{Content, EDITION, ForkMoment, Manifest, RedisSnapshot};
+use crate::repository::{BackupDraft, BackupWriter, Repository};
 use crate::wait;
 
 /// The RDB file, as one member of gzip.
@@ -43,10 +42,12 @@ pub async fn take_snapshot(
     repository: &dyn Repository,
     timer: Stopwatch,
 ) -> Result<TakenSnapshot> {
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
-    let id = format!("{}-redis-snapshot", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let draft = BackupDraft::begin(repository, "redis-snapshot").await?;
     let client = RedisClient::connect(address, 0).await?;
     let server = client.info("server").await?;
+    let product = if server.get("valkey_version").is_some() { "valkey" } else { "redis" };
+    let number = server.get("valkey_version").or(server.get("redis_version")).unwrap_or("unknown");
+    let mut draft = draft.made_with(product, number);
     let users: Vec<String> = client.ask(cmd("ACL").arg("USERS")).await?;
     let replica_of = check_source(&client.info("replication").await?, &client.info("cluster").await?)?;
     wait_for_other_saves(&client).await?;
@@ -56,38 +57,23 @@ pub async fn take_snapshot(
     let forked_ms = timer.elapsed_ms();
     let taken_at = Timestamp::from_millisecond(client.now_ms().await?.cast_signed())
         .context("reading the server's clock")?;
-    let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    let summary = copy(&mut stream, &mut backup).await?;
+    let summary = copy(&mut stream, draft.files()).await?;
     let memory = client.info("memory").await?;
 
-    let product = if server.get("valkey_version").is_some() { "valkey" } else { "redis" };
-    let number = server.get("valkey_version").or(server.get("redis_version")).unwrap_or("unknown");
-    let manifest = Manifest {
-        manifest_version: MANIFEST_VERSION,
-        id,
-        started_at,
-        taken_at,
-        elapsed_ms: watch.elapsed_ms(),
-        versions: BTreeMap::from([
-            ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            (product.to_owned(), number.to_owned()),
-        ]),
-        files: backup.files().to_vec(),
-        content: Content::RedisSnapshot {
-            snapshot: RedisSnapshot {
-                server: Some(address.server()),
-                rdb_version: summary.version,
-                rdb_bytes: summary.bytes,
-                used_memory_bytes: memory.number("used_memory")?,
-                replication_id: stream.replication_id.clone(),
-                replication_offset: stream.replication_offset,
-                users,
-                replica_of,
-            },
-            keyspace: summary.fingerprint,
+    let content = Content::RedisSnapshot {
+        snapshot: RedisSnapshot {
+            server: Some(address.server()),
+            rdb_version: summary.version,
+            rdb_bytes: summary.bytes,
+            used_memory_bytes: memory.number("used_memory")?,
+            replication_id: stream.replication_id.clone(),
+            replication_offset: stream.replication_offset,
+            users,
+            replica_of,
         },
+        keyspace: summary.fingerprint,
     };
-    backup.commit(&manifest).await?;
+    let manifest = draft.finish(taken_at, content).await?;
     Ok(TakenSnapshot { manifest, fork: ForkMoment { asked_ms, forked_ms } })
 }
 

@@ -1,6 +1,5 @@
 //! Exports every secret of a store into one encrypted file.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -12,8 +11,8 @@ use super::keys::{Recipients, find_identity_beside};
 use super::set::read_secrets;
 use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Content, MANIFEST_VERSION, Manifest, SecretsExport, SecretsFingerprint};
-use crate::repository::{BackupWriter, Repository};
+use crate::model::{Content, Manifest, SecretsExport, SecretsFingerprint};
+use crate::repository::{BackupDraft, Repository};
 use crate::secret::DigestKey;
 
 /// An export that was written to a file of this machine.
@@ -105,21 +104,11 @@ fn check_place(out: &Path) -> Result<PathBuf> {
 
 /// Puts an export into a repository, with a manifest that a restore can be judged by.
 pub async fn keep_export(exported: &Exported, repository: &dyn Repository) -> Result<Manifest> {
-    let id = format!("{}-secrets", exported.started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
     let file = tokio::fs::read(&exported.path).await;
     let file = file.context(format_args!("reading the export {}", exported.path.display()))?;
-    let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    backup.write(EXPORT, &file).await?;
-    let manifest = Manifest {
-        manifest_version: MANIFEST_VERSION,
-        id,
-        started_at: exported.started_at,
-        taken_at: exported.taken_at,
-        elapsed_ms: exported.elapsed_ms,
-        versions: BTreeMap::from([("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]),
-        files: backup.files().to_vec(),
-        content: Content::Secrets { export: exported.export.clone(), secrets: exported.secrets.clone() },
-    };
-    backup.commit(&manifest).await?;
-    Ok(manifest)
+    let (started_at, elapsed_ms) = (exported.started_at, exported.elapsed_ms);
+    let mut draft = BackupDraft::begin_earlier(repository, "secrets", started_at, elapsed_ms).await?;
+    draft.files().write(EXPORT, &file).await?;
+    let content = Content::Secrets { export: exported.export.clone(), secrets: exported.secrets.clone() };
+    draft.finish(exported.taken_at, content).await
 }

@@ -1,17 +1,14 @@
 //! Exports a table into a repository.
 
-use std::collections::BTreeMap;
-
 use futures_util::TryStreamExt as _;
 use sqlx::PgConnection;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::FILE;
 use super::shape::TableShape;
-use crate::clock::{self, Stopwatch};
 use crate::error::{Context as _, Error, Result};
-use crate::model::{Content, MANIFEST_VERSION, Manifest, TableExport};
-use crate::repository::{BackupWriter, Repository};
+use crate::model::{Content, Manifest, TableExport};
+use crate::repository::{BackupDraft, Repository};
 use crate::stores::postgres::address::PostgresAddress;
 use crate::stores::postgres::cluster::{server_version, system_identifier};
 use crate::stores::postgres::exporter::Exporter;
@@ -29,8 +26,8 @@ pub async fn export_table(
     table: &str,
     repository: &dyn Repository,
 ) -> Result<Manifest> {
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
-    let id = format!("{}-postgres-csv", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
+    let draft = BackupDraft::begin(repository, "postgres-csv").await?;
+    let mut draft = draft.made_with("postgres", &server_version(server).await?);
     let mut exporter = Exporter::open(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     let shape = TableShape::read(exporter.connection(), table).await?;
@@ -41,8 +38,7 @@ pub async fn export_table(
     if shape.info.calls_code {
         session::set(exporter.connection(), APPLICATION_PATH).await?;
     }
-    let mut backup = BackupWriter::new(repository.begin(&id).await?);
-    let mut sink = backup.create_gzip(FILE).await?;
+    let mut sink = draft.files().create_gzip(FILE).await?;
     copy_out(exporter.connection(), &copy_statement(table, &shape.columns), &mut sink)
         .await
         .map_err(|error| error.context(format!("exporting {table}")))?;
@@ -52,31 +48,9 @@ pub async fn export_table(
     let TableShape { columns, sequences, .. } = shape;
     let (database, table) = (database.to_owned(), table.to_owned());
     let system_identifier = Some(system_identifier(server).await?);
-    let manifest = Manifest {
-        manifest_version: MANIFEST_VERSION,
-        id,
-        started_at,
-        taken_at,
-        elapsed_ms: watch.elapsed_ms(),
-        versions: BTreeMap::from([
-            ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("postgres".to_owned(), server_version(server).await?),
-        ]),
-        files: backup.files().to_vec(),
-        content: Content::PostgresTable {
-            export: TableExport {
-                database,
-                system_identifier,
-                table,
-                major: server.major().await?,
-                columns,
-                sequences,
-            },
-            rows,
-        },
-    };
-    backup.commit(&manifest).await?;
-    Ok(manifest)
+    let major = server.major().await?;
+    let export = TableExport { database, system_identifier, table, major, columns, sequences };
+    draft.finish(taken_at, Content::PostgresTable { export, rows }).await
 }
 
 fn copy_statement(table: &str, columns: &[String]) -> String {

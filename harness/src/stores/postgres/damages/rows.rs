@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::database::{Cluster, Database, nothing_to_damage, run};
-use super::victims::{COLUMNS, Column, choose, choose_rows, insertable_columns};
+use super::victims::{COLUMNS, Site, choose, choose_rows, insertable_columns};
 use crate::damage::{Damage, DamageSpec, Injury};
 use crate::error::{Context as _, Result};
 use crate::model::FindingCode;
@@ -117,7 +117,7 @@ async fn change_byte(on: Database<'_>, seed: u64) -> Result<Injury> {
 async fn swap(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let target = choose(connection, seed, "type = 'text'").await?;
-    let Column { table, column, .. } = &target;
+    let Site { table, column, .. } = &target;
     let first = choose_rows(connection, &target, seed, &format!("{column} is not null"), 1).await?;
     let (place, key) = &first[0];
     let other = format!("{column} <> (select {column} from only {table} where ctid = '{place}')");
@@ -176,7 +176,7 @@ async fn orphan(on: Database<'_>, seed: u64) -> Result<Injury> {
     .context("choosing a foreign key")?
     .ok_or_else(|| nothing_to_damage("no foreign key"))?;
     let text = |at: usize| row.try_get::<String, _>(at).context("choosing a foreign key");
-    let target = Column { table: text(0)?, column: text(1)?, key: text(2)? };
+    let target = Site { table: text(0)?, column: text(1)?, key: text(2)? };
     let rows = choose_rows(connection, &target, seed, &format!("{} is not null", target.column), 1).await?;
     let (place, key) = &rows[0];
     let sql = format!("update {} set {} = 2147483647 where ctid = '{place}'", target.table, target.column);

@@ -6,7 +6,7 @@ use super::database::nothing_to_damage;
 use crate::error::{Context as _, Result};
 
 /// A column of a table with a primary key: the table, the key as an expression that prints `id=17`, the column.
-pub(super) struct Column {
+pub(super) struct Site {
     pub(super) table: String,
     pub(super) key: String,
     pub(super) column: String,
@@ -32,7 +32,7 @@ pub(super) const COLUMNS: &str = "
       and not exists (select from unnest(x.indkey) k(n) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.n
           where a.atttypid not in ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype, 'text'::regtype))";
 
-pub(super) async fn choose(connection: &mut PgConnection, seed: &str, condition: &str) -> Result<Column> {
+pub(super) async fn choose(connection: &mut PgConnection, seed: &str, condition: &str) -> Result<Site> {
     let sql = format!(
         "select * from ({COLUMNS}) t(name, key, column_name, type) where {condition} \
          order by md5(name || column_name || $1), name, column_name limit 1"
@@ -41,18 +41,18 @@ pub(super) async fn choose(connection: &mut PgConnection, seed: &str, condition:
     let row =
         row.context("choosing a table")?.ok_or_else(|| nothing_to_damage("no table with such a column"))?;
     let text = |at: usize| row.try_get::<String, _>(at).context("choosing a table");
-    Ok(Column { table: text(0)?, key: text(1)?, column: text(2)? })
+    Ok(Site { table: text(0)?, key: text(1)?, column: text(2)? })
 }
 
 /// Rows of a table by the order that the seed gives them: their places on disk and their keys.
 pub(super) async fn choose_rows(
     connection: &mut PgConnection,
-    target: &Column,
+    target: &Site,
     seed: &str,
     condition: &str,
     count: u8,
 ) -> Result<Vec<(String, String)>> {
-    let Column { table, key, .. } = target;
+    let Site { table, key, .. } = target;
     let sql = format!(
         "select ctid::text, {key} from only {table} where {condition} order by md5(({key}) || $1) limit {count}"
     );

@@ -37,7 +37,7 @@ pub struct Written<'a> {
 pub static TO_WRITES: DamageTable<Writes> = DamageTable {
     class: "writes",
     groups: &[&[
-        Damage { spec: WRITE_LOST, inject: |aim| Box::pin(damage(aim, |surgeon| surgeon.lost())) },
+        Damage { spec: WRITE_LOST, inject: |aim| Box::pin(damage(aim, Surgeon::lost)) },
         Damage { spec: WRITE_PHANTOM, inject: |aim| Box::pin(damage(aim, |surgeon| Ok(surgeon.phantom()))) },
         Damage {
             spec: DamageSpec {
@@ -46,7 +46,7 @@ pub static TO_WRITES: DamageTable<Writes> = DamageTable {
                 judge: "ledger",
                 finding: FindingCode::WriteResurrected,
             },
-            inject: |aim| Box::pin(damage(aim, |surgeon| surgeon.resurrected())),
+            inject: |aim| Box::pin(damage(aim, Surgeon::resurrected)),
         },
         Damage {
             spec: DamageSpec {
@@ -55,19 +55,19 @@ pub static TO_WRITES: DamageTable<Writes> = DamageTable {
                 judge: "ledger",
                 finding: FindingCode::WriteTorn,
             },
-            inject: |aim| Box::pin(damage(aim, |surgeon| surgeon.torn())),
+            inject: |aim| Box::pin(damage(aim, Surgeon::torn)),
         },
     ]],
 };
 
-async fn damage(aim: Aim<'_, Writes>, choose: fn(&Surgeon<'_>) -> Result<Cut>) -> Result<Injury> {
+async fn damage<'a>(aim: Aim<'a, Writes>, choose: fn(&Surgeon<'a>) -> Result<Cut>) -> Result<Injury> {
     let Aim { on: Written { database, ledger, expectation }, seed } = aim;
     let observed = read_writes(database.server.address(), database.name, ledger).await?;
     let open = ledger.transactions.iter().filter(|one| {
         observed.prepared.contains(&one.number) || expectation.of(one.number) == Presence::MayBeThere
     });
     let contested = open.flat_map(Transaction::effects).map(|operation| operation.key).collect();
-    let cut = choose(&Surgeon { ledger, expectation, rows: &observed.rows, contested, seed })?;
+    let cut = choose(&Surgeon { ledger, expectation, rows: observed.rows, contested, seed })?;
     cut.make(&mut database.connect().await?, ledger.id).await?;
     let key = write_name(cut.number, cut.remove.first().copied().or(cut.add.as_ref().map(|row| row.key)));
     Ok(Injury::to(WORKLOAD_TABLE).key(key))
@@ -108,7 +108,7 @@ impl Cut {
 struct Surgeon<'a> {
     ledger: &'a Ledger,
     expectation: &'a Expectation,
-    rows: &'a [ObservedRow],
+    rows: Vec<ObservedRow>,
     /// The keys of rows that a prepared transaction has locked, for as long as it stays prepared, and of those that
     /// one without an answer may have written: a row that is gone there may be its doing, and names nobody else.
     contested: BTreeSet<i64>,
@@ -133,7 +133,7 @@ impl<'a> Surgeon<'a> {
     /// Transactions that must be there, each with the rows that nobody has changed since, by key.
     fn with_rows(&self) -> impl Iterator<Item = (&'a Transaction, Vec<i64>)> {
         let mut rows: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
-        for row in self.rows {
+        for row in &self.rows {
             rows.entry(row.number).or_default().push(row.key);
         }
         self.there().filter_map(move |transaction| {

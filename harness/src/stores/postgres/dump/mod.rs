@@ -15,12 +15,9 @@ use super::cluster::{server_version, system_identifier};
 use super::exporter::{ATTEMPTS, Exporter, always_altered};
 use super::node_files::{list_dir, remove_path};
 use super::programs::ClientPrograms;
-use crate::clock::{self, Stopwatch};
 use crate::error::{Error, Result};
-use crate::model::{
-    CatalogueForm, ClusterContent, Content, DumpExport, DumpFormat, MANIFEST_VERSION, Manifest,
-};
-use crate::repository::{BackupWriter, Repository};
+use crate::model::{CatalogueForm, ClusterContent, Content, DumpExport, DumpFormat, Manifest};
+use crate::repository::{BackupDraft, BackupWriter, Repository};
 use crate::substrate::{Command, Io, Node};
 
 /// Roles, their passwords (as verifiers), settings and memberships: a script of `pg_dumpall`.
@@ -66,9 +63,8 @@ async fn try_dump(
     repository: &dyn Repository,
     format: DumpFormat,
 ) -> Result<Option<Manifest>> {
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
-    let id = format!("{}-postgres-dump", started_at.strftime("%Y%m%dT%H%M%S%3fZ"));
-    let mut backup = BackupWriter::new(repository.begin(&id).await?);
+    let draft = BackupDraft::begin(repository, "postgres-dump").await?;
+    let mut draft = draft.made_with("postgres", &server_version(server).await?);
     let mut exporter = Exporter::hold(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     // Sequences are in no snapshot. Read before the export reads them, they cannot be ahead of it.
@@ -86,7 +82,7 @@ async fn try_dump(
         .args(options)
         .env("PGDATABASE", database);
     let roles = programs.client("pg_dumpall", major).args(["--roles-only", "--database", server.database()]);
-    let writing = Box::pin(write_files(programs, &roles, export, format, &mut backup));
+    let writing = Box::pin(write_files(programs, &roles, export, format, draft.files()));
     let written = programs.with_login(writing).await;
     if !exporter.is_current(server, &catalogue).await? {
         return Ok(None);
@@ -94,29 +90,16 @@ async fn try_dump(
     written?;
     let content = exporter.read_content(server, Carried::ByDump, catalogue).await?;
     let databases = BTreeMap::from([(database.to_owned(), content)]);
-    let manifest = Manifest {
-        manifest_version: MANIFEST_VERSION,
-        id,
-        started_at,
-        taken_at,
-        elapsed_ms: watch.elapsed_ms(),
-        versions: BTreeMap::from([
-            ("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("postgres".to_owned(), server_version(server).await?),
-        ]),
-        files: backup.files().to_vec(),
-        content: Content::PostgresDump {
-            export: DumpExport {
-                format,
-                database: database.to_owned(),
-                system_identifier: Some(system_identifier(server).await?),
-                major,
-            },
-            cluster: ClusterContent { catalogue: of_cluster, databases, ..Default::default() },
+    let content = Content::PostgresDump {
+        export: DumpExport {
+            format,
+            database: database.to_owned(),
+            system_identifier: Some(system_identifier(server).await?),
+            major,
         },
+        cluster: ClusterContent { catalogue: of_cluster, databases, ..Default::default() },
     };
-    backup.commit(&manifest).await?;
-    Ok(Some(manifest))
+    draft.finish(taken_at, content).await.map(Some)
 }
 
 /// Writes the roles and the export. What it leaves in the node is removed, whatever becomes of it.

@@ -8,6 +8,8 @@
 //!
 //! The first error ends it. What was loaded by then stays, as with psql: the server is of no use.
 
+#[cfg(feature = "benches")]
+mod bench;
 mod builds;
 mod meaning;
 mod order;
@@ -43,6 +45,8 @@ use super::tables::quote_literal;
 use crate::error::Result;
 
 use self::roles::{for_new_server, hide_statements};
+#[cfg(feature = "benches")]
+pub use bench::{cut_rows, cut_script};
 pub(super) use roles::import_roles;
 pub use statements::count_statements;
 

@@ -18,7 +18,7 @@ fn things(drill: &DrillRecord) -> BTreeSet<&NotLookedAt> {
 
 /// What was not looked at in a drill, one line for each kind and reason:
 /// `unlogged table public.cache, public.jobs: its rows do not survive a crash`.
-pub(crate) fn lines(drill: &DrillRecord) -> Vec<String> {
+pub(super) fn lines(drill: &DrillRecord) -> Vec<String> {
     let mut by_reason: BTreeMap<_, Vec<&str>> = BTreeMap::new();
     for thing in things(drill) {
         by_reason.entry((thing.kind, &thing.reason)).or_default().push(&thing.subject);
@@ -33,7 +33,7 @@ pub(crate) fn lines(drill: &DrillRecord) -> Vec<String> {
 }
 
 /// How much was not looked at in all drills, where something was: `3 things not looked at`.
-pub(crate) fn tally(record: &Record) -> Option<String> {
+pub(super) fn tally(record: &Record) -> Option<String> {
     let number: usize = record.drills.iter().map(|drill| things(drill).len()).sum();
     (number > 0).then(|| format!("{} not looked at", plural(number as u64, "thing")))
 }

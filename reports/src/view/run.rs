@@ -1,0 +1,154 @@
+//! What is said of a run as a whole.
+
+use comeback_model::Verdict;
+use comeback_model::evidence::{Ending, Record, RunKind};
+
+use super::scope;
+use crate::format::{bytes, plural};
+use crate::text::one_line;
+
+/// The conclusion of a run and the sample data that it was reached on. A run without an end is never a plain success.
+pub(super) fn headline(record: &Record) -> String {
+    let (verdict, data) = (record.verdict, on_data(record));
+    match record.ending {
+        Ending::Complete => format!("{verdict}{data}"),
+        Ending::Interrupted => format!("interrupted, {verdict} so far{data}"),
+        Ending::Unfinished => format!("unfinished, {verdict} so far{data}"),
+    }
+}
+
+/// The verdict that the colour of the headline stands for.
+pub(crate) fn headline_verdict(record: &Record) -> Verdict {
+    if record.ending == Ending::Complete {
+        record.verdict
+    } else {
+        Verdict::merge([record.verdict, Verdict::CouldNotVerify])
+    }
+}
+
+/// The sizes of the sample data of all drills: ` on 14.0 MB of sample data`, ` on 66.0 kB to 14.0 MB of …`.
+fn on_data(record: &Record) -> String {
+    let sizes = || record.drills.iter().filter_map(|drill| drill.sample_bytes);
+    match (sizes().min(), sizes().max()) {
+        (Some(least), Some(most)) if bytes(least) != bytes(most) => {
+            format!(" on {} to {} of sample data", bytes(least), bytes(most))
+        }
+        (Some(size), _) => format!(" on {} of sample data", bytes(size)),
+        (None, _) => String::new(),
+    }
+}
+
+/// The tally, and the number of checks that it rests on: `3 drills, all verified; 9 checks`.
+pub(super) fn proven(record: &Record) -> String {
+    let checks: usize = record.drills.iter().map(|drill| drill.checks.len()).sum();
+    let checks = if checks == 0 { "no check".to_owned() } else { plural(checks as u64, "check") };
+    let left_out = scope::tally(record).map_or_else(String::new, |told| format!("; {told}"));
+    format!("{}; {checks}{left_out}", tally(record))
+}
+
+/// `3 drills: 1 failed, 2 verified`, the worst first; `3 drills, all verified`.
+fn tally(record: &Record) -> String {
+    let planned = record.drills.len();
+    if planned == 0 {
+        return "no drill was planned".to_owned();
+    }
+    let drills = plural(planned as u64, record.run.kind.noun());
+    let parts: Vec<_> = Verdict::ALL
+        .into_iter()
+        .rev()
+        .map(|verdict| (verdict, record.drills.iter().filter(|drill| drill.verdict == verdict).count()))
+        .filter(|(_, number)| *number > 0)
+        .collect();
+    match parts.as_slice() {
+        [_] if planned == 1 => drills,
+        [(Verdict::Verified, _)] => format!("{drills}, all verified"),
+        parts => {
+            let parts: Vec<_> = parts.iter().map(|(verdict, number)| format!("{number} {verdict}")).collect();
+            format!("{drills}: {}", parts.join(", "))
+        }
+    }
+}
+
+/// What has to be said of a run that did not come to its end.
+pub(super) fn ending_remark(ending: Ending) -> Option<&'static str> {
+    match ending {
+        Ending::Complete => None,
+        Ending::Interrupted => Some("the run was interrupted by a signal before it came to its end"),
+        Ending::Unfinished => Some("the journal has no end: the run is still going, or it was killed"),
+    }
+}
+
+/// What the reader must know before believing any figure of the run, apart from how it ended.
+pub(super) fn circumstances(record: &Record) -> Vec<String> {
+    let run = &record.run;
+    let damage = run
+        .damage
+        .as_ref()
+        .map(|damage| format!("the damage {} was asked for: this run has to fail", one_line(damage)));
+    let sample = run.sample_runbook.then(|| {
+        "the objectives are those of the built-in sample runbook, and not of a document of yours".to_owned()
+    });
+    let fast = (!run.durable)
+        .then(|| "servers ran with fast settings (fsync off): times are not those of production".to_owned());
+    let unchained = (!record.is_chained()).then(|| {
+        "the journal is unchained, from a version before hashes: an edit of it would not be noticed"
+            .to_owned()
+    });
+    let restore = (run.kind == RunKind::Restore)
+        .then(|| "this was a restore, and no drill: no objective was judged".to_owned());
+    restore.into_iter().chain(damage).chain(sample).chain(fast).chain(unchained).collect()
+}
+
+/// Where the run comes from, as label and text.
+pub(super) fn provenance(record: &Record) -> Vec<(&'static str, String)> {
+    let (run, made) = (&record.run, &record.run.provenance);
+    let mut rows = vec![("Command line", command_line(record))];
+    if run.kind == RunKind::Drill {
+        let settings = if run.durable { "production-like (fsync on)" } else { "fast (fsync off)" };
+        rows.push(("Seed", run.seed.to_string()));
+        rows.push(("Data set", format!("{}, sample data", one_line(&run.scale))));
+        rows.push(("Server settings", settings.to_owned()));
+    }
+    rows.push(("Comeback", one_line(&made.comeback_version)));
+    if let Some(runbook) = &run.runbook {
+        rows.push(("Runbook", one_line(runbook)));
+    }
+    if let Some(commit) = &made.git_commit {
+        let state = match made.git_dirty {
+            Some(true) => ", with uncommitted changes",
+            Some(false) => ", clean",
+            None => "",
+        };
+        rows.push(("Commit", format!("{}{state}", one_line(commit))));
+    }
+    let (system, architecture) = (one_line(&made.operating_system), one_line(&made.architecture));
+    let memory = bytes(made.memory_bytes);
+    rows.push(("Machine", format!("{system}, {architecture}, {} CPUs, {memory} of memory", made.cpus)));
+    rows
+}
+
+/// The recorded command line, as a shell takes it.
+fn command_line(record: &Record) -> String {
+    let words: Vec<_> = record.run.command_line.iter().map(|word| quoted(&one_line(word))).collect();
+    words.join(" ")
+}
+
+/// The command that makes the same run again: the recorded one, with its seed.
+pub(crate) fn reproduce_command(record: &Record) -> String {
+    let run = &record.run;
+    let command = if run.command_line.is_empty() { "comeback run".to_owned() } else { command_line(record) };
+    let names_seed = |word: &String| word == "--seed" || word.starts_with("--seed=");
+    if run.kind == RunKind::Restore || run.command_line.iter().any(names_seed) {
+        return command;
+    }
+    format!("{command} --seed {}", run.seed)
+}
+
+/// A word as a POSIX shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "-_=./:,@%+".contains(char);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
