@@ -5,10 +5,10 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::PostgresServer;
-use comeback_harness::substrate::{Command, Io, LocalSubstrate, RunIdentity, Substrate};
-use comeback_harness::{Error, Result};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{Command, Io, LocalSubstrate, RunIdentity, Substrate};
+use comeback_error::{Error, Result};
+use comeback_postgres::PostgresServer;
 
 const ROUNDS: usize = 11;
 

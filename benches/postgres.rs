@@ -20,7 +20,7 @@ mod recovery;
 #[path = "shared/table.rs"]
 mod table;
 
-use comeback_harness::{Error, Result};
+use comeback_error::{Error, Result};
 
 fn main() -> Result<()> {
     // Cargo adds `--bench`.

@@ -16,7 +16,7 @@ mod restore;
 #[path = "shared/table.rs"]
 mod table;
 
-use comeback_harness::{Context as _, Result};
+use comeback_error::{Context as _, Result};
 
 fn main() -> Result<()> {
     // Cargo adds `--bench`.

@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use comeback_engine::wait::Limits;
+use comeback_error::{Error, Result};
 use comeback_fixtures::Scale;
-use comeback_harness::model::{Expectation, IntegrityQuery};
-use comeback_harness::stores::postgres::count_statements;
-use comeback_harness::wait::Limits;
-use comeback_harness::{Error, Result};
+use comeback_model::{Expectation, IntegrityQuery};
+use comeback_postgres::count_statements;
 use serde::Deserialize;
 use toml::Spanned;
 

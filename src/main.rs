@@ -11,7 +11,7 @@ mod suggest;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use comeback_harness::{Context as _, Error, ErrorKind, Result};
+use comeback_error::{Context as _, Error, ErrorKind, Result};
 
 fn main() -> ExitCode {
     let code = run().unwrap_or_else(|error| complain(&error));

@@ -7,7 +7,7 @@
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
-use comeback_harness::Error;
+use comeback_error::Error;
 use comeback_reports::text::{clean, one_line};
 
 /// The first failed write to the standard output.

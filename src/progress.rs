@@ -1,8 +1,8 @@
 //! What a person sees while drills run: one line for each step, on the standard error. In a run of several drills
 //! each line says whose it is: they may run at once.
 
-use comeback_harness::evidence::{Event, EventBody, PlannedDrill, Record, RunKind};
-use comeback_harness::model::Verdict;
+use comeback_engine::evidence::{Event, EventBody, PlannedDrill, Record, RunKind};
+use comeback_model::Verdict;
 use comeback_reports::format;
 use comeback_reports::text::one_line;
 
@@ -31,9 +31,9 @@ pub(crate) fn tell(event: &Event, record: &Record, verbose: bool) {
         EventBody::MilestoneReached { milestone, .. } => format!("— {}", milestone.label()),
         EventBody::Note { text, .. } if verbose => format!("  {text}"),
         EventBody::CheckEnded { check, .. } if check.verdict != Verdict::Verified => {
-            format!("! {}: {}: {}", check.oracle, check.verdict, check.headline())
+            format!("! {}: {}: {}", check.judge, check.verdict, check.headline())
         }
-        EventBody::CheckEnded { check, .. } => format!("  {}: {}", check.oracle, check.summary),
+        EventBody::CheckEnded { check, .. } => format!("  {}: {}", check.judge, check.summary),
         EventBody::DrillEnded { verdict, .. } => format!("{verdict}"),
         _ => return,
     };

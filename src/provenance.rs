@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use comeback_harness::evidence::Provenance;
+use comeback_engine::evidence::Provenance;
 
 /// Looks around.
 pub(crate) fn collect() -> Provenance {

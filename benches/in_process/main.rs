@@ -17,7 +17,7 @@ mod sql;
 
 use std::time::Duration;
 
-use comeback_harness::Result;
+use comeback_error::Result;
 use criterion::Criterion;
 
 fn main() -> Result<()> {

@@ -1,8 +1,8 @@
 //! A bucket in a folder, with an old version of every tenth object.
 
-use comeback_harness::model::ObjectAttributes;
-use comeback_harness::stores::objects::{LocalBucket, NewObject, ObjectStore, upload_objects};
-use comeback_harness::{Context as _, Error, Result};
+use comeback_model::ObjectAttributes;
+use comeback_objects::{LocalBucket, NewObject, ObjectStore, upload_objects};
+use comeback_error::{Context as _, Error, Result};
 use criterion::{Criterion, Throughput};
 use futures_util::TryStreamExt as _;
 

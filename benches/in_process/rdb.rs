@@ -1,7 +1,7 @@
 //! An RDB file of plain encodings: strings with and without an expiry, hashes, sets, sorted sets.
 
-use comeback_harness::stores::redis::rdb::fingerprint_rdb;
-use comeback_harness::{Error, Result};
+use comeback_redis::rdb::fingerprint_rdb;
+use comeback_error::{Error, Result};
 use criterion::{Criterion, Throughput};
 
 const KEYS: u32 = 200_000;

@@ -1,8 +1,8 @@
 //! The reports of a run that went wrong in many rows.
 
-use comeback_harness::model::evidence::{Event, Record};
-use comeback_harness::model::{Check, Finding, FindingCode, Verdict};
-use comeback_harness::{Context as _, Result};
+use comeback_model::evidence::{Event, Record};
+use comeback_model::{Check, Finding, FindingCode, Verdict};
+use comeback_error::{Context as _, Result};
 use comeback_reports::{TerminalOptions, html, json, junit, markdown, terminal};
 use criterion::{Criterion, Throughput};
 
@@ -50,7 +50,7 @@ fn check() -> Check {
             .key(format!("id={key}"))
     };
     Check {
-        oracle: "fingerprint".to_owned(),
+        judge: "fingerprint".to_owned(),
         verdict: Verdict::Failed,
         summary: format!("{FINDINGS} rows differ"),
         findings: (0..FINDINGS).map(finding).collect(),

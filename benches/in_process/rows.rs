@@ -1,9 +1,9 @@
 //! The rows of the sample application, as PostgreSQL sends them.
 
 use comeback_fixtures::{Dataset, Scale};
-use comeback_harness::model::{ColumnFingerprint, KEY_BYTES, Sketch, SketchRow, TableFingerprint};
-use comeback_harness::stores::postgres::cut_rows;
-use comeback_harness::{Error, Result};
+use comeback_model::{ColumnFingerprint, KEY_BYTES, Sketch, SketchRow, TableFingerprint};
+use comeback_postgres::cut_rows;
+use comeback_error::{Error, Result};
 use criterion::{Criterion, Throughput};
 
 /// The header of a binary `COPY`; the number of the first row's fields follows.

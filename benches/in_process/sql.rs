@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use comeback_harness::stores::postgres::{count_statements, cut_script};
-use comeback_harness::{Error, Result};
+use comeback_postgres::{count_statements, cut_script};
+use comeback_error::{Error, Result};
 use criterion::{Criterion, Throughput};
 
 const TABLES: usize = 200;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{PostgresServer, run_script};
-use comeback_harness::substrate::{Command, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate};
-use comeback_harness::{Error, Result};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{Command, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate};
+use comeback_error::{Error, Result};
+use comeback_postgres::{PostgresServer, run_script};
 
 pub(crate) use super::table::{Table, say};
 

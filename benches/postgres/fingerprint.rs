@@ -1,7 +1,7 @@
 //! The fingerprint of a database against other ways to read all of it.
 
-use comeback_harness::stores::postgres::fingerprint_tables;
-use comeback_harness::{Error, Result};
+use comeback_error::{Error, Result};
+use comeback_postgres::fingerprint_tables;
 
 use super::bench::{DATABASE, Table, World, rounds, say};
 

@@ -1,9 +1,7 @@
 //! A plain SQL export, loaded by us and by `psql`.
 
-use comeback_harness::stores::postgres::{
-    RestoreFailure, fingerprint_tables, import_sql, parallelism, run_script,
-};
-use comeback_harness::{Error, Result};
+use comeback_error::{Error, Result};
+use comeback_postgres::{RestoreFailure, fingerprint_tables, import_sql, parallelism, run_script};
 
 use super::bench::{DATABASE, Table, World, rounds, say};
 

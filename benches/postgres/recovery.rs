@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use comeback_harness::model::{DumpFormat, Manifest, RecoveryPoint, RecoveryTarget};
-use comeback_harness::oracle::{Oracle, UnpackedFiles};
-use comeback_harness::repository::{LocalRepository, LogArchive, Repository};
-use comeback_harness::stores::postgres::{
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::{LocalRepository, LogArchive, Repository};
+use comeback_error::{Error, Result};
+use comeback_model::{DumpFormat, Manifest, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::judges::UnpackedFiles;
+use comeback_postgres::{
     Archiver, AtTarget, PostgresServer, Recovery, RestoreFailure, fetch_base_backup, fetch_log,
     gather_statistics, hold_moment, parallelism, recover_to, restore_dump, restore_roles, run_script,
     system_identifier, take_base_backup, take_dump,
 };
-use comeback_harness::{Error, Result};
 
 use super::bench::{DATABASE, Table, World, rounds, say};
 

@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::time::{Duration, Instant};
 
-use comeback_harness::stores::redis::rdb::{RdbSummary, fingerprint_rdb};
-use comeback_harness::substrate::{Command, Io};
-use comeback_harness::{Context as _, Error, Result};
+use comeback_engine::substrate::{Command, Io};
+use comeback_error::{Context as _, Error, Result};
+use comeback_redis::rdb::{RdbSummary, fingerprint_rdb};
 use redis::cmd;
 
 use super::bench::{ROUNDS, Table, World, say, start_by_hand, stop_by_hand};

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use comeback_harness::clock::Stopwatch;
-use comeback_harness::repository::{LocalRepository, Repository};
-use comeback_harness::stores::RestoreFailure;
-use comeback_harness::stores::redis::{
-    RedisServer, RestoreSettings, copy_snapshot, restore_snapshot, take_snapshot,
-};
-use comeback_harness::{Context as _, Error, Result};
+use comeback_engine::RestoreFailure;
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::repository::{LocalRepository, Repository};
+use comeback_error::{Context as _, Error, Result};
+use comeback_redis::{RedisServer, RestoreSettings, copy_snapshot, restore_snapshot, take_snapshot};
 
 use super::bench::{ROUNDS, Table, World, start_by_hand, stop_by_hand};
 
@@ -59,7 +57,7 @@ impl World {
 
 /// Puts a file into a server's data directory.
 async fn place(server: &RedisServer, path: &std::path::Path, name: &str) -> Result<()> {
-    use comeback_harness::substrate::{Command, Io};
+    use comeback_engine::substrate::{Command, Io};
     let mut file = tokio::fs::File::open(path).await.context(path.display())?;
     let write = Command::new("sh").args(["-c", "cat > \"$0\"", &format!("{}/{name}", server.data_dir())]);
     let io = Io { stdin: Some(&mut file), stdout: None };

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use comeback_harness::{Context as _, Result};
+use comeback_error::{Context as _, Result};
 
 /// Things to compare, each with the times that it took.
 #[derive(Default)]

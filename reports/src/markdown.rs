@@ -59,9 +59,9 @@ fn wrong(text: &mut String, report: &Report) {
 }
 
 fn wrong_item(text: &mut String, item: &Wrong<'_>) {
-    let oracle = item.oracle.map_or_else(String::new, |oracle| format!(" › {}", escaped(oracle)));
+    let judge = item.judge.map_or_else(String::new, |judge| format!(" › {}", escaped(judge)));
     let (mark, name) = (mark(item.verdict), escaped(item.name));
-    let _ = writeln!(text, "\n### {mark} {name}{oracle}\n\n{}", escaped(&item.summary));
+    let _ = writeln!(text, "\n### {mark} {name}{judge}\n\n{}", escaped(&item.summary));
     if !item.findings.is_empty() {
         let _ = writeln!(text, "\n| finding | expected | found | remedy |\n|---|---|---|---|");
     }
@@ -163,9 +163,9 @@ fn checks(text: &mut String, drill: &Drill) {
     }
     let _ = writeln!(text, "\n| check | conclusion | what was looked at | time |\n|---|---|---|---:|");
     for check in &drill.checks {
-        let (oracle, summary) = (escaped(&check.oracle), escaped(&check.summary));
+        let (judge, summary) = (escaped(&check.judge), escaped(&check.summary));
         let (mark, verdict) = (mark(check.verdict), check.verdict);
-        let _ = writeln!(text, "| {oracle} | {mark} {verdict} | {summary} | {} |", check.elapsed);
+        let _ = writeln!(text, "| {judge} | {mark} {verdict} | {summary} | {} |", check.elapsed);
     }
 }
 

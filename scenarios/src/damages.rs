@@ -1,6 +1,6 @@
 //! Every damage that some scenario has.
 
-use comeback_harness::damage::Catalogue;
+use comeback_engine::damage::Catalogue;
 
 /// The damages that the scenarios' judges notice, in the order of the scenarios; each once.
 pub fn damages() -> Catalogue {

@@ -10,7 +10,7 @@ pub mod secrets;
 
 use std::sync::Arc;
 
-use comeback_harness::runner::Scenario;
+use comeback_engine::runner::Scenario;
 
 pub use damages::damages;
 pub use need::need;

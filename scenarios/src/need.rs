@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use comeback_engine::runner::Scenario;
+use comeback_engine::substrate::Need;
 use comeback_fixtures::Scale;
-use comeback_harness::runner::Scenario;
-use comeback_harness::substrate::Need;
 
 /// What a drill takes with hardly any data in it: two empty clusters with their logs, and the programs' own memory.
 const EMPTY_DISK_BYTES: u64 = 250_000_000;

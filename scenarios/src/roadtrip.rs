@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
+use comeback_engine::runner::Drill;
+use comeback_error::{Error, Result};
 use comeback_fixtures::{Dataset, Scale};
-use comeback_harness::model::IntegrityQuery;
-use comeback_harness::oracle::IntegrityQueries;
-use comeback_harness::runner::Drill;
-use comeback_harness::stores::postgres::damages::Database;
-use comeback_harness::stores::postgres::{
-    PostgresServer, TableLoad, Workload, count, load_tables, run_script,
-};
-use comeback_harness::{Error, Result};
+use comeback_model::IntegrityQuery;
+use comeback_postgres::damages::Database;
+use comeback_postgres::judges::IntegrityQueries;
+use comeback_postgres::{PostgresServer, TableLoad, Workload, count, load_tables, run_script};
 
 /// The application's database.
 pub(crate) const DATABASE: &str = "roadtrip";

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use comeback_harness::stores::objects::BucketAddress;
+use comeback_objects::BucketAddress;
 use jiff::Timestamp;
 
 use super::{EvidenceArgs, values};

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use comeback_harness::damage::DamageSpec;
+use comeback_engine::damage::DamageSpec;
 use jiff::Timestamp;
 
 use crate::suggest::closest;

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use comeback_harness::clock::Stopwatch;
-use comeback_harness::model::Manifest;
-use comeback_harness::repository::{Repository as _, prune};
-use comeback_harness::stores::redis::{copy_snapshot, take_snapshot};
-use comeback_harness::{Error, Result, clock};
+use comeback_engine::clock;
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::repository::{Repository as _, prune};
+use comeback_error::{Error, Result};
+use comeback_model::Manifest;
+use comeback_redis::{copy_snapshot, take_snapshot};
 use comeback_reports::format;
 
 use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
@@ -91,7 +92,7 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
     // Nothing stands under the name that was asked for before it is proven whole.
     let unfinished = tempfile::Builder::new().prefix(".comeback-").tempfile_in(folder);
     let unfinished =
-        unfinished.map_err(|error| complain(error).into_kind(comeback_harness::ErrorKind::Usage))?;
+        unfinished.map_err(|error| complain(error).into_kind(comeback_error::ErrorKind::Usage))?;
     let mut file = tokio::fs::File::from_std(unfinished.as_file().try_clone().map_err(complain)?);
     let summary = copy_snapshot(&repository, &manifest, &mut file).await?;
     file.sync_all().await.map_err(complain)?;

@@ -1,8 +1,8 @@
 //! `comeback clean`: removes what killed runs left behind.
 
-use comeback_harness::Result;
-use comeback_harness::repository::Repository as _;
-use comeback_harness::substrate::{SubstrateChoice, SweepOptions, sweep};
+use comeback_engine::repository::Repository as _;
+use comeback_engine::substrate::{SubstrateChoice, SweepOptions, sweep};
+use comeback_error::Result;
 
 use crate::cli::{CleanArgs, SubstrateArg};
 use crate::config::Config;

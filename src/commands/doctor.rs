@@ -1,9 +1,9 @@
 //! `comeback doctor`: what is there, what is not, and what to do about it.
 
-use comeback_harness::substrate::{
+use comeback_engine::substrate::{
     DockerProbe, DockerSettings, LocalProbe, Software, SubstrateKind, probe_docker, probe_local,
 };
-use comeback_harness::{Context as _, Error, Result};
+use comeback_error::{Context as _, Error, Result};
 use comeback_reports::format;
 
 use crate::cli::SubstrateArg;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use comeback_harness::evidence::{Event, EventBody, Record};
-use comeback_harness::{Error, Result};
+use comeback_engine::evidence::{Event, EventBody, Record};
+use comeback_error::{Error, Result};
 
 use super::report::{folder_of, write_whole};
 

@@ -1,8 +1,8 @@
 //! `comeback list`: what can be drilled.
 
-use comeback_harness::Result;
-use comeback_harness::runbook::{ObjectiveKind, Runbook};
-use comeback_harness::runner::ScenarioSpec;
+use comeback_engine::runbook::{ObjectiveKind, Runbook};
+use comeback_engine::runner::ScenarioSpec;
+use comeback_error::Result;
 use comeback_reports::format;
 
 use crate::cli::ListArgs;

@@ -18,12 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
-use comeback_harness::model::Manifest;
-use comeback_harness::repository::{LocalRepository, Repository as _};
-use comeback_harness::runbook::Runbook;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::redis::RedisAddress;
-use comeback_harness::{Error, Result, wait};
+use comeback_engine::repository::{LocalRepository, Repository as _};
+use comeback_engine::runbook::Runbook;
+use comeback_engine::secret::Secret;
+use comeback_engine::wait;
+use comeback_error::{Error, Result};
+use comeback_model::Manifest;
+use comeback_redis::RedisAddress;
 
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;

@@ -1,10 +1,10 @@
 //! `comeback restore objects`: brings objects back as they were at a moment.
 
-use comeback_harness::runner::Course;
-use comeback_harness::stores::objects::procedures::PrefixProcedure;
-use comeback_harness::stores::objects::{ObjectStore, PrefixRestore, RestoredObjects, open_bucket};
-use comeback_harness::substrate::RunIdentity;
-use comeback_harness::{Error, Result};
+use comeback_engine::runner::Course;
+use comeback_engine::substrate::RunIdentity;
+use comeback_error::{Error, Result};
+use comeback_objects::procedures::PrefixProcedure;
+use comeback_objects::{ObjectStore, PrefixRestore, RestoredObjects, open_bucket};
 use comeback_reports::format;
 
 use super::session::{self, Restore};

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use comeback_harness::evidence::{Record, read_journal};
-use comeback_harness::{Error, Result};
+use comeback_engine::evidence::{Record, read_journal};
+use comeback_error::{Error, Result};
 use comeback_reports::{TerminalOptions, render_all, terminal};
 
 use crate::output;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use comeback_harness::runner::Course;
-use comeback_harness::stores::redis::procedures::KeyspaceReplacement;
-use comeback_harness::stores::redis::{RedisAddress, RedisClient, Settled};
-use comeback_harness::substrate::RunIdentity;
-use comeback_harness::{Error, Result};
+use comeback_engine::runner::Course;
+use comeback_engine::substrate::RunIdentity;
+use comeback_error::{Error, Result};
+use comeback_redis::procedures::KeyspaceReplacement;
+use comeback_redis::{RedisAddress, RedisClient, Settled};
 use comeback_reports::format;
 
 use super::session::{self, Restore, left_behind};

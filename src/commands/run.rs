@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use comeback_fixtures::Scale;
-use comeback_harness::evidence::{JOURNAL_VERSION, PlannedDrill, Provenance, Record, RunKind, RunStarted};
-use comeback_harness::runbook::{ObjectiveKind, Runbook};
-use comeback_harness::runner::{
+use comeback_engine::evidence::{JOURNAL_VERSION, PlannedDrill, Provenance, Record, RunKind, RunStarted};
+use comeback_engine::runbook::{ObjectiveKind, Runbook};
+use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, Suite, make_evidence_folder, run_drills,
 };
-use comeback_harness::substrate::{DockerSettings, RunIdentity, SubstrateChoice};
-use comeback_harness::{Context as _, Error, ErrorKind, Result};
+use comeback_engine::substrate::{DockerSettings, RunIdentity, SubstrateChoice};
+use comeback_error::{Context as _, Error, ErrorKind, Result};
+use comeback_fixtures::Scale;
 
 use super::junit::ensure_can_be_written;
 use super::report::{show, write_reports};
@@ -143,7 +143,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
         scale: args.scale.or(config.run.scale).unwrap_or_default(),
         seed: match args.seed {
             Some(seed) => seed,
-            None => comeback_harness::secret::random_seed()?,
+            None => comeback_engine::secret::random_seed()?,
         },
         evidence_root: evidence_root(args.evidence_dir.as_ref(), config),
         jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),

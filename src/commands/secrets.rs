@@ -1,14 +1,14 @@
 //! `comeback secrets`: exports secrets, encrypted, and imports them again, with the code that the drills run.
 
-use comeback_harness::runner::Course;
-use comeback_harness::stores::secrets::procedures::{Export, SecretsImport};
-use comeback_harness::stores::secrets::{
+use comeback_engine::runner::Course;
+use comeback_engine::substrate::RunIdentity;
+use comeback_error::{Error, Result};
+use comeback_reports::format;
+use comeback_secrets::procedures::{Export, SecretsImport};
+use comeback_secrets::{
     Identities, ImportPlan, OpenedExport, Recipients, SecretStore, export_secrets, open_store, plan_import,
     read_export_file,
 };
-use comeback_harness::substrate::RunIdentity;
-use comeback_harness::{Error, Result};
-use comeback_reports::format;
 
 use super::session::{self, Restore};
 use super::signals::cancel_on_signals;

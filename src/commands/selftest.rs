@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use comeback_fixtures::Scale;
-use comeback_harness::clock::{self, Stopwatch};
-use comeback_harness::damage::{DamageSpec, Damages};
-use comeback_harness::evidence::RunStarted;
-use comeback_harness::model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
-use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{
+use comeback_engine::clock::{self, Stopwatch};
+use comeback_engine::damage::{DamageSpec, Damages};
+use comeback_engine::evidence::RunStarted;
+use comeback_engine::runbook::Runbook;
+use comeback_engine::runner::{
     Applications, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
 };
-use comeback_harness::substrate::{DockerSettings, RunIdentity};
-use comeback_harness::{Context as _, Error, Result};
+use comeback_engine::substrate::{DockerSettings, RunIdentity};
+use comeback_error::{Context as _, Error, Result};
+use comeback_fixtures::Scale;
+use comeback_model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
 use comeback_reports::{format, self_test, self_test_junit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     }
     let seed = match args.seed {
         Some(seed) => seed,
-        None => comeback_harness::secret::random_seed()?,
+        None => comeback_engine::secret::random_seed()?,
     };
     let cases = plan(&args, seed)?;
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();

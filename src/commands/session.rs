@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use comeback_harness::evidence::{PlannedDrill, Record, RunKind, RunStarted, Sink};
-use comeback_harness::model::{Check, Verdict};
-use comeback_harness::repository::Repository;
-use comeback_harness::runner::{Course, Ground, Session, make_evidence_folder};
-use comeback_harness::substrate::{DockerSettings, Need, RunIdentity, SubstrateChoice, Swept, run_folder};
-use comeback_harness::{Error, ErrorKind, Result};
+use comeback_engine::evidence::{PlannedDrill, Record, RunKind, RunStarted, Sink};
+use comeback_engine::repository::Repository;
+use comeback_engine::runner::{Course, Ground, Session, make_evidence_folder};
+use comeback_engine::substrate::{DockerSettings, Need, RunIdentity, SubstrateChoice, Swept, run_folder};
+use comeback_error::{Error, ErrorKind, Result};
+use comeback_model::{Check, Verdict};
 use comeback_reports::text::one_line;
 use tokio_util::sync::CancellationToken;
 
@@ -130,7 +130,7 @@ fn started(name: &str, title: String) -> RunStarted {
 fn tell_checks(record: &Record) {
     for check in record.drills.iter().flat_map(|drill| &drill.checks) {
         if check.verdict == Verdict::Verified {
-            output::text(&format!("{}: {}\n", check.oracle, one_line(&check.summary)));
+            output::text(&format!("{}: {}\n", check.judge, one_line(&check.summary)));
         } else {
             tell_failed(check);
         }
@@ -142,7 +142,7 @@ fn tell_checks(record: &Record) {
 
 fn tell_failed(check: &Check) {
     let summary = one_line(&check.summary);
-    output::error_line(&format!("{}: {}: {summary}", check.oracle, check.verdict));
+    output::error_line(&format!("{}: {}: {summary}", check.judge, check.verdict));
     for finding in &check.findings {
         output::error_line(&format!("finding: {}", one_line(&finding.to_string())));
         if !finding.remedy.is_empty() {

@@ -1,6 +1,6 @@
 //! What a signal does: the first one ends in good order, the second one at once.
 
-use comeback_harness::{Context as _, Result};
+use comeback_error::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

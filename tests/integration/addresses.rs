@@ -4,20 +4,21 @@ mod tls;
 
 use std::sync::Arc;
 
-use comeback_harness::model::{CatalogueForm, ClusterContent, Content, DumpFormat, IntegrityQuery, Manifest};
-use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, IntegrityQueries, Oracle, RowCounts, StructureOracle,
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::LocalRepository;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    DockerSettings, DockerSubstrate, Endpoint, LocalSubstrate, RunIdentity, Substrate,
 };
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_error::{ErrorKind, Result};
+use comeback_model::{CatalogueForm, ClusterContent, Content, DumpFormat, IntegrityQuery, Manifest};
+use comeback_postgres::judges::{
+    CatalogueJudge, FingerprintJudge, IntegrityQueries, RowCounts, StructureJudge,
+};
+use comeback_postgres::{
     ClientPrograms, PostgresAddress, PostgresServer, count, export_table, fingerprint_tables, read_catalogue,
     read_content, run_script, system_identifier, take_base_backup, take_dump,
 };
-use comeback_harness::substrate::{
-    DockerSettings, DockerSubstrate, Endpoint, LocalSubstrate, RunIdentity, Substrate,
-};
-use comeback_harness::{ErrorKind, Result};
 
 use crate::require;
 
@@ -98,11 +99,11 @@ async fn read_in_every_way(own: &PostgresAddress, address: &PostgresAddress, pro
     assert_eq!(base.versions["postgres"], export.versions["postgres"]);
     assert_eq!(base.files.iter().filter(|file| file.name == "base.tar.zst").count(), 1);
 
-    let judges: [&dyn Oracle; 4] = [
+    let judges: [&dyn Judge; 4] = [
         &RowCounts { server: address, recorded: &recorded },
-        &FingerprintOracle::new(address, &recorded),
-        &CatalogueOracle { server: address, recorded: &recorded },
-        &StructureOracle { server: address },
+        &FingerprintJudge::new(address, &recorded),
+        &CatalogueJudge { server: address, recorded: &recorded },
+        &StructureJudge { server: address },
     ];
     for judge in judges {
         assert_eq!(judge.judge().await.unwrap().findings, [], "{}", judge.name());

@@ -1,10 +1,11 @@
 //! The log archive: what a server hands over is in the repository, once, and what is not is noticed.
 
-use comeback_harness::model::FindingCode;
-use comeback_harness::oracle::{ArchiveOracle, Oracle};
-use comeback_harness::repository::LogArchive;
-use comeback_harness::stores::postgres::{PostgresServer, measure_archive};
-use comeback_harness::wait;
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::LogArchive;
+use comeback_engine::wait;
+use comeback_model::FindingCode;
+use comeback_postgres::judges::ArchiveJudge;
+use comeback_postgres::{PostgresServer, measure_archive};
 
 use crate::lab::{Lab, number, shell, sql};
 
@@ -12,7 +13,7 @@ const LIMIT: std::time::Duration = std::time::Duration::from_mins(1);
 
 async fn findings(server: &PostgresServer, archive: &LogArchive) -> Vec<FindingCode> {
     let health = measure_archive(server.address(), archive).await.unwrap();
-    let opinion = ArchiveOracle { health: &health, loss_objective: &Ok(None) }.judge().await.unwrap();
+    let opinion = ArchiveJudge { health: &health, loss_objective: &Ok(None) }.judge().await.unwrap();
     opinion.findings.iter().map(|finding| finding.code).collect()
 }
 

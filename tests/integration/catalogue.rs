@@ -7,16 +7,16 @@ mod paths;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use comeback_harness::model::CatalogueForm;
-use comeback_harness::stores::postgres::{
+use changes::{BEFORE, CHANGES};
+use comeback_engine::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
+use comeback_model::CatalogueForm;
+use comeback_postgres::{
     OUT_OF_SCOPE, PostgresServer, catalogue_kinds, covered_catalogues, read_cluster, read_database,
     unknown_catalogues,
 };
-use comeback_harness::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
+use paths::Zoo;
 
 use crate::require;
-use changes::{BEFORE, CHANGES};
-use paths::Zoo;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_object_comes_back_and_no_change_goes_unseen_on_15() {

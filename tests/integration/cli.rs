@@ -20,7 +20,7 @@ mod sweeps;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use comeback_harness::substrate::DockerSettings;
+use comeback_engine::substrate::DockerSettings;
 
 use crate::require;
 
@@ -154,23 +154,23 @@ fn text(bytes: &[u8]) -> String {
 
 /// Whether drills can run on this machine's own programs; says so where they cannot.
 fn local_is_here() -> bool {
-    let probe = comeback_harness::substrate::probe_local();
+    let probe = comeback_engine::substrate::probe_local();
     let missing = probe.programs.iter().find_map(|program| program.path.as_ref().err().cloned());
     require::or_skip("local", missing.map_or(Ok(()), Err)).is_some()
 }
 
 /// Whether drills of Redis can run on this machine's own programs; says so where they cannot.
 fn redis_is_here() -> bool {
-    let probe = comeback_harness::substrate::probe_local();
+    let probe = comeback_engine::substrate::probe_local();
     require::or_skip("local", probe.redis.path).is_some()
 }
 
 /// Whether drills can run in Docker; says so where they cannot.
 async fn docker_is_here() -> bool {
-    let probe = comeback_harness::substrate::probe_docker(&DockerSettings::default()).await;
+    let probe = comeback_engine::substrate::probe_docker(&DockerSettings::default()).await;
     let usable = probe.version.and_then(|_| {
         let there = probe.images.iter().any(|image| image.is_present == Ok(true));
-        if there { Ok(()) } else { Err(comeback_harness::Error::could_not_verify("no image is there")) }
+        if there { Ok(()) } else { Err(comeback_error::Error::could_not_verify("no image is there")) }
     });
     require::or_skip("docker", usable).is_some()
 }

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use comeback_harness::ErrorKind;
-use comeback_harness::model::{Finding, FindingCode, Manifest};
-use comeback_harness::oracle::{LoadedRows, Oracle as _};
-use comeback_harness::repository::{BackupWriter, LocalRepository, Repository as _};
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_engine::judge::Judge as _;
+use comeback_engine::repository::{BackupWriter, LocalRepository, Repository as _};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
+use comeback_error::ErrorKind;
+use comeback_model::{Finding, FindingCode, Manifest};
+use comeback_postgres::judges::LoadedRows;
+use comeback_postgres::{
     PostgresServer, RestoreFailure, count, export_table, fingerprint_tables, load_table_csv, run_script,
 };
-use comeback_harness::substrate::{DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Substrate};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::require;
@@ -78,8 +79,8 @@ impl Bench {
     async fn findings(&self, manifest: &Manifest) -> Vec<Finding> {
         match load_table_csv(self.server.address(), &self.repository, manifest).await {
             Ok(loaded) => {
-                let oracle = LoadedRows { loaded: loaded.fingerprint(), recorded: manifest };
-                oracle.judge().await.unwrap().findings
+                let judge = LoadedRows { loaded: loaded.fingerprint(), recorded: manifest };
+                judge.judge().await.unwrap().findings
             }
             Err(RestoreFailure::Backup(finding)) => vec![*finding],
             Err(RestoreFailure::Other(error)) => panic!("{error}"),
@@ -123,8 +124,8 @@ async fn comes_back(bench: Bench) {
     bench.sql(&format!("truncate {TABLE} restart identity")).await;
     let loaded = load_table_csv(bench.server.address(), &bench.repository, &manifest).await.unwrap();
     assert_eq!(bench.number(&format!("select count(*) from {TABLE}")).await, 0, "somebody saw unproven rows");
-    let oracle = LoadedRows { loaded: loaded.fingerprint(), recorded: &manifest };
-    assert_eq!(oracle.judge().await.unwrap().findings, []);
+    let judge = LoadedRows { loaded: loaded.fingerprint(), recorded: &manifest };
+    assert_eq!(judge.judge().await.unwrap().findings, []);
     assert_eq!(loaded.keep().await.unwrap(), 30);
     assert!(fingerprint_tables(bench.server.address(), DATABASE).await.unwrap() == before);
     bench.sql(&format!(r#"insert into {TABLE} ("c""d") values ('the next')"#)).await;

@@ -4,21 +4,21 @@
 
 use std::sync::Arc;
 
-use comeback_harness::damage::{Aim, Injury};
-use comeback_harness::model::{ClusterContent, DumpFormat, Finding, Manifest};
-use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, LogicalCatalogue, Oracle, PageChecksums, ServerLogOracle,
-    StructureOracle,
+use comeback_engine::damage::{Aim, Injury};
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::LocalRepository;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
 };
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::damages::{Database, TO_A_CLUSTER};
-use comeback_harness::stores::postgres::{
+use comeback_model::{ClusterContent, DumpFormat, Finding, Manifest};
+use comeback_postgres::damages::{Database, TO_A_CLUSTER};
+use comeback_postgres::judges::{
+    CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, ServerLogJudge, StructureJudge,
+};
+use comeback_postgres::{
     PostgresServer, fetch_base_backup, gather_statistics, recover_base_backup, restore_dump, restore_roles,
     take_base_backup, take_dump,
-};
-use comeback_harness::substrate::{
-    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
 };
 
 use crate::{dumps, require};
@@ -53,14 +53,14 @@ impl Restored {
         let (server, recorded) = (&self.server, self.recorded());
         let is_dump = recorded.databases.len() == 1;
         let opinion = match name {
-            "fingerprint" => FingerprintOracle::new(server.address(), recorded).judge().await,
+            "fingerprint" => FingerprintJudge::new(server.address(), recorded).judge().await,
             "catalogue" if is_dump => {
                 LogicalCatalogue { server: server.address(), recorded: &self.manifest }.judge().await
             }
-            "catalogue" => CatalogueOracle { server: server.address(), recorded }.judge().await,
-            "structure" => StructureOracle { server: server.address() }.judge().await,
+            "catalogue" => CatalogueJudge { server: server.address(), recorded }.judge().await,
+            "structure" => StructureJudge { server: server.address() }.judge().await,
             "page-checksums" => PageChecksums { server }.judge().await,
-            "server-log" => ServerLogOracle { server }.judge().await,
+            "server-log" => ServerLogJudge { server }.judge().await,
             other => panic!("{other} is no judge of a restored cluster"),
         };
         opinion.unwrap().findings

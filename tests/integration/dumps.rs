@@ -3,20 +3,21 @@
 
 use std::sync::Arc;
 
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::{LocalRepository, newest, verify_files};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate,
+};
+use comeback_error::{ErrorKind, Result};
 use comeback_fixtures::{Dataset, Scale};
-use comeback_harness::model::{CatalogueForm, DumpFormat, Finding, FindingCode, Manifest};
-use comeback_harness::oracle::{FingerprintOracle, LogicalCatalogue, Oracle, RowCounts, ServerLogOracle};
-use comeback_harness::repository::{LocalRepository, newest, verify_files};
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_model::{CatalogueForm, DumpFormat, Finding, FindingCode, Manifest};
+use comeback_postgres::judges::{FingerprintJudge, LogicalCatalogue, RowCounts, ServerLogJudge};
+use comeback_postgres::{
     Imported, PostgresServer, RestoreFailure, TableLoad, fetch_base_backup, fingerprint_tables,
     gather_statistics, import_sql, load_tables, read_catalogue, restore_dump, restore_roles, run_script,
     take_base_backup, take_dump,
 };
-use comeback_harness::substrate::{
-    Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate,
-};
-use comeback_harness::{ErrorKind, Result};
 
 use crate::require;
 use crate::round_trip::{BOOKWORM, TRIXIE};
@@ -93,14 +94,12 @@ of two lines" values (1, 'a;', E'\\.\n\\.\n', '<a/>', '{1.0,NULL,NaN}'), (2, nul
 async fn judge(server: &PostgresServer, manifest: &Manifest) -> Vec<String> {
     let recorded = manifest.content.cluster().unwrap();
     let catalogue = LogicalCatalogue { server: server.address(), recorded: manifest };
-    let (counts, rows) = (
-        RowCounts { server: server.address(), recorded },
-        FingerprintOracle::new(server.address(), recorded),
-    );
-    let log = ServerLogOracle { server };
+    let (counts, rows) =
+        (RowCounts { server: server.address(), recorded }, FingerprintJudge::new(server.address(), recorded));
+    let log = ServerLogJudge { server };
     let mut findings = Vec::new();
-    for oracle in [&catalogue as &dyn Oracle, &counts, &rows, &log] {
-        findings.extend(oracle.judge().await.unwrap().findings.iter().map(ToString::to_string));
+    for judge in [&catalogue as &dyn Judge, &counts, &rows, &log] {
+        findings.extend(judge.judge().await.unwrap().findings.iter().map(ToString::to_string));
     }
     findings
 }

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-use comeback_harness::clock::Stopwatch;
-use comeback_harness::model::ledger::{Presence, Replay, TransactionState};
-use comeback_harness::model::{RecoveryPoint, RecoveryTarget};
-use comeback_harness::oracle::{LedgerOracle, Oracle, measure_loss};
-use comeback_harness::stores::postgres::{AtTarget, LogStretch, Workload, read_log, take_base_backup};
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::judge::Judge;
+use comeback_model::ledger::{Presence, Replay, TransactionState};
+use comeback_model::{RecoveryPoint, RecoveryTarget};
+use comeback_postgres::judges::{LedgerJudge, measure_loss};
+use comeback_postgres::{AtTarget, LogStretch, Workload, read_log, take_base_backup};
 
 use crate::lab::Lab;
 use crate::require;
@@ -52,12 +53,12 @@ async fn what_a_killed_primary_loses_is_what_the_ledger_says() {
         let expectation = ledger.expectation(&target, &replay);
         assert_eq!(expectation.count(Presence::MayBeThere), 0, "round {round}");
         let (server, expectation) = (&restored, &expectation);
-        let oracle =
-            LedgerOracle { server: server.address(), database: DATABASE, ledger: &ledger, expectation };
-        assert_eq!(oracle.judge().await.unwrap().findings, [], "round {round}");
+        let judge =
+            LedgerJudge { server: server.address(), database: DATABASE, ledger: &ledger, expectation };
+        assert_eq!(judge.judge().await.unwrap().findings, [], "round {round}");
 
         // By position alone, without a look at any row.
-        let behind = |number: &&comeback_harness::model::ledger::Transaction| {
+        let behind = |number: &&comeback_model::ledger::Transaction| {
             number.state() == TransactionState::Acknowledged
                 && ledger.commit_record(number).is_some_and(|record| record.end > recovered.lsn)
         };

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use comeback_harness::model::{Lsn, Manifest, RecoveryTarget};
-use comeback_harness::repository::{LocalRepository, LogArchive, Repository};
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_engine::repository::{LocalRepository, LogArchive, Repository};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
+};
+use comeback_model::{Lsn, Manifest, RecoveryTarget};
+use comeback_postgres::{
     Archiver, AtTarget, PostgresServer, Recovered, Recovery, RestoreFailure, fetch_base_backup, fetch_log,
     recover_to, run_script, system_identifier,
-};
-use comeback_harness::substrate::{
-    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
 };
 use jiff::Timestamp;
 
@@ -141,7 +141,7 @@ impl Lab {
         &self,
         manifest: &Manifest,
         target: &RecoveryTarget,
-    ) -> comeback_harness::model::Finding {
+    ) -> comeback_model::Finding {
         let server = self.node("restored").await;
         let failure = self.recover_on(&server, manifest, target, AtTarget::Pause).await.unwrap_err();
         server.node().remove().await.unwrap();
@@ -167,7 +167,7 @@ pub(crate) async fn sql(server: &PostgresServer, statements: &str) {
 }
 
 pub(crate) async fn number(server: &PostgresServer, query: &str) -> i64 {
-    comeback_harness::stores::postgres::count(server.address(), "postgres", query).await.unwrap()
+    comeback_postgres::count(server.address(), "postgres", query).await.unwrap()
 }
 
 pub(crate) async fn rows(server: &PostgresServer) -> i64 {

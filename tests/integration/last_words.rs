@@ -3,11 +3,11 @@
 use std::process::Command as Process;
 use std::time::Duration;
 
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{PostgresServer, run_script};
-use comeback_harness::stores::redis::RedisServer;
-use comeback_harness::substrate::{Command, Io, LocalSubstrate, Node, RunIdentity, Substrate};
-use comeback_harness::wait;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{Command, Io, LocalSubstrate, Node, RunIdentity, Substrate};
+use comeback_engine::wait;
+use comeback_postgres::{PostgresServer, run_script};
+use comeback_redis::RedisServer;
 
 use crate::require::or_skip;
 

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_harness::clock::Stopwatch;
-use comeback_harness::damage::Aim;
-use comeback_harness::model::ledger::{
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::damage::Aim;
+use comeback_engine::judge::Judge;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{Command, Io, LocalSubstrate, RunIdentity, Substrate};
+use comeback_model::ledger::{
     Expectation, LogRecord, Outcome, Presence, Replay, Transaction, TransactionState,
 };
-use comeback_harness::model::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
-use comeback_harness::oracle::{LedgerOracle, Oracle, measure_loss};
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::damages::{Database, TO_WRITES, Written};
-use comeback_harness::stores::postgres::{
+use comeback_model::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::damages::{Database, TO_WRITES, Written};
+use comeback_postgres::judges::{LedgerJudge, measure_loss};
+use comeback_postgres::{
     LogStretch, PostgresServer, WORKLOAD_SETTINGS, Workload, read_current_log, read_log, run_script,
 };
-use comeback_harness::substrate::{Command, Io, LocalSubstrate, RunIdentity, Substrate};
 use sqlx::Row as _;
 
 use crate::require;
@@ -56,8 +57,8 @@ impl World {
     }
 
     pub(crate) async fn findings(&self, ledger: &Ledger, expectation: &Expectation) -> Vec<String> {
-        let oracle = LedgerOracle { server: self.server.address(), database: DATABASE, ledger, expectation };
-        oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
+        let judge = LedgerJudge { server: self.server.address(), database: DATABASE, ledger, expectation };
+        judge.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -207,13 +208,13 @@ async fn each_damage_to_the_writes_is_found_for_its_own_reason() {
             let database = Database { server: &world.server, name: DATABASE };
             let on = Written { database, ledger: &ledger, expectation: &expectation };
             let injury = (damage.inject)(Aim { on, seed }).await.unwrap();
-            let oracle = LedgerOracle {
+            let judge = LedgerJudge {
                 server: world.server.address(),
                 database: DATABASE,
                 ledger: &ledger,
                 expectation: &expectation,
             };
-            let findings = oracle.judge().await.unwrap().findings;
+            let findings = judge.judge().await.unwrap().findings;
             let named: Vec<_> = findings
                 .iter()
                 .map(|one| (one.code.as_str(), one.subject.clone(), one.key.clone()))

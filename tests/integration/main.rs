@@ -13,7 +13,7 @@ mod dumps;
 // Its own home is with the tests of the stores. These here use a part of it.
 #[cfg(feature = "secret-manager")]
 #[allow(dead_code)]
-#[path = "../../harness/tests/secrets/fake_secret_manager/mod.rs"]
+#[path = "../../harness/stores/secrets/tests/secrets/fake_secret_manager/mod.rs"]
 mod fake_secret_manager;
 mod kills;
 mod lab;

@@ -10,9 +10,9 @@ pub(crate) mod servers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_harness::model::{KeyHistory, ObjectAttributes, ObjectVersion};
-use comeback_harness::stores::objects::{LocalBucket, ObjectStore};
-use comeback_harness::wait;
+use comeback_engine::wait;
+use comeback_model::{KeyHistory, ObjectAttributes, ObjectVersion};
+use comeback_objects::{LocalBucket, ObjectStore};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use tokio::io::AsyncReadExt as _;

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use comeback_harness::model::{DumpFormat, FindingCode};
-use comeback_harness::stores::postgres::{
-    Imported, PostgresServer, RestoreFailure, count, fingerprint_tables, import_sql,
-};
-use comeback_harness::substrate::{Command, Io};
-use comeback_harness::{Error, ErrorKind, wait};
+use comeback_engine::substrate::{Command, Io};
+use comeback_engine::wait;
+use comeback_error::{Error, ErrorKind};
+use comeback_model::{DumpFormat, FindingCode};
+use comeback_postgres::{Imported, PostgresServer, RestoreFailure, count, fingerprint_tables, import_sql};
 
 use crate::round_trip::{BOOKWORM, EVERY_FORM, RoundTrip, TRIXIE};
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use comeback_harness::model::Manifest;
-use comeback_harness::oracle::{CatalogueOracle, FingerprintOracle, Oracle, RowCounts, ServerLogOracle};
-use comeback_harness::repository::{LocalRepository, Repository, newest, verify_files};
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::{LocalRepository, Repository, newest, verify_files};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{LocalSubstrate, RunIdentity, Substrate};
+use comeback_model::Manifest;
+use comeback_postgres::judges::{CatalogueJudge, FingerprintJudge, RowCounts, ServerLogJudge};
+use comeback_postgres::{
     PostgresServer, fetch_base_backup, recover_base_backup, run_script, take_base_backup,
 };
-use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Substrate};
 use sqlx::Executor as _;
 
 use crate::require;
@@ -71,12 +72,12 @@ const SCHEMA: &str = "
     select lo_from_bytea(0, 'first'), lo_from_bytea(0, repeat('second', 9999)::bytea);
     analyze";
 
-fn cluster(manifest: &Manifest) -> &comeback_harness::model::ClusterContent {
+fn cluster(manifest: &Manifest) -> &comeback_model::ClusterContent {
     manifest.content.cluster().unwrap()
 }
 
-async fn findings(oracle: &dyn Oracle) -> Vec<String> {
-    oracle.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
+async fn findings(judge: &dyn Judge) -> Vec<String> {
+    judge.judge().await.unwrap().findings.iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -122,10 +123,10 @@ async fn what_the_manifest_says_is_what_comes_back_however_busy_the_server_was()
     assert_eq!(verify_files(&repository, &manifest).await.unwrap(), []);
     let (server, recorded) = (&world.restore(&manifest).await, cluster(&manifest));
     assert_eq!(recorded.databases["app"].tables.len(), 6, "{:?}", recorded.databases["app"].tables.keys());
-    assert_eq!(findings(&FingerprintOracle::new(server.address(), recorded)).await, [""; 0]);
+    assert_eq!(findings(&FingerprintJudge::new(server.address(), recorded)).await, [""; 0]);
     assert_eq!(findings(&RowCounts { server: server.address(), recorded }).await, [""; 0]);
-    assert_eq!(findings(&CatalogueOracle { server: server.address(), recorded }).await, [""; 0]);
-    assert_eq!(findings(&ServerLogOracle { server }).await, [""; 0]);
+    assert_eq!(findings(&CatalogueJudge { server: server.address(), recorded }).await, [""; 0]);
+    assert_eq!(findings(&ServerLogJudge { server }).await, [""; 0]);
     world.substrate.remove_all().await.unwrap();
 }
 
@@ -148,7 +149,7 @@ async fn a_write_that_stays_open_is_waited_for_and_never_killed() {
             Err("no refusal yet".to_owned())
         }
     };
-    comeback_harness::wait::until("the barrier to be refused", std::time::Duration::from_secs(30), refused)
+    comeback_engine::wait::until("the barrier to be refused", std::time::Duration::from_secs(30), refused)
         .await
         .unwrap();
     writer.execute("commit").await.unwrap();

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use comeback_harness::model::ledger::{LogRecord, Outcome, Presence, Transaction};
-use comeback_harness::model::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{LogStretch, read_log};
-use comeback_harness::wait;
+use comeback_engine::wait;
+use comeback_model::ledger::{LogRecord, Outcome, Presence, Transaction};
+use comeback_model::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::{LogStretch, read_log};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -75,7 +75,7 @@ fn a_recovery_stops_where_the_ledger_says() {
     }
     let histories = u32::try_from(number_from("COMEBACK_HISTORIES", 2)).unwrap();
     let targets = usize::try_from(number_from("COMEBACK_TARGETS", 10)).unwrap();
-    let seed = number_from("COMEBACK_SEED", comeback_harness::clock::now().as_second().unsigned_abs());
+    let seed = number_from("COMEBACK_SEED", comeback_engine::clock::now().as_second().unsigned_abs());
     require::note(&format!("random targets: COMEBACK_SEED={seed}, {histories} histories"));
     let config = Config { cases: histories, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];

@@ -8,8 +8,8 @@ mod model;
 mod refused;
 mod server;
 
-use comeback_harness::model::KeyspaceFingerprint;
-use comeback_harness::stores::redis::rdb::{Checksum, fingerprint_rdb};
+use comeback_model::KeyspaceFingerprint;
+use comeback_redis::rdb::{Checksum, fingerprint_rdb};
 
 use self::fill::{LARGE, SMALL, UNCHECKED, USUAL, fill, fill_expiring_fields};
 use self::live::{read_functions, read_keyspace};

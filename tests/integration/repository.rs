@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use comeback_harness::model::{
-    BaseBackupPosition, ClusterContent, Content, FindingCode, Lsn, MANIFEST_VERSION, Manifest,
-};
-use comeback_harness::repository::{
+use comeback_engine::clock;
+use comeback_engine::repository::{
     BackupDraft, BackupWriter, Fetch, LocalRepository, LogArchive, Repository, newest, verify_files,
 };
-use comeback_harness::{ErrorKind, clock};
+use comeback_error::ErrorKind;
+use comeback_model::{
+    BaseBackupPosition, ClusterContent, Content, FindingCode, Lsn, MANIFEST_VERSION, Manifest,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Gives a file of a backup another content, or takes it away.

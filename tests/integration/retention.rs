@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comeback_harness::ErrorKind;
-use comeback_harness::model::{
+use comeback_engine::repository::{BackupWriter, LocalRepository, Repository as _, prune};
+use comeback_error::ErrorKind;
+use comeback_model::{
     ClusterContent, Content, DumpExport, DumpFormat, InventoryScope, MANIFEST_VERSION, Manifest,
 };
-use comeback_harness::repository::{BackupWriter, LocalRepository, Repository as _, prune};
 use jiff::Timestamp;
 
 const DAY: Duration = Duration::from_hours(24);

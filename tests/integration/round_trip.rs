@@ -16,20 +16,21 @@
 
 use std::sync::Arc;
 
-use comeback_harness::Error;
-use comeback_harness::model::{DumpFormat, Finding, FindingCode, Manifest};
-use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, LogicalCatalogue, Oracle, PageChecksums, RowCounts, ServerLogOracle,
-    StructureOracle, UnpackedFiles,
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::LocalRepository;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate,
 };
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_error::Error;
+use comeback_model::{DumpFormat, Finding, FindingCode, Manifest};
+use comeback_postgres::judges::{
+    CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, RowCounts, ServerLogJudge,
+    StructureJudge, UnpackedFiles,
+};
+use comeback_postgres::{
     PostgresServer, RestoreFailure, fetch_base_backup, gather_statistics, recover_base_backup, restore_dump,
     restore_roles, take_base_backup, take_dump,
-};
-use comeback_harness::substrate::{
-    Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, RunIdentity, Substrate,
 };
 use sqlx::Connection as _;
 
@@ -153,7 +154,7 @@ impl RoundTrip {
         let (server, recorded) = (&self.target, manifest.content.cluster().unwrap());
         let database = recorded.databases.keys().next().unwrap();
         self.empty_target().await;
-        let log = ServerLogOracle { server };
+        let log = ServerLogJudge { server };
         let before = log.judge().await.unwrap().findings.len();
         let restored = async {
             restore_roles(server, &self.repository, manifest).await?;
@@ -166,8 +167,8 @@ impl RoundTrip {
         self.psql(server, database, change).await;
         outcome.hear(&LogicalCatalogue { server: server.address(), recorded: manifest }).await;
         outcome.hear(&RowCounts { server: server.address(), recorded }).await;
-        outcome.hear(&FingerprintOracle::new(server.address(), recorded)).await;
-        outcome.hear(&StructureOracle { server: server.address() }).await;
+        outcome.hear(&FingerprintJudge::new(server.address(), recorded)).await;
+        outcome.hear(&StructureJudge { server: server.address() }).await;
         // What it said to earlier trips is not of this one.
         outcome.findings.extend(log.judge().await.unwrap().findings.into_iter().skip(before));
     }
@@ -211,12 +212,12 @@ impl RoundTrip {
         }
         self.psql(server, database, change).await;
         let recorded = manifest.content.cluster().unwrap();
-        outcome.hear(&CatalogueOracle { server: server.address(), recorded }).await;
+        outcome.hear(&CatalogueJudge { server: server.address(), recorded }).await;
         outcome.hear(&RowCounts { server: server.address(), recorded }).await;
-        outcome.hear(&FingerprintOracle::new(server.address(), recorded)).await;
-        outcome.hear(&StructureOracle { server: server.address() }).await;
+        outcome.hear(&FingerprintJudge::new(server.address(), recorded)).await;
+        outcome.hear(&StructureJudge { server: server.address() }).await;
         outcome.hear(&PageChecksums { server }).await;
-        outcome.hear(&ServerLogOracle { server }).await;
+        outcome.hear(&ServerLogJudge { server }).await;
     }
 
     /// Drops whatever an earlier trip left on the target.
@@ -306,10 +307,10 @@ impl Outcome {
         }
     }
 
-    async fn hear(&mut self, oracle: &dyn Oracle) {
-        match oracle.judge().await {
+    async fn hear(&mut self, judge: &dyn Judge) {
+        match judge.judge().await {
             Ok(opinion) => self.findings.extend(opinion.findings),
-            Err(error) => self.errors.push(error.context(oracle.name())),
+            Err(error) => self.errors.push(error.context(judge.name())),
         }
     }
 }
@@ -333,7 +334,7 @@ async fn server(
     name: &str,
     password: &Secret,
     settings: &[(&str, &str)],
-) -> comeback_harness::Result<PostgresServer> {
+) -> comeback_error::Result<PostgresServer> {
     let server = PostgresServer::create(substrate, name, password).await?;
     server.init().await?;
     server.configure(settings).await?;

@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_harness::ErrorKind;
-use comeback_harness::model::{
-    ClusterContent, DumpFormat, FindingCode, IntegrityQuery, NotLookedAt, ScopeKind,
-};
-use comeback_harness::oracle::{
-    FingerprintOracle, IntegrityQueries, Opinion, Oracle, RowCounts, ServerLogOracle,
-};
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_engine::repository::LocalRepository;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{LocalSubstrate, RunIdentity, Substrate};
+use comeback_error::ErrorKind;
+use comeback_model::{ClusterContent, DumpFormat, FindingCode, IntegrityQuery, NotLookedAt, ScopeKind};
+use comeback_postgres::judges::{FingerprintJudge, IntegrityQueries, RowCounts, ServerLogJudge};
+use comeback_postgres::{
     PostgresServer, fetch_base_backup, recover_base_backup, restore_dump, restore_roles, run_script,
     take_base_backup, take_dump,
 };
-use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Substrate};
 
 use crate::require;
 use crate::round_trip::RoundTrip;
@@ -104,7 +101,7 @@ fn told(opinion: &Opinion) -> Vec<(FindingCode, &str)> {
 /// Both judges of the rows, which have to agree on what they left out. Gives what the fingerprint says.
 async fn judge(server: &PostgresServer, recorded: &ClusterContent) -> Opinion {
     let counts = RowCounts { server: server.address(), recorded }.judge().await.unwrap();
-    let opinion = FingerprintOracle::new(server.address(), recorded).judge().await.unwrap();
+    let opinion = FingerprintJudge::new(server.address(), recorded).judge().await.unwrap();
     assert_eq!(counts.not_looked_at, opinion.not_looked_at);
     opinion
 }
@@ -135,7 +132,7 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     assert!(opinion.summary.ends_with(end), "{}", opinion.summary);
 
     // The source wrote nothing into its log, and the restored server does, in a form that is understood.
-    let log = ServerLogOracle { server };
+    let log = ServerLogJudge { server };
     assert_eq!(told(&log.judge().await.unwrap()), []);
     run_script(server.address(), "odd", "a warning", "do $$ begin raise warning 'odd'; end $$")
         .await
@@ -149,8 +146,7 @@ async fn a_base_backup_is_judged_row_by_row_and_what_is_not_is_said() {
     let damage = "update casts set p = row('wild', 2) where id = 1; delete from of_extension where n = 20;
         alter table people rename first to swap; alter table people rename last to first; alter table people rename swap to last";
     run_script(server.address(), "odd", "the damage", damage).await.unwrap();
-    let shown =
-        FingerprintOracle::new(server.address(), recorded).showing_values(true).judge().await.unwrap();
+    let shown = FingerprintJudge::new(server.address(), recorded).showing_values(true).judge().await.unwrap();
     let cast = shown.findings.iter().find(|finding| finding.subject == "public.casts").unwrap();
     assert!(cast.actual.starts_with("p = '(wild,2)' (digest "), "{cast}");
     run_script(server.address(), "pattern", "the damage", "delete from given").await.unwrap();

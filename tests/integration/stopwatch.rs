@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use comeback_harness::evidence::{
+use comeback_engine::evidence::{
     EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Provenance, Record, RunKind, RunStarted,
 };
-use comeback_harness::model::{Milestone, Verdict};
-use comeback_harness::runbook::Runbook;
-use comeback_harness::runner::{Application, Applications, RunPlace, RunSettings, Scenario, run_drills};
-use comeback_harness::substrate::{LocalSubstrate, RunIdentity, Scratch};
+use comeback_engine::runbook::Runbook;
+use comeback_engine::runner::{Application, Applications, RunPlace, RunSettings, Scenario, run_drills};
+use comeback_engine::substrate::{LocalSubstrate, RunIdentity, Scratch};
+use comeback_model::{Milestone, Verdict};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio_util::sync::CancellationToken;

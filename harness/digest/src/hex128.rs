@@ -1,6 +1,7 @@
 //! For `serde(with)`: 128 bits as 32 hexadecimal digits: JSON numbers end at 2⁵³.
 
-use serde::{Deserialize, Deserializer, Serializer, de::Error};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serializer};
 
 /// Writes them.
 pub fn serialize<S: Serializer>(value: &u128, to: S) -> Result<S::Ok, S::Error> {

@@ -34,7 +34,7 @@ const CHECKED_BYTES: usize = 128;
 /// A row as the sketch knows it: its key and the digest of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SketchRow<const K: usize = KEY_BYTES> {
-    /// The key, encoded and padded with zeros; see `stores::postgres::fingerprint`.
+    /// The key, encoded and padded with zeros; see `comeback_model::encode_key`.
     pub key: [u8; K],
     /// The digest of the whole row.
     pub digest: u128,

@@ -8,7 +8,9 @@ use super::{Finding, FindingCode, NotLookedAt, Verdict};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// The judge: `fingerprint`, `catalogue`, …; unique within a drill.
-    pub oracle: String,
+    // As journals of version 1 call it.
+    #[serde(alias = "oracle")]
+    pub judge: String,
     /// The conclusion.
     pub verdict: Verdict,
     /// What was looked at, in one sentence: `21 tables, 104211 rows: every row equal`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use comeback_error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,6 @@ use super::{
     Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, NotLookedAt, SecretsExport, SecretsFingerprint,
     TableFingerprint,
 };
-use comeback_error::{Error, Result};
 
 /// The version of the manifest's form. A reader refuses a newer one.
 pub const MANIFEST_VERSION: u32 = 1;

@@ -69,7 +69,7 @@ impl SelfTestOutcome {
         let could_not_run = || {
             let error = drill.error.as_ref().map(|error| error.message.clone());
             let doubt = drill.checks.iter().find(|check| check.verdict == Verdict::CouldNotVerify);
-            let doubt = doubt.map(|check| format!("{}: {}", check.oracle, check.headline()));
+            let doubt = doubt.map(|check| format!("{}: {}", check.judge, check.headline()));
             Self::CouldNotRun(
                 error.or(doubt).unwrap_or_else(|| "the drill did not come to its end".to_owned()),
             )
@@ -77,7 +77,7 @@ impl SelfTestOutcome {
         let found = || {
             let checks = drill.checks.iter();
             checks
-                .flat_map(|check| check.findings.iter().map(|finding| format!("{}: {finding}", check.oracle)))
+                .flat_map(|check| check.findings.iter().map(|finding| format!("{}: {finding}", check.judge)))
         };
         let Some(wanted) = wanted else {
             return match drill.verdict {
@@ -87,7 +87,7 @@ impl SelfTestOutcome {
             };
         };
         let Some(injury) = drill.injury(&wanted.damage) else { return could_not_run() };
-        let is_named = drill.checks.iter().filter(|check| check.oracle == wanted.judge).any(|check| {
+        let is_named = drill.checks.iter().filter(|check| check.judge == wanted.judge).any(|check| {
             check.findings.iter().any(|finding| {
                 let named = match &finding.key {
                     Some(key) => format!("{} {key}", finding.subject),
@@ -178,7 +178,7 @@ mod tests {
             EventBody::CheckEnded {
                 drill: 0,
                 check: Check {
-                    oracle: (*judge).to_owned(),
+                    judge: (*judge).to_owned(),
                     verdict: Verdict::Failed,
                     summary: String::new(),
                     findings: vec![finding],
@@ -191,7 +191,7 @@ mod tests {
         let passed = EventBody::CheckEnded {
             drill: 0,
             check: Check {
-                oracle: "row-counts".to_owned(),
+                judge: "row-counts".to_owned(),
                 verdict: Verdict::Verified,
                 summary: String::new(),
                 findings: Vec::new(),

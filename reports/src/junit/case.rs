@@ -108,7 +108,7 @@ pub(super) fn of_check(drill: &Drill, check: &Check) -> TestCase {
             failure(&check_type(check), &headline, &findings(check, &headline))
         }
     };
-    let mut case = new(&check.oracle, check.elapsed_ms, result);
+    let mut case = new(&check.judge, check.elapsed_ms, result);
     let mut output = format!("{}: {}", check.verdict, check.summary);
     if check.verdict == Verdict::ObjectiveMissed {
         let _ = write!(output, "\n{}", recovery_output(drill));

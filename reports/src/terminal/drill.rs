@@ -84,11 +84,11 @@ fn backup_line(backup: &Backup) -> String {
 }
 
 fn checks(page: &mut Page, checks: &[Check]) {
-    let column = checks.iter().map(|check| check.oracle.chars().count()).max().unwrap_or(0).min(24);
+    let column = checks.iter().map(|check| check.judge.chars().count()).max().unwrap_or(0).min(24);
     for (index, check) in checks.iter().enumerate() {
         let label = if index == 0 { "  checks    " } else { "            " };
         let mark = format!("{} ", mark(check.verdict));
-        let name = format!("{:<column$}  ", check.oracle);
+        let name = format!("{:<column$}  ", check.judge);
         let looked = format!("{} ({})", one_line(&check.summary), check.elapsed);
         let summary = match check.verdict {
             Verdict::Verified => looked,

@@ -7,11 +7,11 @@ mod drill;
 mod page;
 
 use comeback_model::evidence::Record;
+use page::{Page, Style};
 
 use crate::format::plural;
 use crate::text::{one_line, value};
 use crate::view::{Finding, Report, Wrong, mark};
-use page::{Page, Style};
 
 /// Findings of one check that are printed; the rest is in the evidence.
 const FINDINGS_SHOWN: usize = 8;
@@ -74,8 +74,8 @@ fn wrong(page: &mut Page, report: &Report) {
 }
 
 fn wrong_item(page: &mut Page, item: &Wrong<'_>) {
-    let oracle = item.oracle.map_or_else(String::new, |oracle| format!(" › {oracle}"));
-    let label = format!("  {} {}{oracle}  ", mark(item.verdict), item.name);
+    let judge = item.judge.map_or_else(String::new, |judge| format!(" › {judge}"));
+    let label = format!("  {} {}{judge}  ", mark(item.verdict), item.name);
     page.item(&[(Style::of(item.verdict), &label)], Style::Plain, &item.summary);
     let mut previous = None;
     for one in item.findings {

@@ -14,7 +14,7 @@ const EXAMPLES: usize = 3;
 /// What one judge concluded, ready to be laid out.
 #[derive(Serialize)]
 pub(crate) struct Check {
-    pub(crate) oracle: String,
+    pub(crate) judge: String,
     #[serde(serialize_with = "words::serialize")]
     pub(crate) verdict: Verdict,
     /// What was looked at, line ends kept.
@@ -49,7 +49,7 @@ pub(crate) struct Finding {
 impl Check {
     pub(super) fn of(check: &Concluded) -> Self {
         Self {
-            oracle: one_line(&check.oracle),
+            judge: one_line(&check.judge),
             verdict: check.verdict,
             summary: clean(&check.summary),
             findings: grouped(&check.findings).iter().map(Finding::of).collect(),

@@ -66,7 +66,7 @@ pub(crate) struct Wrong<'a> {
     /// The drill's name.
     pub(crate) name: &'a str,
     /// The judge; none if it is the drill itself that went wrong.
-    pub(crate) oracle: Option<&'a str>,
+    pub(crate) judge: Option<&'a str>,
     #[serde(serialize_with = "words::serialize")]
     pub(crate) verdict: Verdict,
     /// What went wrong, line ends kept.
@@ -122,7 +122,7 @@ fn wrong_in(drill: &Drill, shown: usize) -> Vec<Wrong<'_>> {
     let of_drill = |summary, hints| Wrong {
         number: drill.number,
         name: &drill.name,
-        oracle: None,
+        judge: None,
         verdict: drill.verdict,
         summary,
         findings: &[],
@@ -145,7 +145,7 @@ fn wrong_check<'a>(drill: &'a Drill, check: &'a Check, shown: usize) -> Wrong<'a
     Wrong {
         number: drill.number,
         name: &drill.name,
-        oracle: Some(&check.oracle),
+        judge: Some(&check.judge),
         verdict: check.verdict,
         summary: Cow::from(check.summary.as_str()),
         findings,

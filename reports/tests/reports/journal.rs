@@ -154,10 +154,10 @@ pub(crate) fn objective() -> Objective {
     }
 }
 
-pub(crate) fn check(oracle: &str, verdict: Verdict, summary: &str, elapsed_ms: u64) -> Check {
-    let (oracle, summary) = (oracle.to_owned(), summary.to_owned());
+pub(crate) fn check(judge: &str, verdict: Verdict, summary: &str, elapsed_ms: u64) -> Check {
+    let (judge, summary) = (judge.to_owned(), summary.to_owned());
     Check {
-        oracle,
+        judge,
         verdict,
         summary,
         findings: Vec::new(),

@@ -79,7 +79,7 @@ fn replaced(mut record: Record, texts: &[String], figures: &[u64]) -> Record {
             figure(&mut backup.stored_bytes);
         }
         for check in &mut drill.checks {
-            [&mut check.oracle, &mut check.summary].into_iter().for_each(&mut text);
+            [&mut check.judge, &mut check.summary].into_iter().for_each(&mut text);
             check.hints.iter_mut().for_each(&mut text);
             figure(&mut check.elapsed_ms);
             for finding in &mut check.findings {

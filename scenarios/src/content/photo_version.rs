@@ -1,22 +1,22 @@
 //! A job overwrites and deletes photos, and the versions that were live before it become live again.
 
 use async_trait::async_trait;
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::repository;
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::{Error, Result};
 use comeback_fixtures::{Photo, Photos, Scale};
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::{Content, Manifest, ObjectAttributes, Phase};
-use comeback_harness::oracle::{ChosenVersions, NewestBackup, ObjectsOracle, VersioningOracle};
-use comeback_harness::repository;
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::objects::ObjectsDrill as _;
-use comeback_harness::stores::objects::damages::{
+use comeback_model::{Content, Manifest, ObjectAttributes, Phase};
+use comeback_objects::damages::{
     RestoredBucket, Settings, TO_A_RESTORED_BUCKET, TO_SETTINGS, TO_VERSIONS, Versions,
 };
-use comeback_harness::stores::objects::procedures::PrefixProcedure;
-use comeback_harness::stores::objects::{
-    NewObject, ObjectStore as _, PrefixRestore, delete_prefix, read_inventory, restore_object,
-    take_inventory, upload_objects,
+use comeback_objects::judges::{ChosenVersions, ObjectsJudge, VersioningJudge};
+use comeback_objects::procedures::PrefixProcedure;
+use comeback_objects::{
+    NewObject, ObjectStore as _, ObjectsDrill as _, PrefixRestore, delete_prefix, read_inventory,
+    restore_object, take_inventory, upload_objects,
 };
-use comeback_harness::{Error, Result};
 
 /// Old versions are kept for as long as the runbook's table of retention says.
 const KEPT_DAYS: u32 = 30;
@@ -54,7 +54,7 @@ impl Scenario for PhotoVersion {
         drill.step(Phase::Backup, "does the bucket keep old versions?");
         drill.inject::<Settings>(&bucket).await?;
         let (location, state) = (bucket.location(), bucket.state().await?);
-        drill.insist(&VersioningOracle { bucket: &location, state: &state }).await?;
+        drill.insist(&VersioningJudge { bucket: &location, state: &state }).await?;
 
         drill.step(Phase::Backup, "take yesterday's inventory of the bucket");
         let yesterdays = take_inventory(&bucket, "", drill.repository()).await?;
@@ -124,7 +124,7 @@ impl Scenario for PhotoVersion {
             .step(Phase::Judge, "prove that every photo is what it was, and that later ones are still there");
         drill.judge(&NewestBackup { recorded: &recorded, restored: &chosen }).await;
         drill
-            .judge(&ObjectsOracle {
+            .judge(&ObjectsJudge {
                 store,
                 repository: &*drill.shared_repository(),
                 recorded: &recorded,

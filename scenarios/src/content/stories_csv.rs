@@ -1,19 +1,18 @@
 //! Every story is deleted by mistake, and all of them come back from the newest CSV export.
 
 use async_trait::async_trait;
-use comeback_harness::Result;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::{Content, Manifest, Phase};
-use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, NewestBackup, PageChecksums, RowCounts, ServerLogOracle,
-    StructureOracle,
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::repository;
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::Result;
+use comeback_model::{Content, Manifest, Phase};
+use comeback_postgres::damages::{Cluster, TO_A_CLUSTER, TO_A_CSV};
+use comeback_postgres::judges::{
+    CatalogueJudge, FingerprintJudge, PageChecksums, RowCounts, ServerLogJudge, StructureJudge,
 };
-use comeback_harness::repository;
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::damages::{Cluster, TO_A_CLUSTER, TO_A_CSV};
-use comeback_harness::stores::postgres::procedures::CsvRestore;
-use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
-use comeback_harness::stores::postgres::{export_table, read_content, run_script};
+use comeback_postgres::procedures::CsvRestore;
+use comeback_postgres::{PostgresDrill as _, PostgresNodes as _, export_table, read_content, run_script};
 
 use crate::roadtrip;
 
@@ -95,10 +94,10 @@ impl Scenario for StoriesCsv {
         let (server, recorded) = (primary.address(), &before);
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
         drill.judge(&RowCounts { server, recorded }).await;
-        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
-        drill.judge(&CatalogueOracle { server, recorded }).await;
-        drill.judge(&ServerLogOracle { server: &primary }).await;
-        drill.judge(&StructureOracle { server }).await;
+        drill.judge(&FingerprintJudge::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&CatalogueJudge { server, recorded }).await;
+        drill.judge(&ServerLogJudge { server: &primary }).await;
+        drill.judge(&StructureJudge { server }).await;
         drill.judge(&PageChecksums { server: &primary }).await;
         drill.judge_time().await?;
         drill.verified();

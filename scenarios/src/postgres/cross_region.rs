@@ -2,20 +2,22 @@
 //! brings the database back there.
 
 use async_trait::async_trait;
-use comeback_harness::Result;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::ledger::Replay;
-use comeback_harness::model::{Content, DumpFormat, Manifest, Phase, RecoveryPoint, RecoveryTarget};
-use comeback_harness::oracle::{
-    FingerprintOracle, LogicalCatalogue, NewestBackup, PageChecksums, RowCounts, ServerLogOracle,
-    StructureOracle, measure_loss,
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::repository::{self, Repository};
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::Result;
+use comeback_model::ledger::Replay;
+use comeback_model::{Content, DumpFormat, Manifest, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::damages::{Cluster, TO_A_CLUSTER, TO_AN_EXPORT};
+use comeback_postgres::judges::{
+    FingerprintJudge, LogicalCatalogue, PageChecksums, RowCounts, ServerLogJudge, StructureJudge,
+    measure_loss,
 };
-use comeback_harness::repository::{self, Repository};
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::damages::{Cluster, TO_A_CLUSTER, TO_AN_EXPORT};
-use comeback_harness::stores::postgres::procedures::DumpImport;
-use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
-use comeback_harness::stores::postgres::{PostgresServer, WORKLOAD_SETTINGS, lose_region, take_dump};
+use comeback_postgres::procedures::DumpImport;
+use comeback_postgres::{
+    PostgresDrill as _, PostgresNodes as _, PostgresServer, WORKLOAD_SETTINGS, lose_region, take_dump,
+};
 
 use crate::roadtrip;
 
@@ -94,10 +96,10 @@ impl Scenario for CrossRegion {
         let (server, database) = (restored.address(), roadtrip::DATABASE);
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
         drill.judge(&RowCounts { server, recorded }).await;
-        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&FingerprintJudge::new(server, recorded).showing_values(drill.shows_values())).await;
         drill.judge(&LogicalCatalogue { server, recorded: &newest }).await;
-        drill.judge(&ServerLogOracle { server: &restored }).await;
-        drill.judge(&StructureOracle { server }).await;
+        drill.judge(&ServerLogJudge { server: &restored }).await;
+        drill.judge(&StructureJudge { server }).await;
         drill.judge(&PageChecksums { server: &restored }).await;
         // An export has no place in the log: its content is judged above, here only what it came too early for.
         let everything =

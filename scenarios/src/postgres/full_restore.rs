@@ -1,22 +1,22 @@
 //! A PostgreSQL server is lost with its disk, and comes back from its newest base backup.
 
 use async_trait::async_trait;
-use comeback_harness::Result;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::ledger::Replay;
-use comeback_harness::model::{Content, Phase, RecoveryPoint, RecoveryTarget};
-use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, LedgerOracle, NewestBackup, PageChecksums, RowCounts,
-    ServerLogOracle, StructureOracle, measure_loss,
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::repository;
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::Result;
+use comeback_model::ledger::Replay;
+use comeback_model::{Content, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::damages::{Cluster, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written};
+use comeback_postgres::judges::{
+    CatalogueJudge, FingerprintJudge, LedgerJudge, PageChecksums, RowCounts, ServerLogJudge, StructureJudge,
+    measure_loss,
 };
-use comeback_harness::repository;
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::damages::{
-    Cluster, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written,
+use comeback_postgres::procedures::BaseBackupRestore;
+use comeback_postgres::{
+    PostgresDrill as _, PostgresNodes as _, WORKLOAD_SETTINGS, position_of, take_base_backup,
 };
-use comeback_harness::stores::postgres::procedures::BaseBackupRestore;
-use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
-use comeback_harness::stores::postgres::{WORKLOAD_SETTINGS, position_of, take_base_backup};
 
 use crate::roadtrip;
 
@@ -96,11 +96,11 @@ impl Scenario for FullRestore {
         let (server, database) = (restored.address(), roadtrip::DATABASE);
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
         drill.judge(&RowCounts { server, recorded }).await;
-        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
-        drill.judge(&CatalogueOracle { server, recorded }).await;
-        drill.judge(&ServerLogOracle { server: &restored }).await;
-        drill.judge(&LedgerOracle { server, database, ledger: &ledger, expectation }).await;
-        drill.judge(&StructureOracle { server }).await;
+        drill.judge(&FingerprintJudge::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&CatalogueJudge { server, recorded }).await;
+        drill.judge(&ServerLogJudge { server: &restored }).await;
+        drill.judge(&LedgerJudge { server, database, ledger: &ledger, expectation }).await;
+        drill.judge(&StructureJudge { server }).await;
         drill.judge(&PageChecksums { server: &restored }).await;
         let loss = measure_loss(server, database, &ledger, expectation, disaster_ms).await?;
         drill.judge_loss(loss).await;
@@ -110,6 +110,6 @@ impl Scenario for FullRestore {
     }
 }
 
-fn is_base_backup(manifest: &comeback_harness::model::Manifest) -> bool {
+fn is_base_backup(manifest: &comeback_model::Manifest) -> bool {
     matches!(manifest.content, Content::PostgresBaseBackup { .. })
 }

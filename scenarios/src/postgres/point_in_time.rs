@@ -1,24 +1,23 @@
 //! Someone runs a bad UPDATE and a bad DELETE, and the database comes back as it was just before them.
 
 use async_trait::async_trait;
-use comeback_harness::Result;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP};
-use comeback_harness::model::ledger::Replay;
-use comeback_harness::model::{Finding, FindingCode, Phase, RecoveryPoint, RecoveryTarget};
-use comeback_harness::oracle::{
-    CatalogueOracle, FingerprintOracle, LedgerOracle, PageChecksums, RowCounts, ServerLogOracle,
-    StructureOracle, measure_loss,
-};
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::postgres::damages::{
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP};
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::Result;
+use comeback_model::ledger::Replay;
+use comeback_model::{Finding, FindingCode, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::damages::{
     Archive, Cluster, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_THE_ARCHIVE, TO_WRITES, Writes, Written,
 };
-use comeback_harness::stores::postgres::procedures::PointInTimeRecovery;
-use comeback_harness::stores::postgres::{
-    Archiver, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS, count, hold_moment, measure_archive,
-    run_script, system_identifier, take_base_backup,
+use comeback_postgres::judges::{
+    CatalogueJudge, FingerprintJudge, LedgerJudge, PageChecksums, RowCounts, ServerLogJudge, StructureJudge,
+    measure_loss,
 };
-use comeback_harness::stores::postgres::{PostgresDrill as _, PostgresNodes as _};
+use comeback_postgres::procedures::PointInTimeRecovery;
+use comeback_postgres::{
+    Archiver, PostgresDrill as _, PostgresNodes as _, PostgresServer, RestoreFailure, WORKLOAD_SETTINGS,
+    count, hold_moment, measure_archive, run_script, system_identifier, take_base_backup,
+};
 
 use crate::roadtrip;
 
@@ -132,11 +131,11 @@ impl Scenario for PointInTime {
         drill.step(Phase::Judge, "prove that everything before that moment came back, and nothing after it");
         let (server, database) = (recovered.address(), roadtrip::DATABASE);
         drill.judge(&RowCounts { server, recorded }).await;
-        drill.judge(&FingerprintOracle::new(server, recorded).showing_values(drill.shows_values())).await;
-        drill.judge(&CatalogueOracle { server, recorded }).await;
-        drill.judge(&ServerLogOracle { server: &recovered }).await;
-        drill.judge(&LedgerOracle { server, database, ledger, expectation }).await;
-        drill.judge(&StructureOracle { server }).await;
+        drill.judge(&FingerprintJudge::new(server, recorded).showing_values(drill.shows_values())).await;
+        drill.judge(&CatalogueJudge { server, recorded }).await;
+        drill.judge(&ServerLogJudge { server: &recovered }).await;
+        drill.judge(&LedgerJudge { server, database, ledger, expectation }).await;
+        drill.judge(&StructureJudge { server }).await;
         drill.judge(&PageChecksums { server: &recovered }).await;
         drill.judge_loss(measure_loss(server, database, ledger, expectation, disaster_ms).await?).await;
         drill.judge_time().await?;

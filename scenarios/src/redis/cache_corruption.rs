@@ -1,16 +1,18 @@
 //! Redis answers with wrong content, and gets that of the newest snapshot back, without ever being empty.
 
 use async_trait::async_trait;
-use comeback_harness::Result;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::Phase;
-use comeback_harness::oracle::{ContinuityOracle, NewestBackup, RedisLogOracle};
-use comeback_harness::repository;
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::redis::damages::{Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT};
-use comeback_harness::stores::redis::procedures::KeyspaceReplacement;
-use comeback_harness::stores::redis::{Observer, RedisWorkload, corrupt_keyspace, take_snapshot};
-use comeback_harness::stores::redis::{RedisDrill as _, RedisNodes as _};
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::repository;
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::Result;
+use comeback_model::Phase;
+use comeback_redis::damages::{Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT};
+use comeback_redis::judges::{ContinuityJudge, RedisLogJudge};
+use comeback_redis::procedures::KeyspaceReplacement;
+use comeback_redis::{
+    Observer, RedisDrill as _, RedisNodes as _, RedisWorkload, corrupt_keyspace, take_snapshot,
+};
 
 use super::{USERS, fill, is_snapshot};
 
@@ -80,8 +82,8 @@ impl Scenario for CacheCorruption {
 
         let judged = replacement.judge(drill).await;
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
-        drill.judge(&ContinuityOracle { seen: &seen }).await;
-        drill.judge(&RedisLogOracle { server: &live }).await;
+        drill.judge(&ContinuityJudge { seen: &seen }).await;
+        drill.judge(&RedisLogJudge { server: &live }).await;
         drill.judge_time().await?;
         replacement.settle(drill, judged).await?;
         drill.verified();

@@ -1,20 +1,18 @@
 //! The Redis server and its disk are gone, and come back from the newest snapshot.
 
 use async_trait::async_trait;
-use comeback_harness::Result;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::Phase;
-use comeback_harness::oracle::{
-    AccessOracle, KeyWritesOracle, KeyspaceOracle, NewestBackup, RedisLogOracle, measure_key_loss,
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::repository;
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_error::Result;
+use comeback_model::Phase;
+use comeback_redis::damages::{KeyWrites, Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT, TO_KEY_WRITES};
+use comeback_redis::judges::{AccessJudge, KeyWritesJudge, KeyspaceJudge, RedisLogJudge, measure_key_loss};
+use comeback_redis::procedures::SnapshotLoad;
+use comeback_redis::{
+    RedisDrill as _, RedisNodes as _, RedisWorkload, ServerAccess, read_key_writes, take_snapshot,
 };
-use comeback_harness::repository;
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::stores::redis::damages::{
-    KeyWrites, Keyspace, TO_A_KEYSPACE, TO_A_SNAPSHOT, TO_KEY_WRITES,
-};
-use comeback_harness::stores::redis::procedures::SnapshotLoad;
-use comeback_harness::stores::redis::{RedisDrill as _, RedisNodes as _};
-use comeback_harness::stores::redis::{RedisWorkload, ServerAccess, read_key_writes, take_snapshot};
 
 use super::{USERS, fill, is_snapshot, settings};
 
@@ -83,12 +81,12 @@ impl Scenario for CompleteLoss {
         drill.inject::<KeyWrites>((&address, &ledger, &observed)).await?;
         let observed = read_key_writes(&address, &ledger).await?;
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
-        drill.judge(&KeyspaceOracle { server: &address, recorded, set_aside: &[] }).await;
-        drill.judge(&KeyWritesOracle { ledger: &ledger, fork: newest.fork, observed: &observed }).await;
+        drill.judge(&KeyspaceJudge { server: &address, recorded, set_aside: &[] }).await;
+        drill.judge(&KeyWritesJudge { ledger: &ledger, fork: newest.fork, observed: &observed }).await;
         drill
-            .judge(&AccessOracle { server: &address, recorded: snapshot, before: ServerAccess::default() })
+            .judge(&AccessJudge { server: &address, recorded: snapshot, before: ServerAccess::default() })
             .await;
-        drill.judge(&RedisLogOracle { server: &load.server }).await;
+        drill.judge(&RedisLogJudge { server: &load.server }).await;
         let loss = measure_key_loss(&ledger, &observed, disaster_ms);
         drill.note(format!("{} acknowledged writes came after the snapshot and are lost", loss.lost_writes));
         drill.judge_loss(loss).await;

@@ -8,11 +8,11 @@ pub use complete_loss::CompleteLoss;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use comeback_engine::runner::Drill;
+use comeback_error::{Error, Result};
 use comeback_fixtures::{Keyspace, Scale};
-use comeback_harness::model::{Content, Manifest};
-use comeback_harness::runner::Drill;
-use comeback_harness::stores::redis::{RedisAddress, RestoreSettings, load_commands};
-use comeback_harness::{Error, Result};
+use comeback_model::{Content, Manifest};
+use comeback_redis::{RedisAddress, RestoreSettings, load_commands};
 
 /// A user of the application. An RDB file holds no users: they come from the server's configuration. Nobody
 /// knows the password of this one, of which there is a hash alone.

@@ -6,14 +6,16 @@ pub use restore::Restore;
 
 use std::collections::BTreeMap;
 
-use comeback_harness::Result;
-use comeback_harness::model::{Content, Manifest, VersionState};
-use comeback_harness::secret::SecretBytes;
-use comeback_harness::stores::postgres::PostgresServer;
-use comeback_harness::stores::redis::RedisServer;
-use comeback_harness::stores::secrets::damages::SetPassword;
-use comeback_harness::stores::secrets::{SecretStore, VALUE_BYTES, access_newest};
-use comeback_harness::stores::{LogIn, postgres, redis};
+use comeback_engine::LogIn;
+use comeback_engine::secret::SecretBytes;
+use comeback_error::Result;
+use comeback_model::{Content, Manifest, VersionState};
+use comeback_postgres as postgres;
+use comeback_postgres::PostgresServer;
+use comeback_redis as redis;
+use comeback_redis::RedisServer;
+use comeback_secrets::damages::SetPassword;
+use comeback_secrets::{SecretStore, VALUE_BYTES, access_newest};
 
 /// The role of the application in PostgreSQL, and the secret that lets it in.
 const ROLE: &str = "roadtrip_app";

@@ -1,23 +1,22 @@
 //! The store of secrets is gone, and comes back from its newest export, opened with the break-glass key.
 
 use async_trait::async_trait;
-use comeback_harness::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_harness::model::Phase;
-use comeback_harness::oracle::{ExportFile, LogInOracle, NewestBackup, SecretsOracle};
-use comeback_harness::repository;
-use comeback_harness::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_harness::secret::SecretBytes;
-use comeback_harness::stores::LogIn;
-use comeback_harness::stores::postgres::PostgresNodes as _;
-use comeback_harness::stores::redis::RedisNodes as _;
-use comeback_harness::stores::secrets::SecretsDrill as _;
-use comeback_harness::stores::secrets::damages::{
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
+use comeback_engine::judge::NewestBackup;
+use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use comeback_engine::secret::SecretBytes;
+use comeback_engine::{LogIn, repository};
+use comeback_error::{Error, Result};
+use comeback_model::Phase;
+use comeback_postgres::PostgresNodes as _;
+use comeback_redis::RedisNodes as _;
+use comeback_secrets::damages::{
     BY_ROTATION, Export, ExportedFile, RestoredSecrets, Rotated, Rotation, TO_AN_EXPORT, TO_AN_EXPORTED_FILE,
     TO_RESTORED_SECRETS,
 };
-use comeback_harness::stores::secrets::procedures::{self, SecretsImport};
-use comeback_harness::stores::secrets::{Identities, SecretStore as _, export_secrets, keep_export};
-use comeback_harness::{Error, Result};
+use comeback_secrets::judges::{ExportFile, LogInJudge, SecretsJudge};
+use comeback_secrets::procedures::{self, SecretsImport};
+use comeback_secrets::{Identities, SecretStore as _, SecretsDrill as _, export_secrets, keep_export};
 
 use super::{POSTGRES_PASSWORD, ROLE, admit_application, fill, is_export, set_password, start_application};
 
@@ -102,13 +101,13 @@ impl Scenario for Restore {
         drill.step(Phase::Recover, "restart what uses the secrets, and see whether it can log in");
         let log_ins = start_application(&restored, &database, &cache).await?;
         drill.ready();
-        drill.judge(&LogInOracle { log_ins: &log_ins }).await;
+        drill.judge(&LogInJudge { log_ins: &log_ins }).await;
         drill.recovered();
 
         drill.inject::<RestoredSecrets>(&restored).await?;
         procedure.judge(drill, &restored).await;
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
-        drill.judge(&SecretsOracle { store: &restored, key: &procedure.opened.key, recorded }).await;
+        drill.judge(&SecretsJudge { store: &restored, key: &procedure.opened.key, recorded }).await;
         drill.judge_time().await?;
         drill.verified();
         Ok(())

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command as Program;
 use std::time::Duration;
 
-use comeback_harness::substrate::{Command, Io};
-use comeback_harness::wait;
+use comeback_engine::substrate::{Command, Io};
+use comeback_engine::wait;
 
 use super::*;
 

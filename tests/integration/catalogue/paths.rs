@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use comeback_harness::model::{CatalogueForm, ClusterContent, DatabaseContent, DumpFormat, Manifest};
-use comeback_harness::oracle::{CatalogueOracle, FingerprintOracle, LogicalCatalogue, Oracle, RowCounts};
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::postgres::{
+use comeback_engine::judge::Judge;
+use comeback_engine::repository::LocalRepository;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::Substrate;
+use comeback_model::{CatalogueForm, ClusterContent, DatabaseContent, DumpFormat, Manifest};
+use comeback_postgres::judges::{CatalogueJudge, FingerprintJudge, LogicalCatalogue, RowCounts};
+use comeback_postgres::{
     PostgresServer, fetch_base_backup, read_catalogue, read_cluster_catalogue, recover_base_backup,
     restore_dump, restore_roles, run_script, take_base_backup, take_dump,
 };
-use comeback_harness::substrate::Substrate;
 
 const JOBS: usize = 2;
 
@@ -34,16 +35,16 @@ pub(super) async fn sql(server: &PostgresServer, database: &str, statements: &st
     done.unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
-async fn findings(oracles: &[&dyn Oracle]) -> Vec<String> {
+async fn findings(judges: &[&dyn Judge]) -> Vec<String> {
     let mut findings = Vec::new();
-    for oracle in oracles {
-        findings.extend(oracle.judge().await.unwrap().findings.iter().map(ToString::to_string));
+    for judge in judges {
+        findings.extend(judge.judge().await.unwrap().findings.iter().map(ToString::to_string));
     }
     findings
 }
 
 impl Zoo {
-    pub(super) async fn open(substrate: Arc<dyn Substrate>) -> comeback_harness::Result<Self> {
+    pub(super) async fn open(substrate: Arc<dyn Substrate>) -> comeback_error::Result<Self> {
         let password = Secret::random()?;
         let primary = PostgresServer::create(&*substrate, "primary", &password).await?;
         primary.init().await?;
@@ -82,20 +83,20 @@ impl Zoo {
         recover_base_backup(server, &manifest).await.unwrap();
         let recorded = manifest.content.cluster().unwrap();
         let (catalogue, counts) = (
-            CatalogueOracle { server: server.address(), recorded },
+            CatalogueJudge { server: server.address(), recorded },
             RowCounts { server: server.address(), recorded },
         );
-        let rows = FingerprintOracle::new(server.address(), recorded);
+        let rows = FingerprintJudge::new(server.address(), recorded);
         assert_eq!(findings(&[&catalogue, &counts, &rows]).await, [""; 0]);
         let skipped = catalogue.judge().await.unwrap().not_looked_at;
         let skipped: Vec<_> = skipped.iter().map(|one| format!("{} {}", one.kind, one.subject)).collect();
         assert_eq!(skipped, ["sequence-position zoo.fleeting"]);
 
-        let by_older = CatalogueOracle { server: server.address(), recorded: &older };
+        let by_older = CatalogueJudge { server: server.address(), recorded: &older };
         assert_eq!(findings(&[&by_older]).await, [""; 0]);
         sql(server, "my-App", "drop index by_b; drop function f()").await;
-        for oracle in [&catalogue as &dyn Oracle, &by_older] {
-            let found = findings(&[oracle]).await;
+        for judge in [&catalogue as &dyn Judge, &by_older] {
+            let found = findings(&[judge]).await;
             let gone = |what: &str| found.iter().any(|f| f.starts_with(&format!("object-missing {what}: ")));
             assert!(gone("index public.by_b") && gone("function public.f()"), "{found:?}");
         }
@@ -207,7 +208,7 @@ async fn judge_dump(server: &PostgresServer, manifest: &Manifest) -> Vec<String>
     findings(&[
         &catalogue,
         &RowCounts { server: server.address(), recorded },
-        &FingerprintOracle::new(server.address(), recorded),
+        &FingerprintJudge::new(server.address(), recorded),
     ])
     .await
 }

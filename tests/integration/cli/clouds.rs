@@ -3,7 +3,7 @@
 use std::process::Output;
 use std::sync::Arc;
 
-use comeback_harness::stores::objects::{GcsBucket, ObjectStore, S3Bucket};
+use comeback_objects::{GcsBucket, ObjectStore, S3Bucket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Place, text};

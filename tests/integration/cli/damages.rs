@@ -1,7 +1,7 @@
 //! Damages, injected through the binary: each makes the run fail for its own reason, and is named.
 
-use comeback_harness::damage::DamageSpec;
-use comeback_harness::stores::postgres::damages::TO_A_CLUSTER;
+use comeback_engine::damage::DamageSpec;
+use comeback_postgres::damages::TO_A_CLUSTER;
 use serde_json::Value;
 
 use super::drills::{RUN, RUN_STORIES_CSV};
@@ -183,13 +183,11 @@ pub(super) fn is_noticed_and_named(place: &Place, damage: &DamageSpec, output: &
         "{damage}"
     );
     let (subject, key) = injury(&report, damage);
-    let (oracle, code) = (damage.judge, damage.finding.as_str());
+    let (judge, code) = (damage.judge, damage.finding.as_str());
     let checks = report["drills"][0]["checks"].as_array().unwrap();
-    let check = checks
-        .iter()
-        .find(|check| check["oracle"] == oracle)
-        .unwrap_or_else(|| panic!("{damage}: {report:#}"));
-    if damage.name == "byte-changed" && oracle == "fingerprint" {
+    let check =
+        checks.iter().find(|check| check["judge"] == judge).unwrap_or_else(|| panic!("{damage}: {report:#}"));
+    if damage.name == "byte-changed" && judge == "fingerprint" {
         let held = check["findings"][0]["actual"].as_str().unwrap();
         assert!(held.contains(" = '"), "{held}");
     }

@@ -203,9 +203,9 @@ fn a_missed_or_undocumented_objective_is_its_own_verdict() {
         assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stdout));
         let report = place.report();
         let checks = report["drills"][0]["checks"].as_array().unwrap();
-        let check = checks.iter().find(|check| check["oracle"] == "time-objective").unwrap();
+        let check = checks.iter().find(|check| check["judge"] == "time-objective").unwrap();
         assert_eq!(check["verdict"], verdict, "{check:#}");
-        let others = checks.iter().filter(|check| check["oracle"] != "time-objective");
+        let others = checks.iter().filter(|check| check["judge"] != "time-objective");
         assert!(
             others.clone().count() > 5 && others.clone().all(|check| check["verdict"] == "verified"),
             "{report:#}"

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use comeback_harness::model::{KeyHistory, ObjectAttributes};
-use comeback_harness::stores::objects::{LocalBucket, NewObject, ObjectStore as _, upload_objects};
-use comeback_harness::wait;
+use comeback_engine::wait;
+use comeback_model::{KeyHistory, ObjectAttributes};
+use comeback_objects::{LocalBucket, NewObject, ObjectStore as _, upload_objects};
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use comeback_harness::wait;
+use comeback_engine::wait;
 
 use super::{Place, local_is_here, text};
 

@@ -57,7 +57,7 @@ fn a_recovery_point_objective_that_is_not_understood_is_not_dropped() {
     let report = place.report();
     let checks = report["drills"][0]["checks"].as_array().unwrap();
     let (loss, others): (Vec<_>, Vec<_>) =
-        checks.iter().partition(|check| check["oracle"] == "loss-objective");
+        checks.iter().partition(|check| check["judge"] == "loss-objective");
     assert_eq!(loss[0]["verdict"], "could_not_verify", "{checks:#?}");
     assert!(loss[0]["summary"].as_str().unwrap().contains(why), "{checks:#?}");
     assert!(others.iter().all(|check| check["verdict"] == "verified"), "{checks:#?}");

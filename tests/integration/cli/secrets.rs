@@ -4,12 +4,10 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use comeback_harness::model::VersionState;
-use comeback_harness::runner::Scenario as _;
-use comeback_harness::secret::SecretBytes;
-use comeback_harness::stores::secrets::{
-    FolderStore, SecretSet, SecretStore as _, make_identity, read_secrets,
-};
+use comeback_engine::runner::Scenario as _;
+use comeback_engine::secret::SecretBytes;
+use comeback_model::VersionState;
+use comeback_secrets::{FolderStore, SecretSet, SecretStore as _, make_identity, read_secrets};
 
 use super::damages::is_noticed_and_named;
 use super::drills::is_verified_and_gone;

@@ -3,7 +3,7 @@
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use comeback_harness::wait;
+use comeback_engine::wait;
 
 use super::{Place, docker_is_here, files_below, local_is_here, redis_is_here, text};
 

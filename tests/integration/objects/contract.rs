@@ -3,10 +3,10 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use comeback_harness::ErrorKind;
-use comeback_harness::model::ObjectVersion;
-use comeback_harness::repository::LocalRepository;
-use comeback_harness::stores::objects::{
+use comeback_engine::repository::LocalRepository;
+use comeback_error::ErrorKind;
+use comeback_model::ObjectVersion;
+use comeback_objects::{
     ObjectStore, PrefixRestore, prove, read_inventory, restore_object, restore_prefix, take_inventory,
 };
 
@@ -36,7 +36,7 @@ async fn local() -> Option<Bench> {
 
 #[cfg(feature = "gcs")]
 async fn gcs() -> Option<Bench> {
-    use comeback_harness::stores::objects::GcsBucket;
+    use comeback_objects::GcsBucket;
     let server = crate::require::or_skip("clouds", servers::gcs().await)?;
     let bucket = |name: &str| Arc::new(GcsBucket::emulated(name, &server.endpoint()).unwrap());
     let (store, forgetful) = (bucket(&server.gcs_bucket(true)), bucket(&server.gcs_bucket(false)));
@@ -45,7 +45,7 @@ async fn gcs() -> Option<Bench> {
 
 #[cfg(feature = "s3")]
 async fn s3() -> Option<Bench> {
-    use comeback_harness::stores::objects::S3Bucket;
+    use comeback_objects::S3Bucket;
     let server = crate::require::or_skip("clouds", servers::s3().await)?;
     let (endpoint, secret) = (server.endpoint(), servers::secret_key());
     let bucket = |name: &str| {
@@ -171,7 +171,7 @@ async fn every_moment_has_its_version(bench: Bench) {
 
 async fn an_old_version_becomes_live_again_with_all_that_belongs_to_it(bench: Bench) {
     let store = &*bench.store;
-    let plain = comeback_harness::model::ObjectAttributes::default();
+    let plain = comeback_model::ObjectAttributes::default();
     let old = put(store, "a/b c.jpg", b"the right one").await;
     let wrong = store.put("a/b c.jpg", b"the wrong one", &plain).await.unwrap();
     let revived = store.revive(&old, Some(&wrong)).await.unwrap();
@@ -225,7 +225,7 @@ async fn a_prefix_comes_back_as_it_was_and_a_second_time_writes_nothing(bench: B
     let request = PrefixRestore { prefix: "p/", moment: well, parallel: 4, progress: None };
     let first = restore_prefix(store, &request, &|_| {}).await.unwrap();
     assert_eq!((first.restored, first.untouched, first.finished_before, first.later), (20, 9, 0, 1));
-    let names = |histories: Vec<comeback_harness::model::KeyHistory>| {
+    let names = |histories: Vec<comeback_model::KeyHistory>| {
         histories.into_iter().flat_map(|history| history.versions).map(name).collect::<Vec<_>>()
     };
     let before = names(histories(store, "").await);
@@ -285,7 +285,7 @@ async fn what_is_not_there_is_told_as_that(bench: Bench) {
         restore_prefix(store, &request, &|_| {}).await.map(drop),
         restore_object(&*bench.nowhere, "k", now).await.map(drop),
     ];
-    for error in nothing.map(|outcome| comeback_harness::Error::from(outcome.unwrap_err())) {
+    for error in nothing.map(|outcome| comeback_error::Error::from(outcome.unwrap_err())) {
         let is_too_old = error.message().contains("too long ago");
         let expected = if is_too_old { ErrorKind::CouldNotVerify } else { ErrorKind::Usage };
         assert_eq!(error.kind(), expected, "{error}");
@@ -301,7 +301,7 @@ async fn a_bucket_without_versions_is_not_restored(bench: Bench) {
     put(store, "k", b"first").await;
     let now = store.state().await.unwrap().now;
     put(store, "k", b"second").await;
-    let error = comeback_harness::Error::from(restore_object(store, "k", now).await.unwrap_err());
+    let error = comeback_error::Error::from(restore_object(store, "k", now).await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::Failed, "{error}");
     assert!(error.message().starts_with("versioning-off"), "{error}");
     assert_eq!(live_bytes(store, "k").await.unwrap(), b"second");

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use comeback_harness::ErrorKind;
-use comeback_harness::stores::objects::{LocalBucket, ObjectStore as _, PrefixRestore, restore_prefix};
+use comeback_error::ErrorKind;
+use comeback_objects::{LocalBucket, ObjectStore as _, PrefixRestore, restore_prefix};
 
 use super::{bytes_of, history, live_bytes, local_bucket, moment, put};
 
@@ -116,7 +116,7 @@ async fn the_progress_of_another_restore_is_refused() {
         std::fs::write(&file, text).unwrap();
         let request = PrefixRestore { prefix: "p/", moment: now, parallel: 2, progress: Some(&file) };
         let error = restore_prefix(&*bucket, &request, &|_| {}).await.unwrap_err();
-        let error = comeback_harness::Error::from(error);
+        let error = comeback_error::Error::from(error);
         assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
         assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use comeback_harness::stores::objects::{
+use comeback_objects::{
     GcsBucket, NewObject, ObjectStore, PrefixRestore, S3Bucket, restore_prefix, upload_objects,
 };
 

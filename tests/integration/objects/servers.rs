@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use comeback_harness::secret::Secret;
-use comeback_harness::wait;
+use comeback_engine::secret::Secret;
+use comeback_engine::wait;
 use tokio::sync::OnceCell;
 
 /// What moto asks for, and does not look at.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use comeback_harness::model::{FindingCode, RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{AtTarget, salvage_log, take_base_backup};
+use comeback_model::{FindingCode, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::{AtTarget, salvage_log, take_base_backup};
 
 use crate::lab::{End, Lab, ends, number, rows};
 
@@ -27,7 +27,7 @@ pub(super) async fn flip_a_bit(lab: &Lab, segment: &str) {
 }
 
 /// Targets before the damage are reached, those behind it and the end of the log are not, and it is named.
-async fn assert_broken(lab: &Lab, manifest: &comeback_harness::model::Manifest, code: FindingCode) {
+async fn assert_broken(lab: &Lab, manifest: &comeback_model::Manifest, code: FindingCode) {
     let segments = three_segments(lab).await;
     let [(first, _), (_, broken), (third, _)] = &segments;
     if code == FindingCode::ArchiveGap {
@@ -107,7 +107,7 @@ async fn a_killed_primary_comes_back_from_the_archive_and_what_its_disk_still_ha
         }
         acknowledged
     });
-    comeback_harness::wait::until("some writes", std::time::Duration::from_mins(1), async || {
+    comeback_engine::wait::until("some writes", std::time::Duration::from_mins(1), async || {
         let rows = rows(&lab.primary).await;
         if rows > 300 { Ok(()) } else { Err(format!("{rows} rows")) }
     })
@@ -140,10 +140,7 @@ async fn a_killed_primary_comes_back_from_the_archive_and_what_its_disk_still_ha
     lab.clear().await;
 }
 
-async fn lost(
-    server: &comeback_harness::stores::postgres::PostgresServer,
-    acknowledged: &BTreeSet<i64>,
-) -> Vec<i64> {
+async fn lost(server: &comeback_postgres::PostgresServer, acknowledged: &BTreeSet<i64>) -> Vec<i64> {
     let mut connection = server.connect("postgres").await.unwrap();
     let present: Vec<i64> =
         sqlx::query_scalar("select n::int8 from public.t").fetch_all(&mut connection).await.unwrap();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use comeback_harness::model::{RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{AtTarget, PostgresServer, promote, take_base_backup};
+use comeback_model::{RecoveryPoint, RecoveryTarget};
+use comeback_postgres::{AtTarget, PostgresServer, promote, take_base_backup};
 
 use crate::lab::{Lab, number, shell, sql};
 

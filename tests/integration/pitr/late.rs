@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use comeback_harness::model::{FindingCode, Manifest, RecoveryPoint, RecoveryTarget};
-use comeback_harness::repository::{LogArchive, Reader, Repository, Upload};
-use comeback_harness::stores::postgres::{
+use comeback_engine::repository::{LogArchive, Reader, Repository, Upload};
+use comeback_engine::wait;
+use comeback_error::{ErrorKind, Result};
+use comeback_model::{FindingCode, Manifest, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::{
     AtTarget, PostgresServer, Recovery, RestoreFailure, fetch_base_backup, fetch_log, recover_to,
     system_identifier, take_base_backup,
 };
-use comeback_harness::{ErrorKind, Result, wait};
 use tokio_util::sync::CancellationToken;
 
 use super::damage::{flip_a_bit, three_segments};

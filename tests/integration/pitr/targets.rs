@@ -1,8 +1,9 @@
 //! One base backup, one history, and the number of rows at every kind of target.
 
-use comeback_harness::model::{FindingCode, Lsn, RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{AtTarget, Recovery, promote, take_base_backup};
-use comeback_harness::{Error, ErrorKind, wait};
+use comeback_engine::wait;
+use comeback_error::{Error, ErrorKind};
+use comeback_model::{FindingCode, Lsn, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::{AtTarget, Recovery, promote, take_base_backup};
 use jiff::SignedDuration;
 
 use crate::lab::{End, Lab, number, rows, sql};
@@ -56,7 +57,7 @@ async fn every_target_has_one_right_answer() {
     lab.ten().await;
     lab.archiver.catch_up().await.unwrap();
 
-    let comeback_harness::model::Content::PostgresBaseBackup { position, .. } = &manifest.content else {
+    let comeback_model::Content::PostgresBaseBackup { position, .. } = &manifest.content else {
         panic!("{} is no base backup", manifest.id)
     };
     let name = |name: &str| RecoveryPoint::Name(name.to_owned());

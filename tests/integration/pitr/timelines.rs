@@ -1,7 +1,7 @@
 //! Timelines: after a recovery the log forks, and both branches stay reachable.
 
-use comeback_harness::model::{FindingCode, RecoveryPoint, RecoveryTarget};
-use comeback_harness::stores::postgres::{Archiver, AtTarget, Recovery, promote, take_base_backup};
+use comeback_model::{FindingCode, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::{Archiver, AtTarget, Recovery, promote, take_base_backup};
 
 use crate::lab::{Lab, ends, rows, sql};
 

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use comeback_harness::Error;
-use comeback_harness::clock::Stopwatch;
-use comeback_harness::model::{Finding, KeyspaceFingerprint, Manifest, RedisSnapshot};
-use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
-use comeback_harness::repository::{BackupWriter, LocalRepository, Repository, find_file};
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::RestoreFailure;
-use comeback_harness::stores::redis::{
+use comeback_engine::RestoreFailure;
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::judge::Judge as _;
+use comeback_engine::repository::{BackupWriter, LocalRepository, Repository, find_file};
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
+};
+use comeback_error::Error;
+use comeback_model::{Finding, KeyspaceFingerprint, Manifest, RedisSnapshot};
+use comeback_redis::judges::KeyspaceJudge;
+use comeback_redis::{
     Loaded, RedisAddress, RedisServer, RestoreSettings, copy_snapshot, load_commands, restore_snapshot,
     take_snapshot,
-};
-use comeback_harness::substrate::{
-    Command, DockerSettings, DockerSubstrate, Io, LocalSubstrate, RunIdentity, Substrate,
 };
 use redis::{FromRedisValue, cmd};
 use tokio::io::AsyncReadExt as _;
@@ -159,7 +160,7 @@ pub(super) fn content(manifest: &Manifest) -> (&RedisSnapshot, &KeyspaceFingerpr
 /// What the judge of the keyspace says against a server.
 pub(super) async fn differences(server: &RedisAddress, manifest: &Manifest) -> Vec<String> {
     let (_, recorded) = content(manifest);
-    let opinion = KeyspaceOracle { server, recorded, set_aside: &[] }.judge().await.unwrap();
+    let opinion = KeyspaceJudge { server, recorded, set_aside: &[] }.judge().await.unwrap();
     opinion.findings.iter().map(ToString::to_string).collect()
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use comeback_harness::repository::{LocalRepository, Repository as _};
-use comeback_harness::stores::redis::rdb::first_id_of_stream;
+use comeback_engine::repository::{LocalRepository, Repository as _};
+use comeback_redis::rdb::first_id_of_stream;
 use redis::cmd;
 
 use super::bench::{Bench, ask, content};

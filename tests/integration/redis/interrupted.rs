@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use comeback_harness::model::Manifest;
-use comeback_harness::repository::{Reader, Repository, Upload};
-use comeback_harness::stores::redis::copy_snapshot;
-use comeback_harness::{ErrorKind, Result};
+use comeback_engine::repository::{Reader, Repository, Upload};
+use comeback_error::{ErrorKind, Result};
+use comeback_model::Manifest;
+use comeback_redis::copy_snapshot;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use super::bench::{Bench, refusal};

@@ -1,8 +1,8 @@
 //! A restored server reaches nobody, and nobody reaches it.
 
-use comeback_harness::ErrorKind;
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::redis::{RedisClient, RestoreSettings};
+use comeback_engine::secret::Secret;
+use comeback_error::ErrorKind;
+use comeback_redis::{RedisClient, RestoreSettings};
 use redis::cmd;
 
 use super::bench::{Bench, ask};

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comeback_harness::secret::Secret;
-use comeback_harness::stores::redis::{RedisAddress, RedisServer};
-use comeback_harness::substrate::Endpoint;
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::Endpoint;
+use comeback_redis::{RedisAddress, RedisServer};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;

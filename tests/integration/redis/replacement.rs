@@ -1,8 +1,9 @@
 //! What a running server holds is replaced all at once, or not at all, and comes back where the judges disagree.
 
-use comeback_harness::model::{EDITION, KeyspaceFingerprint, Manifest};
-use comeback_harness::oracle::{KeyspaceOracle, Oracle as _};
-use comeback_harness::stores::redis::{
+use comeback_engine::judge::Judge as _;
+use comeback_model::{EDITION, KeyspaceFingerprint, Manifest};
+use comeback_redis::judges::KeyspaceJudge;
+use comeback_redis::{
     Judgement, Observer, RedisServer, RestoreSettings, Settled, fingerprint_server, replace_keyspace,
 };
 use redis::cmd;
@@ -83,7 +84,7 @@ async fn replaced(bench: Bench) {
     assert!(seen.old > 0 && seen.new > 0, "{seen:?}");
     assert_eq!((seen.empty, seen.back, seen.errors), (0, 0, 0), "{seen:?}");
     assert!(third.keys > 3_000 && third.exchange_us > 0, "{}", third.keys);
-    let judge = KeyspaceOracle { server, recorded, set_aside: &third.set_aside() };
+    let judge = KeyspaceJudge { server, recorded, set_aside: &third.set_aside() };
     assert_eq!(judge.judge().await.unwrap().findings, []);
     assert_eq!(third.settle(Judgement::Agreed).await.unwrap(), Settled::New);
     assert_eq!(differences(server, &manifest).await, [""; 0]);

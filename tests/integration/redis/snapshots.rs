@@ -1,13 +1,12 @@
 //! A snapshot holds what the server held, and comes back as it was.
 
-use comeback_harness::ErrorKind;
-use comeback_harness::model::{EDITION, FindingCode};
-use comeback_harness::stores::RestoreFailure;
-use comeback_harness::stores::redis::{RestoreSettings, fingerprint_server};
-
-use crate::require::note;
+use comeback_engine::RestoreFailure;
+use comeback_error::ErrorKind;
+use comeback_model::{EDITION, FindingCode};
+use comeback_redis::{RestoreSettings, fingerprint_server};
 
 use super::bench::{Bench, ask, content, differences, finding};
+use crate::require::note;
 
 async fn comes_back(bench: Bench) {
     let manifest = bench.snapshot().await;

@@ -1,9 +1,10 @@
 //! The ways in which a complete restore of Redis goes wrong in silence.
 
-use comeback_harness::ErrorKind;
-use comeback_harness::model::{Content, FindingCode, Manifest, RedisSnapshot};
-use comeback_harness::oracle::{AccessOracle, Oracle as _};
-use comeback_harness::stores::redis::{RestoreSettings, ServerAccess};
+use comeback_engine::judge::Judge as _;
+use comeback_error::ErrorKind;
+use comeback_model::{Content, FindingCode, Manifest, RedisSnapshot};
+use comeback_redis::judges::AccessJudge;
+use comeback_redis::{RestoreSettings, ServerAccess};
 use redis::cmd;
 
 use super::bench::{Bench, ask, content, differences, finding, refusal};
@@ -118,7 +119,7 @@ async fn users_do_not_come_with_the_snapshot_and_their_absence_is_noticed() {
     {
         let (restored, _) = bench.restore(name, &manifest, &settings).await.unwrap();
         let server = &restored.address();
-        let judge = AccessOracle { server, recorded: snapshot, before: ServerAccess::default() };
+        let judge = AccessJudge { server, recorded: snapshot, before: ServerAccess::default() };
         let opinion = judge.judge().await.unwrap();
         let found: Vec<_> =
             opinion.findings.iter().map(|one| format!("{} {}", one.code, one.subject)).collect();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comeback_harness::model::{KeyRecord, KeyspaceFingerprint, ValueKind};
+use comeback_model::{KeyRecord, KeyspaceFingerprint, ValueKind};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 /// A value, as commands give it.

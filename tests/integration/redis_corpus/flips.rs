@@ -3,8 +3,8 @@
 
 use std::io::Read as _;
 
-use comeback_harness::model::KeyspaceFingerprint;
-use comeback_harness::stores::redis::rdb::fingerprint_rdb;
+use comeback_model::KeyspaceFingerprint;
+use comeback_redis::rdb::fingerprint_rdb;
 use flate2::Compression;
 use flate2::read::{DeflateDecoder, GzDecoder, GzEncoder};
 use rand_chacha::ChaCha8Rng;

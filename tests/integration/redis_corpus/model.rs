@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use comeback_harness::stores::redis::rdb::fingerprint_rdb;
+use comeback_redis::rdb::fingerprint_rdb;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 

@@ -1,8 +1,9 @@
 //! What the reader refuses, the server refuses too, or keeps without saying what is wrong with it: both are asked.
 
+use comeback_error::ErrorKind;
+use comeback_redis::rdb::fingerprint_rdb;
+
 use super::server::{Bench, MAKES};
-use comeback_harness::ErrorKind;
-use comeback_harness::stores::redis::rdb::fingerprint_rdb;
 
 /// A file of version 10 with a right checksum.
 fn file(body: &[u8]) -> Vec<u8> {

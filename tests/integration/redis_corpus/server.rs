@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_harness::substrate::{
+use comeback_engine::substrate::{
     Command, DockerSettings, DockerSubstrate, Endpoint, Io, LocalSubstrate, Node, NodeSpec, RunIdentity,
     Signal, Software, Substrate,
 };
-use comeback_harness::{Result, wait};
+use comeback_engine::wait;
+use comeback_error::Result;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, FromRedisValue, RedisResult, cmd};
 

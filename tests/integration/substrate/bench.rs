@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::Arc;
 
-use comeback_harness::Error;
-use comeback_harness::substrate::{
+use comeback_engine::substrate::{
     Command, DockerSettings, Io, Node, NodeSpec, Output, RunIdentity, Software, Substrate, SubstrateChoice,
     SubstrateKind, open, probe_docker,
 };
+use comeback_error::Error;
 
 use crate::require::or_skip;
 

@@ -7,14 +7,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{env, io};
 
-use comeback_harness::substrate::{
+use comeback_engine::substrate::{
     DockerSettings, SubstrateChoice, SubstrateKind, SweepOptions, Swept, open, sweep,
 };
-use comeback_harness::wait;
-
-use crate::require::{note, or_skip};
+use comeback_engine::wait;
 
 use super::bench::{Bench, identity, left_behind, lines, sh};
+use crate::require::{note, or_skip};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// The variable that tells the test program whose part it plays: `local`, `docker-kept`, …

@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use comeback_harness::substrate::{Command, Endpoint, Io, Node, Signal};
-use comeback_harness::{ErrorKind, wait};
+use comeback_engine::substrate::{Command, Endpoint, Io, Node, Signal};
+use comeback_engine::wait;
+use comeback_error::ErrorKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::bench::{Bench, printed, run, sh, spec};

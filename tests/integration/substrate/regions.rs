@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use comeback_harness::ErrorKind;
-use comeback_harness::substrate::{Command, Node};
-use comeback_harness::wait;
+use comeback_engine::substrate::{Command, Node};
+use comeback_engine::wait;
+use comeback_error::ErrorKind;
 
 use super::bench::{Bench, printed, run, sh};
 

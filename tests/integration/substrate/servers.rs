@@ -3,18 +3,17 @@
 use std::io;
 use std::time::Duration;
 
-use comeback_harness::substrate::{
+use comeback_engine::substrate::{
     Command, Endpoint, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software,
 };
-use comeback_harness::wait;
+use comeback_engine::wait;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::require::or_skip;
-
 use super::bench::{Bench, lines, printed, run};
+use crate::require::or_skip;
 
 const LIMIT: Duration = Duration::from_mins(1);
 

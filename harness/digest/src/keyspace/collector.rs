@@ -7,8 +7,7 @@ use super::comparison::{
     Unverified,
 };
 use super::judge::Outcome;
-use super::record::KeyName;
-use super::record::KeyState;
+use super::record::{KeyName, KeyState};
 
 /// A key that differs, and the state by which its like in another database is found.
 struct Found {

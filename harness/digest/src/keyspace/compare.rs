@@ -6,8 +6,7 @@ use super::collector::Collector;
 use super::comparison::{DatabaseDifference, KeyspaceComparison};
 use super::fingerprint::{DatabaseFingerprint, KeyspaceFingerprint, Part};
 use super::judge::{Outcome, judge_key};
-use super::record::KeyState;
-use super::record::ValueKind;
+use super::record::{KeyState, ValueKind};
 use super::row::{EncodedName, EncodedRow, decode_name, decode_state};
 
 const IN_FLUX: &str =

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::expiry::ExpiryWindows;
-use super::record::KeyRecord;
-use super::record::KeyState;
+use super::record::{KeyRecord, KeyState};
 use super::row::{EncodedRow, KeySketch, encode_name, encode_state, record_digest};
 use crate::hex128;
 

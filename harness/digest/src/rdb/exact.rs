@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
+use comeback_error::Result;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::reader::{Entry, RdbReader};
-use crate::keyspace::{Collector, KeyState, Outcome, judge_key};
-use crate::keyspace::{DatabaseDifference, KeyName, KeyRecord, KeyspaceComparison, ValueKind};
-use comeback_error::Result;
+use crate::keyspace::{
+    Collector, DatabaseDifference, KeyName, KeyRecord, KeyState, KeyspaceComparison, Outcome, ValueKind,
+    judge_key,
+};
 
 /// Keys that are held at once: some 50 MB, and half as much again while they are gathered.
 const HELD_KEYS: usize = 1_048_576;

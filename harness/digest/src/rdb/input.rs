@@ -2,9 +2,8 @@
 
 use std::io::{ErrorKind, Read};
 
-use crc_fast::{CrcAlgorithm, Digest};
-
 use comeback_error::{Error, Result};
+use crc_fast::{CrcAlgorithm, Digest};
 
 /// What is read at once, and the longest run of bytes that is handed out without copying.
 const BUFFER_BYTES: usize = 128 * 1024;

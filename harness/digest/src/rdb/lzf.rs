@@ -1,7 +1,8 @@
 //! LZF, the compression of strings in RDB files.
 
-use super::input::{Input, damaged};
 use comeback_error::Result;
+
+use super::input::{Input, damaged};
 
 /// How far back a reference can point.
 const WINDOW: usize = 8 * 1024;

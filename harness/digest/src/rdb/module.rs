@@ -1,8 +1,9 @@
 //! What modules write: a row of values, each with its type, so that it can be passed over.
 
+use comeback_error::Result;
+
 use super::canon::{Elements, pair};
 use super::strings::Strings;
-use comeback_error::Result;
 
 const NAME_CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const NAME_LENGTH: u32 = 9;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use comeback_error::{Error, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::distinct::Distinct;
@@ -10,7 +11,6 @@ use super::input::Input;
 use super::strings::Strings;
 use super::{frame, module, values};
 use crate::keyspace::{EDITION, FIRST_EDITION, KeyRecord};
-use comeback_error::{Error, Result};
 
 const MAGIC: &[u8; 5] = b"REDIS";
 /// The magic of Valkey 9 and later.

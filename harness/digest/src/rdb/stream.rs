@@ -1,11 +1,12 @@
 //! Streams: entries in listpacks, and the groups that consume them.
 
+use comeback_error::Result;
+
 use super::canon::{Elements, pair};
 use super::distinct::Distinct;
 use super::listpack::{Invalid, Listpack};
 use super::strings::Strings;
 use crate::keyspace::FIRST_EDITION;
-use comeback_error::Result;
 
 /// How the counter of entries read says that it is not known.
 const UNKNOWN_READ: u64 = u64::MAX;

@@ -2,13 +2,13 @@
 
 use std::io::Read;
 
+use comeback_error::{Error, Result};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::canon::{self, Decimal};
 use super::input::{Input, damaged};
 use super::lzf;
 use crate::keyspace::EDITION;
-use comeback_error::{Error, Result};
 
 /// A compressed string that is longer than this is unpacked piece by piece where that will do.
 const WHOLE_BYTES: u64 = 1024 * 1024;

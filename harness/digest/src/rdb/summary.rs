@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
+use comeback_error::{Error, Result};
 use jiff::Timestamp;
 
 use super::distinct::Distinct;
 use super::reader::{Block, Checksum, Entry, RdbReader};
 use crate::keyspace::{EDITION, FingerprintBuilder, KeyspaceFingerprint, ValueKind};
-use comeback_error::{Error, Result};
 
 /// What an RDB file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Values of every type and encoding, brought to their digests.
 
+use comeback_error::{Error, Result};
+
 use super::canon::{self, Elements, field, scored};
 use super::distinct::Distinct;
 use super::listpack::{Invalid, Listpack, Next};
@@ -7,7 +9,6 @@ use super::packed::{Ziplist, intset, zipmap};
 use super::strings::Strings;
 use super::{module, stream};
 use crate::keyspace::ValueKind;
-use comeback_error::{Error, Result};
 
 /// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

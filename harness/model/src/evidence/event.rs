@@ -1,13 +1,13 @@
 //! The events of a run, as they are appended to `journal.jsonl`.
 
+use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{Check, Milestone, Objective, Phase, Verdict};
-use comeback_error::{Error, ErrorKind};
 
 /// The version of the journal's form. A reader refuses a newer one.
-pub const JOURNAL_VERSION: u32 = 2;
+pub const JOURNAL_VERSION: u32 = 3;
 /// The first version whose lines each carry the SHA-256 of the line before.
 pub const CHAINED_SINCE: u32 = 2;
 

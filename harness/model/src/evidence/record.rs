@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use comeback_error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,6 @@ use super::event::{
     RunStarted,
 };
 use crate::{Check, Milestone, Objective, Phase, Verdict};
-use comeback_error::{Error, Result};
 
 /// Everything that is known of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,110 @@
+//! A backup is damaged where it is stored: its files are read, edited in memory, and put back under its name.
+
+use std::io::{Read as _, Write as _};
+
+use comeback_error::{Context as _, Error, Result};
+use comeback_model::Manifest;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::repository::{BackupWriter, Fetch, Repository};
+
+/// What the manifest says of the edited files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksums {
+    /// What it said before: the stored backup was damaged. The files are edited as they are stored.
+    Kept,
+    /// What fits the files: they were damaged before the backup was taken. Those that the repository compresses are
+    /// edited without that compression.
+    Renewed,
+}
+
+/// A backup, in memory.
+#[derive(Debug, Clone)]
+pub struct StoredBackup {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its files by name, in the manifest's order.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl StoredBackup {
+    /// Reads a backup.
+    pub async fn read(repository: &dyn Repository, id: &str, checksums: Checksums) -> Result<Self> {
+        let manifest = repository.manifest(id).await?;
+        let mut files = Vec::with_capacity(manifest.files.len());
+        for entry in &manifest.files {
+            let (mut content, doing) = (Vec::new(), format!("reading {} of backup {id}", entry.name));
+            match checksums {
+                Checksums::Kept => {
+                    repository.open(id, &entry.name).await?.read_to_end(&mut content).await.context(&doing)?
+                }
+                Checksums::Renewed => {
+                    let mut fetch = Fetch::open(repository, id, entry).await?;
+                    fetch.read_to_end(&mut content).await.context(&doing)?
+                }
+            };
+            files.push((entry.name.clone(), content));
+        }
+        Ok(Self { manifest, files })
+    }
+
+    /// The content of a file.
+    pub fn file(&mut self, name: &str) -> Result<&mut Vec<u8>> {
+        let id = &self.manifest.id;
+        let missing = || Error::could_not_verify(format!("backup {id} has no file {name} to damage"));
+        let found = self.files.iter_mut().find(|(own, _)| own == name);
+        found.map(|(_, content)| content).ok_or_else(missing)
+    }
+
+    /// Puts it in place of the backup of its name.
+    async fn put(self, repository: &dyn Repository, checksums: Checksums) -> Result<()> {
+        let Self { manifest, files } = self;
+        repository.remove(&manifest.id).await?;
+        let mut upload = repository.begin(&manifest.id).await?;
+        if checksums == Checksums::Renewed {
+            let mut backup = BackupWriter::new(upload);
+            for (name, content) in &files {
+                backup.write(name, content).await?;
+            }
+            let files = backup.files().to_vec();
+            return backup.commit(&Manifest { files, ..manifest }).await;
+        }
+        for (name, content) in &files {
+            let doing = format!("writing {name}");
+            let mut writer = upload.create(name).await?;
+            writer.write_all(content).await.context(&doing)?;
+            writer.shutdown().await.context(&doing)?;
+        }
+        upload.commit(&manifest).await
+    }
+}
+
+/// Edits a backup where it is stored; gives what the edit gave.
+pub async fn rewrite<R>(
+    repository: &dyn Repository,
+    id: &str,
+    checksums: Checksums,
+    edit: impl FnOnce(&mut StoredBackup) -> Result<R>,
+) -> Result<R> {
+    let mut backup = StoredBackup::read(repository, id, checksums).await?;
+    let outcome = edit(&mut backup)?;
+    backup.put(repository, checksums).await?;
+    Ok(outcome)
+}
+
+/// What a file of gzip holds.
+pub fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut content).context("unpacking a file to damage")?;
+    Ok(content)
+}
+
+/// A file of gzip, of one member.
+pub fn pack(content: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).context("packing a damaged file")?;
+    encoder.finish().context("packing a damaged file")
+}

@@ -1,0 +1,131 @@
+//! Damages as data: rows of tables, each with the function that injects it.
+
+use std::any::Any;
+use std::fmt;
+
+use comeback_error::Result;
+use comeback_model::FindingCode;
+use futures_util::future::BoxFuture;
+
+/// What is known of a damage before it is injected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DamageSpec {
+    /// The name on the command line, such as `row-gone`.
+    pub name: &'static str,
+    /// What it does, as a sentence without its full stop: `a row is deleted`.
+    pub does: &'static str,
+    /// The judge that has to find it, by its name in reports.
+    pub judge: &'static str,
+    /// What the judge has to find it as.
+    pub finding: FindingCode,
+}
+
+impl fmt::Display for DamageSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+/// What a damage is done to, and when: a restored cluster, the backups in a repository, …
+pub trait Target: 'static {
+    /// What the function that injects the damage is given.
+    type On<'a>: Send;
+}
+
+/// What a damage is aimed at.
+pub struct Aim<'a, T: Target> {
+    /// What it is done to.
+    pub on: T::On<'a>,
+    /// Chooses the victim among all that qualify.
+    pub seed: u64,
+}
+
+/// What was damaged, as the judges should name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Injury {
+    /// The table, index, database, file, … that was damaged.
+    pub subject: String,
+    /// The row's key, such as `id=17`, where a row was damaged; `key=session:17` where a key was.
+    pub key: Option<String>,
+}
+
+impl Injury {
+    /// An injury to something that has no keys.
+    pub fn to(subject: impl Into<String>) -> Self {
+        Self { subject: subject.into(), key: None }
+    }
+
+    /// The same, to one key or row of it.
+    #[must_use]
+    pub fn key(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+}
+
+/// A sentence for the evidence.
+impl fmt::Display for Injury {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.subject)?;
+        self.key.as_ref().map_or(Ok(()), |key| write!(f, " {key}"))
+    }
+}
+
+/// A named damage.
+pub struct Damage<T: Target> {
+    /// What is known of it.
+    pub spec: DamageSpec,
+    /// Injects it. Where nothing qualifies as a victim, the error is of the kind *could not verify*.
+    pub inject: for<'a> fn(Aim<'a, T>) -> BoxFuture<'a, Result<Injury>>,
+}
+
+/// Damages to one target.
+pub struct DamageTable<T: Target> {
+    /// Their class on the command line, such as `base-backup`.
+    pub class: &'static str,
+    /// The damages, in groups: one of each file that holds some.
+    pub groups: &'static [&'static [Damage<T>]],
+}
+
+impl<T: Target> DamageTable<T> {
+    /// The damages, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &'static Damage<T>> + use<T> {
+        self.groups.iter().copied().flatten()
+    }
+}
+
+/// A table, whatever its target is.
+pub trait Damages: Any + Send + Sync {
+    /// The class of its damages.
+    fn class(&self) -> &'static str;
+
+    /// What is known of each of its damages, in their order.
+    fn specs(&self) -> Vec<&'static DamageSpec>;
+}
+
+impl<T: Target> Damages for DamageTable<T> {
+    fn class(&self) -> &'static str {
+        self.class
+    }
+
+    fn specs(&self) -> Vec<&'static DamageSpec> {
+        self.iter().map(|damage| &damage.spec).collect()
+    }
+}
+
+impl fmt::Debug for dyn Damages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.specs().iter().map(|spec| spec.name)).finish()
+    }
+}
+
+/// The damage of a name to one kind of target, in some tables.
+pub fn find<T: Target>(tables: &[&'static dyn Damages], name: &str) -> Option<&'static Damage<T>> {
+    let own = tables.iter().filter_map(|table| (*table as &dyn Any).downcast_ref::<DamageTable<T>>());
+    own.flat_map(DamageTable::iter).find(|damage| damage.spec.name == name)
+}
+
+/// A number below `count` for a seed.
+pub fn choose(seed: u64, count: usize) -> usize {
+    let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
+    usize::try_from(spread % (count.max(1) as u64)).unwrap_or(0)
+}

@@ -1,0 +1,286 @@
+//! The journal: events are appended to a file as they happen, folded into a record, and handed to sinks.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use comeback_error::{Context as _, Error, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::{CHAINED_SINCE, Event, EventBody, Record};
+use crate::clock::{self, Stopwatch};
+use crate::hex::hex;
+
+/// The name of the journal in the evidence of a run.
+pub const JOURNAL_FILE: &str = "journal.jsonl";
+
+/// Is told every event after it was written, with the record as it is then.
+pub type Sink = Box<dyn Fn(&Event, &Record) + Send + Sync>;
+
+/// An open journal. Clones write to the same file.
+#[derive(Clone)]
+pub struct Journal(Arc<Shared>);
+
+struct Shared {
+    path: PathBuf,
+    clock: Stopwatch,
+    sinks: Vec<Sink>,
+    state: Mutex<State>,
+}
+
+struct State {
+    file: File,
+    /// The SHA-256 of the last line, which the next one carries.
+    last_line: Option<String>,
+    /// How many events there are.
+    events: u64,
+    /// What they were folded into.
+    record: Option<Record>,
+    failure: Option<Error>,
+}
+
+impl Journal {
+    /// Creates the journal of a run in its evidence folder. Its clock starts now.
+    pub fn create(folder: &Path, sinks: Vec<Sink>) -> Result<Self> {
+        let path = folder.join(JOURNAL_FILE);
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.context(format_args!("creating {}", path.display()))?;
+        let state = Mutex::new(State { file, last_line: None, events: 0, record: None, failure: None });
+        Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), sinks, state })))
+    }
+
+    /// The clock that every event's `elapsed_ms` is read from.
+    pub fn clock(&self) -> Stopwatch {
+        self.0.clock
+    }
+
+    /// Appends an event; gives its time in milliseconds.
+    ///
+    /// An event that cannot be written is not silently lost: [`Journal::finish`] reports the first failure.
+    pub fn append(&self, body: EventBody) -> u64 {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let event =
+            Event { seq: state.events, at: clock::now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
+        let written = state
+            .write_line(&event)
+            .map_err(|error| error.context(format!("writing {}", self.0.path.display())));
+        if let Err(failure) = written.and(state.fold(&event)) {
+            state.failure.get_or_insert(failure);
+        }
+        if let Some(record) = &state.record {
+            self.0.sinks.iter().for_each(|sink| sink(&event, record));
+        }
+        event.elapsed_ms
+    }
+
+    /// The record of the run as far as it has come.
+    pub fn record(&self) -> Result<Record> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner).so_far()
+    }
+
+    /// Flushes the journal to the disk, and gives the record of the run.
+    pub fn finish(&self) -> Result<Record> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(failure) = state.failure.take() {
+            return Err(failure);
+        }
+        state.file.sync_all().context(format_args!("flushing {}", self.0.path.display()))?;
+        state.so_far()
+    }
+}
+
+impl State {
+    fn so_far(&self) -> Result<Record> {
+        self.record.clone().ok_or_else(|| Error::usage("the journal is empty"))
+    }
+
+    fn fold(&mut self, event: &Event) -> Result<()> {
+        self.events += 1;
+        match &mut self.record {
+            Some(record) => record.apply(event),
+            None => Record::begin(event).map(|record| self.record = Some(record)),
+        }
+    }
+
+    fn write_line(&mut self, event: &Event) -> Result<()> {
+        let before = Link { previous_sha256: self.last_line.take() };
+        let mut line = serde_json::to_vec(&Line { event, before: &before }).context("encoding an event")?;
+        self.last_line = Some(hex(&Sha256::digest(&line)));
+        line.push(b'\n');
+        // One write, so that a kill leaves whole lines and at most one half at the end.
+        self.file.write_all(&line).context("appending an event")
+    }
+}
+
+/// A line of the journal: the event, and what ties it to the line before.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    #[serde(flatten)]
+    before: &'a Link,
+}
+
+/// What ties a line to the line before. The first line has none, and neither has any line of a version before
+/// [`CHAINED_SINCE`].
+#[derive(PartialEq, Serialize, Deserialize)]
+struct Link {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous_sha256: Option<String>,
+}
+
+/// Reads the journal in the evidence folder of a run. A last line that was cut short by a kill is left out;
+/// any other line that cannot be read, or that does not continue the line before it, is an error.
+pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
+    let path = folder.join(JOURNAL_FILE);
+    let file = File::open(&path).map_err(|error| {
+        Error::usage(format!("reading {}: {error}", path.display()))
+            .hint("name the evidence folder of a run: it holds journal.jsonl")
+    })?;
+    let lines = BufReader::new(file).split(b'\n').collect::<std::io::Result<Vec<_>>>();
+    let lines = lines.context(format_args!("reading {}", path.display()))?;
+    let mut events: Vec<Event> = Vec::with_capacity(lines.len());
+    let mut before: Option<&Vec<u8>> = None;
+    for (index, line) in lines.iter().enumerate() {
+        let at = || format!("{}:{}", path.display(), index + 1);
+        let event: Event = match serde_json::from_slice(line) {
+            Ok(event) => event,
+            Err(_) if index + 1 == lines.len() => break,
+            Err(error) => {
+                return Err(Error::usage(format!("{}: this is not an event of a run: {error}", at()))
+                    .hint("the journal was damaged: do not trust it"));
+            }
+        };
+        if event.seq != index as u64 {
+            return Err(Error::usage(format!(
+                "{}: event {} stands where event {index} should",
+                at(),
+                event.seq
+            ))
+            .hint(EDITED));
+        }
+        let expected = before.filter(|_| is_chained(events.first().unwrap_or(&event)));
+        let expected = Link { previous_sha256: expected.map(|line| hex(&Sha256::digest(line))) };
+        if serde_json::from_slice::<Link>(line).ok() != Some(expected) {
+            return Err(
+                Error::usage(format!("{}: the line does not continue the line before it", at())).hint(EDITED)
+            );
+        }
+        before = Some(line);
+        events.push(event);
+    }
+    Ok(events)
+}
+
+const EDITED: &str = "the journal was edited, or lost lines: do not trust it";
+
+/// Whether a journal that begins with this event is one whose lines are chained.
+fn is_chained(first: &Event) -> bool {
+    matches!(&first.body, EventBody::RunStarted(run) if run.journal_version >= CHAINED_SINCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{JOURNAL_VERSION, Provenance, RunKind, RunStarted};
+    use comeback_model::Verdict;
+
+    fn start() -> EventBody {
+        EventBody::RunStarted(Box::new(RunStarted {
+            journal_version: JOURNAL_VERSION,
+            kind: RunKind::default(),
+            run_id: "0badcafe".to_owned(),
+            command_line: vec!["comeback".to_owned(), "run".to_owned()],
+            seed: u64::MAX,
+            scale: "ci".to_owned(),
+            suite: None,
+            damage: None,
+            runbook: None,
+            sample_runbook: false,
+            durable: true,
+            provenance: Provenance::default(),
+            planned: Vec::new(),
+        }))
+    }
+
+    fn written(folder: &Path) -> Vec<u8> {
+        let journal = Journal::create(folder, Vec::new()).unwrap();
+        journal.append(start());
+        journal.append(EventBody::RunEnded { interrupted: false });
+        journal.finish().unwrap();
+        std::fs::read(folder.join(JOURNAL_FILE)).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path());
+        let events = read_journal(folder.path()).unwrap();
+        assert_eq!((events.len(), &events[0].body), (2, &start()));
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_after_its_first_line_still_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = written(folder.path());
+        let first = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        for cut in first..bytes.len() {
+            std::fs::write(folder.path().join(JOURNAL_FILE), &bytes[..cut]).unwrap();
+            let record = Record::from_events(&read_journal(folder.path()).unwrap()).unwrap();
+            assert_eq!(record.verdict, Verdict::CouldNotVerify);
+        }
+    }
+
+    #[test]
+    fn a_line_taken_out_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = written(folder.path());
+        let first = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        std::fs::write(folder.path().join(JOURNAL_FILE), &bytes[first + 1..]).unwrap();
+        assert!(
+            read_journal(folder.path())
+                .unwrap_err()
+                .message()
+                .contains("event 1 stands where event 0 should")
+        );
+    }
+
+    fn refusal(folder: &Path, lines: &[String]) -> String {
+        std::fs::write(folder.join(JOURNAL_FILE), lines.join("\n") + "\n").unwrap();
+        read_journal(folder).map_or_else(|error| error.message().to_owned(), |_| "read".to_owned())
+    }
+
+    #[test]
+    fn a_line_that_was_edited_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = String::from_utf8(written(folder.path())).unwrap();
+        let lines = lines.lines().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(refusal(folder.path(), &lines), "read");
+
+        let edited = [lines[0].replace("\"ci\"", "\"large\""), lines[1].clone()];
+        assert!(
+            refusal(folder.path(), &edited)
+                .ends_with("journal.jsonl:2: the line does not continue the line before it")
+        );
+        let link = lines[1].find(",\"previous_sha256\"").unwrap();
+        let unlinked = [lines[0].clone(), format!("{}}}", &lines[1][..link])];
+        assert!(refusal(folder.path(), &unlinked).contains("does not continue"));
+        // To call it a journal of the time before chains does not help while a line is still chained.
+        let older = [lines[0].replace("\"journal_version\":3", "\"journal_version\":1"), lines[1].clone()];
+        assert_ne!(older[0], lines[0]);
+        assert!(refusal(folder.path(), &older).contains("does not continue"));
+        let unchained = [older[0].clone(), unlinked[1].clone()];
+        assert_eq!(refusal(folder.path(), &unchained), "read");
+        assert!(!Record::from_events(&read_journal(folder.path()).unwrap()).unwrap().is_chained());
+    }
+
+    #[test]
+    fn a_second_journal_in_the_same_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        written(folder.path());
+        assert!(Journal::create(folder.path(), Vec::new()).is_err());
+    }
+}

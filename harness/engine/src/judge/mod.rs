@@ -1,0 +1,47 @@
+//! Judges: each looks at the restored system and at what was recorded before the disaster, never at the
+//! source after it.
+
+mod newest_backup;
+mod objective;
+
+use async_trait::async_trait;
+use comeback_error::Result;
+use comeback_model::{Finding, NotLookedAt};
+
+pub use newest_backup::NewestBackup;
+pub use objective::{LossObjective, TimeObjective};
+
+/// A judge. One that cannot look answers with an error: that is *could not verify*, never a pass.
+#[async_trait]
+pub trait Judge: Send + Sync {
+    /// The judge's name in reports: lower-case words joined by `-`.
+    fn name(&self) -> &'static str;
+
+    /// Looks.
+    async fn judge(&self) -> Result<Opinion>;
+}
+
+/// What a judge saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// What was looked at, in one sentence.
+    pub summary: String,
+    /// What is wrong; nothing if all is well.
+    pub findings: Vec<Finding>,
+    /// What was not looked at, and is therefore not part of what the judge says.
+    pub not_looked_at: Vec<NotLookedAt>,
+}
+
+impl Opinion {
+    /// The opinion of a judge that looked at everything it is there for.
+    pub fn new(summary: impl Into<String>, findings: impl IntoIterator<Item = Finding>) -> Self {
+        Self { summary: summary.into(), findings: findings.into_iter().collect(), not_looked_at: Vec::new() }
+    }
+
+    /// Says what was not looked at.
+    #[must_use]
+    pub fn not_looked_at(mut self, things: impl IntoIterator<Item = NotLookedAt>) -> Self {
+        self.not_looked_at.extend(things);
+        self
+    }
+}

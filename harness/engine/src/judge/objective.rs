@@ -1,0 +1,151 @@
+//! Judges of the documented limits.
+
+use async_trait::async_trait;
+use comeback_error::{Error, Result};
+use comeback_model::{Finding, FindingCode, Objective};
+
+use super::{Judge, Opinion};
+use crate::evidence::Loss;
+
+/// Compares the time to recovery with the runbook. Without a documented limit there is nothing to compare
+/// with, and the verdict is *could not verify*: there is no default.
+pub struct TimeObjective<'a> {
+    /// The limit, or why there is none.
+    pub objective: &'a Result<Objective>,
+    /// Declared → recovered, in milliseconds.
+    pub ttr_ms: u64,
+    /// The steps of that time, and how long each took, in milliseconds.
+    pub steps: Vec<(String, u64)>,
+    /// Whether what was recovered is sample data: being in time on it is no promise for production.
+    pub is_sample: bool,
+}
+
+impl TimeObjective<'_> {
+    /// Where the time went: the slowest steps, which together took most of it.
+    fn slowest(&self) -> String {
+        let mut steps = self.steps.iter().collect::<Vec<_>>();
+        steps.sort_by_key(|(_, elapsed_ms)| std::cmp::Reverse(*elapsed_ms));
+        let named =
+            steps.iter().take(SLOWEST_NAMED).map(|(title, ms)| format!("{} in {title:?}", seconds(*ms)));
+        named.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[async_trait]
+impl Judge for TimeObjective<'_> {
+    fn name(&self) -> &'static str {
+        "time-objective"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let objective = self.objective.as_ref().map_err(Error::clone)?;
+        let mut opinion = judge_limit(objective, self.ttr_ms, "time to recovery", "recovered");
+        if opinion.findings.is_empty() && self.is_sample {
+            opinion.summary.push_str(": in time on sample data; production size not judged");
+        }
+        if !self.steps.is_empty() {
+            let slowest = self.slowest();
+            for finding in &mut opinion.findings {
+                finding.actual = format!("{}: {slowest}", finding.actual);
+                finding.remedy = format!("make the slowest step quicker, or {DOCUMENT}");
+            }
+        }
+        Ok(opinion)
+    }
+}
+
+/// Compares the measured loss with the recovery point objective of the runbook. A limit that is not understood is
+/// *could not verify*.
+pub struct LossObjective<'a> {
+    /// The limit, or why it is not understood.
+    pub objective: &'a Result<Objective>,
+    /// What was lost.
+    pub loss: &'a Loss,
+}
+
+impl LossObjective<'_> {
+    /// The judge's name in reports.
+    pub const NAME: &'static str = "loss-objective";
+}
+
+#[async_trait]
+impl Judge for LossObjective<'_> {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let objective = self.objective.as_ref().map_err(Error::clone)?;
+        let mut opinion = judge_limit(objective, self.loss.rpo_ms, "recovery point", "lost");
+        for finding in &mut opinion.findings {
+            finding.remedy = format!("back up or archive more often, or {DOCUMENT}");
+        }
+        Ok(opinion)
+    }
+}
+
+/// How many steps a missed objective names.
+const SLOWEST_NAMED: usize = 3;
+/// What can be done in every case.
+const DOCUMENT: &str = "document a limit that it can keep";
+
+fn seconds(ms: u64) -> String {
+    format!("{:.1} s", ms as f64 / 1_000.0)
+}
+
+fn judge_limit(objective: &Objective, measured_ms: u64, subject: &str, what: &str) -> Opinion {
+    let source = &objective.source;
+    let summary = format!("{what} {} against {}", seconds(measured_ms), source.quoted());
+    let missed = || {
+        let limit = format!("at most {} ({}:{})", seconds(objective.upper_ms), source.file, source.line);
+        Finding::new(FindingCode::ObjectiveMissed, subject, limit, seconds(measured_ms))
+            .remedy(format!("make the recovery quicker, or {DOCUMENT}"))
+    };
+    let findings = if objective.is_met_by(measured_ms) { Vec::new() } else { vec![missed()] };
+    Opinion::new(summary, findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use comeback_model::Citation;
+
+    fn four_minutes() -> Objective {
+        let text = |text: &str| text.to_owned();
+        let source =
+            Citation { file: text("runbook.md"), line: 1, section: text("4.1"), text: text("RTO: 4 min") };
+        Objective { lower_ms: None, upper_ms: 240_000, source }
+    }
+
+    async fn time(ttr_ms: u64, is_sample: bool) -> Opinion {
+        let steps = [("fetch it", 40_000), ("load it", 200_000), ("look", 5), ("switch", 1_000)];
+        let steps = steps.map(|(title, ms)| (title.to_owned(), ms)).to_vec();
+        TimeObjective { objective: &Ok(four_minutes()), ttr_ms, steps, is_sample }.judge().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_missed_objective_names_the_slowest_steps() {
+        let finding = time(241_005, true).await.findings.remove(0);
+        assert_eq!(
+            finding.actual,
+            "241.0 s: 200.0 s in \"load it\", 40.0 s in \"fetch it\", 1.0 s in \"switch\""
+        );
+        assert!(finding.remedy.contains("slowest step"), "{}", finding.remedy);
+    }
+
+    #[tokio::test]
+    async fn in_time_on_sample_data_is_no_promise_for_production() {
+        let (sample, production) = (time(2_500, true).await, time(2_500, false).await);
+        assert!(sample.findings.is_empty() && production.findings.is_empty());
+        assert!(sample.summary.ends_with("in time on sample data; production size not judged"));
+        assert!(!production.summary.contains("sample"), "{}", production.summary);
+    }
+
+    #[tokio::test]
+    async fn a_loss_objective_that_is_not_understood_is_not_dropped() {
+        let loss = Loss { lost_writes: 0, acknowledged_writes: 1, rpo_ms: 0 };
+        let misread = Err(Error::could_not_verify("not understood"));
+        let judged = LossObjective { objective: &misread, loss: &loss }.judge().await;
+        assert_eq!(judged.unwrap_err().message(), "not understood");
+    }
+}

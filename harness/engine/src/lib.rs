@@ -1,0 +1,20 @@
+//! The engine of Comeback: where servers run, where backups are kept, how drills run, what they leave as evidence.
+//! It knows no store.
+
+pub mod clock;
+pub mod damage;
+pub mod evidence;
+pub mod hex;
+pub mod judge;
+pub(crate) mod log_in;
+pub mod repository;
+pub(crate) mod restore_failure;
+pub mod runbook;
+pub mod runner;
+pub mod secret;
+pub mod sha256;
+pub mod substrate;
+pub mod wait;
+
+pub use log_in::LogIn;
+pub use restore_failure::{RestoreFailure, died};

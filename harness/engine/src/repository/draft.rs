@@ -1,0 +1,80 @@
+//! A backup that is being taken: the one place that names it, times it and writes its manifest.
+
+use std::collections::BTreeMap;
+
+use comeback_error::Result;
+use comeback_model::{Content, MANIFEST_VERSION, Manifest};
+use jiff::Timestamp;
+
+use super::{BackupWriter, Repository};
+use crate::clock::{self, Stopwatch};
+
+/// A backup from its beginning to its manifest. It is listed once it is finished; a draft that is dropped leaves
+/// nothing that is ever listed.
+pub struct BackupDraft {
+    id: String,
+    started_at: Timestamp,
+    watch: Stopwatch,
+    /// What it took before the draft began.
+    earlier_ms: u64,
+    versions: BTreeMap<String, String>,
+    writer: BackupWriter,
+}
+
+impl BackupDraft {
+    /// Begins a backup now. Its name is the time and its kind: `20260101T060000123Z-postgres-dump`.
+    pub async fn begin(repository: &dyn Repository, kind: &str) -> Result<Self> {
+        Self::begin_earlier(repository, kind, clock::now(), 0).await
+    }
+
+    /// Begins the backup of what was read earlier, which took `earlier_ms` from `started_at` on.
+    pub async fn begin_earlier(
+        repository: &dyn Repository,
+        kind: &str,
+        started_at: Timestamp,
+        earlier_ms: u64,
+    ) -> Result<Self> {
+        let watch = Stopwatch::start();
+        let id = format!("{}-{kind}", stamp(started_at));
+        let writer = BackupWriter::new(repository.begin(&id).await?);
+        let versions = BTreeMap::from([("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
+        Ok(Self { id, started_at, watch, earlier_ms, versions, writer })
+    }
+
+    /// Notes the version of the server or tool that the backup is made with.
+    #[must_use]
+    pub fn made_with(mut self, product: &str, version: &str) -> Self {
+        self.versions.insert(product.to_owned(), version.to_owned());
+        self
+    }
+
+    /// When it began, as it stands in its name: `20260101T060000123Z`.
+    pub fn stamp(&self) -> String {
+        stamp(self.started_at)
+    }
+
+    /// Where its files are written.
+    pub fn files(&mut self) -> &mut BackupWriter {
+        &mut self.writer
+    }
+
+    /// Writes the manifest and makes the backup appear. `taken_at` is the moment whose content it holds.
+    pub async fn finish(self, taken_at: Timestamp, content: Content) -> Result<Manifest> {
+        let manifest = Manifest {
+            manifest_version: MANIFEST_VERSION,
+            id: self.id,
+            started_at: self.started_at,
+            taken_at,
+            elapsed_ms: self.earlier_ms.saturating_add(self.watch.elapsed_ms()),
+            versions: self.versions,
+            files: self.writer.files().to_vec(),
+            content,
+        };
+        self.writer.commit(&manifest).await?;
+        Ok(manifest)
+    }
+}
+
+fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%S%3fZ").to_string()
+}

@@ -1,0 +1,278 @@
+//! A repository in a folder of this machine.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use async_trait::async_trait;
+use comeback_error::{Context as _, Error, Result};
+use comeback_model::{MANIFEST_VERSION, Manifest};
+use tokio::fs;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+
+use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
+use super::{Reader, Repository, Upload, Writer, check_name};
+
+const MANIFEST: &str = "manifest.json";
+/// The folder of the log archives, in which each cluster has its own.
+const LOG: &str = "wal";
+
+/// Backups as folders below one folder.
+#[derive(Debug, Clone)]
+pub struct LocalRepository {
+    root: PathBuf,
+}
+
+impl LocalRepository {
+    /// Opens the repository in a folder, which is created if it does not exist.
+    pub async fn open(root: impl Into<PathBuf>) -> Result<Self> {
+        let root = root.into();
+        fs::create_dir_all(&root)
+            .await
+            .context(format_args!("creating the repository {}", root.display()))?;
+        Ok(Self { root })
+    }
+
+    /// Removes what backups left that were killed before they were whole; gives the names of what was removed.
+    pub async fn sweep_unfinished(&self) -> Result<Vec<String>> {
+        let (root, log) = (self.root.clone(), self.root.join(LOG));
+        let doing = format!("looking for unfinished backups in {}", self.root.display());
+        let swept = tokio::task::spawn_blocking(move || sweep_unfinished(&root, &log)).await;
+        swept.context(&doing)?.context(&doing)
+    }
+
+    fn folder(&self, id: &str) -> Result<PathBuf> {
+        if id.contains('/') || id.starts_with('.') || id.is_empty() || id == LOG {
+            return Err(Error::usage(format!("`{id}` cannot be the name of a backup")));
+        }
+        Ok(self.root.join(id))
+    }
+
+    fn log_folder(&self, cluster: &str) -> Result<PathBuf> {
+        if cluster.is_empty() || !cluster.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(Error::usage(format!("`{cluster}` cannot be the identity of a cluster")));
+        }
+        Ok(self.root.join(LOG).join(cluster))
+    }
+
+    fn log_file(&self, cluster: &str, name: &str) -> Result<PathBuf> {
+        if name.contains('/') || name.starts_with('.') || name.is_empty() {
+            return Err(Error::usage(format!("`{name}` cannot be the name of a file in a log archive")));
+        }
+        Ok(self.log_folder(cluster)?.join(name))
+    }
+}
+
+#[async_trait]
+impl Repository for LocalRepository {
+    fn location(&self) -> String {
+        self.root.display().to_string()
+    }
+
+    async fn begin(&self, id: &str) -> Result<Box<dyn Upload>> {
+        let target = self.folder(id)?;
+        if fs::try_exists(&target).await.context("looking into the repository")? {
+            return Err(Error::could_not_verify(format!("backup {id} exists already")));
+        }
+        let doing = "creating the folder of the backup";
+        let unfinished = tempfile::Builder::new()
+            .prefix(&format!("{UNFINISHED}{id}-"))
+            .tempdir_in(&self.root)
+            .context(doing)?;
+        let claim = claim(unfinished.path()).context(doing)?;
+        Ok(Box::new(LocalUpload { unfinished, target, folders: BTreeSet::new(), _claim: claim }))
+    }
+
+    async fn list(&self) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        let mut entries = fs::read_dir(&self.root).await.context("listing the repository")?;
+        while let Some(entry) = entries.next_entry().await.context("listing the repository")? {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if !name.starts_with('.') && fs::try_exists(entry.path().join(MANIFEST)).await.unwrap_or(false) {
+                ids.push(name);
+            }
+        }
+        ids.sort_by(|a, b| b.cmp(a));
+        Ok(ids)
+    }
+
+    async fn manifest(&self, id: &str) -> Result<Manifest> {
+        let path = self.folder(id)?.join(MANIFEST);
+        let text = fs::read(&path).await.context(format_args!("reading the manifest of backup {id}"))?;
+        let manifest: Manifest = serde_json::from_slice(&text)
+            .map_err(|error| Error::failed(format!("the manifest of backup {id} cannot be read: {error}")))?;
+        if manifest.manifest_version > MANIFEST_VERSION {
+            return Err(Error::could_not_verify(format!(
+                "the manifest of backup {id} has version {}, and this is a reader of version {MANIFEST_VERSION}",
+                manifest.manifest_version
+            ))
+            .hint("use the version of comeback that wrote it, or a newer one"));
+        }
+        Ok(manifest)
+    }
+
+    async fn open(&self, id: &str, file: &str) -> Result<Reader> {
+        check_name(file)?;
+        let path = self.folder(id)?.join(file);
+        let file = fs::File::open(&path)
+            .await
+            .map_err(|error| Error::failed(format!("opening {file} of backup {id}: {error}")))?;
+        Ok(Box::new(file))
+    }
+
+    async fn remove(&self, id: &str) -> Result<()> {
+        let folder = self.folder(id)?;
+        let doing = format!("removing backup {id}");
+        fs::remove_file(folder.join(MANIFEST)).await.context(&doing)?;
+        fs::remove_dir_all(&folder).await.context(&doing)
+    }
+
+    async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {
+        let doing = format!("listing the log archive of cluster {cluster}");
+        let mut entries = match fs::read_dir(self.log_folder(cluster)?).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.context(&doing)?,
+        };
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next_entry().await.context(&doing)? {
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if !name.starts_with('.') && name.starts_with(prefix) {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
+        let (folder, path) = (self.log_folder(cluster)?, self.log_file(cluster, name)?);
+        let doing = format!("putting {name} into the log archive");
+        if !fs::try_exists(&folder).await.context(&doing)? {
+            fs::create_dir_all(&folder).await.context(&doing)?;
+            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
+                sync_folder(above).await.context(&doing)?;
+            }
+        }
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).context(&doing)?;
+        let _claim = claim(unfinished.path()).context(&doing)?;
+        let mut file = fs::File::from_std(unfinished.as_file().try_clone().context(&doing)?);
+        file.write_all(content).await.context(&doing)?;
+        file.sync_all().await.context(&doing)?;
+        unfinished.persist(&path).context(&doing)?;
+        sync_folder(&folder).await.context(&doing)
+    }
+
+    async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {
+        let doing = format!("removing {name} from the log archive");
+        fs::remove_file(self.log_file(cluster, name)?).await.context(&doing)?;
+        sync_folder(&self.log_folder(cluster)?).await.context(&doing)
+    }
+
+    async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader> {
+        let file = fs::File::open(self.log_file(cluster, name)?).await;
+        let file =
+            file.map_err(|error| Error::failed(format!("opening {name} of the log archive: {error}")))?;
+        Ok(Box::new(file))
+    }
+}
+
+struct LocalUpload {
+    unfinished: tempfile::TempDir,
+    target: PathBuf,
+    /// The folders below the backup's own, each behind the one that it is in.
+    folders: BTreeSet<PathBuf>,
+    /// Shows that somebody works on it, for as long as this process lives.
+    _claim: std::fs::File,
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    async fn create(&mut self, name: &str) -> Result<Writer> {
+        check_name(name)?;
+        let path = self.unfinished.path().join(name);
+        self.folders.extend(folders_of(name).map(|folder| self.unfinished.path().join(folder)));
+        create_durable(&path).await.context(format_args!("creating {name}"))
+    }
+
+    async fn commit(mut self: Box<Self>, manifest: &Manifest) -> Result<()> {
+        let text = serde_json::to_vec_pretty(manifest).context("writing the manifest")?;
+        let mut file = self.create(MANIFEST).await?;
+        file.write_all(&text).await.context("writing the manifest")?;
+        file.shutdown().await.context("writing the manifest")?;
+        // A file is durable once the folder is that its name is in.
+        for folder in self.folders.iter().map(PathBuf::as_path).chain([self.unfinished.path()]) {
+            sync_folder(folder).await.context("making the backup durable")?;
+        }
+        let doing = format!("moving the backup to {}", self.target.display());
+        fs::rename(self.unfinished.path(), &self.target).await.context(&doing)?;
+        // The folder has its final name now, and is not ours to remove any more.
+        let _ = self.unfinished.keep();
+        sync_folder(self.target.parent().unwrap_or(&self.target)).await.context(&doing)
+    }
+}
+
+/// The folders that the name of a file is in, the backup's own left out.
+fn folders_of(name: &str) -> impl Iterator<Item = &Path> {
+    Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
+}
+
+async fn create_durable(path: &Path) -> io::Result<Writer> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).await?;
+    }
+    let file = fs::OpenOptions::new().write(true).create_new(true).open(path).await?;
+    Ok(Box::new(DurableFile { file, path: path.to_owned(), sync: None }))
+}
+
+async fn sync_folder(path: &Path) -> io::Result<()> {
+    fs::File::open(path).await?.sync_all().await
+}
+
+/// A file that is flushed to the disk when it is shut down.
+struct DurableFile {
+    file: fs::File,
+    path: PathBuf,
+    sync: Option<tokio::task::JoinHandle<io::Result<()>>>,
+}
+
+impl AsyncWrite for DurableFile {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.file).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.file).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        if self.sync.is_none() {
+            ready!(Pin::new(&mut self.file).poll_flush(cx))?;
+            // Flushing through a second handle flushes the file: it is the file that is dirty, not the handle.
+            let path = self.path.clone();
+            self.sync = Some(tokio::task::spawn_blocking(move || std::fs::File::open(path)?.sync_all()));
+        }
+        match self.sync.as_mut() {
+            Some(sync) => Poll::Ready(ready!(Pin::new(sync).poll(cx)).map_err(io::Error::other).flatten()),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_of_a_name_is_known() {
+        let folders = |name| folders_of(name).map(|folder| folder.display().to_string()).collect::<Vec<_>>();
+        assert_eq!(folders("base.tar.zst"), [""; 0]);
+        assert_eq!(folders("wal/000000010000000000000001.zst"), ["wal"]);
+        assert_eq!(folders("dump/blobs/toc"), ["dump/blobs", "dump"]);
+    }
+}

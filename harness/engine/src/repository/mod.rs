@@ -1,0 +1,128 @@
+//! Where backups live.
+//!
+//! A backup is a folder of files with a manifest. It is listed only when it is whole: the files are written
+//! first and the manifest last, and where the place can rename, the whole folder appears at once.
+//!
+//! Beside the backups lie the log archives, one for each cluster: see [`LogArchive`].
+
+mod draft;
+mod local;
+mod log;
+mod retention;
+mod stream;
+mod unfinished;
+
+use async_trait::async_trait;
+use comeback_error::{Context as _, Error, Result};
+use comeback_model::{FileEntry, Manifest};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+
+pub use draft::BackupDraft;
+pub use local::LocalRepository;
+pub use log::{LogArchive, LogFile};
+pub use retention::{Pruned, prune};
+pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
+
+/// How much is copied at a time.
+const COPY_BYTES: usize = 256 * 1024;
+
+/// A stream of bytes out of the repository.
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// A stream of bytes into the repository. Shutting it down makes the file durable.
+pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// A place that keeps backups. Names of files contain `/` only between folders, and never `..`.
+#[async_trait]
+pub trait Repository: Send + Sync {
+    /// Where it is, for people.
+    fn location(&self) -> String;
+
+    /// Begins a backup that is listed only once it is committed. Its name must be new.
+    async fn begin(&self, id: &str) -> Result<Box<dyn Upload>>;
+
+    /// The whole backups, the newest first: names begin with the time at which they were started.
+    async fn list(&self) -> Result<Vec<String>>;
+
+    /// The manifest of a backup. One that cannot be understood is an error of the kind *failed*.
+    async fn manifest(&self, id: &str) -> Result<Manifest>;
+
+    /// Reads a file of a backup.
+    async fn open(&self, id: &str, file: &str) -> Result<Reader>;
+
+    /// Removes a backup: first it is no longer listed, then its files go. An unknown one is an error.
+    async fn remove(&self, id: &str) -> Result<()>;
+
+    /// The names of the files in the log archive of a cluster that begin so, in order. An archive that nobody
+    /// has written to is empty.
+    async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>>;
+
+    /// Puts a file into the log archive of a cluster: it appears whole and durable, or not at all. Putting the
+    /// same file again is no error.
+    async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()>;
+
+    /// Removes a file of a log archive. An unknown one is an error.
+    async fn remove_log(&self, cluster: &str, name: &str) -> Result<()>;
+
+    /// Reads a file of a log archive.
+    async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader>;
+}
+
+/// A backup that is being written. Dropping it leaves nothing that is ever listed.
+#[async_trait]
+pub trait Upload: Send {
+    /// A new file of the backup.
+    async fn create(&mut self, name: &str) -> Result<Writer>;
+
+    /// Writes the manifest and makes the backup appear.
+    async fn commit(self: Box<Self>, manifest: &Manifest) -> Result<()>;
+}
+
+/// The newest backup, by its manifest; older ones are skipped over only if they are of another kind.
+pub async fn newest(repository: &dyn Repository, wanted: impl Fn(&Manifest) -> bool) -> Result<Manifest> {
+    let ids = repository.list().await?;
+    for id in &ids {
+        let manifest = repository.manifest(id).await?;
+        if wanted(&manifest) {
+            return Ok(manifest);
+        }
+    }
+    Err(Error::failed(format!(
+        "no backup of the wanted kind among the {} in {}",
+        ids.len(),
+        repository.location()
+    ))
+    .hint("take one, or name the repository that holds them"))
+}
+
+/// Copies a backup into another repository, as it is: whether it arrived whole is for its checksums to say.
+pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -> Result<()> {
+    let manifest = from.manifest(id).await?;
+    let mut upload = to.begin(id).await?;
+    for file in &manifest.files {
+        let doing = format!("copying {} of backup {id}", file.name);
+        let (mut reader, mut writer) = (from.open(id, &file.name).await?, upload.create(&file.name).await?);
+        tokio::io::copy_buf(&mut BufReader::with_capacity(COPY_BYTES, &mut reader), &mut writer)
+            .await
+            .context(&doing)?;
+        writer.shutdown().await.context(&doing)?;
+    }
+    upload.commit(&manifest).await
+}
+
+/// Refuses names that would leave the backup's own folder.
+fn check_name(name: &str) -> Result<()> {
+    let good = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+    if name.split('/').all(good) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{name}` cannot be the name of a file in a backup")))
+}
+
+/// Finds a file in a manifest.
+pub fn find_file<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a FileEntry> {
+    manifest
+        .files
+        .iter()
+        .find(|file| file.name == name)
+        .ok_or_else(|| Error::failed(format!("the manifest of backup {} knows no file {name}", manifest.id)))
+}

@@ -1,0 +1,107 @@
+//! The runbook: its sections, its documented objectives and its commands, read from the Markdown itself.
+//!
+//! A drill is bound to a section of the document that people follow in a disaster, and judged by the number that
+//! stands there. Where no number is found, or none that has only one meaning, nothing is assumed: that is an
+//! error with the place and what to write.
+
+mod document;
+mod duration;
+mod lines;
+mod objective;
+mod section;
+mod statement;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use document::{CommandBlock, Row, Table};
+pub use section::Section;
+
+use comeback_error::Result;
+use comeback_model::Objective;
+use document::Document;
+use lines::Lines;
+
+/// Which of the two documented objectives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ObjectiveKind {
+    /// How long a recovery may take: RTO, "Time to Recovery".
+    TimeToRecovery,
+    /// How much may be lost, as a length of time: RPO.
+    RecoveryPoint,
+}
+
+impl fmt::Display for ObjectiveKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::TimeToRecovery => "time to recovery",
+            Self::RecoveryPoint => "recovery point objective",
+        })
+    }
+}
+
+/// A runbook, read.
+#[derive(Debug)]
+pub struct Runbook {
+    file: String,
+    text: String,
+    lines: Lines,
+    document: Document,
+    sections: Vec<Section>,
+}
+
+impl Runbook {
+    /// Reads a runbook. `file` is the name under which it is cited. Any text can be read; one without headings
+    /// has no sections.
+    pub fn parse(file: impl Into<String>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let lines = Lines::of(&text);
+        let document = Document::read(&text, &lines);
+        let sections = section::tree(&document.headings, text.len(), &lines);
+        Self { file: file.into(), text, lines, document, sections }
+    }
+
+    /// The name under which it is cited.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The sections of the first level; the others hang below them.
+    pub fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    /// The section that a name means: its heading, or a path of headings such as `PostgreSQL / Full restore`.
+    /// Case, punctuation, emoji and numbering do not matter. A name that fits no section, or several, is an
+    /// error that names the closest ones.
+    pub fn section(&self, name: &str) -> Result<&Section> {
+        section::find(&self.sections, &self.file, name)
+    }
+
+    /// The documented objective of a section, with the place where it stands. Never a default: an objective
+    /// that is missing, not understood or contradictory is an error.
+    pub fn objective(&self, section: &Section, kind: ObjectiveKind) -> Result<Objective> {
+        self.documented(section, kind)?.ok_or_else(|| objective::not_found(self, section, kind))
+    }
+
+    /// The same, for an objective that a runbook may leave out: `None` where none is documented. One that is not
+    /// understood or contradictory is an error all the same.
+    pub fn documented(&self, section: &Section, kind: ObjectiveKind) -> Result<Option<Objective>> {
+        objective::find(self, section, kind)
+    }
+
+    /// The fenced commands of a section, sub-sections included, in the order of the file.
+    pub fn commands(&self, section: &Section) -> Vec<&CommandBlock> {
+        let range = section.range();
+        self.document.commands.iter().filter(|block| range.contains(&block.offset)).collect()
+    }
+
+    /// The tables of a section, sub-sections included, in the order of the file.
+    pub fn tables(&self, section: &Section) -> Vec<&Table> {
+        let range = section.range();
+        self.document.tables.iter().filter(|table| range.contains(&table.offset)).collect()
+    }
+}

@@ -1,0 +1,281 @@
+//! The course of a drill or of a restore: its steps, notes and checks as they go into the journal, and its servers.
+
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use comeback_error::{Context as _, Error, ErrorKind, Result};
+use comeback_model::{Check, Finding, FindingCode, Manifest, Phase, Verdict};
+use futures_util::FutureExt as _;
+use tokio::io::AsyncWriteExt as _;
+
+use super::Server;
+use crate::RestoreFailure;
+use crate::clock::Stopwatch;
+use crate::evidence::{BackupSummary, EventBody, Journal};
+use crate::judge::{Judge, Opinion};
+use crate::repository::{LocalRepository, LogArchive, Repository};
+use crate::secret::Secret;
+use crate::substrate::Substrate;
+
+/// What a drill and a restore have in common, and what procedures are written in. Everything that is done is in
+/// the journal as it happens.
+pub struct Course {
+    settings: CourseSettings,
+    doing: Mutex<String>,
+    password: Secret,
+    pub(super) servers: Vec<(String, Arc<dyn Server>)>,
+    checks: Mutex<Vec<Check>>,
+}
+
+/// Where a course runs, and where it is told.
+pub struct CourseSettings {
+    /// Its place in the journal.
+    pub index: usize,
+    /// The scenario, or the command.
+    pub name: String,
+    /// Takes every event.
+    pub journal: Journal,
+    /// Where servers run; nothing where none is started.
+    pub substrate: Option<Arc<dyn Substrate>>,
+    /// Where the backups are.
+    pub repository: Arc<dyn Repository>,
+    /// Where the servers' logs are saved, in the evidence.
+    pub logs: PathBuf,
+    /// A folder that is removed with the run.
+    pub scratch: PathBuf,
+}
+
+impl Course {
+    /// A course that has not begun.
+    pub fn new(settings: CourseSettings) -> Result<Self> {
+        Ok(Self {
+            settings,
+            doing: Mutex::default(),
+            password: Secret::random()?,
+            servers: Vec::new(),
+            checks: Mutex::default(),
+        })
+    }
+
+    /// Its place in the journal.
+    pub(super) fn index(&self) -> usize {
+        self.settings.index
+    }
+
+    pub(super) fn journal(&self) -> &Journal {
+        &self.settings.journal
+    }
+
+    /// A folder that is removed with the run.
+    pub fn scratch(&self) -> &Path {
+        &self.settings.scratch
+    }
+
+    /// What the judges concluded so far.
+    pub(super) fn checks(&self) -> Vec<Check> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where its nodes are made.
+    pub fn substrate(&self) -> Result<&dyn Substrate> {
+        self.settings.substrate.as_deref().ok_or_else(|| self.without_servers())
+    }
+
+    pub(super) fn shared_substrate(&self) -> Result<Arc<dyn Substrate>> {
+        self.settings.substrate.clone().ok_or_else(|| self.without_servers())
+    }
+
+    fn without_servers(&self) -> Error {
+        Error::could_not_verify(format!("{} starts no servers", self.settings.name))
+    }
+
+    /// The password of its servers.
+    pub fn password(&self) -> &Secret {
+        &self.password
+    }
+
+    pub(super) fn set_substrate(&mut self, substrate: Arc<dyn Substrate>) {
+        self.settings.substrate = Some(substrate);
+    }
+
+    /// The clock of the run, which every duration is measured by.
+    pub fn clock(&self) -> Stopwatch {
+        self.settings.journal.clock()
+    }
+
+    /// Where the backups are.
+    pub fn repository(&self) -> &dyn Repository {
+        &*self.settings.repository
+    }
+
+    /// The same, for tasks that go on beside this.
+    pub fn shared_repository(&self) -> Arc<dyn Repository> {
+        self.settings.repository.clone()
+    }
+
+    /// The archive of the log of a cluster, by its system identifier.
+    pub fn log_archive(&self, cluster: &str) -> LogArchive {
+        LogArchive::new(self.settings.repository.clone(), cluster)
+    }
+
+    /// A further repository, of this name. It is removed with the run.
+    pub async fn repository_in(&self, region: &str) -> Result<LocalRepository> {
+        LocalRepository::open(self.settings.scratch.join(region)).await
+    }
+
+    /// A repository of this name in the evidence, where it stays.
+    pub async fn evidence_repository(&self, name: &str) -> Result<LocalRepository> {
+        LocalRepository::open(self.evidence_folder().await?.join(name)).await
+    }
+
+    /// Begins a step, in the runbook's words; it ends where the next one begins.
+    pub fn step(&self, phase: Phase, title: &str) {
+        title.clone_into(&mut self.doing.lock().unwrap_or_else(PoisonError::into_inner));
+        self.journal().append(EventBody::StepStarted { drill: self.index(), phase, title: title.to_owned() });
+    }
+
+    /// An error that struck in the current step, with that step.
+    pub(super) fn in_its_step(&self, error: Error) -> Error {
+        let step = self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        error
+            .context(format_args!("in the step `{step}`"))
+            .hint("the servers' logs in the evidence say what they were doing")
+    }
+
+    /// Tells something worth knowing about the current step.
+    pub fn note(&self, text: impl Into<String>) {
+        self.journal().append(EventBody::Note { drill: self.index(), text: text.into() });
+    }
+
+    /// Tells what was backed up.
+    pub fn backup_taken(&self, manifest: &Manifest) {
+        let backup = BackupSummary {
+            id: manifest.id.clone(),
+            kind: manifest.content.label().to_owned(),
+            taken_at: manifest.taken_at,
+            elapsed_ms: manifest.elapsed_ms,
+            stored_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
+            content: manifest.content.figures(),
+        };
+        self.journal().append(EventBody::BackupTaken { drill: self.index(), backup });
+    }
+
+    async fn evidence_folder(&self) -> Result<PathBuf> {
+        let folder = self.settings.logs.join(&self.settings.name);
+        let made = tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).await;
+        made.context("creating the folder of the logs")?;
+        Ok(folder)
+    }
+
+    /// Puts a file into the evidence, next to the servers' logs.
+    pub async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
+        let folder = self.evidence_folder().await?;
+        let mut options = tokio::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(folder.join(name)).await;
+        let doing = format!("saving {name}");
+        let mut file = file.context(&doing)?;
+        file.write_all(content).await.context(&doing)?;
+        file.flush().await.context(&doing)
+    }
+
+    /// Runs a judge; a failure ends the course: to go on would waste time on what cannot be right.
+    pub async fn insist(&self, judge: &dyn Judge) -> Result<()> {
+        match self.judge(judge).await {
+            Verdict::Failed => Err(Error::failed(format!(
+                "the restore was given up, because the judge {} said no",
+                judge.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets a judge look, and records what it says. A judge that fails or panics could not verify.
+    pub async fn judge(&self, judge: &dyn Judge) -> Verdict {
+        let watch = Stopwatch::start();
+        let judged = AssertUnwindSafe(judge.judge()).catch_unwind().await;
+        let could_not = |summary: &str, hints| (Verdict::CouldNotVerify, Opinion::new(summary, []), hints);
+        let (verdict, opinion, hints) = match judged {
+            Ok(Ok(opinion)) => (Check::verdict_of(&opinion.findings), opinion, Vec::new()),
+            Ok(Err(error)) => {
+                let error = self.with_last_words(error).await;
+                could_not(error.message(), error.hints().to_vec())
+            }
+            Err(_) => could_not(
+                "the judge crashed",
+                vec!["this is a bug in comeback: report it with the evidence of this run".to_owned()],
+            ),
+        };
+        self.record(Check {
+            judge: judge.name().to_owned(),
+            verdict,
+            summary: opinion.summary,
+            findings: opinion.findings,
+            not_looked_at: opinion.not_looked_at,
+            hints,
+            elapsed_ms: watch.elapsed_ms(),
+        });
+        verdict
+    }
+
+    /// What a step of the restore gave; a backup that is at fault becomes a finding, and ends the course as
+    /// *failed*.
+    pub fn restored<T>(&self, outcome: Result<T, RestoreFailure>) -> Result<T> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(RestoreFailure::Other(error)) if error.kind() == ErrorKind::Failed => {
+                self.restore_failed(Finding::new(
+                    FindingCode::RestoreFailed,
+                    &self.settings.name,
+                    "a restore that goes through",
+                    error.message(),
+                ));
+                Err(error)
+            }
+            Err(failure) => {
+                if let RestoreFailure::Backup(finding) = &failure {
+                    self.restore_failed((**finding).clone());
+                }
+                Err(failure.into())
+            }
+        }
+    }
+
+    fn restore_failed(&self, finding: Finding) {
+        self.record(Check {
+            judge: "restore".to_owned(),
+            verdict: Verdict::Failed,
+            summary: "the restore did not go through".to_owned(),
+            findings: vec![finding],
+            not_looked_at: Vec::new(),
+            hints: Vec::new(),
+            elapsed_ms: 0,
+        });
+    }
+
+    pub(super) fn record(&self, check: Check) {
+        self.journal().append(EventBody::CheckEnded { drill: self.index(), check: check.clone() });
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+    }
+
+    /// Tells how to connect to every server, for a run that keeps them. The password goes into a
+    /// file for its owner alone, because what is told here becomes evidence.
+    pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
+        for (name, server) in &self.servers {
+            let hint = server.tell_how_to_connect(&self.settings.scratch, name).await?;
+            self.note(format!("kept {name}: {hint}"));
+            self.note(format!("a shell in it: {}", server.node().shell_hint()));
+        }
+        Ok(())
+    }
+
+    /// Copies the servers' logs into the evidence.
+    pub(super) async fn save_logs(&self) -> Result<()> {
+        for (name, server) in &self.servers {
+            // A node whose server never started has no log.
+            let Ok(log) = server.log_text().await else { continue };
+            self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;
+        }
+        Ok(())
+    }
+}

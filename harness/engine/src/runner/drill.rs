@@ -1,0 +1,135 @@
+//! One execution of a scenario: the vocabulary that scenarios are written in.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use comeback_error::{Context as _, Error, Result};
+use comeback_model::{IntegrityQuery, Ledger, Milestone, Objective};
+
+use super::{Applications, Course};
+use crate::damage::{Aim, Damage, DamageSpec, Damages, Target, find};
+use crate::evidence::EventBody;
+
+/// A running drill: a [`Course`], and what makes it a drill.
+pub struct Drill {
+    pub(super) course: Course,
+    pub(super) seed: u64,
+    pub(super) scale: String,
+    /// Those that the scenario has.
+    pub(super) damages: Vec<&'static dyn Damages>,
+    /// The one that the run asked for.
+    pub(super) damage: Option<&'static DamageSpec>,
+    pub(super) shows_values: bool,
+    pub(super) is_injected: AtomicBool,
+    pub(super) queries: Vec<IntegrityQuery>,
+    pub(super) objective: Result<Objective>,
+    pub(super) loss_objective: Result<Option<Objective>>,
+    pub(super) applications: Applications,
+    pub(super) declared_ms: Option<u64>,
+    pub(super) recovered_ms: Option<u64>,
+}
+
+impl Deref for Drill {
+    type Target = Course;
+
+    fn deref(&self) -> &Course {
+        &self.course
+    }
+}
+
+impl DerefMut for Drill {
+    fn deref_mut(&mut self) -> &mut Course {
+        &mut self.course
+    }
+}
+
+impl Drill {
+    /// The seed of data, writes and damage.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The scale of the data, as the user named it.
+    pub fn scale(&self) -> &str {
+        &self.scale
+    }
+
+    /// The applications that the drill recovers.
+    pub fn applications(&self) -> &Applications {
+        &self.applications
+    }
+
+    /// The limit of loss that the runbook documents; nothing where it documents none.
+    pub fn loss_objective(&self) -> Result<Option<Objective>> {
+        self.loss_objective.clone()
+    }
+
+    /// Whether findings may say what a restored row holds.
+    pub fn shows_values(&self) -> bool {
+        self.shows_values
+    }
+
+    /// The integrity queries that the user added.
+    pub fn user_queries(&self) -> &[IntegrityQuery] {
+        &self.queries
+    }
+
+    /// The disaster is declared: time to recovery starts. Gives the instant on the clock of the run, in
+    /// milliseconds.
+    pub fn declare_disaster(&mut self) -> u64 {
+        let at_ms = self.reached(Milestone::Declared);
+        self.declared_ms = Some(at_ms);
+        at_ms
+    }
+
+    /// The restored server answers a read and accepts a write.
+    pub fn ready(&self) {
+        self.reached(Milestone::Ready);
+    }
+
+    /// The application is switched to the restored server: time to recovery ends.
+    pub fn recovered(&mut self) {
+        self.recovered_ms = Some(self.reached(Milestone::Recovered));
+    }
+
+    fn reached(&self, milestone: Milestone) -> u64 {
+        self.journal().append(EventBody::MilestoneReached { drill: self.index(), milestone })
+    }
+
+    /// Injects the damage that the run asked for, if the scenario has it for this target.
+    pub async fn inject<T: Target>(&self, on: T::On<'_>) -> Result<()> {
+        let damage = self.damage.and_then(|asked| find::<T>(&self.damages, asked.name));
+        let Some(Damage { spec, inject }) = damage else { return Ok(()) };
+        let injury = inject(Aim { on, seed: self.seed }).await;
+        let injury = injury.map_err(|error| error.context(format!("injecting {spec}")))?;
+        self.is_injected.store(true, Ordering::Relaxed);
+        self.note(format!("injected {spec}: {injury}"));
+        Ok(())
+    }
+
+    /// Fails if the requested damage was never injected.
+    pub(super) fn ensure_damaged(&self) -> Result<()> {
+        match self.damage {
+            Some(damage) if !self.is_injected.load(Ordering::Relaxed) => Err(Error::could_not_verify(
+                format!("{damage} was asked for, and the drill ended without having injected it"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
+    pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
+        let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
+        self.save_evidence("ledger.json", &text).await
+    }
+
+    /// Tells that the drill's servers hold sample data, and how much.
+    pub fn sample_data_loaded(&self, bytes: u64) {
+        self.journal().append(EventBody::SampleDataLoaded { drill: self.index(), bytes });
+    }
+
+    /// The judges have finished.
+    pub fn verified(&self) {
+        self.reached(Milestone::Verified);
+    }
+}

@@ -1,0 +1,67 @@
+//! What a drill measured, judged by what the runbook promises.
+
+use comeback_error::{Error, Result};
+use comeback_model::{Check, Verdict};
+
+use super::Drill;
+use crate::evidence::{EventBody, Loss, StepRecord};
+use crate::judge::{LossObjective, TimeObjective};
+
+impl Drill {
+    /// Judges the time to recovery by the runbook.
+    pub async fn judge_time(&self) -> Result<()> {
+        let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms) else {
+            return Err(Error::could_not_verify("the drill was judged before it had recovered"));
+        };
+        let record = self.journal().record()?;
+        let course = record.drills.get(self.index());
+        let steps = course.map_or(&[][..], |course| &course.steps);
+        let within = |step: &&StepRecord| (declared..recovered).contains(&step.started_ms);
+        let judge = TimeObjective {
+            objective: &self.objective.clone(),
+            ttr_ms: recovered.saturating_sub(declared),
+            steps: steps.iter().filter(within).map(|step| (step.title.clone(), step.elapsed_ms)).collect(),
+            is_sample: course.is_some_and(|course| course.sample_bytes.is_some()),
+        };
+        self.judge(&judge).await;
+        Ok(())
+    }
+
+    /// Tells what was lost, and judges it where the runbook sets a limit.
+    pub async fn judge_loss(&self, loss: Loss) {
+        self.journal().append(EventBody::LossMeasured { drill: self.index(), loss: loss.clone() });
+        match self.loss_objective.clone().transpose() {
+            Some(objective) => {
+                self.judge(&LossObjective { objective: &objective, loss: &loss }).await;
+            }
+            None => self.note(
+                "the runbook documents no recovery point objective for this section: the loss is measured, and \
+                 there is nothing to judge it by",
+            ),
+        }
+    }
+
+    /// Tells of a recovery point objective that was not judged, in a drill that measured no loss: one that is not
+    /// understood could not be verified, and of one that is nothing is said.
+    pub(super) fn tell_unjudged_loss(&self, has_ended: bool) {
+        if self.checks().iter().any(|check| check.judge == LossObjective::NAME) {
+            return;
+        }
+        match self.loss_objective.clone() {
+            Ok(Some(objective)) if has_ended => self.note(format!(
+                "this drill measures no loss, and says nothing of the recovery point objective {}",
+                objective.source.quoted()
+            )),
+            Ok(_) => {}
+            Err(error) => self.record(Check {
+                judge: LossObjective::NAME.to_owned(),
+                verdict: Verdict::CouldNotVerify,
+                summary: error.message().to_owned(),
+                findings: Vec::new(),
+                not_looked_at: Vec::new(),
+                hints: error.hints().to_vec(),
+                elapsed_ms: 0,
+            }),
+        }
+    }
+}

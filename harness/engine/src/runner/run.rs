@@ -1,0 +1,222 @@
+//! A run: its drills, one after another or several at once, and their end on every path.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use comeback_error::{Error, Result};
+use comeback_model::{IntegrityQuery, Verdict};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Applications, Course, CourseSettings, Drill, Scenario};
+use crate::damage::DamageSpec;
+use crate::evidence::{EventBody, Failure, Journal};
+use crate::repository::LocalRepository;
+use crate::runbook::{ObjectiveKind, Runbook};
+use crate::substrate::{Room, Substrate};
+use crate::wait;
+
+/// Where a run takes place.
+#[derive(Clone)]
+pub struct RunPlace {
+    /// Where servers run.
+    pub substrate: Arc<dyn Substrate>,
+    /// What the substrate runs on, to be watched; nothing where that cannot be told.
+    pub room: Option<Room>,
+    /// Where each drill keeps its repository; removed with the run.
+    pub scratch: PathBuf,
+    /// Where the servers' logs are saved, in the evidence.
+    pub logs: PathBuf,
+}
+
+/// What all drills of a run share.
+#[derive(Clone)]
+pub struct RunSettings {
+    /// Where they run.
+    pub place: RunPlace,
+    /// The documented procedures and limits.
+    pub runbook: Arc<Runbook>,
+    /// The seed of data, writes and damage.
+    pub seed: u64,
+    /// The scale of the data.
+    pub scale: String,
+    /// The damage to inject, if any.
+    pub damage: Option<&'static DamageSpec>,
+    /// The user's own integrity queries.
+    pub queries: Vec<IntegrityQuery>,
+    /// Whether findings show values of restored rows.
+    pub shows_values: bool,
+    /// How many drills run at once.
+    pub jobs: usize,
+    /// Whether servers stay after the run.
+    pub keep: bool,
+    /// The applications that the drills recover.
+    pub applications: Applications,
+}
+
+/// Runs drills; gives the verdict of each, in their order. `None` is one that was interrupted, or that did not
+/// start because of an interruption.
+///
+/// The drills' numbers in the journal are their places in `scenarios`. Whatever happens to a drill, its nodes
+/// are removed before this returns, unless they are to be kept.
+pub async fn run_drills(
+    scenarios: &[(usize, Arc<dyn Scenario>)],
+    settings: &RunSettings,
+    journal: &Journal,
+    cancel: &CancellationToken,
+) -> Vec<Option<Verdict>> {
+    let mut verdicts = vec![None; scenarios.len()];
+    let order = in_order_of_start(&upper_limits(scenarios, &settings.runbook), settings.jobs);
+    let (mut waiting, mut running) = (order.into_iter(), JoinSet::new());
+    loop {
+        while running.len() < settings.jobs.max(1) && !cancel.is_cancelled() {
+            let Some(place) = waiting.next() else { break };
+            let ((index, scenario), settings) = (scenarios[place].clone(), settings.clone());
+            let (journal, cancel) = (journal.clone(), cancel.clone());
+            running.spawn(async move {
+                (place, run_drill(index, &*scenario, &settings, &journal, &cancel).await)
+            });
+        }
+        match running.join_next().await {
+            None => return verdicts,
+            Some(Ok((place, verdict))) => verdicts[place] = verdict,
+            // A drill catches its own panics; what is left is a panic in the teardown: not verified.
+            Some(Err(_)) => {}
+        }
+    }
+}
+
+/// The most time that the runbook gives each drill, in milliseconds; 0 where it says nothing.
+fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: &Runbook) -> Vec<u64> {
+    let limit = |section: &str| {
+        let section = runbook.section(section).ok()?;
+        runbook.objective(section, ObjectiveKind::TimeToRecovery).ok().map(|objective| objective.upper_ms)
+    };
+    scenarios.iter().map(|(_, scenario)| limit(&scenario.spec().section).unwrap_or_default()).collect()
+}
+
+/// The places of the drills, in the order in which they start. Where several run at once, those that the runbook
+/// gives most time start first: a long one that starts last runs alone in the end.
+fn in_order_of_start(upper_limits: &[u64], jobs: usize) -> Vec<usize> {
+    let mut places: Vec<_> = (0..upper_limits.len()).collect();
+    if jobs > 1 {
+        places.sort_by_key(|place| std::cmp::Reverse(upper_limits[*place]));
+    }
+    places
+}
+
+async fn run_drill(
+    index: usize,
+    scenario: &dyn Scenario,
+    settings: &RunSettings,
+    journal: &Journal,
+    cancel: &CancellationToken,
+) -> Option<Verdict> {
+    let spec = scenario.spec();
+    let section = settings.runbook.section(&spec.section);
+    let read = |kind| section.clone().and_then(|section| settings.runbook.objective(section, kind));
+    let (objective, loss_objective) = (
+        read(ObjectiveKind::TimeToRecovery),
+        section
+            .clone()
+            .and_then(|section| settings.runbook.documented(section, ObjectiveKind::RecoveryPoint)),
+    );
+    journal.append(EventBody::DrillStarted { drill: index, objective: objective.clone().ok() });
+    let mut drill = match prepare(index, scenario, settings, journal, objective, loss_objective).await {
+        Ok(drill) => drill,
+        Err(error) => return Some(end_drill(index, journal, &[], Some(&error))),
+    };
+    let course = std::panic::AssertUnwindSafe(scenario.run(&mut drill));
+    let course = futures_util::FutureExt::catch_unwind(course);
+    let ended = tokio::select! {
+        ended = wait::at_most("the drill to end", wait::limits().drill, course) => Some(ended.map_err(|error| {
+            error.hint("raise `drill` under [limits] in comeback.toml, if it was only slow")
+        })),
+        () = cancel.cancelled() => None,
+        full = until_full(settings.place.room.as_ref()) => Some(Err(full)),
+    };
+    let ended = match ended {
+        None => None,
+        Some(Ok(Ok(Err(error)))) => Some(Err(drill.with_last_words(error).await)),
+        Some(Ok(Ok(Ok(())))) => Some(Ok(())),
+        Some(Ok(Err(_))) => Some(Err(Error::could_not_verify("the drill crashed")
+            .hint("this is a bug in comeback: report it with the evidence of this run"))),
+        Some(Err(struck)) => Some(Err(drill.with_last_words(drill.in_its_step(struck)).await)),
+    };
+    drill.tell_unjudged_loss(matches!(ended, Some(Ok(()))));
+    let removed = drill.end(settings.keep).await;
+    let ended = ended?.and_then(|()| drill.ensure_damaged()).and(removed);
+    let verdicts: Vec<_> = drill.checks().iter().map(|check| check.verdict).collect();
+    Some(end_drill(index, journal, &verdicts, ended.err().as_ref()))
+}
+
+async fn until_full(room: Option<&Room>) -> Error {
+    match room {
+        Some(room) => room.until_full().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn prepare(
+    index: usize,
+    scenario: &dyn Scenario,
+    settings: &RunSettings,
+    journal: &Journal,
+    objective: Result<comeback_model::Objective>,
+    loss_objective: Result<Option<comeback_model::Objective>>,
+) -> Result<Drill> {
+    let spec = scenario.spec();
+    let scratch = settings.place.scratch.join(format!("d{index}"));
+    let repository = LocalRepository::open(scratch.join("repository")).await?;
+    let course = Course::new(CourseSettings {
+        index,
+        name: spec.name,
+        journal: journal.clone(),
+        substrate: Some(settings.place.substrate.clone()),
+        repository: Arc::new(repository),
+        logs: settings.place.logs.clone(),
+        scratch,
+    })?;
+    Ok(Drill {
+        course,
+        seed: settings.seed,
+        scale: settings.scale.clone(),
+        damages: spec.damages,
+        damage: settings.damage,
+        shows_values: settings.shows_values,
+        is_injected: false.into(),
+        queries: settings.queries.clone(),
+        objective,
+        loss_objective,
+        applications: settings.applications.clone(),
+        declared_ms: None,
+        recovered_ms: None,
+    })
+}
+
+/// Ends a drill in the journal. An error counts besides what the judges said: one kind says that the backup
+/// failed, every other that the drill could not get far enough to know.
+pub(super) fn end_drill(
+    index: usize,
+    journal: &Journal,
+    checks: &[Verdict],
+    error: Option<&Error>,
+) -> Verdict {
+    let error = error.map(Failure::from);
+    let verdict = Verdict::merge(checks.iter().copied().chain(error.as_ref().map(Failure::verdict)));
+    journal.append(EventBody::DrillEnded { drill: index, verdict, error });
+    verdict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_drills_beside_each_other_the_longest_start_first() {
+        let upper_limits = [900_000, 0, 5_400_000, 900_000, 600_000];
+        assert_eq!(in_order_of_start(&upper_limits, 2), [2, 0, 3, 4, 1]);
+        assert_eq!(in_order_of_start(&upper_limits, 1), [0, 1, 2, 3, 4]);
+        assert_eq!(in_order_of_start(&[], 2), [0_usize; 0]);
+    }
+}

@@ -1,0 +1,65 @@
+//! The declaration of a drill.
+
+use async_trait::async_trait;
+use comeback_error::Result;
+
+use super::Drill;
+use crate::damage::Damages;
+
+/// A set of scenarios that is run on an occasion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Suite {
+    /// On every change to schema, backup script or runbook: a gate of a minute.
+    Ci,
+    /// Every Sunday at 06:00: every scenario.
+    Weekly,
+    /// The quarterly recovery test, whose record goes to auditors.
+    Quarterly,
+}
+
+impl Suite {
+    /// Every suite.
+    pub const ALL: [Self; 3] = [Self::Ci, Self::Weekly, Self::Quarterly];
+
+    /// The name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Weekly => "weekly",
+            Self::Quarterly => "quarterly",
+        }
+    }
+}
+
+impl std::fmt::Display for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a scenario is.
+#[derive(Debug, Clone)]
+pub struct ScenarioSpec {
+    /// Its name, `store/what-happened`.
+    pub name: String,
+    /// What is drilled, in a few words.
+    pub title: String,
+    /// The section of the runbook that it follows, as a path of headings: `PostgreSQL / Full restore`.
+    pub section: String,
+    /// The suites that it belongs to.
+    pub suites: Vec<Suite>,
+    /// The damages that its judges notice. The drill injects the one that a run asks for.
+    pub damages: Vec<&'static dyn Damages>,
+}
+
+/// A drill, written down like its section of the runbook.
+///
+/// A scenario opens no connection and spawns no process itself: it speaks the vocabulary of the harness.
+#[async_trait]
+pub trait Scenario: Send + Sync {
+    /// What it is.
+    fn spec(&self) -> ScenarioSpec;
+
+    /// Carries it out: prepare, back up, disaster, recover, judge.
+    async fn run(&self, drill: &mut Drill) -> Result<()>;
+}

@@ -1,0 +1,34 @@
+//! The end of drills and restores: servers go, on every path, and each end has a limit.
+
+use comeback_error::Result;
+use comeback_model::Phase;
+
+use super::Course;
+use crate::substrate::Substrate;
+use crate::wait;
+
+/// Removes what is left of a run, and gives up where that does not come to an end.
+pub(super) async fn tear_down(substrate: &dyn Substrate) -> Result<()> {
+    at_end("the rest of the run to be removed", substrate.remove_all()).await
+}
+
+/// Does one thing at the end, which must come to an end itself.
+async fn at_end(what: &str, doing: impl Future<Output = Result<()>>) -> Result<()> {
+    wait::at_most(what, wait::limits().teardown, doing)
+        .await
+        .map_err(|error| error.hint("`comeback clean` removes what stays behind, once this run has ended"))?
+}
+
+impl Course {
+    /// Saves the servers' logs and removes the servers, or keeps them and tells how to connect.
+    pub(super) async fn end(&self, keep: bool) -> Result<()> {
+        self.step(Phase::Teardown, if keep { "keep the servers" } else { "remove the servers" });
+        let saved = at_end("the servers' logs to be saved", self.save_logs()).await;
+        let removed = if keep {
+            at_end("the servers to tell how they are reached", self.tell_how_to_connect()).await
+        } else {
+            at_end("the servers to be removed", self.remove_nodes()).await
+        };
+        saved.and(removed)
+    }
+}

@@ -1,0 +1,166 @@
+//! One container: how it is made, found again by its labels, and removed with its volume.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use comeback_error::{Context, Error, Result};
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::models::{ContainerSummary, HostConfig, Mount, MountType, PortBinding};
+use testcontainers::bollard::query_parameters::{
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use testcontainers::core::IntoContainerPort;
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{GenericImage, ImageExt};
+
+use super::image::Image;
+use super::is_missing;
+use crate::substrate::identity::Owner;
+use crate::substrate::{NodeSpec, RunIdentity};
+use crate::wait;
+
+/// The run to which a container belongs. Whatever lacks it is not ours to touch.
+pub(in crate::substrate) const LABEL_RUN: &str = "dev.comeback.run";
+/// The name of its node.
+pub(in crate::substrate) const LABEL_NODE: &str = "dev.comeback.node";
+/// The process that made it.
+pub(in crate::substrate) const LABEL_PID: &str = "dev.comeback.pid";
+/// When that started, in clock ticks since boot.
+pub(in crate::substrate) const LABEL_START: &str = "dev.comeback.pid-start";
+/// The process namespace in which that number means something.
+pub(in crate::substrate) const LABEL_NAMESPACE: &str = "dev.comeback.pid-ns";
+/// The boot of the machine on which it ran.
+pub(in crate::substrate) const LABEL_BOOT: &str = "dev.comeback.boot-id";
+/// The machine on which it ran; empty where that is not known.
+pub(in crate::substrate) const LABEL_MACHINE: &str = "dev.comeback.machine";
+/// `true` if it is meant to outlive that process.
+pub(in crate::substrate) const LABEL_KEEP: &str = "dev.comeback.keep";
+
+/// Where the container's volume is: a real disk, unlike the layers of the image.
+pub(super) const VOLUME: &str = "/comeback";
+/// How long the removal of a container may take; its volume may be large.
+const REMOVAL_LIMIT: Duration = Duration::from_mins(2);
+
+/// A running container that does nothing by itself.
+pub(super) struct Container {
+    /// The connection to its daemon.
+    pub(super) docker: Docker,
+    /// Its id.
+    pub(super) id: String,
+    /// Its name, for people.
+    pub(super) name: String,
+    /// What it was made from.
+    pub(super) image: Image,
+    /// The port of the loopback address under which its server is reached.
+    pub(super) port: u16,
+}
+
+impl Container {
+    /// Makes and starts the container of a node.
+    pub(super) async fn start(
+        docker: &Docker,
+        image: &Image,
+        spec: &NodeSpec,
+        network: Option<&str>,
+        run: &RunIdentity,
+        owner: &Owner,
+    ) -> Result<Self> {
+        let name = format!("comeback-{}-{}", run.run_id, spec.name);
+        let (port, network) = (spec.port, network.map(ToOwned::to_owned));
+        let request = GenericImage::new(image.name.clone(), image.tag.clone())
+            .with_exposed_port(port.tcp())
+            .with_entrypoint("tail")
+            .with_cmd(["-f", "/dev/null"])
+            // As root, whom the service user cannot kill: a power cut must spare what keeps the container up.
+            .with_user("0:0")
+            .with_container_name(&name)
+            .with_hostname(&spec.name)
+            .with_labels(labels(run, owner))
+            .with_labels([(LABEL_NODE, spec.name.clone())])
+            .with_host_config_modifier(move |host| confine(host, port, network.as_deref()));
+        let started =
+            request.start().await.context(format!("start a container from {}:{}", image.name, image.tag))?;
+        let id = started.id().to_owned();
+        // Its removal is ours: dropped outside a runtime it would panic, and a run that is to be kept would
+        // lose it.
+        std::mem::forget(started);
+        let port = published_port(docker, &id, port).await?;
+        Ok(Self { docker: docker.clone(), id, name, image: image.clone(), port })
+    }
+
+    /// Whether someone has removed it.
+    pub(super) async fn is_gone(&self) -> bool {
+        self.docker.inspect_container(&self.id, None).await.is_err_and(|error| is_missing(&error))
+    }
+}
+
+/// What everything of a run bears.
+pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 7] {
+    [
+        (LABEL_RUN, run.run_id.clone()),
+        (LABEL_PID, owner.pid.to_string()),
+        (LABEL_START, owner.start_ticks.to_string()),
+        (LABEL_NAMESPACE, owner.pid_ns.clone()),
+        (LABEL_BOOT, owner.boot_id.clone()),
+        (LABEL_MACHINE, owner.machine.clone()),
+        (LABEL_KEEP, run.keep.to_string()),
+    ]
+}
+
+/// An init process that buries orphans, a volume without a name that goes with the container, and the one
+/// port on the loopback address: testcontainers would publish every port on every address.
+fn confine(host: &mut HostConfig, port: u16, network: Option<&str>) {
+    host.init = Some(true);
+    if let Some(network) = network {
+        host.network_mode = Some(network.to_owned());
+    }
+    host.publish_all_ports = Some(false);
+    let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(String::new()) };
+    host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![binding]))]));
+    host.mounts = Some(vec![Mount {
+        target: Some(VOLUME.to_owned()),
+        typ: Some(MountType::VOLUME),
+        ..Mount::default()
+    }]);
+}
+
+async fn published_port(docker: &Docker, id: &str, port: u16) -> Result<u16> {
+    let doing = "look for the published port";
+    let found = docker.inspect_container(id, None).await.context(doing)?;
+    let ports = found.network_settings.and_then(|network| network.ports).unwrap_or_default();
+    ports
+        .get(&format!("{port}/tcp"))
+        .and_then(Option::as_ref)
+        .and_then(|bindings| bindings.first()?.host_port.as_ref()?.parse().ok())
+        .ok_or_else(|| Error::could_not_verify(format!("{doing}: port {port} of {id} is not published")))
+}
+
+/// Every container with these labels, running or not.
+pub(in crate::substrate) async fn find_containers(
+    docker: &Docker,
+    labels: &[(&str, &str)],
+) -> Result<Vec<ContainerSummary>> {
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&bearing(labels)).build();
+    docker.list_containers(Some(options)).await.context("list the containers of Comeback")
+}
+
+/// The daemon's filter for what bears these labels; one without a value counts whatever its value is.
+pub(super) fn bearing(labels: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
+    let wanted = labels.iter().map(|(label, value)| match *value {
+        "" => (*label).to_owned(),
+        value => format!("{label}={value}"),
+    });
+    HashMap::from([("label".to_owned(), wanted.collect())])
+}
+
+/// Kills and removes a container and its volume. That it is gone, or going, is no error.
+pub(in crate::substrate) async fn remove_container(docker: &Docker, id: &str) -> Result<()> {
+    wait::until(&format!("the container {id} to be removed"), REMOVAL_LIMIT, || async {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match docker.remove_container(id, Some(options)).await {
+            Err(error) if !is_missing(&error) => Err(error.to_string()),
+            _ => Ok(()),
+        }
+    })
+    .await
+}

@@ -1,0 +1,133 @@
+//! Nodes as folders and processes of this machine.
+//!
+//! Each run has a folder `<temp dir>/comeback-<uid>/<run id>/`, and each node one in it with `d/`, where its
+//! programs work, and `s/`, where its server puts its socket. Nothing listens on a network address.
+
+mod account;
+mod exec;
+mod folder;
+mod launch;
+mod node;
+mod programs;
+mod shared_memory;
+mod trust;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use rustix::process::Signal;
+
+pub(super) use account::Account;
+pub(super) use folder::{
+    NASCENT, RUN_FILE, RunRecord, base_dir, create_run, make_base, prepare_base, read_record, remove_tree,
+    server_records,
+};
+pub(super) use programs::SearchPath;
+pub(super) use shared_memory::remove_orphans;
+pub(super) use trust::{check_own_folder, open_lock};
+
+use self::launch::Launcher;
+use self::node::LocalNode;
+use super::identity::check_node_name;
+use super::processes;
+use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
+use comeback_error::Result;
+
+/// Where a run of this user keeps its nodes, if it has any on this machine.
+pub fn run_folder(run_id: &str) -> Option<PathBuf> {
+    Some(base_dir().ok()?.join(run_id))
+}
+
+/// How often the last resort looks at the process table for what it has killed to be gone.
+const LAST_RESORT_ROUNDS: u32 = 100;
+
+/// What the nodes of a run share. Whatever is left of the run goes when the last of them lets go of it.
+struct Run {
+    folder: PathBuf,
+    keep: bool,
+    record: RunRecord,
+    launcher: Launcher,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if self.keep || !self.folder.exists() {
+            return;
+        }
+        // The last resort, for a caller that gave up without removing: it cannot complain, and what survives
+        // it is swept by the next run.
+        let mut dead: BTreeSet<i32> = server_records(&self.folder).iter().map(|server| server.pid).collect();
+        for _ in 0..LAST_RESORT_ROUNDS {
+            let rest = processes::family(&[], &self.folder);
+            if rest.is_empty() {
+                break;
+            }
+            for process in rest {
+                process.signal(Signal::KILL);
+                dead.insert(process.pid);
+            }
+        }
+        remove_orphans(&dead, self.launcher.account.uid, self.record.started_at);
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Runs servers as processes of this machine.
+pub struct LocalSubstrate {
+    run: Arc<Run>,
+    nodes: Mutex<BTreeMap<String, Arc<LocalNode>>>,
+}
+
+impl LocalSubstrate {
+    /// Prepares the folder of a run.
+    ///
+    /// As root, programs will run as `postgres`, or for lack of it as `redis` or `nobody`. The temp dir must
+    /// be one that this user can reach, and short enough for the name of a Unix socket.
+    pub fn new(run: &RunIdentity) -> Result<Self> {
+        let run = RunIdentity::new(run.run_id.clone(), run.keep)?;
+        let account = Account::choose()?;
+        let base = prepare_base(&account)?;
+        let search = SearchPath::of_this_machine(&account);
+        let launcher = Launcher::new(account, search, run.keep)?;
+        let record = RunRecord::new(run.keep)?;
+        let folder = create_run(&base, &run.run_id, &record)?;
+        let run = Arc::new(Run { folder, keep: run.keep, record, launcher });
+        Ok(Self { run, nodes: Mutex::default() })
+    }
+}
+
+#[async_trait]
+impl Substrate for LocalSubstrate {
+    fn kind(&self) -> SubstrateKind {
+        SubstrateKind::Local
+    }
+
+    async fn create(&self, spec: &NodeSpec) -> Result<Arc<dyn Node>> {
+        check_node_name(&spec.name)?;
+        let node = Arc::new(LocalNode::create(Arc::clone(&self.run), spec)?);
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes.insert(spec.name.clone(), Arc::clone(&node));
+        Ok(node)
+    }
+
+    fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>> {
+        check_node_name(region)?;
+        Ok(self)
+    }
+
+    async fn remove_all(&self) -> Result<()> {
+        if self.run.keep {
+            return Ok(());
+        }
+        let nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut outcome = Ok(());
+        for node in nodes.values() {
+            // One that resists must not save the others.
+            outcome = outcome.and(node.remove().await);
+        }
+        outcome?;
+        remove_tree(&self.run.folder).await
+    }
+}

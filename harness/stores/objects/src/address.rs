@@ -1,0 +1,108 @@
+//! Buckets by the addresses that users type.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use comeback_error::Result;
+
+use super::{LocalBucket, ObjectStore};
+
+/// Where a bucket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketAddress {
+    /// In a folder of this machine, such as `file:///srv/photos`, or a path.
+    Folder(PathBuf),
+    /// In Google Cloud Storage: `gs://photos`.
+    Gcs(String),
+    /// In S3: `s3://photos`.
+    S3(String),
+}
+
+impl FromStr for BucketAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once("://") {
+            None if !text.is_empty() => Ok(Self::Folder(text.into())),
+            Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(path.into())),
+            Some(("gs", bucket)) if is_name(bucket) => Ok(Self::Gcs(bucket.to_owned())),
+            Some(("s3", bucket)) if is_name(bucket) => Ok(Self::S3(bucket.to_owned())),
+            _ => Err(format!(
+                "`{text}` names no bucket: a folder does, as a path or as file:///FOLDER, gs://BUCKET and s3://BUCKET do"
+            )),
+        }
+    }
+}
+
+/// Whether both clouds would take it for the name of a bucket. What follows the name, a prefix, is named apart.
+fn is_name(bucket: &str) -> bool {
+    bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && bucket.chars().all(|c| c.is_ascii_alphanumeric() || ['.', '-', '_'].contains(&c))
+}
+
+/// Opens a bucket that is there.
+pub async fn open_bucket(address: &BucketAddress) -> Result<Box<dyn ObjectStore>> {
+    match address {
+        BucketAddress::Folder(folder) => Ok(Box::new(LocalBucket::open(folder).await?)),
+        #[cfg(feature = "gcs")]
+        BucketAddress::Gcs(bucket) => there(super::GcsBucket::new(bucket)?).await,
+        #[cfg(feature = "s3")]
+        BucketAddress::S3(bucket) => there(super::S3Bucket::new(bucket)?).await,
+        #[cfg(not(feature = "gcs"))]
+        BucketAddress::Gcs(bucket) => Err(left_out(&format!("gs://{bucket}"), "gcs")),
+        #[cfg(not(feature = "s3"))]
+        BucketAddress::S3(bucket) => Err(left_out(&format!("s3://{bucket}"), "s3")),
+    }
+}
+
+#[cfg(feature = "requests")]
+async fn there(bucket: impl ObjectStore + 'static) -> Result<Box<dyn ObjectStore>> {
+    bucket.state().await?;
+    Ok(Box::new(bucket))
+}
+
+/// The error of a cloud that this binary was built without.
+#[cfg(not(all(feature = "gcs", feature = "s3")))]
+fn left_out(location: &str, feature: &str) -> comeback_error::Error {
+    comeback_error::Error::usage(format!(
+        "{location} is out of reach: this comeback was built without the feature `{feature}`"
+    ))
+    .hint(format!(
+        "build it with `cargo build --release --features {feature}`, or with `cloud` for every cloud"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_bucket_and_nothing_else() {
+        let folder = |path: &str| BucketAddress::Folder(path.into());
+        for (text, expected) in [
+            ("file:///srv/photos", folder("/srv/photos")),
+            ("photos", folder("photos")),
+            ("../photos", folder("../photos")),
+            ("gs://photos", BucketAddress::Gcs("photos".to_owned())),
+            ("s3://our.photos-2", BucketAddress::S3("our.photos-2".to_owned())),
+        ] {
+            assert_eq!(text.parse::<BucketAddress>(), Ok(expected), "{text}");
+        }
+        for text in
+            ["", "file://photos", "gs://", "gs://photos/p", "s3://../x", "s3://a?b", "https://photos", "://"]
+        {
+            assert!(text.parse::<BucketAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[cfg(not(any(feature = "gcs", feature = "s3")))]
+    #[tokio::test]
+    async fn what_was_left_out_is_told_with_the_feature_that_brings_it() {
+        for (text, feature) in [("gs://photos", "gcs"), ("s3://photos", "s3")] {
+            let Err(error) = open_bucket(&text.parse().unwrap()).await else { panic!("{text} was opened") };
+            assert_eq!(error.kind(), comeback_error::ErrorKind::Usage, "{error}");
+            assert!(error.message().contains(&format!("`{feature}`")), "{error}");
+            assert!(error.hints()[0].contains(&format!("--features {feature}")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Writes many objects, several at a time.
+
+use comeback_error::Result;
+use comeback_model::ObjectAttributes;
+use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
+
+use super::ObjectStore;
+
+/// So many objects are written at once.
+const PARALLEL: usize = 16;
+
+/// An object to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewObject {
+    /// Its key.
+    pub key: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What travels with them.
+    pub attributes: ObjectAttributes,
+}
+
+/// Writes objects of different keys, in no particular order; gives how many.
+pub async fn upload_objects(
+    store: &dyn ObjectStore,
+    objects: impl Iterator<Item = NewObject> + Send,
+) -> Result<u64> {
+    let written = iter(objects).map(|object| async move {
+        store.put(&object.key, &object.bytes, &object.attributes).await.map(|_| 1)
+    });
+    written.buffer_unordered(PARALLEL).try_fold(0, |sum, one| async move { Ok(sum + one) }).await
+}

@@ -1,0 +1,188 @@
+//! The moment of a base backup: a named restore point and snapshots of every database that see exactly the
+//! transactions before it.
+//!
+//! A base backup has no snapshot of its own. For the few milliseconds in which the snapshots are exported and
+//! the restore point is written, every user table is locked against writes (`SHARE`): a transaction that
+//! wrote holds its lock until it is visible, so nothing can be in one and not in the other. Recovery to the
+//! restore point must then give exactly the content that the snapshots see.
+
+use std::time::Duration;
+
+use comeback_engine::{clock, wait};
+use comeback_model::{ClusterContent, Lsn};
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+use crate::cluster::list_databases;
+use crate::connection::address::PostgresAddress;
+use crate::content::exporter::{ATTEMPTS, Exporter, always_altered, is_same};
+use crate::content::read::{read_catalogues, read_tables};
+use crate::content::tables::{TableInfo, list_tables};
+use crate::error::{Context as _, Result};
+use crate::surroundings;
+
+/// How long one attempt waits for writers. Less than PostgreSQL's default `deadlock_timeout` (1 s): where
+/// our lock and a writer's wait for each other, it is ours that gives up.
+const LOCK_TIMEOUT_MS: u32 = 500;
+/// How long a busy server may make us try.
+const BARRIER_LIMIT: Duration = Duration::from_mins(2);
+
+/// The moment of a backup.
+pub(crate) struct Moment {
+    /// A snapshot of each database.
+    pub(crate) exporters: Vec<Exporter>,
+    /// Where the restore point is.
+    pub(crate) lsn: Lsn,
+    /// The server's clock then: whatever had been committed was committed before, all else after.
+    pub(crate) at: jiff::Timestamp,
+    /// How long writers had to wait, in milliseconds.
+    pub(crate) barrier_ms: u64,
+    /// The name of the restore point.
+    pub(crate) name: String,
+    /// The definitions at that moment, without the tables' rows so far.
+    pub(crate) content: ClusterContent,
+}
+
+/// A moment at which nobody wrote. Until it is read or dropped, the server keeps what there was then.
+pub struct HeldMoment {
+    /// Where its restore point is.
+    pub lsn: Lsn,
+    /// The server's clock then: what had been committed was committed before, and all else after.
+    pub at: jiff::Timestamp,
+    exporters: Vec<Exporter>,
+    /// Without the tables so far.
+    content: ClusterContent,
+}
+
+/// Sets the restore point `name` at a moment of all databases, and holds on to what they contain then.
+pub async fn hold_moment(server: &PostgresAddress, name: &str) -> Result<HeldMoment> {
+    let Moment { exporters, lsn, at, content, .. } =
+        set_moment(server, &list_databases(server).await?, name).await?;
+    Ok(HeldMoment { lsn, at, exporters, content })
+}
+
+impl HeldMoment {
+    /// Reads what the cluster contained at that moment, however much has been written since.
+    pub async fn read(mut self, server: &PostgresAddress) -> Result<ClusterContent> {
+        read_tables(server, self.exporters, &mut self.content).await?;
+        Ok(self.content)
+    }
+}
+
+/// Sets the restore point `name` and takes the snapshots that go with it. Where somebody changes a definition before
+/// all of them are read, it is done again, with a number behind the name.
+pub(crate) async fn set_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
+    let mut changing = String::new();
+    for number in 1..=ATTEMPTS {
+        let name = if number == 1 { name.to_owned() } else { format!("{name}_{number}") };
+        let mut moment = quiet_moment(server, databases, &name).await?;
+        moment.content = read_catalogues(server, &mut moment.exporters).await?;
+        match moment.changing_database(server).await? {
+            None => return Ok(moment),
+            Some(database) => changing = database,
+        }
+    }
+    Err(always_altered(&changing))
+}
+
+impl Moment {
+    /// A database whose definitions are no longer those of the moment.
+    async fn changing_database(&mut self, server: &PostgresAddress) -> Result<Option<String>> {
+        for exporter in &mut self.exporters {
+            let Some(content) = self.content.databases.get(exporter.database()) else { continue };
+            if !exporter.is_current(server, &content.catalogue).await? {
+                return Ok(Some(exporter.database().to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn quiet_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
+    wait::until("a moment without open writes", BARRIER_LIMIT, async || {
+        match attempt(server, databases, name).await {
+            Ok(moment) => Ok(Ok(moment)),
+            // Waiting does not help.
+            Err(error) if surroundings::remedy(None, error.message()).is_some() => Ok(Err(error)),
+            Err(error) => Err(error.message().to_owned()),
+        }
+    })
+    .await
+    .map_err(|error| {
+        error
+            .hint("a transaction that writes has not ended: look into pg_stat_activity for the oldest xact_start")
+            .hint("one that was prepared and forgotten holds its locks for ever: look into pg_prepared_xacts")
+    })?
+}
+
+async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
+    let (mut lockers, mut readers) =
+        (Vec::with_capacity(databases.len()), Vec::with_capacity(databases.len()));
+    for database in databases {
+        let mut connection = server.connect(database).await?;
+        let tables = list_tables(&mut connection).await?;
+        // Logging in takes longer than all that is done under the locks.
+        let reading = server.connect(database).await?;
+        lockers.push((database, connection, tables));
+        readers.push(reading);
+    }
+    let mut connection = server.connect_to_cluster().await?;
+    let watch = clock::Stopwatch::start();
+    for (database, connection, tables) in &mut lockers {
+        lock(connection, tables)
+            .await
+            .map_err(|error| error.context(format!("locking database {database}")))?;
+    }
+    let mut exporters = Vec::with_capacity(databases.len());
+    for ((database, _, tables), reading) in lockers.iter().zip(readers) {
+        let mut exporter = Exporter::begin(reading, database).await?;
+        let seen = exporter.list_tables().await?;
+        ensure_same_tables(database, tables, &seen)?;
+        // From here on until it is read. Our own locks keep everybody from altering a table until we have these; one
+        // that waits to alter a table stands before us in the queue, and we try again.
+        if !exporter.lock_tables(&seen, &LOCK_TIMEOUT_MS.to_string()).await? {
+            return Err(changed(database));
+        }
+        // Before the restore point: what a sequence gives out later may be replayed, but never the reverse. No lock
+        // keeps others from asking it.
+        exporter.hold_sequences().await?;
+        exporters.push(exporter);
+    }
+    let row = sqlx::query(
+        "select pg_create_restore_point($1)::text, (extract(epoch from clock_timestamp()) * 1000000)::int8",
+    )
+    .bind(name)
+    .fetch_one(&mut connection)
+    .await
+    .context(format_args!("setting restore point {name}"))?;
+    for (_, connection, _) in lockers {
+        // Ends the transaction, and with it the locks.
+        connection.close().await.context("releasing the write barrier")?;
+    }
+    let barrier_ms = watch.elapsed_ms();
+    let lsn: String = row.try_get(0).context("reading the restore point")?;
+    let at_us: i64 = row.try_get(1).context("reading the restore point")?;
+    let at = jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")?;
+    let (lsn, name) = (lsn.parse().context("reading the restore point")?, name.to_owned());
+    Ok(Moment { exporters, lsn, at, barrier_ms, name, content: ClusterContent::default() })
+}
+
+async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()> {
+    let lockable = tables.iter().filter(|table| !table.is_view);
+    let names = lockable.map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
+    let lock = if names.is_empty() { String::new() } else { format!("; lock table {names} in share mode") };
+    let sql = format!("begin; set local lock_timeout = {LOCK_TIMEOUT_MS}{lock}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.context("waiting for open writes")?;
+    Ok(())
+}
+
+/// A table that was created or dropped in between is not covered by our locks: try again.
+fn ensure_same_tables(database: &str, locked: &[TableInfo], seen: &[TableInfo]) -> Result<()> {
+    if is_same(locked, seen) {
+        return Ok(());
+    }
+    Err(changed(database))
+}
+
+fn changed(database: &str) -> crate::error::Error {
+    crate::error::Error::could_not_verify(format!("the tables of database {database} changed at that moment"))
+}

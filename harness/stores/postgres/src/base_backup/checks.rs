@@ -1,0 +1,297 @@
+//! Looks at a cluster's files: as they were unpacked, and as a running server reads them.
+//!
+//! What this does not see: indexes other than B-trees, and pages that were written since the look began.
+
+use comeback_engine::substrate::{Command, Io};
+use sqlx::{PgConnection, Row as _};
+
+use crate::cluster::list_databases;
+use crate::connection::address::PostgresAddress;
+use crate::connection::session::close;
+use crate::error::{Context as _, Error, Result};
+use crate::server::node::PostgresServer;
+
+/// How many complaints about one relation are told.
+const COMPLAINTS: i64 = 3;
+
+/// Something that is wrong with a file, a table or an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The file, table or index.
+    pub subject: String,
+    /// What the tool says of it.
+    pub said: String,
+}
+
+/// What was looked at, and what is wrong with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Structure {
+    /// B-tree indexes that were walked and compared with their tables.
+    pub indexes: usize,
+    /// Tables whose every row was looked at; 0 where the server's `amcheck` cannot do that (before 14).
+    pub tables: usize,
+    /// What is wrong with indexes.
+    pub broken_indexes: Vec<Complaint>,
+    /// What is wrong with tables.
+    pub broken_tables: Vec<Complaint>,
+}
+
+/// Compares an unpacked base backup, before its server is started, with the manifest that PostgreSQL wrote into
+/// it. The log is left out: it lies elsewhere, and was compared with its own checksums.
+pub async fn verify_unpacked(server: &PostgresServer) -> Result<Vec<Complaint>> {
+    let command = server.command("pg_verifybackup");
+    let look = Command::new("test").args(["-x", &command.program]);
+    if server.node().exec(&look, Io::default()).await?.code != 0 {
+        return Err(Error::could_not_verify(format!(
+            "there is no pg_verifybackup in {}",
+            server.node().name()
+        ))
+        .hint("it is part of PostgreSQL's own server package, from version 13 on"));
+    }
+    // Where the tablespaces lie is another place on each machine.
+    let command = command
+        .args(["--no-parse-wal", "--quiet", "--ignore=tablespace_map", &server.data_dir()])
+        .env("LC_ALL", "C");
+    let output = server.node().exec(&command, Io::default()).await?;
+    if output.code == 0 {
+        return Ok(Vec::new());
+    }
+    let complaints: Vec<_> = output.stderr.lines().filter_map(complaint_of_verify).collect();
+    if complaints.is_empty() {
+        output.success("comparing the base backup with its own manifest")?;
+    }
+    Ok(complaints)
+}
+
+/// `pg_verifybackup: error: "base/1/1259" has size 8192 on disk but size 16384 in the manifest`, or
+/// `… checksum mismatch for file "base/1/1259"`.
+fn complaint_of_verify(line: &str) -> Option<Complaint> {
+    let (_, said) = line.split_once("error: ")?;
+    let subject = said.split('"').nth(1).unwrap_or("backup_manifest");
+    Some(Complaint { subject: subject.to_owned(), said: said.to_owned() })
+}
+
+/// Reads every page of the cluster from the disk, past the server's own buffers, and compares it with its
+/// checksum, as a base backup does on its way.
+pub async fn verify_pages(server: &PostgresServer) -> Result<Vec<Complaint>> {
+    let mut connection = server.connect("postgres").await?;
+    let are_there: bool = sqlx::query_scalar("select current_setting('data_checksums') = 'on'")
+        .fetch_one(&mut connection)
+        .await
+        .context("asking for page checksums")?;
+    close(connection).await;
+    if !are_there {
+        return Err(Error::could_not_verify("the cluster has no page checksums")
+            .hint("`pg_checksums --enable` adds them, while the server is stopped"));
+    }
+    // Before version 15 the server cannot throw away what it reads, and sends a single tar alone.
+    let nowhere: &[&str] =
+        if server.major() >= 15 { &["--target=blackhole"] } else { &["--pgdata=-", "--format=tar"] };
+    let programs = server.programs();
+    let copy = programs
+        .client("pg_basebackup", server.major())
+        .args(nowhere.iter().copied())
+        .args(["--wal-method=none", "--checkpoint=fast", "--no-manifest"])
+        .env("LC_ALL", "C");
+    let quietly = Command::new("sh").args(["-c", "exec \"$0\" \"$@\" > /dev/null", &copy.program]);
+    let command = Command { env: copy.env, ..quietly.args(copy.args) };
+    let output = programs.with_login(server.node().exec(&command, Io::default())).await?;
+    if output.code == 0 {
+        return Ok(Vec::new());
+    }
+    let mut complaints: Vec<_> = output.stderr.lines().filter_map(complaint_of_page).collect();
+    if complaints.is_empty() {
+        output.success("reading every page")?;
+    }
+    for complaint in &mut complaints {
+        if let Some(name) = name_of_file(server, &complaint.subject).await? {
+            complaint.subject = name;
+        }
+    }
+    Ok(complaints)
+}
+
+/// `WARNING:  checksum verification failed in file "./base/5/16403", block 0: calculated 5E8 but expected 9D2`.
+fn complaint_of_page(line: &str) -> Option<Complaint> {
+    let (_, said) = line.split_once("checksum verification failed in file ")?;
+    let file = said.split('"').nth(1)?.trim_start_matches("./");
+    let (_, where_and_what) = said.split_once("\", ")?;
+    Some(Complaint { subject: file.to_owned(), said: where_and_what.to_owned() })
+}
+
+/// The table or index that a file such as `base/5/16403.1` belongs to.
+async fn name_of_file(server: &PostgresServer, file: &str) -> Result<Option<String>> {
+    let Some((database, node)) = file.strip_prefix("base/").and_then(|rest| rest.split_once('/')) else {
+        return Ok(None);
+    };
+    let node: String = node.chars().take_while(char::is_ascii_digit).collect();
+    let (Ok(database), Ok(node)) = (database.parse::<i64>(), node.parse::<i64>()) else { return Ok(None) };
+    let mut connection = server.connect("postgres").await?;
+    let database: Option<String> =
+        sqlx::query_scalar("select datname::text from pg_database where oid = $1::oid and datallowconn")
+            .bind(database)
+            .fetch_optional(&mut connection)
+            .await
+            .context("asking which database a file belongs to")?;
+    close(connection).await;
+    let Some(database) = database else { return Ok(None) };
+    let mut connection = server.connect(&database).await?;
+    let name = sqlx::query_scalar(
+        "select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+         where c.oid = pg_filenode_relation(0, $1::oid)",
+    )
+    .bind(node)
+    .fetch_optional(&mut connection)
+    .await
+    .context("asking which relation a file belongs to")?;
+    close(connection).await;
+    Ok(name)
+}
+
+/// Walks every B-tree index of every database, looks in it for every row of its table, and looks at every row,
+/// with `amcheck`. The extension is there for the time of the look alone: the transaction that adds it is rolled
+/// back.
+pub async fn verify_structure(server: &PostgresAddress) -> Result<Structure> {
+    let mut structure = Structure::default();
+    for database in list_databases(server).await? {
+        // Indexes are compared with what their expressions give now: with code of the application.
+        let mut connection = server.connect_as_application(&database).await?;
+        let verified = verify_database(&mut connection, &mut structure).await;
+        close(connection).await;
+        verified.map_err(|error| error.context(format!("checking database {database}")))?;
+    }
+    Ok(structure)
+}
+
+async fn verify_database(connection: &mut PgConnection, structure: &mut Structure) -> Result<()> {
+    let available: bool =
+        sqlx::query_scalar("select exists (select from pg_available_extensions where name = 'amcheck')")
+            .fetch_one(&mut *connection)
+            .await
+            .context("asking for amcheck")?;
+    if !available {
+        return Err(Error::could_not_verify("the server does not have the extension amcheck")
+            .hint("install PostgreSQL's contrib package (apt-get install postgresql-contrib)"));
+    }
+    // What amcheck complains about is told as a finding; in the server's log it would be told twice. Event
+    // triggers of the application do not fire in a session that replicates.
+    run(
+        connection,
+        "begin; set local log_min_messages = panic; set local session_replication_role = replica",
+    )
+    .await?;
+    let schema = add_amcheck(connection).await?;
+    check_indexes(connection, &schema, structure).await?;
+    check_tables(connection, &schema, structure).await?;
+    run(connection, "rollback").await
+}
+
+/// Adds the extension where it is not there; gives its schema, quoted.
+async fn add_amcheck(connection: &mut PgConnection) -> Result<String> {
+    const SCHEMA: &str = "select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'amcheck'";
+    let doing = "adding amcheck";
+    let present = sqlx::query_scalar(SCHEMA).fetch_optional(&mut *connection).await.context(doing)?;
+    if let Some(schema) = present {
+        return Ok(schema);
+    }
+    run(connection, "create schema comeback_check; create extension amcheck schema comeback_check").await?;
+    Ok("comeback_check".to_owned())
+}
+
+async fn check_indexes(connection: &mut PgConnection, schema: &str, structure: &mut Structure) -> Result<()> {
+    let indexes = list(
+        connection,
+        "select c.oid::int8, format('%I.%I', n.nspname, c.relname) from pg_index i \
+         join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace \
+         join pg_am m on m.oid = c.relam \
+         where m.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p' and i.indisvalid and i.indisready \
+         order by 2",
+    )
+    .await?;
+    for (oid, name) in indexes {
+        run(connection, "savepoint look").await?;
+        let check = format!("select {schema}.bt_index_check({oid}::regclass, true)");
+        let checked = sqlx::raw_sql(sqlx::AssertSqlSafe(check)).execute(&mut *connection).await;
+        run(connection, "rollback to look; release look").await?;
+        match checked {
+            Ok(_) => {}
+            Err(sqlx::Error::Database(error)) if is_damage(error.code().as_deref()) => {
+                structure.broken_indexes.push(Complaint { subject: name, said: error.message().to_owned() });
+            }
+            Err(error) => return Err(error).context(format_args!("checking index {name}")),
+        }
+        structure.indexes += 1;
+    }
+    Ok(())
+}
+
+/// Whether an error is about the index itself: data that is corrupt or cannot be read (classes XX and 58). Any other
+/// comes from code that the check calls, or from the check's surroundings.
+fn is_damage(code: Option<&str>) -> bool {
+    code.is_some_and(|code| code.starts_with("XX") || code.starts_with("58"))
+}
+
+async fn check_tables(connection: &mut PgConnection, schema: &str, structure: &mut Structure) -> Result<()> {
+    let can: bool = sqlx::query_scalar("select exists (select from pg_proc where proname = 'verify_heapam')")
+        .fetch_one(&mut *connection)
+        .await
+        .context("asking for verify_heapam")?;
+    if !can {
+        return Ok(());
+    }
+    let tables = list(
+        connection,
+        "select c.oid::int8, format('%I.%I', n.nspname, c.relname) from pg_class c \
+         join pg_namespace n on n.oid = c.relnamespace join pg_am m on m.oid = c.relam \
+         where c.relkind in ('r', 'm', 't') and m.amname = 'heap' and c.relpersistence = 'p' order by 2",
+    )
+    .await?;
+    for (oid, name) in tables {
+        let check = format!(
+            "select format('block %s, item %s: %s', blkno, offnum, msg) \
+             from {schema}.verify_heapam({oid}::regclass, check_toast => true) limit {COMPLAINTS}"
+        );
+        let said: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(check))
+            .fetch_all(&mut *connection)
+            .await
+            .context(format_args!("checking table {name}"))?;
+        structure
+            .broken_tables
+            .extend(said.into_iter().map(|said| Complaint { subject: name.clone(), said }));
+        structure.tables += 1;
+    }
+    Ok(())
+}
+
+async fn list(connection: &mut PgConnection, sql: &'static str) -> Result<Vec<(i64, String)>> {
+    let doing = "listing what there is to check";
+    let rows = sqlx::query(sql).fetch_all(connection).await.context(doing)?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<sqlx::Result<_>>().context(doing)
+}
+
+async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
+    sqlx::raw_sql(sql).execute(connection).await.context("checking the structure").map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(complaint: Option<Complaint>) -> (String, String) {
+        let Complaint { subject, said } = complaint.expect("a complaint");
+        (subject, said)
+    }
+
+    #[test]
+    fn complaints_name_their_file() {
+        let line = "pg_verifybackup: error: checksum mismatch for file \"base/5/16403\"";
+        let (subject, said) = told(complaint_of_verify(line));
+        assert_eq!((&*subject, &*said), ("base/5/16403", "checksum mismatch for file \"base/5/16403\""));
+        let (subject, _) = told(complaint_of_verify("pg_verifybackup: error: manifest checksum mismatch"));
+        assert_eq!(subject, "backup_manifest");
+        let line = "WARNING:  checksum verification failed in file \"./base/5/16403\", block 0: calculated 5E8 but expected 9D2";
+        let (subject, said) = told(complaint_of_page(line));
+        assert_eq!((&*subject, &*said), ("base/5/16403", "block 0: calculated 5E8 but expected 9D2"));
+        assert_eq!(complaint_of_page("pg_basebackup: error: checksum error occurred"), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! Where a server is, and how to log in.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use comeback_engine::secret::Secret;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::tls::{Tls, TlsMode};
+use crate::error::{Error, Result};
+
+/// The port of a server whose address names none.
+pub(crate) const PORT: u16 = 5432;
+/// Who logs in where an address names nobody: the superuser of every server that Comeback creates.
+pub(crate) const SUPERUSER: &str = "postgres";
+/// The database of an address that names none: every server has it from its `initdb` on.
+const DATABASE: &str = "postgres";
+
+/// What is written as it is in an address. Slashes are too, in paths.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
+
+/// Where a server is, and how to log in. It prints without the password.
+#[derive(Debug, Clone)]
+pub struct PostgresAddress {
+    place: Place,
+    user: String,
+    database: String,
+    tls: Tls,
+    password: Option<Secret>,
+    /// The server's major version, once it is known; clones learn it together.
+    pub(crate) known_major: Arc<OnceLock<u32>>,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A port of a host.
+    Tcp { host: String, port: u16 },
+    /// A socket in a folder; the port is part of its name.
+    Unix { dir: String, port: u16 },
+}
+
+impl PostgresAddress {
+    /// A server of ours that listens on a socket.
+    pub(crate) fn unix(dir: impl Into<String>, port: u16, password: &Secret) -> Self {
+        Self::ours(Place::Unix { dir: dir.into(), port }, password)
+    }
+
+    /// A server of ours that listens on a port of this machine: nothing is encrypted on the way.
+    pub(crate) fn tcp(host: impl Into<String>, port: u16, password: &Secret) -> Self {
+        Self::ours(Place::Tcp { host: host.into(), port }, password)
+    }
+
+    fn ours(place: Place, password: &Secret) -> Self {
+        let (user, database) = (SUPERUSER.to_owned(), DATABASE.to_owned());
+        let password = Some(password.clone());
+        Self { place, user, database, tls: Tls::NONE, password, known_major: Arc::default() }
+    }
+
+    /// The same server, of a major version that is known, so that nobody has to ask for it.
+    #[must_use]
+    pub(crate) fn of_major(self, major: u32) -> Self {
+        Self { known_major: Arc::new(OnceLock::from(major)), ..self }
+    }
+
+    /// Reads `postgres://[user@]host[:port]/[database]`, or with a socket `postgres://[user@]/[database]?host=/dir`.
+    /// Further parameters are `sslmode`, `sslrootcert` and, for a socket, `port`. Without a user, `postgres` logs in.
+    ///
+    /// A password in it is refused: an address comes from the command line, which every user of the machine
+    /// can read. No error repeats any of it.
+    pub fn parse(url: &str) -> Result<Self> {
+        let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+        let rest = rest.filter(|rest| !rest.contains('#')).ok_or_else(unreadable)?;
+        if rest.rsplit_once('@').is_some_and(|(before, _)| before.contains(':')) {
+            return Err(holds_password().hint("an @ that is part of a name is written %40"));
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, place) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let Parameters { dir, port, mode, root } = Parameters::parse(query)?;
+        let (place, tls) = match dir {
+            Some(dir) if place.is_empty() => {
+                if mode.as_deref().is_some_and(|mode| mode != TlsMode::Disable.as_str()) || root.is_some() {
+                    return Err(Error::usage("a connection through a socket is never encrypted")
+                        .hint("leave sslmode and sslrootcert out"));
+                }
+                (Place::Unix { dir, port: port.unwrap_or(PORT) }, Tls::NONE)
+            }
+            None if port.is_none() => {
+                let (host, port) = split_port(place).ok_or_else(unreadable)?;
+                (Place::Tcp { host: host.to_owned(), port }, Tls::parse(mode.as_deref(), root)?)
+            }
+            _ => return Err(unreadable()),
+        };
+        let or = |name: &str, other: &str| {
+            decode(name).map(|name| if name.is_empty() { other.to_owned() } else { name })
+        };
+        let (user, database) = (or(user, SUPERUSER)?, or(database, DATABASE)?);
+        Ok(Self { place, user, database, tls, password: None, known_major: Arc::default() })
+    }
+
+    /// The same server, logged in to with a password.
+    #[must_use]
+    pub fn with_password(self, password: Option<Secret>) -> Self {
+        Self { password: password.or(self.password), ..self }
+    }
+
+    /// Whether both name the same place, whoever logs in to which database.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+
+    /// The database in the address. What concerns the whole cluster is asked there.
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The role that logs in.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    pub(crate) fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
+    /// The arguments of a client program; the password never is one of them.
+    pub(crate) fn client_args(&self) -> [String; 6] {
+        let (host, port) = match &self.place {
+            Place::Tcp { host, port } => (host, port),
+            Place::Unix { dir, port } => (dir, port),
+        };
+        ["-h", host, "-p", &port.to_string(), "-U", &self.user].map(ToOwned::to_owned)
+    }
+}
+
+/// What follows the question mark of an address.
+#[derive(Default)]
+struct Parameters {
+    dir: Option<String>,
+    port: Option<u16>,
+    mode: Option<String>,
+    root: Option<String>,
+}
+
+impl Parameters {
+    fn parse(query: &str) -> Result<Self> {
+        let mut parameters = Self::default();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let (name, value) = parameter.split_once('=').ok_or_else(unreadable)?;
+            let value = decode(value)?;
+            match name {
+                "host" if value.starts_with('/') => parameters.dir = Some(value),
+                "port" => parameters.port = Some(parse_port(&value).ok_or_else(unreadable)?),
+                "sslmode" => parameters.mode = Some(value),
+                "sslrootcert" => parameters.root = Some(value),
+                "password" | "passfile" | "sslpassword" => return Err(holds_password()),
+                _ => {
+                    return Err(
+                        unreadable().hint("its parameters are host (a folder), port, sslmode, sslrootcert")
+                    );
+                }
+            }
+        }
+        Ok(parameters)
+    }
+}
+
+fn split_port(place: &str) -> Option<(&str, u16)> {
+    let (host, port) = match place.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, rest) = bracketed.split_once(']')?;
+            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+        }
+        None => place.rsplit_once(':').map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map_or(Some(PORT), parse_port)?;
+    let is_bracketed = place.starts_with('[');
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c) || is_bracketed && c == ':';
+    (!host.is_empty() && host.chars().all(fits)).then_some((host, port))
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port != 0)
+}
+
+fn decode(text: &str) -> Result<String> {
+    let text = percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| unreadable())?;
+    // The protocol ends a name at a byte of zeros; a file of passwords ends its line at a line end.
+    if text.chars().any(char::is_control) { Err(unreadable()) } else { Ok(text) }
+}
+
+fn unreadable() -> Error {
+    Error::usage("this is no address of a PostgreSQL server")
+        .hint("write postgres://USER@HOST:PORT/DATABASE or postgres://USER@/DATABASE?host=/SOCKET/FOLDER")
+}
+
+fn holds_password() -> Error {
+    Error::usage("an address on the command line must not hold a password").hint(
+        "put it into the environment variable PGPASSWORD, or into a file: PGPASSFILE, or --password-file FILE",
+    )
+}
+
+/// The place alone, for messages.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix { dir, port } => write!(f, "{dir}/.s.PGSQL.{port}"),
+        }
+    }
+}
+
+/// As it is read, and never with the password.
+impl fmt::Display for PostgresAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [user, database] = [&self.user, &self.database].map(|name| utf8_percent_encode(name, ENCODED));
+        let path = |path| utf8_percent_encode(path, ENCODED_IN_PATH);
+        match &self.place {
+            Place::Unix { dir, port } => {
+                write!(f, "postgres://{user}@/{database}?host={}&port={port}", path(dir))
+            }
+            place @ Place::Tcp { .. } => {
+                write!(f, "postgres://{user}@{place}/{database}?{}", self.tls)?;
+                self.tls.root.as_deref().map_or(Ok(()), |root| write!(f, "&sslrootcert={}", path(root)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Connections to a server, whoever started it.
+
+use std::path::Path;
+use std::pin::Pin;
+
+use comeback_engine::secret::Secret;
+use comeback_engine::wait;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::address::{Place, PostgresAddress};
+use super::session::{APPLICATION_PATH, SESSION_SETTINGS, at_log_in, close, deadline, set};
+use super::tls::TlsMode;
+use crate::content::copy_out::CopyOut;
+use crate::content::row_session::RowSession;
+use crate::error::{Context as _, Error, Result};
+
+impl PostgresAddress {
+    /// A new connection, with the session settings that make every answer reproducible.
+    pub async fn connect(&self, database: &str) -> Result<PgConnection> {
+        self.learn_major(database).await?;
+        let connected = Box::pin(async {
+            let mut connection = self.log_in(database).await?;
+            set(&mut connection, SESSION_SETTINGS).await?;
+            let deadline = sqlx::raw_sql(AssertSqlSafe(deadline())).execute(&mut connection).await;
+            deadline.context("setting up the session")?;
+            Ok(connection)
+        });
+        self.at_most(database, connected).await
+    }
+
+    /// The same for what evaluates code of the application, such as the expression of an index: names that its
+    /// functions leave unqualified are found where its own sessions find them.
+    pub async fn connect_as_application(&self, database: &str) -> Result<PgConnection> {
+        let mut connection = self.connect(database).await?;
+        set(&mut connection, APPLICATION_PATH).await?;
+        Ok(connection)
+    }
+
+    /// A new connection for what concerns the whole cluster, to the database in the address.
+    pub(crate) async fn connect_to_cluster(&self) -> Result<PgConnection> {
+        self.connect(self.database()).await
+    }
+
+    /// A new session like those of [`connect`](Self::connect) that reads tables. Where nothing is encrypted, it does
+    /// so more quickly.
+    pub(crate) async fn connect_to_copy(&self, database: &str) -> Result<RowSession> {
+        if self.tls().mode != TlsMode::Disable {
+            return self.connect(database).await.map(RowSession::Driver);
+        }
+        let major = self.learn_major(database).await?;
+        let connected = Box::pin(async {
+            let mut session = CopyOut::connect(self, database, major).await?;
+            session.execute(SESSION_SETTINGS).await.context("setting up the session")?;
+            session.execute(&deadline()).await.context("setting up the session")?;
+            Ok(RowSession::Direct(session))
+        });
+        self.at_most(database, connected).await
+    }
+
+    /// The major version of the server, such as 15.
+    pub async fn major(&self) -> Result<u32> {
+        self.learn_major(self.database()).await
+    }
+
+    /// Asks for the major version with one more log-in, if it is not known yet. Sessions begin with settings that an
+    /// older server would refuse.
+    async fn learn_major(&self, database: &str) -> Result<u32> {
+        if let Some(major) = self.known_major.get() {
+            return Ok(*major);
+        }
+        let connection = self.at_most(database, Box::pin(self.log_in(database))).await?;
+        let version = connection.server_version_num();
+        close(connection).await;
+        let version = version.ok_or_else(|| {
+            Error::could_not_verify(format!("the server at {} does not say its version", self.place()))
+        })?;
+        Ok(*self.known_major.get_or_init(|| version / 10_000))
+    }
+
+    /// How the driver is told to connect to a database.
+    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
+        let tls = self.tls();
+        let mode = match tls.mode {
+            TlsMode::Disable => PgSslMode::Disable,
+            TlsMode::Prefer => PgSslMode::Prefer,
+            TlsMode::Require if tls.root.is_none() => PgSslMode::Require,
+            TlsMode::Require | TlsMode::VerifyCa => PgSslMode::VerifyCa,
+            TlsMode::VerifyFull => PgSslMode::VerifyFull,
+        };
+        let options = PgConnectOptions::new_without_pgpass()
+            .username(self.user())
+            .database(database)
+            .application_name("comeback")
+            .options(at_log_in(self.known_major.get().copied()))
+            .ssl_mode(mode);
+        let options = match self.place() {
+            Place::Unix { dir, port } => options.socket(dir).port(*port),
+            Place::Tcp { host, port } => options.host(host).port(*port),
+        };
+        let options = tls.root.iter().fold(options, |options, root| options.ssl_root_cert(Path::new(root)));
+        // Without one, the driver would take it from the environment, which is for the command line to read.
+        options.password(self.password().map_or("", Secret::expose))
+    }
+
+    async fn log_in(&self, database: &str) -> Result<PgConnection> {
+        let connected = PgConnection::connect_with(&self.options(database)).await;
+        let hint = connected.as_ref().err().and_then(|error| self.tls().hint(&error.to_string()));
+        connected.context("logging in").map_err(|error| hint.into_iter().fold(error, Error::hint))
+    }
+
+    /// A connection that a server has to give within the limit.
+    async fn at_most<T>(
+        &self,
+        database: &str,
+        connected: Pin<Box<impl Future<Output = Result<T>>>>,
+    ) -> Result<T> {
+        let doing =
+            |error: Error| error.context(format!("connecting to database {database} at {}", self.place()));
+        let limit = wait::limits().connect;
+        wait::at_most("an answer", limit, connected).await.map_err(doing)?.map_err(doing)
+    }
+}

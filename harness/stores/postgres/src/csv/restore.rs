@@ -1,0 +1,263 @@
+//! Brings a table back from its export: whole and proven, or not at all.
+
+use async_compression::tokio::bufread::GzipDecoder;
+use bytes::BytesMut;
+use comeback_engine::repository::{Repository, find_file};
+use comeback_model::{Finding, FindingCode, Manifest, TableExport, TableFingerprint};
+use sqlx::{Connection as _, PgConnection};
+use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
+
+use super::FILE;
+use super::header::{Header, read_header};
+use super::shape::TableShape;
+use super::triggers::{self, Triggers};
+use super::utf8::{Misencoded, Utf8Watch};
+use crate::connection::address::PostgresAddress;
+use crate::connection::session::{self, PINNED_PATH};
+use crate::content::parallel::fingerprint_within;
+use crate::content::tables::{TableInfo, quote_identifier, quote_literal};
+use crate::dump::open;
+use crate::error::{Context as _, Error, Result};
+use crate::{RestoreFailure, surroundings};
+
+/// How much is read and sent at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// How long we wait for those who write to the table.
+const LOCK_LIMIT: &str = "10s";
+
+/// Rows that were loaded in a transaction that nobody else sees. Dropping it leaves the table as it was.
+pub struct LoadedTable {
+    connection: PgConnection,
+    export: TableExport,
+    recorded: TableFingerprint,
+    loaded: TableFingerprint,
+}
+
+/// Loads an export into its table, which must be there and be empty, in a transaction that stays open. Every
+/// byte is checked against the manifest. Until [`LoadedTable::keep`] readers see the empty table, and writers
+/// wait.
+///
+/// Columns go by the names in the header, so that a file whose columns were put in another order is loaded
+/// rightly. Foreign keys and constraints are checked, deferred ones too. Triggers do not fire: what they did to the
+/// rows is in the file.
+pub async fn load_table_csv(
+    server: &PostgresAddress,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+) -> Result<LoadedTable, RestoreFailure> {
+    let (export, recorded) = manifest.content.table()?;
+    // Checks and computed columns call the application's own functions.
+    let mut connection = server.connect_as_application(&export.database).await?;
+    let info = prepare(&mut connection, export).await?.as_recorded(recorded);
+    let triggers = Triggers::switch_off(&mut connection, &export.table).await?;
+    let unchecked = triggers::list_unchecked(&mut connection, &export.table).await?;
+    let entry = find_file(manifest, FILE)?;
+    let fetch = open(repository, manifest, entry).await?;
+    let mut rows = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
+    rows.multiple_members(true);
+    let load = Load { export, subject: format!("{}/{FILE}", manifest.id), unchecked };
+    let copied = load.copy_in(&mut connection, &mut rows).await;
+    // What the checksum says comes first: a damaged file fails in its own ways.
+    rows.into_inner().into_inner().finish().await?;
+    copied?;
+    sqlx::raw_sql("set constraints all immediate")
+        .execute(&mut connection)
+        .await
+        .map_err(|error| load.refused(&error))?;
+    triggers.switch_on(&mut connection).await?;
+    if !info.calls_code {
+        session::set(&mut connection, PINNED_PATH).await?;
+    }
+    let loaded = fingerprint_within(&mut connection, &info).await?;
+    Ok(LoadedTable { connection, export: export.clone(), recorded: recorded.clone(), loaded })
+}
+
+impl LoadedTable {
+    /// The rows that were loaded, computed columns among them.
+    pub fn fingerprint(&self) -> &TableFingerprint {
+        &self.loaded
+    }
+
+    /// Lets everybody see the rows, if they are those of the manifest; sets the sequences that number them on to
+    /// where they stood; gathers the planner's statistics. Gives the number of rows.
+    pub async fn keep(mut self) -> Result<u64> {
+        let table = &self.export.table;
+        if !self.loaded.same_rows(&self.recorded) {
+            let (loaded, recorded) = (self.loaded.rows, self.recorded.rows);
+            return Err(Error::failed(format!(
+                "the {loaded} rows loaded into {table} are not the {recorded} rows of the manifest: none is kept"
+            )));
+        }
+        for (sequence, position) in &self.export.sequences {
+            set_on(&mut self.connection, sequence, *position).await?;
+        }
+        let run = async |connection: &mut PgConnection, sql: String| {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.map(drop)
+        };
+        let connection = &mut self.connection;
+        run(connection, "commit".to_owned()).await.context(format_args!("keeping the rows of {table}"))?;
+        run(connection, format!("analyze {table}")).await.context("gathering the planner's statistics")?;
+        self.connection.close().await.context("closing the connection")?;
+        Ok(self.loaded.rows)
+    }
+}
+
+/// Begins the transaction, locks the table against writers and makes sure that it is what the export is of.
+async fn prepare(connection: &mut PgConnection, export: &TableExport) -> Result<TableInfo> {
+    let TableExport { table, .. } = export;
+    let shape = TableShape::read(connection, table).await?;
+    if shape.columns != export.columns {
+        let (now, then) = (shape.columns.join(", "), export.columns.join(", "));
+        return Err(Error::could_not_verify(format!(
+            "{table} has the columns {now}, and its export has {then}"
+        ))
+        .hint("load it into a table of the schema of its day, and migrate that"));
+    }
+    let begin =
+        format!("begin; set local lock_timeout = '{LOCK_LIMIT}'; lock table only {table} in exclusive mode");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
+        .execute(&mut *connection)
+        .await
+        .context(format_args!("locking {table}"))
+        .map_err(|error| error.hint("end the transactions that write to it, and try again"))?;
+    let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from only {table}")))
+        .fetch_one(connection)
+        .await
+        .context(format_args!("counting the rows of {table}"))?;
+    if rows > 0 {
+        return Err(Error::usage(format!("{table} still holds {rows} rows, and a restore replaces none"))
+            .hint("single rows come back through a recovery to a point in time")
+            .hint(
+                "to restore all: look at what is there, keep what is needed elsewhere, and empty the table",
+            ));
+    }
+    Ok(shape.info)
+}
+
+/// A file on its way into its table.
+struct Load<'a> {
+    export: &'a TableExport,
+    /// What findings call it.
+    subject: String,
+    /// Constraints of the table that its rows were never checked against (`NOT VALID`).
+    unchecked: Vec<String>,
+}
+
+impl Load<'_> {
+    /// Sends the rows of the file to the server.
+    async fn copy_in(
+        &self,
+        connection: &mut PgConnection,
+        file: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), RestoreFailure> {
+        let (export, subject) = (self.export, self.subject.as_str());
+        let mut watch = Utf8Watch::default();
+        let Some(Header { columns, rest, bytes }) = read_header(file).await? else {
+            let expected = export.columns.join(", ");
+            return Err(Finding::new(
+                FindingCode::ColumnsDiffer,
+                subject,
+                expected,
+                "no header with the names of columns",
+            )
+            .remedy("restore an older export, and find out what changed this one")
+            .into());
+        };
+        compare_columns(export, subject, &columns)?;
+        watch.feed(&bytes).map_err(|found| misencoded(subject, found))?;
+        let names = columns.iter().map(|column| quote_identifier(column)).collect::<Vec<_>>().join(", ");
+        let statement = format!("copy {} ({names}) from stdin (format csv, encoding 'UTF8')", export.table);
+        let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| self.refused(&error))?;
+        let mut piece: BytesMut = rest;
+        loop {
+            if let Err(found) = watch.feed(&piece) {
+                // The transaction is given up; so it does not matter what the server says to that.
+                let _ = copy.abort("the file is not in UTF-8").await;
+                return Err(misencoded(subject, found).into());
+            }
+            copy.send(piece.split().freeze()).await.map_err(|error| self.refused(&error))?;
+            piece.reserve(BUFFER_BYTES);
+            if file.read_buf(&mut piece).await.context(format_args!("reading {subject}"))? == 0 {
+                break;
+            }
+        }
+        if let Err(found) = watch.finish() {
+            let _ = copy.abort("the file is not in UTF-8").await;
+            return Err(misencoded(subject, found).into());
+        }
+        copy.finish().await.map_err(|error| self.refused(&error))?;
+        Ok(())
+    }
+
+    /// What the server did not want to load. The line is the last one of the context that it gives.
+    fn refused(&self, error: &sqlx::Error) -> RestoreFailure {
+        let subject = &self.subject;
+        let Some(answer) = error.as_database_error() else {
+            return Error::could_not_verify(format!("loading {subject}: {error}")).into();
+        };
+        let place = answer
+            .try_downcast_ref::<sqlx::postgres::PgDatabaseError>()
+            .and_then(|answer| answer.r#where()?.lines().rev().find(|line| line.starts_with("COPY ")))
+            .and_then(|context| context.split([':', '"']).next())
+            .map(|place| format!(" ({})", place.trim_end()))
+            .unwrap_or_default();
+        let actual = format!("{}{place}", answer.message());
+        let doing = format!("loading {subject}");
+        if let Some(error) = surroundings::error(&doing, answer.code().as_deref(), answer.message()) {
+            return error.into();
+        }
+        if let Some(constraint) =
+            answer.constraint().filter(|name| self.unchecked.iter().any(|one| one == name))
+        {
+            // The rows were there before it, and it has never looked at them.
+            return Error::could_not_verify(format!("{doing}: {actual}, which is NOT VALID in the database"))
+                .hint(format!(
+                    "drop the constraint {constraint}, restore the table, and add it again as NOT VALID"
+                ))
+                .into();
+        }
+        Finding::new(FindingCode::RestoreFailed, subject, "rows that the table takes", actual)
+            .remedy("restore an older export, and find out what changed this one")
+            .into()
+    }
+}
+
+/// The header must name every column of the export once; their order does not matter.
+fn compare_columns(export: &TableExport, subject: &str, columns: &[String]) -> Result<(), RestoreFailure> {
+    let sorted = |columns: &[String]| {
+        let mut columns = columns.to_vec();
+        columns.sort();
+        columns
+    };
+    if sorted(columns) == sorted(&export.columns) {
+        return Ok(());
+    }
+    let (expected, actual) = (export.columns.join(", "), columns.join(", "));
+    Err(Finding::new(FindingCode::ColumnsDiffer, subject, expected, actual)
+        .remedy("restore an older export, and find out what changed this one")
+        .into())
+}
+
+fn misencoded(subject: &str, found: Misencoded) -> Finding {
+    let Misencoded { byte, offset, line } = found;
+    let actual = format!("the byte 0x{byte:02x} at {offset}, in line {line}, which is none");
+    Finding::new(FindingCode::EncodingWrong, subject, "text in UTF-8 throughout", actual).remedy(
+        "find out what saved the file in another encoding; restore an older export, or convert this one",
+    )
+}
+
+/// Sets a sequence on to a position; one that stands there or further on is left alone. A position belongs to no
+/// transaction: it stays even where the rows do not, and that harms nobody.
+async fn set_on(connection: &mut PgConnection, sequence: &str, position: Option<i64>) -> Result<()> {
+    let Some(position) = position else { return Ok(()) };
+    let name = quote_literal(sequence);
+    let sql = format!(
+        "select setval({name}, {position}) from pg_sequence where seqrelid = {name}::regclass and coalesce(
+            (pg_sequence_last_value(seqrelid::regclass) - {position}) * sign(seqincrement) < 0, true)"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .context(format_args!("setting {sequence} on to {position}"))
+        .map(drop)
+}

@@ -1,0 +1,83 @@
+//! The vocabulary of drills of PostgreSQL.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use comeback_engine::runner::{Application, Course, Drill, Server};
+use comeback_engine::substrate::Node;
+use comeback_model::Manifest;
+use sqlx::postgres::PgConnectOptions;
+
+use super::{ArchiveHealth, PostgresServer};
+use crate::error::Result;
+use crate::judges::ArchiveJudge;
+
+/// The nodes of PostgreSQL, in a drill or in a procedure.
+#[async_trait]
+pub trait PostgresNodes {
+    /// A new node for a PostgreSQL server; it is removed with the run.
+    async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer>;
+
+    /// The same for the restore of a backup: of the major version that it needs.
+    async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer>;
+}
+
+/// What a drill can do with PostgreSQL.
+#[async_trait]
+pub trait PostgresDrill {
+    /// Where the application finds its database.
+    fn application(&self) -> Application<PgConnectOptions>;
+
+    /// Judges the log archive by what was measured while the server was well.
+    async fn judge_archive(&self, health: &ArchiveHealth);
+}
+
+#[async_trait]
+impl PostgresNodes for Course {
+    async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer> {
+        let server =
+            PostgresServer::create(self.substrate()?, &self.node_name(name), self.password()).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+
+    async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
+        let (node, password) = (self.node_name(name), self.password());
+        let server = PostgresServer::create_for(self.substrate()?, &node, password, manifest).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+}
+
+#[async_trait]
+impl PostgresDrill for Drill {
+    fn application(&self) -> Application<PgConnectOptions> {
+        self.applications().of()
+    }
+
+    async fn judge_archive(&self, health: &ArchiveHealth) {
+        let loss_objective = &self.loss_objective();
+        self.judge(&ArchiveJudge { health, loss_objective }).await;
+    }
+}
+
+#[async_trait]
+impl Server for PostgresServer {
+    fn node(&self) -> &dyn Node {
+        self.node()
+    }
+
+    async fn log_text(&self) -> Result<String> {
+        Ok(self.read_log().await?.text)
+    }
+
+    async fn last_words(&self) -> Result<Option<String>> {
+        self.last_words().await
+    }
+
+    async fn tell_how_to_connect(&self, folder: &Path, name: &str) -> Result<String> {
+        let passfile = folder.join(format!("{name}.pgpass"));
+        self.write_passfile_here(&passfile).await?;
+        Ok(self.connect_hint(&passfile))
+    }
+}

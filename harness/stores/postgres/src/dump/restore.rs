@@ -1,0 +1,143 @@
+//! Restores a logical export into a new server.
+
+use async_compression::tokio::bufread::GzipDecoder;
+use comeback_engine::repository::{Fetch, Repository, find_file};
+use comeback_engine::substrate::{Command, Io};
+use comeback_model::{Content, DumpExport, DumpFormat, FileEntry, Finding, FindingCode, Manifest};
+use tokio::io::BufReader;
+
+use super::{ARCHIVE, FOLDER, ROLES, SCRIPT};
+use crate::error::{Error, ErrorKind, Result};
+use crate::import::{Imported, import_dump, import_roles};
+use crate::server::node::PostgresServer;
+use crate::{RestoreFailure, surroundings};
+
+/// How much of a compressed file is read at a time.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Creates the roles of an export, with their settings, passwords and memberships, on a server that runs.
+/// They come before the export itself: without them its owners and grants have nobody to belong to.
+pub async fn restore_roles(
+    server: &PostgresServer,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+) -> Result<(), RestoreFailure> {
+    ensure_major(server, manifest)?;
+    let mut fetch = open(repository, manifest, find_file(manifest, ROLES)?).await?;
+    let imported = import_roles(server, ROLES, &mut fetch).await;
+    // What the checksum says comes first: a damaged file fails in its own ways.
+    fetch.finish().await?;
+    imported
+}
+
+/// Creates the database of an export and everything in it, with up to `jobs` connections or processes; the
+/// first error ends it. Every byte that is read is checked against the manifest. The roles must be there.
+/// Statistics are not part of an export: `gather_statistics` comes next.
+pub async fn restore_dump(
+    server: &PostgresServer,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    jobs: usize,
+) -> Result<(), RestoreFailure> {
+    match ensure_major(server, manifest)?.format {
+        DumpFormat::Plain => restore_script(server, repository, manifest, jobs).await.map(drop),
+        DumpFormat::Custom | DumpFormat::Directory => {
+            let folder = format!("{}/import", server.node().dir());
+            let restored = restore_archive(server, repository, manifest, &folder, jobs).await;
+            let removed = server.remove_path(&folder).await;
+            restored?;
+            Ok(removed?)
+        }
+    }
+}
+
+/// A dump goes onto its own major version or a newer one; older ones do not know all that is in it.
+fn ensure_major<'a>(server: &PostgresServer, manifest: &'a Manifest) -> Result<&'a DumpExport> {
+    let Content::PostgresDump { export, .. } = &manifest.content else {
+        return Err(Error::usage(format!("backup {} is no dump", manifest.id)));
+    };
+    if export.major <= server.major() {
+        return Ok(export);
+    }
+    let (id, from, to) = (&manifest.id, export.major, server.major());
+    Err(Error::could_not_verify(format!(
+        "dump {id} was taken on PostgreSQL {from}, and the new server is {to}"
+    ))
+    .hint(format!("restore it onto PostgreSQL {from} or newer")))
+}
+
+/// Opens a file of the backup; that it is not there is the backup's fault.
+pub(crate) async fn open(
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    entry: &FileEntry,
+) -> Result<Fetch, RestoreFailure> {
+    Fetch::open(repository, &manifest.id, entry).await.map_err(|error| {
+        if error.kind() != ErrorKind::Failed {
+            return error.into();
+        }
+        let expected = format!("{} bytes with SHA-256 {}", entry.bytes, entry.sha256);
+        let subject = format!("{}/{}", manifest.id, entry.name);
+        Finding::new(FindingCode::BackupDamaged, subject, expected, error.message())
+            .remedy("restore an older export, and find out what removed the file")
+            .into()
+    })
+}
+
+async fn restore_script(
+    server: &PostgresServer,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    jobs: usize,
+) -> Result<Imported, RestoreFailure> {
+    let fetch = open(repository, manifest, find_file(manifest, SCRIPT)?).await?;
+    let mut script = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
+    // A compressor with several processes writes several members.
+    script.multiple_members(true);
+    let imported = import_dump(server, "postgres", SCRIPT, &mut script, jobs).await;
+    script.into_inner().into_inner().finish().await?;
+    imported
+}
+
+/// Fetches the archive into the node, and lets `pg_restore` do the rest.
+async fn restore_archive(
+    server: &PostgresServer,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    folder: &str,
+    jobs: usize,
+) -> Result<(), RestoreFailure> {
+    let make = Command::new("mkdir").args(["-m", "0700", "--", folder]);
+    server.node().exec(&make, Io::default()).await?.success("creating a folder for the export")?;
+    let is_part = |file: &&FileEntry| file.name == ARCHIVE || file.name.starts_with(FOLDER);
+    for entry in manifest.files.iter().filter(is_part) {
+        let name = entry.name.strip_prefix(FOLDER).unwrap_or(&entry.name);
+        let mut fetch = open(repository, manifest, entry).await?;
+        let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &format!("{folder}/{name}")]);
+        let written = server.node().exec(&write, Io { stdin: Some(&mut fetch), stdout: None }).await;
+        fetch.finish().await?;
+        written?.success(&format!("fetching {name}"))?;
+    }
+    let single = manifest.files.iter().any(|file| file.name == ARCHIVE);
+    let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
+    let programs = server.programs();
+    let restore = programs
+        .client("pg_restore", server.major())
+        // An archive has its tablespaces in it, whatever pg_dump was told.
+        .args(["--create", "--exit-on-error", "--no-tablespaces", "--dbname=postgres"])
+        .args([format!("--jobs={}", jobs.max(1)), source]);
+    let output = programs.with_login(server.node().exec(&restore, Io::default())).await?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    // One that was killed says nothing of the export.
+    let Some(told) = surroundings::first_error(&output.stderr) else {
+        return Ok(output.success("restoring the export").map(drop)?);
+    };
+    if let Some(error) = surroundings::error("restoring the export", None, &told) {
+        return Err(error.into());
+    }
+    Err(Finding::new(FindingCode::RestoreFailed, &manifest.id, "a restore that goes through", told)
+        .remedy("read the server's log in the evidence")
+        .into())
+}

@@ -1,0 +1,30 @@
+//! The one error type, and how errors of the database driver become ones of it.
+
+use std::any::Any;
+use std::fmt::Display;
+
+pub(crate) use comeback_error::{Error, ErrorKind, Result};
+
+/// Turns foreign errors into ours, with what was being attempted.
+pub(crate) trait Context<T> {
+    /// Marks the failure as *could not verify*, with what was being attempted.
+    fn context(self, doing: impl Display) -> Result<T>;
+}
+
+impl<T, E: Display + 'static> Context<T> for std::result::Result<T, E> {
+    fn context(self, doing: impl Display) -> Result<T> {
+        self.map_err(|error| told(&error).context(doing))
+    }
+}
+
+/// What PostgreSQL answered in its own words, with its own hint. The driver's text of it would name a line of
+/// PostgreSQL's source, which reads like a line of the user's.
+fn told<E: Display + 'static>(error: &E) -> Error {
+    let answer = (error as &dyn Any).downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    let Some(answer) = answer else { return Error::could_not_verify(error.to_string()) };
+    let told = Error::could_not_verify(answer.message());
+    match answer.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|answer| answer.hint()) {
+        Some(hint) => told.hint(format!("PostgreSQL: {hint}")),
+        None => told,
+    }
+}

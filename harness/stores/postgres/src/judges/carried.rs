@@ -1,0 +1,65 @@
+//! What a dump does not carry, however intact it is.
+
+use std::collections::BTreeSet;
+
+use comeback_model::Catalogue;
+
+/// Kinds that no dump carries: where things lie, what the machine sorts by, whether a subscription runs.
+const NOT_CARRIED: [&str; 4] =
+    ["collation version", "enabled subscription", "grant on constructor", "tablespace of"];
+
+/// Leaves out of both catalogues what does not come through a dump.
+pub(super) fn leave_out(recorded: &mut Catalogue, actual: &mut Catalogue) {
+    for catalogue in [&mut *recorded, &mut *actual] {
+        catalogue.objects.retain(|kind, _| !NOT_CARRIED.contains(&&**kind));
+        // Of an extension that the server brings along.
+        remove(catalogue, |kind, identity| kind == "comment" && identity == "extension plpgsql");
+    }
+    leave_out_invalid_indexes(recorded);
+    leave_out_disabled_checks(recorded, actual);
+    // A new database has both, whether the dump wants them or not.
+    if !recorded.names("schema", "public") {
+        let is_of_public =
+            |identity: &str| identity == "schema public" || identity.starts_with("schema public to ");
+        remove(actual, |kind, identity| match kind {
+            "schema" => identity == "public",
+            "owner" | "grant" | "comment" => is_of_public(identity),
+            _ => false,
+        });
+    }
+    if !recorded.names("extension", "plpgsql") {
+        remove(actual, |kind, identity| kind == "extension" && identity == "plpgsql");
+    }
+}
+
+/// An index that could not be built to its end is left out of a dump, but for those of partitioned tables.
+fn leave_out_invalid_indexes(recorded: &mut Catalogue) {
+    let of = |kind: &str| recorded.objects.get(kind).cloned().unwrap_or_default();
+    let (states, definitions) = (of("valid index"), of("index"));
+    let is_left_over = |index: &str| {
+        states.get(index).is_some_and(|state| state == "invalid")
+            && !definitions.get(index).is_some_and(|definition| definition.contains(" ON ONLY "))
+    };
+    remove(recorded, |kind, identity| match kind {
+        "index" | "valid index" => is_left_over(identity),
+        "comment" => identity.strip_prefix("index ").is_some_and(is_left_over),
+        "column storage" => identity.rsplit_once('.').is_some_and(|(index, _)| is_left_over(index)),
+        _ => false,
+    });
+}
+
+/// Foreign keys whose triggers were switched off come back with their triggers on.
+fn leave_out_disabled_checks(recorded: &mut Catalogue, actual: &mut Catalogue) {
+    let checks = recorded.objects.get("check of constraint").into_iter().flatten();
+    let disabled: BTreeSet<String> =
+        checks.filter(|(_, state)| *state != "on").map(|(identity, _)| identity.clone()).collect();
+    for catalogue in [recorded, actual] {
+        remove(catalogue, |kind, identity| kind == "check of constraint" && disabled.contains(identity));
+    }
+}
+
+fn remove(catalogue: &mut Catalogue, unwanted: impl Fn(&str, &str) -> bool) {
+    for (kind, objects) in &mut catalogue.objects {
+        objects.retain(|identity, _| !unwanted(kind, identity));
+    }
+}

@@ -1,0 +1,96 @@
+//! Judge that asks the questions of the runbook and of the user.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_model::{Finding, IntegrityQuery, NotLookedAt, ScopeKind};
+
+use super::question::{Answer, Unanswered, ask, complaint, finding, unasked};
+use crate::PostgresAddress;
+use crate::error::{Error, Result};
+
+/// Asks integrity queries, each in a read-only transaction of its own with a time limit.
+///
+/// A query that cannot be asked says nothing about the data: where that is all there is to say, the judge could not
+/// verify. Beside wrong answers it is told as what was not looked at.
+pub struct IntegrityQueries<'a> {
+    /// The restored server.
+    pub server: &'a PostgresAddress,
+    /// The database to ask.
+    pub database: &'a str,
+    /// The questions.
+    pub queries: &'a [IntegrityQuery],
+    /// How long each may take.
+    pub timeout: Duration,
+}
+
+#[async_trait]
+impl Judge for IntegrityQueries<'_> {
+    fn name(&self) -> &'static str {
+        "integrity"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let Asked { findings, complaints } = self.ask_all().await?;
+        if findings.is_empty() && !complaints.is_empty() {
+            let texts: Vec<_> = complaints.iter().map(|(query, what)| complaint(query, what)).collect();
+            return Err(unasked(&texts));
+        }
+        let asked = self.queries.len() - complaints.len();
+        let unasked = match complaints.len() {
+            0 => String::new(),
+            count => format!("; {count} could not be asked"),
+        };
+        let summary = format!("asked {asked} questions of the runbook{unasked}");
+        let left_out =
+            |(query, what): (&IntegrityQuery, String)| NotLookedAt::new(ScopeKind::Query, &query.name, what);
+        Ok(Opinion::new(summary, findings).not_looked_at(complaints.into_iter().map(left_out)))
+    }
+}
+
+/// What came of all questions: wrong answers, and those that could not be asked, with the reason.
+struct Asked<'a> {
+    findings: Vec<Finding>,
+    complaints: Vec<(&'a IntegrityQuery, String)>,
+}
+
+impl IntegrityQueries<'_> {
+    /// Asks every question of a server that is well, and does not look at the answers: before the disaster a question
+    /// that cannot be asked is seen to be the question's fault.
+    pub async fn rehearse(&self) -> Result<()> {
+        let asked = self.ask_all().await?;
+        let texts: Vec<_> = asked.complaints.iter().map(|(query, what)| complaint(query, what)).collect();
+        if texts.is_empty() { Ok(()) } else { Err(unasked(&texts)) }
+    }
+
+    async fn ask_all(&self) -> Result<Asked<'_>> {
+        if self.queries.is_empty() {
+            return Err(Error::could_not_verify("there are no integrity queries to ask")
+                .hint("add some to [[postgres.query]] in comeback.toml"));
+        }
+        let mut connection = self.server.connect(self.database).await?;
+        let mut asked = Asked { findings: Vec::new(), complaints: Vec::new() };
+        for query in self.queries {
+            match ask(&mut connection, query, self.timeout).await? {
+                Ok(answer) => asked.findings.extend(judge_answer(query, answer)),
+                Err(Unanswered::Damage(said)) => {
+                    asked.findings.push(finding(query, format!("the server cannot read its data: {said}")));
+                }
+                Err(Unanswered::Question(what)) => asked.complaints.push((query, what)),
+            }
+        }
+        Ok(asked)
+    }
+}
+
+fn judge_answer(query: &IntegrityQuery, answer: Answer) -> Option<Finding> {
+    let (met, actual) = match answer {
+        Answer::Age(Some(age_s)) => (query.expect.is_met_by_age(age_s), format!("an age of {age_s:.0} s")),
+        Answer::Age(None) => (false, "no instant at all".to_owned()),
+        Answer::Text(text) => {
+            (query.expect.is_met_by(text.as_deref()), text.unwrap_or_else(|| "NULL".to_owned()))
+        }
+    };
+    (!met).then(|| finding(query, actual))
+}

@@ -1,0 +1,171 @@
+//! Asks a database one question, and says where the question is wrong when it cannot be asked.
+
+use std::time::Duration;
+
+use comeback_model::{Finding, FindingCode, IntegrityQuery};
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _, SqlSafeStr as _, Statement as _};
+
+use crate::error::{Context as _, Error, Result};
+
+/// An answer.
+pub(super) enum Answer {
+    /// One value as the server writes it, or NULL.
+    Text(Option<String>),
+    /// How many seconds ago an instant was.
+    Age(Option<f64>),
+}
+
+/// Why there is no answer.
+pub(super) enum Unanswered {
+    /// The question cannot be asked so. It says nothing about the data.
+    Question(String),
+    /// The server could not read its own data.
+    Damage(String),
+}
+
+/// What a query that wants more than it gets has to say. Source: PostgreSQL's errcodes.txt.
+const TIMED_OUT: &str = "57014";
+const SEVERAL_ROWS: &str = "21000";
+
+/// Asks one question in a read-only transaction of its own, with a time limit.
+pub(super) async fn ask(
+    connection: &mut PgConnection,
+    query: &IntegrityQuery,
+    timeout: Duration,
+) -> Result<Result<Answer, Unanswered>> {
+    // What the server complains about is told here: it need not stand in its log, where another judge reads it. The
+    // log of a server that lets us in as an ordinary role is judged by nobody.
+    let begin = format!(
+        "begin read only; set local statement_timeout = {}; \
+         select set_config('log_min_messages', 'panic', true) from pg_roles where rolname = current_user and rolsuper; \
+         set local search_path = default",
+        timeout.as_millis()
+    );
+    sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await.context("beginning to read")?;
+    let answer = match prepare(connection, query).await {
+        Ok(()) => answer(connection, query).await,
+        Err(wrong) => Err(wrong),
+    };
+    let answer = match answer {
+        Ok(answer) => Ok(answer),
+        Err(Wrong::Shape(what)) => Err(Unanswered::Question(what)),
+        Err(Wrong::Server { error, offset }) => {
+            Err(explain(query, error, offset, timeout).context(format_args!("asking `{}`", query.name))?)
+        }
+    };
+    sqlx::raw_sql("rollback").execute(connection).await.context("ending the reading")?;
+    Ok(answer)
+}
+
+/// What went wrong with a question.
+enum Wrong {
+    /// It gives something else than one value.
+    Shape(String),
+    /// The server said so; the question begins after so many characters of the statement.
+    Server { error: sqlx::Error, offset: usize },
+}
+
+/// Lets the server read the question as it was written.
+async fn prepare(connection: &mut PgConnection, query: &IntegrityQuery) -> Result<(), Wrong> {
+    let prepared = connection.prepare(AssertSqlSafe(query.sql.clone()).into_sql_str()).await;
+    let prepared = prepared.map_err(|error| Wrong::Server { error, offset: 0 })?;
+    match prepared.columns().len() {
+        1 => Ok(()),
+        0 => Err(Wrong::Shape("it gives no value".to_owned())),
+        several => Err(Wrong::Shape(format!("it gives {several} columns, where one is compared"))),
+    }
+}
+
+async fn answer(connection: &mut PgConnection, query: &IntegrityQuery) -> Result<Answer, Wrong> {
+    let inner = query.sql.trim_end().trim_end_matches(';');
+    let wants_age = query.expect.wants_age();
+    // An age is measured by the server's own clock: the instant was written by a server, too.
+    let (before, after) = if wants_age {
+        ("select extract(epoch from clock_timestamp() - (select * from (", "\n) q)::timestamptz)::float8")
+    } else {
+        ("select (select * from (", "\n) q)::text")
+    };
+    let wrong = |error| Wrong::Server { error, offset: before.chars().count() };
+    let sql = AssertSqlSafe(format!("{before}{inner}{after}"));
+    let row = sqlx::query(sql).fetch_one(connection).await.map_err(wrong)?;
+    if wants_age { row.try_get(0).map(Answer::Age) } else { row.try_get(0).map(Answer::Text) }.map_err(wrong)
+}
+
+/// What an error of the server means for the question. An error of the connection is none of either.
+fn explain(
+    query: &IntegrityQuery,
+    error: sqlx::Error,
+    offset: usize,
+    timeout: Duration,
+) -> Result<Unanswered, sqlx::Error> {
+    let sqlx::Error::Database(said) = error else { return Err(error) };
+    let Some(said) = said.try_downcast_ref::<PgDatabaseError>() else {
+        return Err(sqlx::Error::Database(said));
+    };
+    // "Internal error" and "system error": what it says of a page or a file that it cannot read.
+    if said.code().starts_with("XX") || said.code().starts_with("58") {
+        return Ok(Unanswered::Damage(said.message().to_owned()));
+    }
+    let what = match said.code() {
+        TIMED_OUT => format!("no answer within {} ms", timeout.as_millis()),
+        SEVERAL_ROWS => "it gives more than one row, where one value is compared".to_owned(),
+        _ => said.message().to_owned(),
+    };
+    let place = match said.position() {
+        Some(PgErrorPosition::Original(position)) => place(&query.sql, position, offset),
+        _ => None,
+    };
+    let place = place.map_or_else(String::new, |(line, column)| format!(", line {line}, column {column}"));
+    Ok(Unanswered::Question(format!("{what}{place}")))
+}
+
+/// Line and column, both from 1, of a place in the text of a question, given as the place in the statement that it
+/// stands in. None if it lies outside of the question.
+fn place(sql: &str, position: usize, offset: usize) -> Option<(usize, usize)> {
+    let within = position.checked_sub(offset + 1)?;
+    if within > sql.chars().count() {
+        return None;
+    }
+    let before: String = sql.chars().take(within).collect();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    Some((before.matches('\n').count() + 1, column))
+}
+
+/// What is said of a question that cannot be asked.
+pub(super) fn complaint(query: &IntegrityQuery, what: &str) -> String {
+    format!("query `{}` cannot be asked: {what}", query.name)
+}
+
+/// The finding of an answer that is not as expected.
+pub(super) fn finding(query: &IntegrityQuery, actual: String) -> Finding {
+    Finding::new(FindingCode::IntegrityQuery, &query.name, &query.expect_text, actual)
+        .remedy(format!("ask it yourself: {}", query.sql.split_whitespace().collect::<Vec<_>>().join(" ")))
+}
+
+/// That questions cannot be asked.
+pub(super) fn unasked(complaints: &[String]) -> Error {
+    let first = complaints.first().map_or("", String::as_str);
+    let more = complaints.len().saturating_sub(1);
+    let sentence = if more == 0 { first.to_owned() } else { format!("{first} (and {more} more)") };
+    let error = Error::could_not_verify(sentence)
+        .hint("correct the query: what it gives has to be one value of one row, within its time limit");
+    complaints.iter().skip(1).fold(error, |error, complaint| error.hint(complaint.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_told_in_the_questions_own_text() {
+        let sql = "select ä,\n  * frm t";
+        assert_eq!(place(sql, 1, 0), Some((1, 1)));
+        assert_eq!(place(sql, 13, 0), Some((2, 3)));
+        assert_eq!(place(sql, 13 + 23, 23), Some((2, 3)));
+        // The end of the text.
+        assert_eq!(place(sql, 20, 0), Some((2, 10)));
+        assert_eq!(place(sql, 99, 0), None);
+        assert_eq!(place(sql, 20, 23), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! PostgreSQL: servers, base backups, log archives, dumps, restores, fingerprints.
+
+mod base_backup;
+mod cluster;
+mod connection;
+mod content;
+mod csv;
+pub mod damages;
+mod disaster;
+mod drill;
+mod dump;
+mod error;
+mod import;
+pub mod judges;
+mod load;
+mod log;
+pub mod procedures;
+mod recovery;
+mod server;
+mod surroundings;
+mod workload;
+
+pub use base_backup::barrier::{HeldMoment, hold_moment};
+pub use base_backup::checks::{Complaint, Structure, verify_pages, verify_structure, verify_unpacked};
+pub use base_backup::fetch::{fetch_base_backup, position_of};
+pub use base_backup::take::take_base_backup;
+pub use cluster::system_identifier;
+pub use comeback_engine::RestoreFailure;
+pub use connection::address::PostgresAddress;
+pub use content::catalogue::{
+    OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, read_cluster, read_database, reprint,
+    unknown_catalogues,
+};
+pub use content::read::{
+    fingerprint_as_recorded, fingerprint_tables, read_catalogue, read_cluster_catalogue, read_content,
+};
+pub use content::statistics::gather_statistics;
+pub(crate) use content::tables::{quote_identifier, rows_of};
+pub use csv::{LoadedTable, export_table, load_table_csv};
+pub use disaster::lose_region;
+pub use drill::{PostgresDrill, PostgresNodes};
+pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
+pub use import::{Imported, count_statements, import_sql};
+#[cfg(feature = "benches")]
+pub use import::{cut_rows, cut_script};
+pub use load::{TableLoad, count, load_tables, run_script};
+pub use log::archiver::Archiver;
+pub use log::feed::{FetchedLog, LogFeed};
+pub use log::fetch::fetch_log;
+pub use log::health::{ArchiveHealth, measure_archive};
+pub use log::read::{LogStretch, read_current_log, read_log};
+pub use log::salvage::{Salvaged, salvage_log};
+pub use recovery::plan::Recovery;
+pub use recovery::replay::{Recovered, promote, recover_base_backup, recover_to};
+pub use recovery::settings::AtTarget;
+pub use server::log::ServerLog;
+pub use server::log_in::{log_in, set_password};
+pub use server::node::PostgresServer;
+pub use server::programs::ClientPrograms;
+pub use workload::{TABLE as WORKLOAD_TABLE, WORKLOAD_SETTINGS, Workload, read_writes};

@@ -1,0 +1,66 @@
+//! Fills a database with known data.
+
+use sqlx::Executor as _;
+
+use super::connection::address::PostgresAddress;
+use crate::error::{Context as _, Result};
+
+/// The rows of one table, as a binary `COPY` stream.
+pub struct TableLoad {
+    /// The table, for messages.
+    pub name: String,
+    /// `COPY … FROM STDIN (FORMAT binary)`.
+    pub statement: String,
+    /// The stream in pieces of any size.
+    pub pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>,
+}
+
+/// Runs a script of statements in a database; the first error ends it. Gives the number of rows that they
+/// inserted, changed or deleted.
+pub async fn run_script(server: &PostgresAddress, database: &str, name: &str, sql: &str) -> Result<u64> {
+    let mut connection = server.connect(database).await?;
+    // The script's own names are to be found, and created, where a user's session would.
+    connection.execute("reset search_path").await.context("setting up the session")?;
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
+        .execute(&mut connection)
+        .await
+        .context(format_args!("running {name} in database {database}"))?;
+    Ok(done.rows_affected())
+}
+
+/// Asks a database for a number.
+pub async fn count(server: &PostgresAddress, database: &str, sql: &str) -> Result<i64> {
+    let mut connection = server.connect(database).await?;
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+        .fetch_one(&mut connection)
+        .await
+        .context(format_args!("asking database {database}: {sql}"))
+}
+
+/// Loads tables, two at a time; gives the number of rows.
+pub async fn load_tables(server: &PostgresAddress, database: &str, tables: Vec<TableLoad>) -> Result<u64> {
+    const CONNECTIONS: usize = 2;
+    let (mut rows, mut running) = (0, tokio::task::JoinSet::new());
+    let mut waiting = tables.into_iter();
+    loop {
+        while running.len() < CONNECTIONS {
+            let Some(table) = waiting.next() else { break };
+            let (server, database) = (server.clone(), database.to_owned());
+            running.spawn(async move { load_table(&server, &database, table).await });
+        }
+        match running.join_next().await {
+            None => return Ok(rows),
+            Some(ended) => rows += ended.context("loading tables")??,
+        }
+    }
+}
+
+async fn load_table(server: &PostgresAddress, database: &str, table: TableLoad) -> Result<u64> {
+    let doing = format!("loading {}", table.name);
+    let mut connection = server.connect(database).await?;
+    let mut copy = connection.copy_in_raw(&table.statement).await.context(&doing)?;
+    for piece in table.pieces {
+        copy.send(piece).await.context(&doing)?;
+    }
+    copy.finish().await.context(&doing)
+}

@@ -1,0 +1,287 @@
+//! Feeds a restored server with its log while it replays: a folder of its node beside its data directory, which
+//! fills from the archive, segment by segment, in the order of replay.
+//!
+//! A segment appears there under its name only when it is whole and was checked. The server's `restore_command`
+//! waits for those that are on their way, and only for those; it knows the end of the log by a mark. It waits no
+//! longer than [`PATIENCE_SECONDS`] for one of them: whoever feeds it may have died. Then it makes the server stop,
+//! and does not pretend that its log ends there.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use comeback_engine::substrate::{Command, Io};
+use comeback_engine::wait;
+use comeback_model::{Finding, SegmentName, TimelineHistory};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::base_backup::fetch::wal_dir;
+use crate::error::{Error, Result};
+use crate::server::node::PostgresServer;
+
+/// Run by the server in its data directory. The path is relative, so that nothing needs quoting, whatever the folder
+/// is called.
+pub(crate) const RESTORE_COMMAND: &str = "sh ../restore-log.sh %p %f";
+/// How long the server waits for one segment.
+const PATIENCE_SECONDS: u32 = 600;
+/// Names of the segments that will come, one in a line.
+const PLANNED: &str = ".planned";
+/// Is there when no more will come.
+const ENDED: &str = ".ended";
+
+/// Files that were never there are asked for too: that is no error, and no line in the log. Whether more will come is
+/// looked at before the file, so that one which came in between is seen. The last exit code is one that the server
+/// takes for a signal: with any other it would take the log to have ended.
+///
+/// A second name for the file, not a second copy: a log is as large as it is. The server writes into a segment again
+/// only once it has recovered, under a new name, and asks for none any more.
+const SCRIPT: &str = r#"log=../wal
+left=$((PATIENCE * 50))
+while [ $left -gt 0 ]; do
+    ended=
+    [ -e "$log/.ended" ] && ended=yes
+    if [ -f "$log/$2" ]; then
+        ln -f "$log/$2" "$1" 2>/dev/null || cp "$log/$2" "$1"
+        exit
+    fi
+    [ -z "$ended" ] && grep -qsxF "$2" "$log/.planned" || exit 1
+    sleep 0.02
+    left=$((left - 1))
+done
+echo "waited PATIENCE s for log segment $2, and nobody brought it" >&2
+exit 255
+"#;
+
+/// Puts a file under its name only if it arrived whole: of one who feeds and dies, a part may arrive.
+const PLACE: &str =
+    r#"umask 077 && cat > "$0/.$1" && [ "$(wc -c < "$0/.$1")" -eq "$2" ] && mv "$0/.$1" "$0/$1""#;
+
+/// The log that a restored server has to replay from.
+#[derive(Debug, Clone)]
+pub struct FetchedLog {
+    /// The timeline to follow.
+    pub(crate) history: TimelineHistory,
+    /// The last segment that the server has.
+    pub last_segment: Option<SegmentName>,
+    /// How many segments came from the archive.
+    pub fetched_segments: usize,
+    /// Why the log ends before the archive does: a gap, or a damaged segment.
+    pub broken: Option<Box<Finding>>,
+}
+
+/// The log of a restored server, which may be still on its way.
+pub struct LogFeed {
+    server: PostgresServer,
+    /// The timeline to follow.
+    pub(crate) history: TimelineHistory,
+    progress: Progress,
+    /// Ends with the feed, whatever becomes of it.
+    feeding: JoinSet<()>,
+    feeder: Option<AbortHandle>,
+}
+
+/// How far the feeding is: what is there, and why it cannot go on.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Mutex<State>>);
+
+struct State {
+    log: FetchedLog,
+    outcome: Option<Result<()>>,
+}
+
+impl Progress {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of a segment that the server has.
+    pub(crate) fn arrived(&self, segment: SegmentName, is_fetched: bool) {
+        let log = &mut self.state().log;
+        log.last_segment = Some(segment);
+        log.fetched_segments += usize::from(is_fetched);
+    }
+
+    /// Takes note of why the log ends here.
+    pub(crate) fn broken(&self, finding: Box<Finding>) {
+        self.state().log.broken = Some(finding);
+    }
+}
+
+impl LogFeed {
+    /// A log that is there.
+    pub(crate) fn complete(server: &PostgresServer, log: FetchedLog) -> Self {
+        let history = log.history.clone();
+        let progress = Progress(Arc::new(Mutex::new(State { log, outcome: Some(Ok(())) })));
+        Self { server: server.clone(), history, progress, feeding: JoinSet::new(), feeder: None }
+    }
+
+    /// Begins to feed a server. What `feed` gives becomes the log as it proceeds; when it has ended without an error,
+    /// so has the log.
+    pub(crate) async fn begin<F: Future<Output = Result<()>> + Send + 'static>(
+        server: &PostgresServer,
+        log: FetchedLog,
+        planned: impl Iterator<Item = SegmentName>,
+        feed: impl FnOnce(Progress) -> F,
+    ) -> Result<Self> {
+        let names = planned.fold(String::new(), |mut names, segment| {
+            // Writing into a string cannot fail.
+            let _ = writeln!(names, "{segment}");
+            names
+        });
+        server.write_file(&format!("{}/{PLANNED}", wal_dir(server)), names.as_bytes()).await?;
+        let history = log.history.clone();
+        let progress = Progress(Arc::new(Mutex::new(State { log, outcome: None })));
+        let (feed, told, node) = (feed(progress.clone()), progress.clone(), server.clone());
+        let mut feeding = JoinSet::new();
+        let feeder = feeding.spawn(async move {
+            let mut outcome = feed.await;
+            if outcome.is_ok() {
+                outcome = mark_end(&node).await;
+            }
+            told.state().outcome = Some(outcome);
+        });
+        Ok(Self { server: server.clone(), history, progress, feeding, feeder: Some(feeder) })
+    }
+
+    /// Fails if the feeding has ended before the log did.
+    pub(crate) fn ensure_fed(&self) -> Result<()> {
+        // In this order: it tells how it ended before it has.
+        let has_ended = self.feeder.as_ref().is_none_or(AbortHandle::is_finished);
+        match &self.progress.state().outcome {
+            Some(outcome) => outcome.clone(),
+            None if has_ended => Err(Error::could_not_verify("fetching the log has ended before the log")),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until all of the log is there.
+    pub(crate) async fn wait(&mut self) -> Result<()> {
+        while self.feeding.join_next().await.is_some() {}
+        self.ensure_fed()
+    }
+
+    /// The log as it is when nobody needs more of it. The server is told that no more will come.
+    pub(crate) async fn stop(mut self) -> Result<FetchedLog> {
+        let is_marked = matches!(self.progress.state().outcome, Some(Ok(())));
+        if !is_marked {
+            self.feeding.shutdown().await;
+            mark_end(&self.server).await?;
+        }
+        Ok(self.so_far())
+    }
+
+    /// The log as it is when the server has stopped for lack of more: complete, or else broken.
+    pub(crate) async fn finish(mut self) -> FetchedLog {
+        let limit = Duration::from_secs(PATIENCE_SECONDS.into());
+        // What is known after that has to do: the server has stopped in any case.
+        let _ = wait::at_most("the rest of the log", limit, self.wait()).await;
+        self.so_far()
+    }
+
+    /// What the server has so far.
+    pub(crate) fn so_far(&self) -> FetchedLog {
+        self.progress.state().log.clone()
+    }
+}
+
+/// Gives a server what its `restore_command` runs.
+pub(crate) async fn write_script(server: &PostgresServer) -> Result<()> {
+    let script = SCRIPT.replace("PATIENCE", &PATIENCE_SECONDS.to_string());
+    server.write_file(&format!("{}/restore-log.sh", server.node().dir()), script.as_bytes()).await
+}
+
+/// Brings a file that was checked, whole or not at all.
+pub(crate) async fn place(server: &PostgresServer, name: &str, content: &[u8]) -> Result<()> {
+    let (dir, bytes) = (wal_dir(server), content.len().to_string());
+    let command = Command::new("sh").args(["-c", PLACE, &dir, name, &bytes]);
+    let mut content = content;
+    let io = Io { stdin: Some(&mut content), stdout: None };
+    server.node().exec(&command, io).await?.success(&format!("writing log file {name}")).map(drop)
+}
+
+async fn mark_end(server: &PostgresServer) -> Result<()> {
+    server.write_file(&format!("{}/{ENDED}", wal_dir(server)), b"").await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const SEGMENT: &str = "000000010000000000000005";
+
+    /// A node's folder, in which the script waits a second at most.
+    fn node() -> tempfile::TempDir {
+        let node = tempfile::tempdir().expect("a folder");
+        for folder in ["data", "wal"] {
+            std::fs::create_dir(node.path().join(folder)).expect("a folder");
+        }
+        write(node.path(), "restore-log.sh", &SCRIPT.replace("PATIENCE", "1"));
+        node
+    }
+
+    fn write(node: &Path, name: &str, content: &str) {
+        std::fs::write(node.join(name), content).expect("a file");
+    }
+
+    /// The exit code with which the server is answered that asks for a file.
+    fn ask(node: &Path, name: &str) -> Option<i32> {
+        let path = std::env::var("PATH").expect("a search path");
+        let mut command = Command::new("sh");
+        command.args(["../restore-log.sh", "got", name]).current_dir(node.join("data"));
+        command.env("PATH", format!("{}:{path}", node.display())).stderr(Stdio::null());
+        command.status().expect("a shell").code()
+    }
+
+    #[test]
+    fn a_segment_that_is_there_is_given_and_one_that_never_comes_is_not() {
+        let node = node();
+        assert_eq!(ask(node.path(), SEGMENT), Some(1));
+        write(node.path(), "wal/.planned", &format!("{SEGMENT}\n"));
+        write(node.path(), &format!("wal/{SEGMENT}"), "log");
+        assert_eq!(ask(node.path(), SEGMENT), Some(0));
+        assert_eq!(std::fs::read(node.path().join("data/got")).expect("a file"), b"log");
+        assert_eq!(ask(node.path(), "00000002.history"), Some(1));
+        assert_eq!(ask(node.path(), "000000010000000000000006"), Some(1));
+    }
+
+    #[test]
+    fn a_segment_on_its_way_is_waited_for_until_it_comes_or_the_log_ends() {
+        use std::os::unix::fs::PermissionsExt as _;
+        for (arrival, code) in [(SEGMENT, 0), (ENDED, 1)] {
+            let node = node();
+            write(node.path(), "wal/.planned", &format!("{SEGMENT}\n"));
+            // It comes while the server is already waiting: in the script's first sleep.
+            write(node.path(), "sleep", &format!("#!/bin/sh\necho log > ../wal/{arrival}\n"));
+            let sleep = node.path().join("sleep");
+            std::fs::set_permissions(&sleep, std::fs::Permissions::from_mode(0o755)).expect("a program");
+            assert_eq!(ask(node.path(), SEGMENT), Some(code), "{arrival}");
+            assert_eq!(node.path().join("data/got").exists(), code == 0);
+        }
+    }
+
+    /// PostgreSQL stops at an exit code above 125; at any other it takes the log to have ended.
+    #[test]
+    fn a_server_whose_feeder_died_stops_and_does_not_take_the_log_to_have_ended() {
+        let node = node();
+        write(node.path(), "wal/.planned", &format!("{SEGMENT}\n"));
+        assert_eq!(ask(node.path(), SEGMENT), Some(255));
+    }
+
+    #[test]
+    fn a_part_of_a_segment_never_gets_its_name() {
+        let node = node();
+        let wal = node.path().join("wal");
+        for (bytes, is_there) in [("4", false), ("3", true)] {
+            let mut command = Command::new("sh");
+            command.args(["-c", PLACE]).arg(&wal).args([SEGMENT, bytes]).stdin(Stdio::piped());
+            let mut child = command.spawn().expect("a shell");
+            child.stdin.take().expect("an input").write_all(b"log").expect("a listener");
+            assert_eq!(child.wait().expect("an end").success(), is_there);
+            assert_eq!(wal.join(SEGMENT).exists(), is_there);
+        }
+    }
+}

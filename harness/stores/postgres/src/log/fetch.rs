@@ -1,0 +1,130 @@
+//! Fetches the log from the archive into the node of a server that is to be restored.
+
+use comeback_engine::repository::{LogArchive, LogFile};
+use comeback_model::{Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, TimelineHistory};
+use futures_util::StreamExt as _;
+
+use super::feed::{FetchedLog, LogFeed, Progress, place};
+use super::page::reach;
+use super::path::{Inventory, Step};
+use crate::RestoreFailure;
+use crate::base_backup::fetch::position_of;
+use crate::error::{Context as _, Result};
+use crate::recovery::plan::{Recovery, own_segments};
+use crate::server::node::PostgresServer;
+
+/// How many segments are read at once: each is held in memory.
+const SEGMENTS_AHEAD: usize = 2;
+
+impl FetchedLog {
+    /// What a base backup brought along, without an archive.
+    pub(crate) fn of_backup(manifest: &Manifest) -> Result<Self> {
+        let history = TimelineHistory::root(position_of(manifest)?.timeline);
+        let last_segment = own_segments(manifest).last().copied();
+        Ok(Self { history, last_segment, fetched_segments: 0, broken: None })
+    }
+}
+
+/// Fetches the log of a recovery, along the timelines, and checks each file against its SHA-256 before the server can
+/// see it. The base backup was fetched before.
+///
+/// This goes on while the server replays what is there already, except to the end of the log: that is only known to
+/// be the end once everything was looked at, and no server is started on a log that is broken before it.
+///
+/// A gap or a damaged segment ends the log there. That is no failure yet, unless the target is the end of the
+/// log: the target may lie before it.
+pub async fn fetch_log(server: &PostgresServer, recovery: &Recovery) -> Result<LogFeed, RestoreFailure> {
+    fetch_histories(server, &recovery.archive, &recovery.inventory).await?;
+    let log = FetchedLog {
+        history: recovery.history.clone(),
+        last_segment: None,
+        fetched_segments: 0,
+        broken: recovery.broken.clone().map(Box::new),
+    };
+    let steps = recovery.path.steps.clone();
+    let planned: Vec<_> = steps.iter().map(|step| step.segment).collect();
+    let (node, archive) = (server.clone(), recovery.archive.clone());
+    let feed = |progress| feed_steps(node, archive, steps, progress);
+    let mut log = LogFeed::begin(server, log, planned.into_iter(), feed).await?;
+    if recovery.target.point == RecoveryPoint::Latest {
+        log.wait().await?;
+        if let Some(finding) = log.so_far().broken {
+            return Err(RestoreFailure::Backup(finding));
+        }
+    }
+    Ok(log)
+}
+
+/// Fetches segments as far as they are sound.
+async fn feed_steps(
+    server: PostgresServer,
+    archive: LogArchive,
+    steps: Vec<Step>,
+    progress: Progress,
+) -> Result<()> {
+    // One segment is unpacked and checked while the one before it is written.
+    let reading = steps.into_iter().map(|step| {
+        let archive = archive.clone();
+        tokio::spawn(async move {
+            let content = if step.files.is_empty() { None } else { Some(read_step(&archive, &step).await) };
+            (step, content)
+        })
+    });
+    let mut steps = futures_util::stream::iter(reading).buffered(SEGMENTS_AHEAD);
+    while let Some(read) = steps.next().await {
+        let (step, content) = read.context("reading the log archive")?;
+        let is_fetched = content.is_some();
+        match content {
+            Some(Ok(content)) => place(&server, &step.segment.to_string(), &content).await?,
+            Some(Err(finding)) => {
+                progress.broken(finding);
+                break;
+            }
+            None => {}
+        }
+        progress.arrived(step.segment, is_fetched);
+    }
+    Ok(())
+}
+
+/// The server wants them all: where to go, and which number its own next timeline may have.
+async fn fetch_histories(
+    server: &PostgresServer,
+    archive: &LogArchive,
+    inventory: &Inventory,
+) -> Result<(), RestoreFailure> {
+    for (name, files) in inventory {
+        if let (Some(LogFileKind::History(_)), Some(file)) = (LogFileKind::of(name), files.first()) {
+            place(server, name, &archive.fetch(file).await?).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads a segment. Of several beginnings the one that reaches farthest counts.
+async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Finding>> {
+    let is_partial = step.files.iter().all(|file| file.name != step.segment.to_string());
+    if !is_partial && step.files.len() > 1 {
+        return Err(Box::new(two_contents(archive, &step.files)));
+    }
+    let (mut best, mut damaged) = (None, None);
+    for file in &step.files {
+        match archive.fetch(file).await {
+            Ok(content) => best = best.max(Some((reach(&content, step.segment), content))),
+            Err(finding) => damaged = Some(finding),
+        }
+    }
+    // A damaged beginning may have been the longest: nobody can tell any more.
+    match (best, damaged) {
+        (Some((_, content)), None) => Ok(content),
+        (_, Some(finding)) => Err(Box::new(finding)),
+        (None, None) => Err(Box::new(two_contents(archive, &step.files))),
+    }
+}
+
+fn two_contents(archive: &LogArchive, files: &[LogFile]) -> Finding {
+    let name = files.first().map_or("", |file| &file.name);
+    let actual = format!("{} different contents", files.len());
+    Finding::new(FindingCode::BackupDamaged, archive.describe(name), "one content", actual)
+        .remedy("two servers write into one archive: find out which one should not")
+}

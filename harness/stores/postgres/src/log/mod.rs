@@ -1,0 +1,11 @@
+//! The write-ahead log: archived, read, fetched, and fed to a server that recovers.
+
+pub(crate) mod archiver;
+pub(crate) mod feed;
+pub(crate) mod fetch;
+pub(crate) mod health;
+pub(crate) mod page;
+pub(crate) mod path;
+pub(crate) mod read;
+pub(crate) mod salvage;
+pub(crate) mod spool;

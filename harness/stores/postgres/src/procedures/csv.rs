@@ -1,0 +1,32 @@
+//! The rows of one table come back from its export as CSV.
+
+use comeback_engine::runner::Course;
+use comeback_model::{Manifest, Phase};
+
+use crate::error::Result;
+use crate::judges::LoadedRows;
+use crate::{LoadedTable, PostgresServer, load_table_csv};
+
+/// Rows that are loaded, and that nobody else sees yet.
+pub struct CsvRestore {
+    loaded: LoadedTable,
+}
+
+impl CsvRestore {
+    /// Loads an export into its empty table, and proves the rows by its manifest.
+    pub async fn load(course: &Course, server: &PostgresServer, export: &Manifest) -> Result<Self> {
+        course.step(Phase::Recover, "load it into the empty table, in a transaction that nobody else sees");
+        let loaded = load_table_csv(server.address(), course.repository(), export).await;
+        let loaded = course.restored(loaded)?;
+
+        course.step(Phase::Recover, "prove the rows, computed columns too, by the manifest of the export");
+        course.insist(&LoadedRows { loaded: loaded.fingerprint(), recorded: export }).await?;
+        Ok(Self { loaded })
+    }
+
+    /// Keeps the rows. Gives how many there are.
+    pub async fn keep(self, course: &Course) -> Result<u64> {
+        course.step(Phase::Recover, "keep the rows and set the numbers of new ones on");
+        self.loaded.keep().await
+    }
+}

@@ -1,0 +1,9 @@
+//! Throw-away servers: their nodes, their logs, who may log in.
+
+pub(crate) mod files;
+pub(crate) mod log;
+pub(crate) mod log_in;
+pub(crate) mod log_settings;
+pub(crate) mod node;
+pub(crate) mod programs;
+pub(crate) mod verifier;

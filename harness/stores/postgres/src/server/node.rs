@@ -1,0 +1,353 @@
+//! A throw-away PostgreSQL server in a node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
+use comeback_engine::{died, wait};
+use comeback_model::{Content, Manifest};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection};
+use tokio::io::AsyncWriteExt as _;
+
+use super::files as node_files;
+use super::log::ServerLog;
+use super::log_settings::LOG_SETTINGS;
+use super::programs::ClientPrograms;
+use super::verifier::verifier;
+use crate::connection::address::{PORT, PostgresAddress, SUPERUSER};
+use crate::error::{Context as _, Error, Result};
+use crate::log::spool;
+
+/// How long one server may take to answer after its start. Recovery has its own limit.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long a fast shutdown may take: it writes a checkpoint.
+const STOP_LIMIT: Duration = Duration::from_mins(2);
+
+/// A PostgreSQL server of our own: its node, its programs, its password, and the address where it is read.
+#[derive(Clone)]
+pub struct PostgresServer {
+    node: Arc<dyn Node>,
+    programs: String,
+    major: u32,
+    password: Secret,
+    address: PostgresAddress,
+}
+
+impl PostgresServer {
+    /// A new node with the programs of PostgreSQL in it. No cluster exists in it yet.
+    pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
+        Self::create_preferring(substrate, name, password, None).await
+    }
+
+    /// A new node for the restore of a backup: of the same major version where there is a choice. A base backup
+    /// takes no other, a dump takes a newer one.
+    pub async fn create_for(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        manifest: &Manifest,
+    ) -> Result<Self> {
+        let (major, takes_newer) = match &manifest.content {
+            Content::PostgresBaseBackup { position, .. } => (position.major, false),
+            Content::PostgresDump { export, .. } => (export.major, true),
+            Content::PostgresTable { export, .. } => (export.major, true),
+            Content::RedisSnapshot { .. } | Content::ObjectInventory { .. } | Content::Secrets { .. } => {
+                return Err(Error::usage(format!("backup {} is none of PostgreSQL", manifest.id)));
+            }
+        };
+        let server = Self::create_preferring(substrate, name, password, Some(major)).await?;
+        if server.major == major || (takes_newer && server.major > major) {
+            return Ok(server);
+        }
+        server.node.remove().await?;
+        let (id, found) = (&manifest.id, server.major);
+        Err(Error::could_not_verify(format!(
+            "backup {id} needs PostgreSQL {major}, and {found} is what the node `{name}` got"
+        ))
+        .hint(format!(
+            "local: apt-get install postgresql-{major}; docker: pull or build an image of {major}"
+        )))
+    }
+
+    async fn create_preferring(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        major: Option<u32>,
+    ) -> Result<Self> {
+        let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, major, port: PORT };
+        let node = substrate.create(&spec).await?;
+        // Debian keeps several versions side by side; elsewhere there is the one in the search path.
+        let preferred = match major {
+            Some(major) => node.find_program(&format!("/usr/lib/postgresql/{major}/bin/initdb")).await.ok(),
+            None => None,
+        };
+        let initdb = match preferred {
+            Some(initdb) => initdb,
+            None => node.find_program("initdb").await?,
+        };
+        let programs = initdb.strip_suffix("/initdb").unwrap_or("/usr/bin").to_owned();
+        let output =
+            node.exec(&Command::new(format!("{programs}/postgres")).arg("--version"), Io::default()).await?;
+        let version = output.success("asking postgres for its version")?.text().trim().to_owned();
+        let major = parse_major(&version)?;
+        let address = match node.endpoint() {
+            Endpoint::Unix { dir } => PostgresAddress::unix(dir, PORT, password),
+            Endpoint::Tcp { host, port } => PostgresAddress::tcp(host, port, password),
+        };
+        let (address, password) = (address.of_major(major), password.clone());
+        Ok(Self { node, programs, major, password, address })
+    }
+
+    /// Where the server is read, whatever reads it.
+    pub fn address(&self) -> &PostgresAddress {
+        &self.address
+    }
+
+    /// The client programs of its node, which talk to the server.
+    pub fn programs(&self) -> ClientPrograms {
+        let address = PostgresAddress::unix(self.socket_dir(), PORT, &self.password).of_major(self.major);
+        ClientPrograms::new(self.node.clone(), self.programs.clone(), address)
+    }
+
+    /// The node that the server runs in.
+    pub fn node(&self) -> &dyn Node {
+        &*self.node
+    }
+
+    /// The major version, such as 15.
+    pub fn major(&self) -> u32 {
+        self.major
+    }
+
+    /// The data directory, inside the node.
+    pub fn data_dir(&self) -> String {
+        format!("{}/data", self.node.dir())
+    }
+
+    fn log_path(&self) -> String {
+        format!("{}/server.log", self.node.dir())
+    }
+
+    fn hba_path(&self) -> String {
+        format!("{}/pg_hba.conf", self.node.dir())
+    }
+
+    /// A command of PostgreSQL's, by its name.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        Command::new(format!("{}/{program}", self.programs))
+    }
+
+    /// Creates an empty cluster: UTF-8, data checksums, password log-in only. What `initdb` is given in place of the
+    /// password it hands to the server, which keeps a verifier as it is.
+    ///
+    /// Nothing of it is flushed to disk one by one: an empty cluster that a crash of the machine loses is
+    /// made again. From its start on the server flushes as in production.
+    pub async fn init(&self) -> Result<()> {
+        let password_file = format!("{}/password", self.node.dir());
+        self.write_file(&password_file, verifier(&self.password)?.as_bytes()).await?;
+        let command = self
+            .command("initdb")
+            .args(["--username", SUPERUSER, "--pwfile", &password_file, "--auth", "scram-sha-256"])
+            .args(["--encoding", "UTF8", "--locale", "C.UTF-8", "--data-checksums", "--no-sync"])
+            .args(["--no-instructions", "--pgdata", &self.data_dir()]);
+        let output = self.node.exec(&command, Io::default()).await?;
+        self.remove_path(&password_file).await?;
+        output.success("creating an empty cluster").map(drop)
+    }
+
+    /// Adds settings to the cluster's configuration, as an operator would: a base backup takes them along.
+    /// Effective from the next start.
+    pub async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
+        let lines =
+            settings.iter().map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
+        let lines = lines.collect::<String>();
+        let path = format!("{}/postgresql.conf", self.data_dir());
+        let command = Command::new("sh").args(["-c", "cat >> \"$0\"", &path]);
+        let mut content = lines.as_bytes();
+        let io = Io { stdin: Some(&mut content), stdout: None };
+        self.node.exec(&command, io).await?.success("configuring the server").map(drop)
+    }
+
+    /// Starts the server with further settings, and waits until it answers.
+    pub async fn start(&self, settings: &[(&str, String)]) -> Result<()> {
+        self.launch(settings).await?;
+        self.wait_until_it_answers(START_LIMIT).await
+    }
+
+    /// Starts the server with further settings, and waits until it answers. It hands its log over to its spool,
+    /// from where an [`Archiver`](crate::Archiver) takes it.
+    pub async fn start_archiving(&self, settings: &[(&str, String)]) -> Result<()> {
+        spool::prepare(&*self.node).await?;
+        self.launch_with(settings, &spool::SETTINGS).await?;
+        self.wait_until_it_answers(START_LIMIT).await
+    }
+
+    /// Starts the server with further settings, and does not wait.
+    ///
+    /// Whatever the data directory says, the server listens nowhere but at its node's endpoint, lets nobody
+    /// in without the password, and archives and replicates nothing.
+    pub(crate) async fn launch(&self, settings: &[(&str, String)]) -> Result<()> {
+        self.launch_with(settings, &[("archive_mode", "off"), ("archive_command", "")]).await
+    }
+
+    async fn launch_with(&self, settings: &[(&str, String)], archiving: &[(&str, &str)]) -> Result<()> {
+        self.write_file(&self.hba_path(), b"local all all scram-sha-256\nlocal replication all scram-sha-256\nhost all all all scram-sha-256\n").await?;
+        let addresses = match self.node.endpoint() {
+            Endpoint::Unix { .. } => "",
+            Endpoint::Tcp { .. } => "*",
+        };
+        let fixed = [
+            ("listen_addresses", addresses.to_owned()),
+            ("unix_socket_directories", self.socket_dir()),
+            ("port", PORT.to_string()),
+            ("hba_file", self.hba_path()),
+            ("primary_conninfo", String::new()),
+            ("primary_slot_name", String::new()),
+            // Nobody would ever confirm a commit.
+            ("synchronous_standby_names", String::new()),
+            // Subscriptions of the restored databases would fetch from their publishers.
+            ("max_logical_replication_workers", "0".to_owned()),
+            // Commands of another machine's configuration.
+            ("archive_cleanup_command", String::new()),
+            ("recovery_end_command", String::new()),
+            ("ssl", "off".to_owned()),
+            // POSIX shared memory would stay in /dev/shm when the server is killed and its folder deleted.
+            ("dynamic_shared_memory_type", "mmap".to_owned()),
+        ];
+        // The last one counts.
+        let wanted = settings.iter().chain(&fixed).map(|(name, value)| (*name, value.as_str()));
+        let settings = wanted
+            .chain(LOG_SETTINGS)
+            .chain(archiving.iter().copied())
+            .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
+        let command = self.command("postgres").args(["-D", &self.data_dir()]).args(settings);
+        self.node.start(&command, &self.log_path()).await
+    }
+
+    /// Waits until the server answers a read; for one that has stopped nobody waits.
+    pub(crate) async fn wait_until_it_answers(&self, limit: Duration) -> Result<()> {
+        wait::until("the server to answer", limit, async || {
+            if let Err(gone) = self.ensure_running().await {
+                return Ok(Err(gone));
+            }
+            let mut connection =
+                self.connect("postgres").await.map_err(|error| error.message().to_owned())?;
+            connection.ping().await.map(Ok).map_err(|error| error.to_string())
+        })
+        .await?
+    }
+
+    /// Fails, with the end of its log, if the server's process has gone.
+    pub(crate) async fn ensure_running(&self) -> Result<()> {
+        if self.node.is_running().await? {
+            return Ok(());
+        }
+        let last = self.read_log().await?.end();
+        Err(died(self.node.name(), &last))
+    }
+
+    /// What the server said when it died: when it ended by itself, or when one of its processes died and it cut
+    /// all connections. Nothing if neither happened; that we stop or kill it is no death.
+    pub async fn last_words(&self) -> Result<Option<String>> {
+        let has_crashed = self.node.has_crashed().await?;
+        let log = self.read_log().await?;
+        Ok(if has_crashed { Some(log.panic().unwrap_or_else(|| log.end())) } else { log.panic() })
+    }
+
+    /// A new connection as superuser, as [`PostgresAddress::connect`] makes it.
+    pub async fn connect(&self, database: &str) -> Result<PgConnection> {
+        self.address.connect(database).await
+    }
+
+    /// How an application connects to a database of it.
+    pub fn options(&self, database: &str) -> PgConnectOptions {
+        self.address.options(database)
+    }
+
+    /// Shuts the server down in good order.
+    pub async fn stop(&self) -> Result<()> {
+        self.node.stop(Signal::Int, STOP_LIMIT).await
+    }
+
+    /// Kills the server and deletes its data directory and its spool: the disaster of a lost machine.
+    pub async fn destroy(&self) -> Result<()> {
+        self.node.kill().await?;
+        self.remove_path(&spool::dir(&*self.node)).await?;
+        self.remove_path(&self.data_dir()).await
+    }
+
+    /// The log of the server.
+    pub async fn read_log(&self) -> Result<ServerLog> {
+        let output = self.node.exec(&Command::new("cat").arg(self.log_path()), Io::default()).await?;
+        Ok(ServerLog { text: output.success("reading the server's log")?.text() })
+    }
+
+    /// Writes a small file inside the node, readable by its user alone.
+    pub(crate) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
+        node_files::write_file(&*self.node, path, content).await
+    }
+
+    /// Reads a file inside the node.
+    pub(crate) async fn read_file(&self, path: &str) -> Result<Vec<u8>> {
+        node_files::read_file(&*self.node, path).await
+    }
+
+    /// The names in a folder inside the node, hidden ones left out.
+    pub(crate) async fn list_dir(&self, path: &str) -> Result<Vec<String>> {
+        node_files::list_dir(&*self.node, path).await
+    }
+
+    /// Removes a file or folder inside the node.
+    pub(crate) async fn remove_path(&self, path: &str) -> Result<()> {
+        node_files::remove_path(&*self.node, path).await
+    }
+
+    /// Puts the password into a file of this machine, for a person who connects from here.
+    pub async fn write_passfile_here(&self, path: &std::path::Path) -> Result<()> {
+        let line = format!("*:*:*:*:{}\n", self.password.expose());
+        let mut options = tokio::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await;
+        let mut file = file.context(format_args!("creating {}", path.display()))?;
+        file.write_all(line.as_bytes()).await.context(format_args!("writing {}", path.display()))?;
+        file.flush().await.context(format_args!("writing {}", path.display()))
+    }
+
+    /// The command that connects a person to the server, with the password in `passfile`.
+    pub fn connect_hint(&self, passfile: &std::path::Path) -> String {
+        format!("PGPASSFILE={} psql {}", passfile.display(), self.address.client_args().join(" "))
+    }
+
+    /// The folder of the server's socket, inside the node.
+    fn socket_dir(&self) -> String {
+        match self.node.endpoint() {
+            Endpoint::Unix { dir } => dir,
+            Endpoint::Tcp { .. } => self.node.dir().to_owned(),
+        }
+    }
+}
+
+fn parse_major(version: &str) -> Result<u32> {
+    version.split_whitespace().find_map(|word| word.split(['.', 'b', 'r']).next()?.parse().ok()).ok_or_else(
+        || Error::could_not_verify(format!("`{version}` does not say which version of PostgreSQL it is")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_read() {
+        for (text, major) in [
+            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", 15),
+            ("postgres (PostgreSQL) 17beta1", 17),
+            ("postgres (PostgreSQL) 16.0", 16),
+        ] {
+            assert_eq!(parse_major(text).unwrap(), major);
+        }
+        assert!(parse_major("postgres").is_err());
+    }
+}

@@ -1,0 +1,131 @@
+//! Client programs of PostgreSQL: where they run, and which server they talk to.
+
+use std::sync::Arc;
+
+use comeback_engine::substrate::{Command, Node};
+
+use super::files::{remove_path, write_file};
+use crate::connection::address::PostgresAddress;
+use crate::connection::session::client_options;
+use crate::error::{Context as _, Error, Result};
+
+/// Client programs in a node, and the server that they talk to, which may run anywhere.
+#[derive(Clone)]
+pub struct ClientPrograms {
+    node: Arc<dyn Node>,
+    folder: String,
+    /// As it is reached from inside the node.
+    server: PostgresAddress,
+}
+
+impl ClientPrograms {
+    /// The programs in a folder of a node, and the server as it is reached from there.
+    pub(crate) fn new(node: Arc<dyn Node>, folder: String, server: PostgresAddress) -> Self {
+        Self { node, folder, server }
+    }
+
+    /// The same programs, for another server. Its address is the one that leads there from inside the node.
+    #[must_use]
+    pub fn talking_to(self, server: PostgresAddress) -> Self {
+        Self { server, ..self }
+    }
+
+    /// The node that they run in.
+    pub(crate) fn node(&self) -> &dyn Node {
+        &*self.node
+    }
+
+    /// A program that talks to the server, whose major version is given. What its role is set to does not get in the
+    /// way. It has to run within [`with_login`](Self::with_login).
+    pub(crate) fn client(&self, program: &str, major: u32) -> Command {
+        self.command(program).env("PGOPTIONS", client_options(major)).args(self.server.client_args())
+    }
+
+    /// A program that talks to the server as another role, with what that role is set to. It has to run within
+    /// [`with_password`](Self::with_password).
+    pub(crate) fn client_of(&self, program: &str, role: &str) -> Command {
+        // Of two roles the last one counts.
+        self.command(program).args(self.server.client_args()).args(["-U", role])
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let tls = self.server.tls();
+        let command = Command::new(format!("{}/{program}", self.folder))
+            .arg("--no-password")
+            .env("PGPASSFILE", self.passfile())
+            .env("PGSSLMODE", tls.mode.as_str());
+        if tls.root.is_some() { command.env("PGSSLROOTCERT", self.root_file()) } else { command }
+    }
+
+    /// Does what needs the password of the address.
+    pub(crate) async fn with_login<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.with_password(self.server.password().map(|password| password.expose().as_bytes()), work).await
+    }
+
+    /// Does what needs a password, which is in a file as long as that takes: in an argument everybody could read it.
+    pub(crate) async fn with_password<T>(
+        &self,
+        password: Option<&[u8]>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.write_login(password).await?;
+        let done = work.await;
+        let removed = self.remove_login().await;
+        done.and_then(|done| removed.map(|()| done))
+    }
+
+    async fn write_login(&self, password: Option<&[u8]>) -> Result<()> {
+        if let Some(path) = &self.server.tls().root {
+            let root = tokio::fs::read(path).await.context(format_args!("reading {path}"))?;
+            write_file(&*self.node, &self.root_file(), &root).await?;
+        }
+        let line = match password {
+            None => Vec::new(),
+            Some(password) => passfile_line(password).ok_or_else(|| {
+                Error::usage("the password has a line end in it, which client programs cannot be given")
+            })?,
+        };
+        write_file(&*self.node, &self.passfile(), &line).await
+    }
+
+    async fn remove_login(&self) -> Result<()> {
+        if self.server.tls().root.is_some() {
+            remove_path(&*self.node, &self.root_file()).await?;
+        }
+        remove_path(&*self.node, &self.passfile()).await
+    }
+
+    fn passfile(&self) -> String {
+        format!("{}/pgpass", self.node.dir())
+    }
+
+    fn root_file(&self) -> String {
+        format!("{}/root.crt", self.node.dir())
+    }
+}
+
+/// A line that holds a password for every server; nothing if the password has a line end in it. Source: "The
+/// Password File" of libpq.
+pub(crate) fn passfile_line(password: &[u8]) -> Option<Vec<u8>> {
+    let mut line = b"*:*:*:*:".to_vec();
+    for byte in password {
+        match byte {
+            b'\n' | b'\r' | 0 => return None,
+            b':' | b'\\' => line.extend([b'\\', *byte]),
+            other => line.push(*other),
+        }
+    }
+    line.push(b'\n');
+    Some(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_quoted_in_a_passfile() {
+        assert_eq!(passfile_line(b"a:b\\c").unwrap(), b"*:*:*:*:a\\:b\\\\c\n");
+        assert!(passfile_line(b"abc\n").is_none());
+    }
+}

@@ -1,0 +1,34 @@
+//! Who can reach a server.
+
+use comeback_error::Result;
+use redis::cmd;
+
+use super::address::RedisAddress;
+use super::client::RedisClient;
+
+/// Who can reach a server besides its users. A new server has neither.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ServerAccess {
+    /// How many replicas read along.
+    pub replicas: u64,
+    /// Whether anybody is let in without logging in.
+    pub is_open: bool,
+}
+
+impl ServerAccess {
+    /// Asks a server.
+    pub async fn read(server: &RedisAddress) -> Result<Self> {
+        let replicas =
+            RedisClient::connect(server, 0).await?.info("replication").await?.number("connected_slaves")?;
+        Ok(Self { replicas, is_open: lets_anybody_in(server).await })
+    }
+}
+
+/// Whether a command is answered without logging in.
+async fn lets_anybody_in(server: &RedisAddress) -> bool {
+    let address = server.clone().without_login();
+    match RedisClient::connect(&address, 0).await {
+        Ok(client) => client.ask::<u64>(&cmd("DBSIZE")).await.is_ok(),
+        Err(_) => false,
+    }
+}

@@ -1,0 +1,227 @@
+//! A connection to one database of a server.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comeback_engine::wait;
+use comeback_error::{Context as _, Error, Result};
+use redis::aio::MultiplexedConnection;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, cmd,
+};
+
+use super::address::RedisAddress;
+
+/// How long connecting, logging in and the first answer may take.
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer may take: the longest commands load or swap a whole keyspace.
+const ANSWER_LIMIT: Duration = Duration::from_mins(5);
+
+/// A connection to one database of a server. Clones share it.
+#[derive(Clone)]
+pub struct RedisClient {
+    connection: MultiplexedConnection,
+    place: String,
+}
+
+impl RedisClient {
+    /// Connects, logs in, and waits for a first answer, so that what is no server of Redis is found out here.
+    pub async fn connect(address: &RedisAddress, database: u32) -> Result<Self> {
+        Self::connect_within(address, database, CONNECT_LIMIT).await
+    }
+
+    async fn connect_within(address: &RedisAddress, database: u32, limit: Duration) -> Result<Self> {
+        let client =
+            Client::open(address.info(database)?).context(format_args!("connecting to {address}"))?;
+        let limits = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limit))
+            .set_response_timeout(Some(ANSWER_LIMIT));
+        let connected = async {
+            let connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
+            let answer: RedisResult<Value> = cmd("PING").query_async(&mut connection.clone()).await;
+            match answer {
+                // A server that loads, or a user that may not ask, has answered.
+                Err(error) if !is_answer(&error) => Err(error),
+                _ => Ok(connection),
+            }
+        };
+        let connected = wait::at_most("an answer", limit, connected).await;
+        let connection = connected
+            .map_err(|_| silent(address, limit))?
+            .map_err(|error| unreachable(address, limit, &error))?;
+        Ok(Self { connection, place: address.to_string() })
+    }
+
+    /// Sends a command and reads its answer.
+    pub async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        let answer = command.query_async(&mut self.connection.clone()).await;
+        answer.map_err(|error| self.refused(&name(command), &error))
+    }
+
+    /// Sends several commands at once and reads their answers.
+    pub async fn ask_all<T: FromRedisValue>(&self, doing: &str, commands: &Pipeline) -> Result<T> {
+        let answer = commands.query_async(&mut self.connection.clone()).await;
+        answer.map_err(|error| self.refused(doing, &error))
+    }
+
+    fn refused(&self, doing: &str, error: &RedisError) -> Error {
+        Error::could_not_verify(format!("{doing} on {}: {error}", self.place))
+    }
+
+    /// A section of what the server tells about itself.
+    pub async fn info(&self, section: &str) -> Result<Info> {
+        let text: String = self.ask(cmd("INFO").arg(section)).await?;
+        Ok(Info::parse(&text))
+    }
+
+    /// A setting of the server; none if it does not know it.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>> {
+        let found: BTreeMap<String, String> = self.ask(cmd("CONFIG").arg("GET").arg(name)).await?;
+        Ok(found.into_values().next())
+    }
+
+    /// The server's clock, in milliseconds since 1970.
+    pub async fn now_ms(&self) -> Result<u64> {
+        let (seconds, micros): (u64, u64) = self.ask(&cmd("TIME")).await?;
+        Ok(seconds * 1_000 + micros / 1_000)
+    }
+
+    /// The number of keys in each database that holds any.
+    pub async fn key_counts(&self) -> Result<BTreeMap<u32, u64>> {
+        let info = self.info("keyspace").await?;
+        let counts = info.0.iter().filter_map(|(name, value)| {
+            let database = name.strip_prefix("db")?.parse().ok()?;
+            let keys = value.split(',').find_map(|field| field.strip_prefix("keys="))?.parse().ok()?;
+            Some((database, keys))
+        });
+        Ok(counts.collect())
+    }
+}
+
+/// Whether an error is what a server answers that lets us in.
+fn is_answer(error: &RedisError) -> bool {
+    matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension)
+        && !matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+}
+
+fn silent(address: &RedisAddress, limit: Duration) -> Error {
+    Error::could_not_verify(format!("connecting to {address}: no answer within {} s", limit.as_secs()))
+        .hint(
+            "something listens there and says nothing, or a firewall drops what is sent: check host and port",
+        )
+        .hint("a server with TLS waits for a handshake: connect through a tunnel, such as stunnel or ssh -L")
+}
+
+/// Says why a server cannot be used, and what to do about it.
+fn unreachable(address: &RedisAddress, limit: Duration, error: &RedisError) -> Error {
+    let told = |what: &str| Error::could_not_verify(format!("connecting to {address}: {what}"));
+    match error.kind() {
+        _ if error.is_timeout() => silent(address, limit),
+        _ if error.is_connection_refusal() => told("nothing listens there").hint(
+            "check host and port, whether the server runs, and its settings `bind`, `port` and `unixsocket`",
+        ),
+        redis::ErrorKind::Parse => {
+            told("what listens there does not answer as a Redis or Valkey server does")
+                .hint("it may be a web server or a proxy: check the port")
+        }
+        redis::ErrorKind::AuthenticationFailed => {
+            let said = error.detail().unwrap_or("the password was not accepted");
+            with_password_hint(told(&format!("the server refused the password: {said}")))
+        }
+        _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => {
+            with_password_hint(told(&format!("the server wants a password: {error}")))
+        }
+        _ => told(&error.to_string()),
+    }
+}
+
+/// Says how a password is given.
+pub(super) fn with_password_hint(error: Error) -> Error {
+    error
+        .hint("give the password in the environment variable REDISCLI_AUTH or with --password-file FILE")
+        .hint("for another user than `default`: redis://USER@HOST:PORT")
+}
+
+/// The name of a command, without its arguments: these may be anything.
+fn name(command: &Cmd) -> String {
+    match command.args_iter().next() {
+        Some(redis::Arg::Simple(word)) => String::from_utf8_lossy(word).into_owned(),
+        _ => "a command".to_owned(),
+    }
+}
+
+/// What a server tells about itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info(BTreeMap<String, String>);
+
+impl Info {
+    pub(super) fn parse(text: &str) -> Self {
+        let fields =
+            text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(':'));
+        Self(fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect())
+    }
+
+    /// The answer to `INFO` inside a transaction, if it is one.
+    pub(super) fn from_answer(answer: Value) -> Option<Self> {
+        redis::from_redis_value::<String>(answer).ok().map(|text| Self::parse(&text))
+    }
+
+    /// A field, or nothing if the server does not tell it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A field that is a number; one that is not there is an error.
+    pub fn number(&self, name: &str) -> Result<u64> {
+        let value = self.get(name);
+        value.and_then(|value| value.parse().ok()).ok_or_else(|| {
+            Error::could_not_verify(format!("the server tells no number as `{name}`, but {value:?}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_no_server_is_told_apart() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = |port| RedisAddress::parse(&format!("redis://127.0.0.1:{port}")).unwrap();
+        let here = place(listener.local_addr().unwrap().port());
+        // It accepts connections, and says nothing.
+        let limit = Duration::from_millis(50);
+        let silent = RedisClient::connect_within(&here, 0, limit).await.err().unwrap();
+        assert!(silent.message().contains("no answer within"), "{silent}");
+        let web = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            while socket.read_u8().await.unwrap() != b'\n' {}
+            socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+            socket
+        };
+        // The first connection still waits to be accepted.
+        drop(listener.accept().await.unwrap());
+        let (_socket, answer) = tokio::join!(web, RedisClient::connect(&here, 0));
+        let error = answer.err().unwrap();
+        assert!(error.message().contains("does not answer as a Redis"), "{error}");
+        drop(listener);
+        let refused = RedisClient::connect(&here, 0).await.err().unwrap();
+        assert!(refused.message().ends_with("nothing listens there"), "{refused}");
+        let nowhere = RedisAddress::parse("unix:///nowhere/redis.sock").unwrap();
+        let nowhere = RedisClient::connect(&nowhere, 0).await.err().unwrap();
+        assert!(
+            nowhere.message().ends_with("nothing listens there") && nowhere.hints().len() == 1,
+            "{nowhere}"
+        );
+    }
+
+    #[test]
+    fn what_a_server_tells_is_read() {
+        let info = Info::parse("# Persistence\r\nloading:0\r\nrdb_last_bgsave_status:ok\r\n\r\n");
+        assert_eq!(info.number("loading").unwrap(), 0);
+        assert_eq!(info.get("rdb_last_bgsave_status"), Some("ok"));
+        assert!(info.number("rdb_last_bgsave_status").is_err() && info.number("rdb_saves").is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! The vocabulary of drills of Redis.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use comeback_engine::runner::{Application, Course, Drill, Server};
+use comeback_engine::substrate::Node;
+use comeback_error::{Context as _, Result};
+use comeback_model::WriteLedger;
+
+use super::{RedisAddress, RedisServer};
+
+/// The nodes of Redis, in a drill or in a procedure.
+#[async_trait]
+pub trait RedisNodes {
+    /// A new node for a Redis server; it is removed with the run.
+    async fn redis_node(&mut self, name: &str) -> Result<RedisServer>;
+}
+
+/// What a drill can do with Redis.
+#[async_trait]
+pub trait RedisDrill {
+    /// Where the application finds its key-value store.
+    fn cache(&self) -> Application<RedisAddress>;
+
+    /// Keeps the ledger of the application's writes with the evidence, next to the servers' logs.
+    async fn save_write_ledger(&self, ledger: &WriteLedger) -> Result<()>;
+}
+
+#[async_trait]
+impl RedisNodes for Course {
+    async fn redis_node(&mut self, name: &str) -> Result<RedisServer> {
+        let server = RedisServer::create(self.substrate()?, &self.node_name(name), self.password()).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+}
+
+#[async_trait]
+impl RedisDrill for Drill {
+    fn cache(&self) -> Application<RedisAddress> {
+        self.applications().of()
+    }
+
+    async fn save_write_ledger(&self, ledger: &WriteLedger) -> Result<()> {
+        let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
+        self.save_evidence("ledger.json", &text).await
+    }
+}
+
+#[async_trait]
+impl Server for RedisServer {
+    fn node(&self) -> &dyn Node {
+        self.node()
+    }
+
+    async fn log_text(&self) -> Result<String> {
+        self.read_log().await
+    }
+
+    async fn last_words(&self) -> Result<Option<String>> {
+        self.last_words().await
+    }
+
+    async fn tell_how_to_connect(&self, folder: &Path, name: &str) -> Result<String> {
+        let passfile = folder.join(format!("{name}.password"));
+        self.write_passfile_here(&passfile).await?;
+        Ok(self.connect_hint(&passfile))
+    }
+}

@@ -1,0 +1,32 @@
+//! Judge of the evidence: whether what a damaged server holds was kept before anything was changed.
+
+use async_trait::async_trait;
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_engine::repository::Repository;
+use comeback_error::Result;
+
+use crate::{RedisAddress, take_snapshot};
+
+/// Takes a snapshot of a damaged server. It says nothing about what is in it.
+pub struct DamagedState<'a> {
+    /// The damaged server.
+    pub server: &'a RedisAddress,
+    /// Where the snapshot goes.
+    pub evidence: &'a dyn Repository,
+    /// The clock of the run.
+    pub clock: Stopwatch,
+}
+
+#[async_trait]
+impl Judge for DamagedState<'_> {
+    fn name(&self) -> &'static str {
+        "damaged-state"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let taken = take_snapshot(self.server, self.evidence, self.clock).await;
+        let manifest = taken.map_err(|error| error.context("the damaged server could not be kept"))?.manifest;
+        Ok(Opinion::new(format!("kept {} of the damaged server", manifest.content.figures()), []))
+    }
+}

@@ -1,0 +1,218 @@
+//! The transaction that exchanges two states, and the way back.
+
+use std::collections::BTreeMap;
+
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::secret::random_hex;
+use comeback_error::{Error, Result};
+use redis::{Pipeline, Value, cmd, pipe};
+
+use super::plan::{Pair, Plan};
+use super::{Obstacle, Settled, Sizes};
+use crate::address::RedisAddress;
+use crate::client::{Info, RedisClient};
+
+/// The new state is in place, and the old one is in the spare databases.
+pub(super) struct Exchange {
+    target: RedisAddress,
+    plan: Plan,
+    keys: Keys,
+    /// The functions of the old state, as `FUNCTION DUMP` gives them.
+    old_functions: Vec<u8>,
+    took_us: u64,
+    /// The server's count of changes right after the exchange, if it told.
+    changes: Option<u64>,
+}
+
+impl Exchange {
+    /// Looks again at what is exchanged, and exchanges it.
+    pub(super) async fn run(
+        source: &RedisAddress,
+        target: &RedisAddress,
+        plan: Plan,
+        sizes: &Sizes,
+    ) -> Result<Self> {
+        let prepared = async {
+            let (from, to) = (RedisClient::connect(source, 0).await?, RedisClient::connect(target, 0).await?);
+            let new_functions: Vec<u8> = from.ask(cmd("FUNCTION").arg("DUMP")).await?;
+            let old_functions: Vec<u8> = to.ask(cmd("FUNCTION").arg("DUMP")).await?;
+            let keys = Keys::set_marker(target, &plan).await?;
+            look_again(&to.key_counts().await?, &plan, sizes)?;
+            Ok((to, new_functions, old_functions, keys))
+        };
+        let (to, new_functions, old_functions, keys) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(obstacle) => return Err(plan.withdraw(target, obstacle).await),
+        };
+        let mut all = swap(&plan.pairs);
+        for pair in &plan.pairs {
+            all.cmd("SELECT").arg(pair.database).cmd("DEL").arg(&keys.marker);
+        }
+        if let Some(pair) = plan.pairs.first() {
+            all.cmd("SELECT").arg(pair.spare).cmd("SET").arg(&keys.functions).arg(&old_functions);
+        }
+        restore_functions(&mut all, &new_functions);
+        all.cmd("INFO").arg("persistence");
+        let watch = Stopwatch::start();
+        let answer = to.ask_all::<Vec<Value>>("the exchange", &all).await;
+        let took_us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let mut exchange = Self { target: target.clone(), plan, keys, old_functions, took_us, changes: None };
+        match answer {
+            Ok(mut answers) => {
+                exchange.changes = answers.pop().and_then(|info| changes(&Info::from_answer(info)?).ok());
+                Ok(exchange)
+            }
+            Err(error) => Err(exchange.undo(error).await),
+        }
+    }
+
+    pub(super) fn took_us(&self) -> u64 {
+        self.took_us
+    }
+
+    pub(super) fn set_aside(&self) -> Vec<u32> {
+        self.plan.pairs.iter().map(|pair| pair.spare).collect()
+    }
+
+    /// After an exchange that failed, or whose answer was lost: brings back what was exchanged.
+    async fn undo(self, error: Error) -> Error {
+        let undone = async {
+            let mut exchanged = Vec::new();
+            for pair in &self.plan.pairs {
+                if !self.keys.has_marker(&self.target, pair.spare).await? {
+                    exchanged.push(*pair);
+                }
+            }
+            if !exchanged.is_empty() {
+                self.swap_back(&exchanged).await?;
+            }
+            self.plan.clear_spares(&self.target).await
+        };
+        match undone.await {
+            Ok(()) => error.hint("the old state serves, as before"),
+            Err(unclear) => error
+                .hint(format!("looking at what was exchanged failed too: {}", unclear.message()))
+                .hint(self.where_things_are()),
+        }
+    }
+
+    /// What a person has to know where it is not known which state serves.
+    fn where_things_are(&self) -> String {
+        let pairs = self.plan.pairs.iter().map(|pair| format!("{} and {}", pair.database, pair.spare));
+        format!(
+            "nothing was removed: the old state and the new one are in databases {}; look, and exchange them with \
+             SWAPDB",
+            pairs.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    async fn swap_back(&self, pairs: &[Pair]) -> Result<()> {
+        let to = RedisClient::connect(&self.target, 0).await?;
+        let mut all = swap(pairs);
+        for pair in pairs {
+            all.cmd("SELECT").arg(pair.database).cmd("DEL").arg(&self.keys.functions);
+        }
+        restore_functions(&mut all, &self.old_functions);
+        to.ask_all::<Vec<Value>>("bringing the old state back", &all).await.map(drop)
+    }
+
+    /// Removes the old state.
+    pub(super) async fn keep_new(self) -> Result<()> {
+        self.plan.clear_spares(&self.target).await.map_err(|error| {
+            error.hint(format!("the new state serves; the old one is still in {}", self.plan.spares()))
+        })
+    }
+
+    /// Puts the old state in place again, and removes the new one.
+    pub(super) async fn bring_back(self) -> Result<()> {
+        let places = self.where_things_are();
+        self.swap_back(&self.plan.pairs).await.map_err(|error| error.hint(places))?;
+        self.plan.clear_spares(&self.target).await.map_err(|error| {
+            error.hint(format!("the old state serves again; the new one is still in {}", self.plan.spares()))
+        })
+    }
+
+    /// Whether anybody wrote since the exchange.
+    pub(super) async fn was_written_to(&self) -> Result<bool> {
+        let client = RedisClient::connect(&self.target, 0).await?;
+        Ok(Some(changes(&client.info("persistence").await?)?) != self.changes)
+    }
+
+    /// Both states stay.
+    pub(super) fn both(&self, why: &'static str) -> Settled {
+        let commands =
+            |of: &dyn Fn(&Pair) -> String| self.plan.pairs.iter().map(of).collect::<Vec<_>>().join("; ");
+        Settled::Both {
+            why,
+            back: commands(&|pair| format!("SWAPDB {} {}", pair.database, pair.spare)),
+            functions: self.keys.functions.clone(),
+            remove: commands(&|pair| format!("SELECT {}; FLUSHDB", pair.spare)),
+        }
+    }
+}
+
+/// How many changes the server counts since its last save: every write is one.
+fn changes(persistence: &Info) -> Result<u64> {
+    persistence.number("rdb_changes_since_last_save")
+}
+
+fn swap(pairs: &[Pair]) -> Pipeline {
+    let mut all = pipe();
+    all.atomic();
+    for pair in pairs {
+        all.cmd("SWAPDB").arg(pair.database).arg(pair.spare);
+    }
+    all
+}
+
+fn restore_functions(all: &mut Pipeline, functions: &[u8]) {
+    all.cmd("FUNCTION").arg("RESTORE").arg(functions).arg("FLUSH").cmd("SELECT").arg(0);
+}
+
+/// The copy was compared a moment ago. Since then, nobody may have written to it, nor begun to use another database.
+fn look_again(there: &BTreeMap<u32, u64>, plan: &Plan, sizes: &Sizes) -> Result<(), Obstacle> {
+    for (spare, size) in sizes {
+        // The marker is there too.
+        let keys = there.get(spare).copied().unwrap_or(0).saturating_sub(1);
+        if !size.contains(&keys) {
+            return Err(Obstacle::Stranger(plan.strangers(Error::could_not_verify(format!(
+                "database {spare} was to hold {} to {} keys, and holds {keys}: somebody else uses it",
+                size.start(),
+                size.end()
+            )))));
+        }
+    }
+    let known = |number: &u32| plan.pairs.iter().any(|pair| [pair.database, pair.spare].contains(number));
+    if let Some(new) = there.keys().find(|number| !known(number)) {
+        let sentence = format!("clients have begun to use database {new} while the backup was copied");
+        return Err(Error::could_not_verify(sentence)
+            .hint("the old state still serves: restore again, which takes that database in")
+            .into());
+    }
+    Ok(())
+}
+
+/// Keys that the exchange itself needs.
+struct Keys {
+    /// In each spare database, until the exchange moves and removes it: where it still is, nothing was exchanged.
+    marker: String,
+    /// In the first spare database, from the exchange on: the functions of the old state.
+    functions: String,
+}
+
+impl Keys {
+    async fn set_marker(target: &RedisAddress, plan: &Plan) -> Result<Self> {
+        let number = random_hex::<8>()?;
+        let (marker, functions) =
+            (format!("comeback:restore:{number}"), format!("comeback:functions:{number}"));
+        for pair in &plan.pairs {
+            let client = RedisClient::connect(target, pair.spare).await?;
+            client.ask::<()>(cmd("SET").arg(&marker).arg(pair.database)).await?;
+        }
+        Ok(Self { marker, functions })
+    }
+
+    async fn has_marker(&self, target: &RedisAddress, database: u32) -> Result<bool> {
+        RedisClient::connect(target, database).await?.ask(cmd("EXISTS").arg(&self.marker)).await
+    }
+}

@@ -1,0 +1,296 @@
+//! A throw-away Redis or Valkey server in a node.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use comeback_engine::secret::Secret;
+use comeback_engine::substrate::{
+    Command, Endpoint, Io, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software, Substrate,
+};
+use comeback_engine::{died, wait};
+use comeback_error::{Context as _, Error, Result};
+use redis::cmd;
+use tokio::io::AsyncWriteExt as _;
+
+use super::address::RedisAddress;
+use super::client::RedisClient;
+use super::version::RedisVersion;
+
+/// The name of the file that a server loads when it starts, in its data directory.
+pub(super) const RDB: &str = "dump.rdb";
+/// The port inside the node.
+pub(super) const PORT: u16 = 6379;
+/// How long a server may take to answer after its start, its data loaded.
+const START_LIMIT: Duration = Duration::from_mins(5);
+/// How long to wait between two looks at a server that loads.
+const LOOK_AT_LOADING: Duration = Duration::from_millis(500);
+/// How long it may take to stop: it may write a last snapshot.
+const STOP_LIMIT: Duration = Duration::from_mins(2);
+/// Settings with which a server would listen elsewhere, follow another one, or let anybody in.
+const OURS: [&str; 11] = [
+    "replicaof",
+    "slaveof",
+    "bind",
+    "port",
+    "tls-port",
+    "unixsocket",
+    "requirepass",
+    "protected-mode",
+    "cluster-enabled",
+    "include",
+    "aclfile",
+];
+/// A Redis or Valkey server: its node, its program, its password.
+#[derive(Clone)]
+pub struct RedisServer {
+    node: Arc<dyn Node>,
+    program: String,
+    version: RedisVersion,
+    password: Secret,
+}
+
+impl RedisServer {
+    /// A new node with the program of the server in it. Nothing runs in it yet.
+    pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
+        let spec = NodeSpec { name: name.to_owned(), software: Software::Redis, major: None, port: PORT };
+        let node = substrate.create(&spec).await?;
+        let program = find_program(&*node).await?;
+        let output = node.exec(&Command::new(&program).arg("--version"), Io::default()).await?;
+        let version = RedisVersion::parse(&output.success("asking the server for its version")?.text())?;
+        let server = Self { node, program, version, password: password.clone() };
+        let make = Command::new("mkdir").args(["-p", "-m", "0700", "--", &server.data_dir()]);
+        server.node.exec(&make, Io::default()).await?.success("creating the data directory")?;
+        Ok(server)
+    }
+
+    /// The node that the server runs in.
+    pub fn node(&self) -> &dyn Node {
+        &*self.node
+    }
+
+    /// Which server, and which version.
+    pub fn version(&self) -> &RedisVersion {
+        &self.version
+    }
+
+    /// The data directory, inside the node.
+    pub fn data_dir(&self) -> String {
+        format!("{}/data", self.node.dir())
+    }
+
+    /// The file that the server loads when it starts, inside the node.
+    pub fn rdb_path(&self) -> String {
+        format!("{}/{RDB}", self.data_dir())
+    }
+
+    fn config_path(&self) -> String {
+        format!("{}/server.conf", self.node.dir())
+    }
+
+    fn log_path(&self) -> String {
+        format!("{}/server.log", self.node.dir())
+    }
+
+    /// How to reach it from here, as its own administrator.
+    pub fn address(&self) -> RedisAddress {
+        match self.node.endpoint() {
+            Endpoint::Unix { dir } => RedisAddress::unix(format!("{dir}/redis.sock"), &self.password),
+            Endpoint::Tcp { host, port } => RedisAddress::tcp(&host, port, &self.password),
+        }
+    }
+
+    /// Starts the server with further settings, and waits until it has loaded its data and answers.
+    pub async fn start(&self, settings: &[(&str, &str)]) -> Result<()> {
+        self.configure(settings).await?;
+        self.launch().await?;
+        self.wait_until_it_answers().await
+    }
+
+    /// Writes down with which further settings the server is to start.
+    ///
+    /// It writes to its disk only if a setting says so: no snapshot (`save ""`), no append-only file. It
+    /// listens nowhere but at its node's endpoint, lets nobody in without the password, and replicates nothing.
+    /// The settings travel in a file for its user alone, because arguments can be read by everybody.
+    pub(super) async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
+        let is_ours = |(name, value): &&(&str, &str)| {
+            OURS.contains(&name.to_lowercase().as_str()) || name.contains('\n') || value.contains('\n')
+        };
+        if let Some((name, _)) = settings.iter().find(is_ours) {
+            return Err(Error::usage(format!(
+                "the setting `{name}` of a throw-away server is not for others to make"
+            )));
+        }
+        let endpoint = match self.node.endpoint() {
+            Endpoint::Unix { dir } => format!("port 0\nunixsocket {dir}/redis.sock\nunixsocketperm 700\n"),
+            // The container's port is published on loopback alone.
+            Endpoint::Tcp { .. } => format!("port {PORT}\nbind 0.0.0.0\n"),
+        };
+        // Throw-away servers have no other replica to wait for before they send a snapshot.
+        let quiet = "save \"\"\nappendonly no\nloglevel notice\nrepl-diskless-sync-delay 0\n";
+        let wanted = settings.iter().map(|(name, value)| [name, " ", value, "\n"].concat());
+        let config = [
+            quiet,
+            &wanted.collect::<String>(),
+            &endpoint,
+            &format!("dir {}\ndbfilename {RDB}\ndaemonize no\nlogfile \"\"\n", self.data_dir()),
+            &format!("protected-mode yes\nrequirepass {}\n", self.password.expose()),
+        ]
+        .concat();
+        self.write_file(&self.config_path(), config.as_bytes()).await
+    }
+
+    /// Starts the server as it was [configured](Self::configure), and does not wait.
+    pub(super) async fn launch(&self) -> Result<()> {
+        let command = Command::new(&self.program).arg(self.config_path());
+        self.node.start(&command, &self.log_path()).await
+    }
+
+    /// Waits until the server has loaded its data and answers.
+    pub(super) async fn wait_until_it_answers(&self) -> Result<()> {
+        let answered = wait::until("the server to answer", START_LIMIT, async || {
+            // A server that has stopped will not answer: that ends the waiting.
+            if !self.node.is_running().await.map_err(|error| error.to_string())? {
+                return Ok(false);
+            }
+            let client = self.connect(0).await.map_err(|error| error.message().to_owned())?;
+            let info = client.info("persistence").await.map_err(|error| error.message().to_owned())?;
+            if info.get("loading") != Some("0") {
+                return Err(format!("it has loaded {} %", info.get("loading_loaded_perc").unwrap_or("?")));
+            }
+            client.ask::<String>(&cmd("PING")).await.map_err(|error| error.message().to_owned())?;
+            Ok(true)
+        });
+        if answered.await? { Ok(()) } else { Err(self.stopped().await?) }
+    }
+
+    /// Waits while the server loads its data: until it answers, or stops, which is the error. Loading has no limit,
+    /// and a look costs the server time: they are far apart.
+    pub(super) async fn end_of_loading(&self) -> Result<()> {
+        loop {
+            if !self.node.is_running().await? {
+                return Err(self.stopped().await?);
+            }
+            if let Ok(client) = self.connect(0).await
+                && let Ok(info) = client.info("persistence").await
+                && info.get("loading") == Some("0")
+            {
+                return Ok(());
+            }
+            wait::rest(LOOK_AT_LOADING, std::future::pending::<()>()).await;
+        }
+    }
+
+    /// The error for a server that has stopped by itself, with what it said last.
+    async fn stopped(&self) -> Result<Error> {
+        Ok(died(self.node.name(), &end_of(&self.read_log().await?)))
+    }
+
+    /// What the server said when it ended by itself; nothing if it runs, or was stopped or killed by us.
+    pub async fn last_words(&self) -> Result<Option<String>> {
+        Ok(if self.node.has_crashed().await? { Some(end_of(&self.read_log().await?)) } else { None })
+    }
+
+    /// A new connection to a database, as administrator.
+    pub async fn connect(&self, database: u32) -> Result<RedisClient> {
+        RedisClient::connect(&self.address(), database).await
+    }
+
+    /// Shuts the server down in good order.
+    pub async fn stop(&self) -> Result<()> {
+        self.node.stop(Signal::Term, STOP_LIMIT).await
+    }
+
+    /// Kills the server and deletes its data directory: the disaster of a lost machine.
+    pub async fn destroy(&self) -> Result<()> {
+        self.node.kill().await?;
+        let remove = Command::new("rm").args(["-rf", "--", &self.data_dir()]);
+        self.node.exec(&remove, Io::default()).await?.success("deleting the data directory").map(drop)
+    }
+
+    /// The log of the server.
+    pub async fn read_log(&self) -> Result<String> {
+        let output = self.node.exec(&Command::new("cat").arg(self.log_path()), Io::default()).await?;
+        Ok(output.success("reading the server's log")?.text())
+    }
+
+    /// The names in the data directory.
+    pub async fn list_data(&self) -> Result<Vec<String>> {
+        let output =
+            self.node.exec(&Command::new("ls").args(["-A", "--", &self.data_dir()]), Io::default()).await?;
+        Ok(output.success("listing the data directory")?.text().lines().map(ToOwned::to_owned).collect())
+    }
+
+    /// Turns the append-only file on, and waits until it holds all that is in memory: from then on the server
+    /// starts from it, and no longer from the snapshot.
+    pub async fn enable_append_only(&self) -> Result<()> {
+        let client = self.connect(0).await?;
+        client.ask::<()>(cmd("CONFIG").arg("SET").arg("appendonly").arg("yes")).await?;
+        wait::until("the append-only file to be written", START_LIMIT, || async {
+            let info = client.info("persistence").await.map_err(|error| error.message().to_owned())?;
+            let field = |name| info.get(name).unwrap_or("?");
+            match (field("aof_enabled"), field("aof_rewrite_in_progress"), field("aof_rewrite_scheduled")) {
+                ("1", "0", "0") if field("aof_last_bgrewrite_status") == "ok" => Ok(()),
+                found => Err(format!("enabled, in progress, scheduled: {found:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Writes a small file inside the node, readable by its user alone.
+    pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
+        let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
+        let mut content = content;
+        let io = Io { stdin: Some(&mut content), stdout: None };
+        self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
+    }
+
+    /// Removes a file inside the node.
+    pub(super) async fn remove_file(&self, path: &str) -> Result<()> {
+        let remove = Command::new("rm").args(["-f", "--", path]);
+        self.node.exec(&remove, Io::default()).await?.success(&format!("removing {path}")).map(drop)
+    }
+
+    /// Puts the password into a file of this machine, for a person who connects from here.
+    pub async fn write_passfile_here(&self, path: &std::path::Path) -> Result<()> {
+        let mut options = tokio::fs::OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await;
+        let mut file = file.context(format_args!("creating {}", path.display()))?;
+        let doing = format!("writing {}", path.display());
+        file.write_all(self.password.expose().as_bytes()).await.context(&doing)?;
+        file.flush().await.context(&doing)
+    }
+
+    /// The command that connects a person to the server, with the password in `passfile`.
+    pub fn connect_hint(&self, passfile: &std::path::Path) -> String {
+        let place = match self.node.endpoint() {
+            Endpoint::Unix { dir } => format!("-s {dir}/redis.sock"),
+            Endpoint::Tcp { host, port } => format!("-h {host} -p {port}"),
+        };
+        format!("REDISCLI_AUTH=$(cat {}) redis-cli {place}", passfile.display())
+    }
+}
+
+/// The last warning of a log, or else its last line.
+fn end_of(log: &str) -> String {
+    let last = log.lines().rev().find(|line| line.contains(" # ")).or(log.lines().last());
+    last.map_or("its log is empty", |line| line.split_once(" # ").map_or(line, |(_, said)| said)).to_owned()
+}
+
+/// The program of the server, under a name that makes it one.
+async fn find_program(node: &dyn Node) -> Result<String> {
+    let mut missing = None;
+    for RedisProgram { name, is_checker } in REDIS_PROGRAMS {
+        match node.find_program(name).await {
+            Ok(path) if is_checker => {
+                let own = format!("{}/redis-server", node.dir());
+                let link = Command::new("ln").args(["-s", "--", &path, &own]);
+                node.exec(&link, Io::default()).await?.success("giving the server its name")?;
+                return Ok(own);
+            }
+            Ok(path) => return Ok(path),
+            // The first one is the one to install.
+            Err(error) => missing = missing.or(Some(error)),
+        }
+    }
+    Err(missing.unwrap_or_else(|| Error::could_not_verify("there is no program of a Redis server")))
+}

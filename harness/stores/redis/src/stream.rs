@@ -1,0 +1,200 @@
+//! The snapshot that a server sends to a new replica: all that it holds at one moment, without its disk.
+//!
+//! We introduce ourselves as a replica that wants the RDB file and nothing after it (`REPLCONF rdb-only`), as
+//! `redis-cli --rdb` does. The server forks; what it held at that instant is what arrives. With
+//! `repl-diskless-sync` (the default) nothing is written to its disk, and its own `dump.rdb` stays as it is.
+//!
+//! The price is `repl-diskless-sync-delay`, 5 s unless configured otherwise: the server waits so long for
+//! further replicas before it forks. We respect it: it costs time and no load, and a setting of a server in
+//! production is not ours to change. `BGSAVE` would start at once, but it writes to the server's disk,
+//! overwrites the snapshot that is there, and its file can be read on that machine alone.
+
+use std::time::Duration;
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use comeback_engine::clock::Stopwatch;
+use comeback_engine::wait;
+use comeback_error::{Context as _, Error, Result};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::address::{Place, RedisAddress};
+use super::client::{CONNECT_LIMIT, with_password_hint};
+
+/// A server that sends nothing for so long has gone: while it prepares it sends a line every second.
+const SILENCE_LIMIT: Duration = Duration::from_mins(1);
+/// Longer than any line that a server says here.
+const LINE_BYTES: usize = 1_024;
+/// How much is read at a time.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// The length of the mark that ends a snapshot of unknown size.
+const MARK_BYTES: usize = 40;
+
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+/// A snapshot on its way.
+pub(super) struct SnapshotStream {
+    socket: Box<dyn Socket>,
+    buffer: BytesMut,
+    end: End,
+    /// The identity of the server's stream of writes.
+    pub(super) replication_id: String,
+    /// How far that stream was when the server forked.
+    pub(super) replication_offset: u64,
+    /// How long we waited for the server to fork.
+    pub(super) waited: Duration,
+}
+
+/// How the end of the snapshot is known.
+enum End {
+    /// So many bytes are still to come.
+    Length(u64),
+    /// It ends before these bytes.
+    Mark(Bytes),
+    /// It has ended.
+    Reached,
+}
+
+impl SnapshotStream {
+    /// Asks for a snapshot, and waits until the server has forked: what it holds from then on is not in it.
+    pub(super) async fn open(address: &RedisAddress) -> Result<Self> {
+        let doing = format!("asking {address} for a snapshot");
+        Self::ask(address).await.map_err(|error| error.context(doing))
+    }
+
+    async fn ask(address: &RedisAddress) -> Result<Self> {
+        let socket = wait::at_most("the connection", CONNECT_LIMIT, dial(address.place())).await??;
+        let mut stream = Self {
+            socket,
+            buffer: BytesMut::with_capacity(CHUNK_BYTES),
+            end: End::Reached,
+            replication_id: String::new(),
+            replication_offset: 0,
+            waited: Duration::ZERO,
+        };
+        let first_answers = async {
+            if let Some(login) = address.login() {
+                stream.command(&login).await?.map_err(|answer| refused("the password", &answer))?;
+            }
+            let capabilities = ["REPLCONF", "capa", "eof", "capa", "psync2"];
+            stream.command(&capabilities).await?.map_err(|answer| refused("a replica", &answer))
+        };
+        wait::at_most("the server's first answer", CONNECT_LIMIT, first_answers).await??;
+        // Servers before version 7 do not know this, and send what comes later too; we just hang up.
+        let _ = stream.command(&["REPLCONF", "rdb-only", "1"]).await?;
+        let watch = Stopwatch::start();
+        let started =
+            stream.command(&["PSYNC", "?", "-1"]).await?.map_err(|answer| refused("PSYNC", &answer))?;
+        stream.waited = watch.elapsed();
+        let mut words = started.split_whitespace();
+        match (words.next(), words.next(), words.next().and_then(|offset| offset.parse().ok())) {
+            (Some("+FULLRESYNC"), Some(id), Some(offset)) => {
+                (stream.replication_id, stream.replication_offset) = (id.to_owned(), offset);
+            }
+            _ => return Err(Error::could_not_verify(format!("the server answered PSYNC with `{started}`"))),
+        }
+        stream.end = stream.read_announcement().await?;
+        Ok(stream)
+    }
+
+    /// The next piece of the file; nothing after its last byte. That the connection ends earlier is an error.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            match &mut self.end {
+                End::Reached => return Ok(None),
+                End::Length(0) => self.end = End::Reached,
+                End::Length(left) if !self.buffer.is_empty() => {
+                    let piece =
+                        usize::try_from(*left).map_or(self.buffer.len(), |left| left.min(self.buffer.len()));
+                    *left -= piece as u64;
+                    return Ok(Some(self.buffer.split_to(piece).freeze()));
+                }
+                End::Mark(mark) if self.buffer.ends_with(mark) => {
+                    self.buffer.truncate(self.buffer.len() - MARK_BYTES);
+                    self.end = End::Reached;
+                    return Ok(Some(self.buffer.split().freeze()).filter(|last| !last.is_empty()));
+                }
+                // The last bytes may be the beginning of the mark.
+                End::Mark(_) if self.buffer.len() > MARK_BYTES => {
+                    return Ok(Some(self.buffer.split_to(self.buffer.len() - MARK_BYTES).freeze()));
+                }
+                End::Length(_) | End::Mark(_) => self.fill().await?,
+            }
+        }
+    }
+
+    /// Reads what there is; that there is nothing any more is an error.
+    async fn fill(&mut self) -> Result<()> {
+        self.buffer.reserve(CHUNK_BYTES);
+        let read =
+            wait::at_most("the server to send more", SILENCE_LIMIT, self.socket.read_buf(&mut self.buffer));
+        match read.await?.context("reading from the server")? {
+            0 => Err(Error::could_not_verify("the server hung up before the end")
+                .hint("its log says why: a save that failed, or client-output-buffer-limit for replicas")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends a command and reads a line of answer; the inner error is the server's own.
+    async fn command(&mut self, words: &[&str]) -> Result<Result<String, String>> {
+        let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        let request = format!("*{}\r\n{}", words.len(), words.collect::<String>());
+        self.socket.write_all(request.as_bytes()).await.context("writing to the server")?;
+        let line = self.read_line().await?;
+        Ok(if line.starts_with('-') { Err(line) } else { Ok(line) })
+    }
+
+    /// Reads a line; the empty ones with which the server shows that it is still there are skipped.
+    async fn read_line(&mut self) -> Result<String> {
+        loop {
+            let Some(end) = memchr::memchr(b'\n', &self.buffer) else {
+                if self.buffer.len() > LINE_BYTES {
+                    return Err(Error::could_not_verify("the server does not answer in lines"));
+                }
+                self.fill().await?;
+                continue;
+            };
+            let line = self.buffer.split_to(end);
+            self.buffer.advance(1);
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if !line.is_empty() {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// Reads how the end of the file will be known: `$EOF:` and a mark, or `$` and its length.
+    async fn read_announcement(&mut self) -> Result<End> {
+        let line = self.read_line().await?;
+        if let Some(mark) = line.strip_prefix("$EOF:").filter(|mark| mark.len() == MARK_BYTES) {
+            return Ok(End::Mark(Bytes::copy_from_slice(mark.as_bytes())));
+        }
+        let length = line.strip_prefix('$').and_then(|length| length.parse().ok());
+        length.map(End::Length).ok_or_else(|| {
+            Error::could_not_verify(format!("the server announced its snapshot with `{line}`"))
+        })
+    }
+}
+
+async fn dial(place: &Place) -> Result<Box<dyn Socket>> {
+    let doing = "connecting";
+    Ok(match place {
+        Place::Tcp { host, port } => {
+            Box::new(TcpStream::connect((host.as_str(), *port)).await.context(doing)?)
+        }
+        Place::Unix { path } => Box::new(UnixStream::connect(path).await.context(doing)?),
+    })
+}
+
+fn refused(what: &str, answer: &str) -> Error {
+    let error =
+        Error::could_not_verify(format!("the server refused {what}: {}", answer.trim_start_matches('-')));
+    match answer.split_whitespace().next() {
+        Some("-NOAUTH" | "-WRONGPASS") => with_password_hint(error),
+        Some("-NOPERM") => {
+            error.hint("the user needs the commands psync and replconf: ACL SETUSER name +psync +replconf")
+        }
+        _ => error.hint("a backup is read as a replica reads: managed services may not allow it"),
+    }
+}

@@ -1,0 +1,110 @@
+//! Secrets: stores, encrypted exports, imports.
+//!
+//! A secret has a name, labels, and versions that are numbered from 1 without a gap and never change: a new
+//! value is a new version. Whoever asks for a secret means its newest enabled version.
+
+mod address;
+mod age_file;
+pub mod damages;
+mod drill;
+mod export;
+mod folder;
+mod import;
+pub mod judges;
+mod keys;
+mod names;
+pub mod procedures;
+mod record;
+#[cfg(feature = "secret-manager")]
+mod secret_manager;
+mod set;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use comeback_engine::secret::SecretBytes;
+use comeback_error::Result;
+use comeback_model::VersionState;
+use crc::{CRC_32_ISCSI, Crc};
+
+pub use address::{StoreAddress, open_store};
+pub use age_file::{OpenedExport, open_export, read_export_file};
+pub use drill::SecretsDrill;
+pub use export::{Exported, export_secrets, keep_export};
+pub use folder::FolderStore;
+pub use import::{ImportPlan, ImportStep, import, plan_import};
+pub use keys::{ExportKeys, Identities, Recipients, find_identity_beside, make_identity};
+pub use names::{check_labels, check_name};
+#[cfg(feature = "secret-manager")]
+pub use secret_manager::SecretManagerStore;
+pub use set::{SecretContent, SecretSet, VersionContent, read_secrets};
+
+/// The largest value, in bytes. Source: the quotas of Google Secret Manager.
+pub const VALUE_BYTES: usize = 64 * 1024;
+
+static CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+
+/// The CRC32C of a value. It tells damage, never content: of a short value it gives too much away to be shown.
+pub fn crc32c(value: &[u8]) -> u32 {
+    CASTAGNOLI.checksum(value)
+}
+
+/// A secret without its values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SecretDescription {
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its versions by number, from 1 without a gap.
+    pub versions: BTreeMap<u64, VersionState>,
+}
+
+impl SecretDescription {
+    /// The number of the newest version; 0 if there is none.
+    pub fn newest(&self) -> u64 {
+        self.versions.last_key_value().map_or(0, |(number, _)| *number)
+    }
+}
+
+/// A place that keeps secrets.
+#[async_trait]
+pub trait SecretStore: Send + Sync {
+    /// Where it is, for people.
+    fn location(&self) -> String;
+
+    /// The names of its secrets, in order.
+    async fn list(&self) -> Result<Vec<String>>;
+
+    /// What it knows of a secret; nothing if it has none of that name.
+    async fn describe(&self, name: &str) -> Result<Option<SecretDescription>>;
+
+    /// The value of an enabled version, compared with its CRC32C. Asking for any other version is an error.
+    async fn access(&self, name: &str, version: u64) -> Result<SecretBytes>;
+
+    /// A new secret without a version. That there is one of that name is an error.
+    async fn create(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+
+    /// Gives a secret these labels and no others.
+    async fn set_labels(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
+
+    /// A new version, enabled; gives its number. An empty value, or one of more than [`VALUE_BYTES`], is an error.
+    async fn add_version(&self, name: &str, value: &SecretBytes) -> Result<u64>;
+
+    /// Enables, disables or destroys a version. A destroyed one stays so: to ask for anything else is an error.
+    async fn set_state(&self, name: &str, version: u64, state: VersionState) -> Result<()>;
+}
+
+/// The value that somebody gets who asks for a secret without naming a version: the newest one that is enabled.
+pub async fn access_newest(store: &dyn SecretStore, name: &str) -> Result<SecretBytes> {
+    let missing = |what: &str| {
+        comeback_error::Error::could_not_verify(format!(
+            "{what} of the secret {name} in {}",
+            store.location()
+        ))
+    };
+    let description = store.describe(name).await?.ok_or_else(|| missing("there is nothing"))?;
+    let enabled = description.versions.iter().rev().find(|(_, state)| **state == VersionState::Enabled);
+    let (version, _) = enabled.ok_or_else(|| missing("there is no enabled version"))?;
+    store.access(name, *version).await
+}
