@@ -24,7 +24,9 @@ const LONGEST: Duration = Duration::from_hours(24 * 24);
 /// The settings; what the command line says comes first.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
+    pub(crate) service: ServiceSection,
     pub(crate) run: RunSection,
+    pub(crate) evidence: EvidenceSection,
     pub(crate) docker: DockerSection,
     pub(crate) repository: RepositorySection,
     pub(crate) secrets: SecretsSection,
@@ -37,7 +39,11 @@ pub(crate) struct Config {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
+    service: ServiceSection,
+    #[serde(default)]
     run: RunSection,
+    #[serde(default)]
+    evidence: EvidenceSection,
     #[serde(default)]
     docker: DockerSection,
     #[serde(default)]
@@ -50,6 +56,20 @@ struct File {
     postgres: PostgresSection,
 }
 
+/// What is protected.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServiceSection {
+    pub(crate) runbook: Option<PathBuf>,
+}
+
+/// Where the evidence of runs goes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EvidenceSection {
+    pub(crate) dir: Option<PathBuf>,
+}
+
 /// How drills are run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,8 +77,6 @@ pub(crate) struct RunSection {
     pub(crate) substrate: Option<SubstrateArg>,
     #[serde(default, deserialize_with = "scale")]
     pub(crate) scale: Option<Scale>,
-    pub(crate) runbook: Option<PathBuf>,
-    pub(crate) evidence_dir: Option<PathBuf>,
     #[serde(default, deserialize_with = "jobs")]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
@@ -74,7 +92,16 @@ pub(crate) struct DockerSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RepositorySection {
-    pub(crate) dir: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) main: RepositoryEntry,
+}
+
+/// One place for backups.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RepositoryEntry {
+    #[serde(default, deserialize_with = "folder")]
+    pub(crate) url: Option<PathBuf>,
 }
 
 /// Where `comeback secrets` finds secrets.
@@ -131,6 +158,18 @@ struct QueryEntry {
 fn scale<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Scale>, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A folder, as its path or as `file:///PATH`.
+fn folder<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(from)?;
+    let path = text.strip_prefix("file://").unwrap_or(&text);
+    if path.is_empty() || path.contains("://") || (path.len() < text.len() && !path.starts_with('/')) {
+        return Err(serde::de::Error::custom(format!(
+            "`{text}` is not a place for backups: write a folder, such as `/srv/backups` or `file:///srv/backups`"
+        )));
+    }
+    Ok(Some(PathBuf::from(path)))
 }
 
 /// `30s`, `10 min`, `12h`: more than nothing, and less than PostgreSQL's clock can count.
@@ -196,7 +235,9 @@ fn parse(name: &str, text: &str) -> Result<Config> {
         Ok(IntegrityQuery { name: entry.name, sql: entry.sql.into_inner(), expect, expect_text })
     });
     Ok(Config {
+        service: file.service,
         run: file.run,
+        evidence: file.evidence,
         docker: file.docker,
         repository: file.repository,
         secrets: file.secrets,
@@ -238,6 +279,7 @@ mod tests {
                 "[run]\nscale = \"tiny\"",
                 "[run]\njobs = 0",
                 "[run]\njobs = \"two\"",
+                "[repository.main]\nurl = \"gs://backups\"",
                 "[limits]\ndrill = \"0s\"",
                 "[limits]\nquery = 30",
                 "[run\n",
@@ -255,5 +297,13 @@ mod tests {
     fn the_example_is_read() {
         let config = parse("comeback.toml", include_str!("../comeback.toml")).unwrap();
         assert!(!config.queries.is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_a_path_or_a_url() {
+        for url in ["/srv/backups", "file:///srv/backups"] {
+            let config = parse("comeback.toml", &format!("[repository.main]\nurl = \"{url}\"")).unwrap();
+            assert_eq!(config.repository.main.url.as_deref(), Some(Path::new("/srv/backups")));
+        }
     }
 }

@@ -10,7 +10,6 @@ mod suggest;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use comeback_error::{Context as _, Error, ErrorKind, Result};
 
 fn main() -> ExitCode {
@@ -22,7 +21,7 @@ fn main() -> ExitCode {
 
 /// Parses the command line and carries it out; gives the exit code.
 fn run() -> Result<u8> {
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::read() {
         Ok(cli) => cli,
         Err(wrong) if wrong.exit_code() != 0 => {
             output::wrong_usage(&wrong.render().to_string());

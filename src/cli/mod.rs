@@ -7,7 +7,7 @@ mod values;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use comeback_engine::damage::DamageSpec;
 use comeback_engine::runner::Suite;
 use comeback_engine::substrate::SubstrateChoice;
@@ -30,6 +30,14 @@ Exit codes:
   130  interrupted
 Any other code means failure.";
 
+/// The commands as the help shows them: what they are for, and their names.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Prove", &["run", "selftest", "list"]),
+    ("Back up, bring back", &["backup", "restore", "secrets"]),
+    ("Evidence", &["report"]),
+    ("Housekeeping", &["doctor", "clean", "completions", "help"]),
+];
+
 /// Proves that backups come back: completely, to the right moment, and inside the time that the runbook promises.
 #[derive(Debug, Parser)]
 #[command(name = "comeback", version, after_help = EXIT_CODES, arg_required_else_help = true)]
@@ -41,12 +49,42 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// Reads the command line. The error is clap's: a message, or the help that was asked for.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = grammar().try_get_matches()?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+/// The grammar, with the commands of the first help page in groups.
+fn grammar() -> clap::Command {
+    use std::fmt::Write as _;
+
+    let mut command = Cli::command();
+    command.build();
+    let (header, literal) = (*command.get_styles().get_header(), *command.get_styles().get_literal());
+    let about = |name: &str| command.find_subcommand(name).and_then(clap::Command::get_about);
+    let mut groups = String::new();
+    for (group, names) in GROUPS {
+        let _ = writeln!(groups, "{header}{group}:{header:#}");
+        for name in names {
+            let about = about(name).map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(groups, "  {literal}{name:<11}{literal:#}  {about}");
+        }
+        groups.push('\n');
+    }
+    Cli::command().help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{header}Options:{header:#}\n{{options}}{{after-help}}"
+    ))
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run drills: servers are started, filled, backed up, destroyed, restored and judged
+    /// Run drills: start, fill, back up, destroy, restore and judge servers
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
-    /// Test the judges: inject each damage into a drill, which must then fail for that reason
+    /// Test the judges: inject each damage into a drill, which must then fail
     Selftest(SelftestArgs),
     /// Take backups, list them, fetch them
     #[command(subcommand)]
@@ -245,8 +283,6 @@ impl From<SubstrateArg> for SubstrateChoice {
 mod tests {
     use std::fmt::Write as _;
 
-    use clap::CommandFactory as _;
-
     use super::*;
 
     /// The help of a command and of those below it.
@@ -261,10 +297,20 @@ mod tests {
 
     #[test]
     fn the_help_of_every_command() {
-        let mut command = Cli::command();
+        let mut command = grammar();
         command.build();
         let mut text = String::new();
         help(&command, "", &mut text);
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let mut command = Cli::command();
+        command.build();
+        let mut commands: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let mut grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+        (commands.sort_unstable(), grouped.sort_unstable());
+        assert_eq!(grouped, commands);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use comeback_engine::clock;
+use comeback_engine::clock::Clock;
 use comeback_engine::clock::Stopwatch;
 use comeback_engine::repository::{Repository as _, prune};
 use comeback_error::{Error, Result};
@@ -41,7 +41,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
         ));
     }
     if let Some(days) = args.keep_days {
-        let pruned = prune(&repository, &manifest, clock::now(), DAY * days.get()).await?;
+        let pruned = prune(&repository, &manifest, Clock::machine().now(), DAY * days.get()).await?;
         for id in pruned.removed {
             output::text(&format!("removed {id}\n"));
         }
@@ -54,7 +54,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
 
 async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
     let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
-    let since = args.days.map(|days| clock::now().checked_sub(DAY * days)).transpose();
+    let since = args.days.map(|days| Clock::machine().now().checked_sub(DAY * days)).transpose();
     let since = since.map_err(|error| Error::usage(format!("so many days ago: {error}")))?;
     let (mut shown, mut unreadable) = (0, 0);
     for id in repository.list().await? {

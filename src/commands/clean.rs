@@ -15,7 +15,7 @@ pub(crate) async fn clean(args: &CleanArgs, config: &Config) -> Result<u8> {
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
     let options = SweepOptions { include_kept: args.kept, ..SweepOptions::beside(choice) };
     let mut swept = sweep(&options).await?;
-    if args.repository.is_some() || config.repository.dir.is_some() {
+    if args.repository.is_some() || config.repository.main.url.is_some() {
         let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
         for name in repository.sweep_unfinished().await? {
             output::text(&format!(

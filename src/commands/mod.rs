@@ -66,10 +66,10 @@ fn load_runbook(args: &RunbookArgs, config: &Config) -> Result<Option<Arc<Runboo
     if args.sample_runbook {
         return Ok(Some(Arc::new(Runbook::parse(SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK))));
     }
-    let Some(path) = args.runbook.as_ref().or(config.run.runbook.as_ref()) else { return Ok(None) };
+    let Some(path) = args.runbook.as_ref().or(config.service.runbook.as_ref()) else { return Ok(None) };
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::usage(format!("reading the runbook {}: {error}", path.display()))
-            .hint("name it with --runbook FILE, or as `runbook` under [run] in comeback.toml")
+            .hint("name it with --runbook FILE, or as `runbook` under [service] in comeback.toml")
     })?;
     Ok(Some(Arc::new(Runbook::parse(path.display().to_string(), text))))
 }
@@ -99,9 +99,9 @@ async fn open_repository(
     config: &Config,
     may_make: bool,
 ) -> Result<LocalRepository> {
-    let folder = named.or(config.repository.dir.as_ref()).ok_or_else(|| {
+    let folder = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
         Error::usage("no repository was named")
-            .hint("name its folder with --repository DIR, or as `dir` under [repository] in comeback.toml")
+            .hint("name its folder with --repository DIR, or as `url` under [repository.main] in comeback.toml")
     })?;
     if !may_make && !folder.is_dir() {
         return Err(Error::usage(format!("there is no repository in {}", folder.display()))

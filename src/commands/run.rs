@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{JOURNAL_VERSION, PlannedDrill, Provenance, Record, RunKind, RunStarted};
 use comeback_engine::runbook::{ObjectiveKind, Runbook};
 use comeback_engine::runner::{
@@ -43,9 +44,10 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
     let need = comeback_scenarios::need(&plan.scenarios, plan.scale, plan.jobs, args.keep);
     let ground = Ground::prepare(plan.choice, plan.docker.clone(), need, tell_swept).await?;
-    let folder = make_evidence_folder(&plan.evidence_root, &identity)?;
+    let clock = Clock::machine();
+    let folder = make_evidence_folder(&plan.evidence_root, &identity, &clock)?;
     let (sinks, junit) = sinks(&folder, args.junit.as_ref(), args.verbose);
-    let mut session = Session::begin(identity, folder.clone(), Some(ground), cancel.clone(), sinks)?;
+    let mut session = Session::begin(identity, folder.clone(), Some(ground), cancel.clone(), sinks, clock)?;
     let run = RunStarted {
         seed: plan.seed,
         scale: plan.scale.to_string(),
@@ -131,7 +133,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
     }
     let runbook = super::load_runbook(&args.runbook, config)?.ok_or_else(|| {
         Error::usage("no runbook was named: there is nothing to drill by, and no objective to judge by")
-            .hint("name yours with --runbook FILE, or as `runbook` under [run] in comeback.toml")
+            .hint("name yours with --runbook FILE, or as `runbook` under [service] in comeback.toml")
             .hint("to try Comeback without one, use --sample-runbook; the reports say so")
     })?;
     ensure_bound(&scenarios, &runbook)?;

@@ -1,5 +1,6 @@
 //! `comeback secrets`: exports secrets, encrypted, and imports them again, with the code that the drills run.
 
+use comeback_engine::clock::Clock;
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::RunIdentity;
 use comeback_error::{Error, Result};
@@ -26,7 +27,7 @@ pub(crate) async fn secrets(command: SecretsCommand, config: &Config) -> Result<
 async fn export(args: &SecretsExportArgs, config: &Config) -> Result<u8> {
     let recipients = Recipients::parse(&args.recipients)?;
     let store = open_named(args.store.as_ref(), config).await?;
-    let exported = export_secrets(&*store, &recipients, &args.out).await?;
+    let exported = export_secrets(&*store, &recipients, &args.out, &Clock::machine()).await?;
     if !exported.without_value.is_empty() {
         output::error_line(&format!(
             "warning: disabled versions are in it without their values, which the store gives to nobody: {}",

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use comeback_engine::clock::{self, Stopwatch};
+use comeback_engine::clock::{Clock, Stopwatch};
 use comeback_engine::damage::{DamageSpec, Damages};
 use comeback_engine::evidence::RunStarted;
 use comeback_engine::runbook::Runbook;
@@ -61,9 +61,10 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     let need = comeback_scenarios::need(&scenarios, Scale::Ci, jobs, false);
     let ground = Ground::prepare(choice, docker, need, tell_swept).await?;
     let evidence = evidence_root(args.evidence_dir.as_ref(), &config);
-    let folder = make_evidence_folder(&evidence, &RunIdentity::random(false)?)?;
+    let clock = Clock::machine();
+    let folder = make_evidence_folder(&evidence, &RunIdentity::random(false)?, &clock)?;
     let runbook = Arc::new(Runbook::parse(super::SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK));
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
+    let (watch, started_at) = (Stopwatch::start(), clock.now());
     output::error_line(&format!(
         "selftest: {} on sample data, seed {seed}",
         format::plural(cases.len() as u64, "drill")
@@ -195,7 +196,7 @@ async fn drill(
     std::fs::create_dir(folder).context("creating a folder for the evidence")?;
     let (identity, ground) = (RunIdentity::random(false)?, Some(setting.ground.clone()));
     let mut session =
-        Session::begin(identity, folder.to_owned(), ground, setting.cancel.clone(), Vec::new())?;
+        Session::begin(identity, folder.to_owned(), ground, setting.cancel.clone(), Vec::new(), Clock::machine())?;
     let run = RunStarted {
         seed: case.seed,
         scale: Scale::Ci.to_string(),

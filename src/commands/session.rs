@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{PlannedDrill, Record, RunKind, RunStarted, Sink};
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::{Course, Ground, Session, make_evidence_folder};
@@ -20,7 +21,7 @@ use crate::{output, progress, provenance};
 
 /// The folder in which each run gets one of its own.
 pub(super) fn evidence_root(named: Option<&PathBuf>, config: &Config) -> PathBuf {
-    let named = named.or(config.run.evidence_dir.as_ref());
+    let named = named.or(config.evidence.dir.as_ref());
     named.cloned().unwrap_or_else(|| PathBuf::from("evidence"))
 }
 
@@ -99,11 +100,12 @@ pub(super) async fn restore(
         }
         None => None,
     };
+    let clock = Clock::machine();
     let root = evidence_root(restore.evidence.evidence_dir.as_ref(), config);
-    let folder = make_evidence_folder(&root, &restore.identity)?;
+    let folder = make_evidence_folder(&root, &restore.identity, &clock)?;
     let (sinks, junit) = sinks(&folder, restore.evidence.junit.as_ref(), restore.evidence.verbose);
     let run = started(restore.name, restore.title);
-    let mut session = Session::begin(restore.identity, folder.clone(), ground, cancel.clone(), sinks)?;
+    let mut session = Session::begin(restore.identity, folder.clone(), ground, cancel.clone(), sinks, clock)?;
     let outcome = session.restore(run, restore.repository, procedure).await;
     let ended = session.end().await?;
     let problems = [ended.torn_down, write_reports(&folder, &ended.record), junit.last_written()];

@@ -75,7 +75,7 @@ fn a_recovery_stops_where_the_ledger_says() {
     }
     let histories = u32::try_from(number_from("COMEBACK_HISTORIES", 2)).unwrap();
     let targets = usize::try_from(number_from("COMEBACK_TARGETS", 10)).unwrap();
-    let seed = number_from("COMEBACK_SEED", comeback_engine::clock::now().as_second().unsigned_abs());
+    let seed = number_from("COMEBACK_SEED", comeback_engine::clock::Clock::machine().now().as_second().unsigned_abs());
     require::note(&format!("random targets: COMEBACK_SEED={seed}, {histories} histories"));
     let config = Config { cases: histories, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];

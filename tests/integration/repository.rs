@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use comeback_engine::clock;
+use comeback_engine::clock::Clock;
 use comeback_engine::repository::{
     BackupDraft, BackupWriter, Fetch, LocalRepository, LogArchive, Repository, newest, verify_files,
 };
@@ -82,8 +82,8 @@ fn manifest(id: &str, writer: &BackupWriter) -> Manifest {
     Manifest {
         manifest_version: MANIFEST_VERSION,
         id: id.to_owned(),
-        started_at: clock::now(),
-        taken_at: clock::now(),
+        started_at: Clock::machine().now(),
+        taken_at: Clock::machine().now(),
         elapsed_ms: 1,
         versions: BTreeMap::new(),
         files: writer.files().to_vec(),
@@ -100,7 +100,7 @@ fn base_backup() -> Content {
             segment_bytes: 16 << 20,
             start_lsn: Lsn(1),
             end_lsn: Lsn(1),
-            end_at: clock::now(),
+            end_at: Clock::machine().now(),
             end_snapshot: "3:3:".to_owned(),
             restore_point: "r".to_owned(),
             restore_point_lsn: Lsn(1),
@@ -163,7 +163,7 @@ async fn a_draft_is_listed_once_it_is_finished(bench: Bench) {
     drop(dropped);
     assert_eq!(repository.list().await.unwrap(), [""; 0]);
 
-    let (started_at, taken_at) = ("2026-01-01T06:00:00.123Z".parse().unwrap(), clock::now());
+    let (started_at, taken_at) = ("2026-01-01T06:00:00.123Z".parse().unwrap(), Clock::machine().now());
     let draft = BackupDraft::begin_earlier(repository, "postgres-base", started_at, 5_000).await.unwrap();
     let mut draft = draft.made_with("postgres", "15.1");
     assert_eq!(draft.stamp(), "20260101T060000123Z");

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comeback_engine::repository::{BackupWriter, LocalRepository, Repository as _, prune};
+use comeback_engine::clock::Clock;
+use comeback_engine::repository::{BackupDraft, BackupWriter, LocalRepository, Repository as _, prune};
 use comeback_error::ErrorKind;
 use comeback_model::{
     ClusterContent, Content, DumpExport, DumpFormat, InventoryScope, MANIFEST_VERSION, Manifest,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -116,4 +117,29 @@ async fn where_none_is_good_none_goes() {
     let error = prune(&repository, &newest, at(1_000), DAY * 7).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert_eq!(repository.list().await.unwrap(), ["0001-dump"]);
+}
+
+/// Time is what the repository's clock shows: a year of nights passes at once.
+#[tokio::test]
+async fn a_year_of_nightly_backups_keeps_its_last_month() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::standing_at(at(0));
+    let repository = LocalRepository::open(folder.path()).await.unwrap().timed_by(clock.clone());
+    for _ in 0..365 {
+        let mut draft = BackupDraft::begin(&repository, "postgres-dump").await.unwrap();
+        draft.files().write("file", b"content").await.unwrap();
+        let export = DumpExport {
+            format: DumpFormat::Plain,
+            database: "roadtrip".to_owned(),
+            system_identifier: Some("1".to_owned()),
+            major: 15,
+        };
+        let content = Content::PostgresDump { export, cluster: ClusterContent::default() };
+        let manifest = draft.finish(clock.now(), content).await.unwrap();
+        prune(&repository, &manifest, clock.now(), DAY * 30).await.unwrap();
+        clock.advance(SignedDuration::from_hours(24));
+    }
+    let kept = repository.list().await.unwrap();
+    let name = |day| format!("{}-postgres-dump", at(day).strftime("%Y%m%dT%H%M%S%3fZ"));
+    assert_eq!(kept, (334..365).rev().map(name).collect::<Vec<_>>());
 }

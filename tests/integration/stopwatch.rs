@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{
     EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Provenance, Record, RunKind, RunStarted,
 };
@@ -65,7 +66,7 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
     let identity = RunIdentity::random(false).unwrap();
     let substrate = Arc::new(require::or_skip("local", LocalSubstrate::new(&identity))?);
     let (scratch, folder) = (Scratch::create(false).unwrap(), tempfile::tempdir().unwrap());
-    let journal = Journal::create(folder.path(), Vec::new()).unwrap();
+    let journal = Journal::create(folder.path(), Vec::new(), Clock::machine()).unwrap();
     journal.append(EventBody::RunStarted(Box::new(started(&*scenario))));
     let (scratch, logs) = (scratch.path().to_owned(), folder.path().to_owned());
     let settings = RunSettings {

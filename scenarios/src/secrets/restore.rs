@@ -65,13 +65,13 @@ impl Scenario for Restore {
         drill.step(Phase::Backup, "export every secret, encrypted to the daily and to the break-glass key");
         let keys = drill.export_keys()?;
         let earlier = drill.export_file("yesterday").await?;
-        let earlier = export_secrets(&primary, &keys.recipients, &earlier).await?;
+        let earlier = export_secrets(&primary, &keys.recipients, &earlier, drill.wall_clock()).await?;
         drill.backup_taken(&keep_export(&earlier, drill.repository()).await?);
 
         drill.step(Phase::Backup, "change a key of the application, and take tonight's export");
         primary.add_version("session-signing-key", &SecretBytes::random(48)?).await?;
         let file = drill.export_file("tonight").await?;
-        let exported = export_secrets(&primary, &keys.recipients, &file).await?;
+        let exported = export_secrets(&primary, &keys.recipients, &file, drill.wall_clock()).await?;
         drill.inject::<ExportedFile>((&file, &keys)).await?;
         drill.judge(&ExportFile { path: &file }).await;
         let newest = keep_export(&exported, drill.repository()).await?;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use comeback_engine::clock::Clock;
 use comeback_error::ErrorKind;
 use comeback_objects::{LocalBucket, ObjectStore as _, PrefixRestore, restore_prefix};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{bytes_of, history, live_bytes, local_bucket, moment, put};
 
@@ -159,4 +161,22 @@ async fn a_bucket_is_not_made_by_opening_it() {
     let error = LocalBucket::open(folder.path()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     assert_eq!(files_below(folder.path()), [""; 0].map(PathBuf::from));
+}
+
+/// Versions are dated by the bucket's clock: a year passes at once.
+#[tokio::test]
+async fn what_was_live_a_year_ago_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::standing_at(Timestamp::from_second(1_790_000_000).unwrap());
+    let bucket = LocalBucket::create(folder.path().join("bucket"), None).await.unwrap();
+    let bucket = bucket.timed_by(clock.clone());
+    let first = put(&bucket, "k", b"first").await;
+    clock.advance(SignedDuration::from_hours(24 * 365));
+    put(&bucket, "k", b"second").await;
+    let history = history(&bucket, "k").await;
+    let a_day_ago = clock.now() - SignedDuration::from_hours(24);
+    assert_eq!(history.live_at(a_day_ago).unwrap().version, first.version);
+    assert_eq!(history.versions[1].created_at, clock.now());
+    assert_eq!(bucket.expire("k", a_day_ago).await.unwrap(), 0);
+    assert_eq!(bucket.expire("k", clock.now()).await.unwrap(), 1);
 }

@@ -61,7 +61,7 @@ fn kill(mut run: Child) {
 }
 
 async fn sweep_run(kind: SubstrateKind, run_id: &str, include_kept: bool) -> Swept {
-    let options = SweepOptions { kinds: vec![kind], include_kept, only_run: Some(run_id.to_owned()) };
+    let options = SweepOptions { kinds: vec![kind], include_kept, only_run: Some(run_id.to_owned()), ..SweepOptions::default() };
     let swept = sweep(&options).await.unwrap();
     assert_eq!(swept.problems, []);
     swept

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{CHAINED_SINCE, Event, EventBody, Record};
-use crate::clock::{self, Stopwatch};
+use crate::clock::{Clock, Stopwatch};
 use crate::hex::hex;
 
 /// The name of the journal in the evidence of a run.
@@ -26,6 +26,7 @@ pub struct Journal(Arc<Shared>);
 
 struct Shared {
     path: PathBuf,
+    wall_clock: Clock,
     clock: Stopwatch,
     sinks: Vec<Sink>,
     state: Mutex<State>,
@@ -43,13 +44,19 @@ struct State {
 }
 
 impl Journal {
-    /// Creates the journal of a run in its evidence folder. Its clock starts now.
-    pub fn create(folder: &Path, sinks: Vec<Sink>) -> Result<Self> {
+    /// Creates the journal of a run in its evidence folder. Its stopwatch starts now; the time of day is the wall
+    /// clock's.
+    pub fn create(folder: &Path, sinks: Vec<Sink>, wall_clock: Clock) -> Result<Self> {
         let path = folder.join(JOURNAL_FILE);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.context(format_args!("creating {}", path.display()))?;
         let state = Mutex::new(State { file, last_line: None, events: 0, record: None, failure: None });
-        Ok(Self(Arc::new(Shared { path, clock: Stopwatch::start(), sinks, state })))
+        Ok(Self(Arc::new(Shared { path, wall_clock, clock: Stopwatch::start(), sinks, state })))
+    }
+
+    /// The clock that tells the time of day of the run.
+    pub fn wall_clock(&self) -> &Clock {
+        &self.0.wall_clock
     }
 
     /// The clock that every event's `elapsed_ms` is read from.
@@ -63,7 +70,7 @@ impl Journal {
     pub fn append(&self, body: EventBody) -> u64 {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let event =
-            Event { seq: state.events, at: clock::now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
+            Event { seq: state.events, at: self.0.wall_clock.now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
         let written = state
             .write_line(&event)
             .map_err(|error| error.context(format!("writing {}", self.0.path.display())));
@@ -207,7 +214,7 @@ mod tests {
     }
 
     fn written(folder: &Path) -> Vec<u8> {
-        let journal = Journal::create(folder, Vec::new()).unwrap();
+        let journal = Journal::create(folder, Vec::new(), Clock::machine()).unwrap();
         journal.append(start());
         journal.append(EventBody::RunEnded { interrupted: false });
         journal.finish().unwrap();
@@ -281,6 +288,6 @@ mod tests {
     fn a_second_journal_in_the_same_folder_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path());
-        assert!(Journal::create(folder.path(), Vec::new()).is_err());
+        assert!(Journal::create(folder.path(), Vec::new(), Clock::machine()).is_err());
     }
 }

@@ -7,7 +7,7 @@ use comeback_model::{Content, MANIFEST_VERSION, Manifest};
 use jiff::Timestamp;
 
 use super::{BackupWriter, Repository};
-use crate::clock::{self, Stopwatch};
+use crate::clock::Stopwatch;
 
 /// A backup from its beginning to its manifest. It is listed once it is finished; a draft that is dropped leaves
 /// nothing that is ever listed.
@@ -24,7 +24,7 @@ pub struct BackupDraft {
 impl BackupDraft {
     /// Begins a backup now. Its name is the time and its kind: `20260101T060000123Z-postgres-dump`.
     pub async fn begin(repository: &dyn Repository, kind: &str) -> Result<Self> {
-        Self::begin_earlier(repository, kind, clock::now(), 0).await
+        Self::begin_earlier(repository, kind, repository.clock().now(), 0).await
     }
 
     /// Begins the backup of what was read earlier, which took `earlier_ms` from `started_at` on.

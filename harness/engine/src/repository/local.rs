@@ -12,6 +12,8 @@ use comeback_model::{MANIFEST_VERSION, Manifest};
 use tokio::fs;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
+use crate::clock::Clock;
+
 use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
 use super::{Reader, Repository, Upload, Writer, check_name};
 
@@ -23,6 +25,7 @@ const LOG: &str = "wal";
 #[derive(Debug, Clone)]
 pub struct LocalRepository {
     root: PathBuf,
+    clock: Clock,
 }
 
 impl LocalRepository {
@@ -32,14 +35,20 @@ impl LocalRepository {
         fs::create_dir_all(&root)
             .await
             .context(format_args!("creating the repository {}", root.display()))?;
-        Ok(Self { root })
+        Ok(Self { root, clock: Clock::machine() })
+    }
+
+    /// The same repository, for which it is what another clock shows.
+    #[must_use]
+    pub fn timed_by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Removes what backups left that were killed before they were whole; gives the names of what was removed.
     pub async fn sweep_unfinished(&self) -> Result<Vec<String>> {
-        let (root, log) = (self.root.clone(), self.root.join(LOG));
+        let (root, log, now) = (self.root.clone(), self.root.join(LOG), self.clock.now());
         let doing = format!("looking for unfinished backups in {}", self.root.display());
-        let swept = tokio::task::spawn_blocking(move || sweep_unfinished(&root, &log)).await;
+        let swept = tokio::task::spawn_blocking(move || sweep_unfinished(&root, &log, now)).await;
         swept.context(&doing)?.context(&doing)
     }
 
@@ -69,6 +78,10 @@ impl LocalRepository {
 impl Repository for LocalRepository {
     fn location(&self) -> String {
         self.root.display().to_string()
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock.clone()
     }
 
     async fn begin(&self, id: &str) -> Result<Box<dyn Upload>> {

@@ -17,6 +17,8 @@ use comeback_error::{Context as _, Error, Result};
 use comeback_model::{FileEntry, Manifest};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
+use crate::clock::Clock;
+
 pub use draft::BackupDraft;
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
@@ -36,6 +38,11 @@ pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 pub trait Repository: Send + Sync {
     /// Where it is, for people.
     fn location(&self) -> String;
+
+    /// The clock that dates its backups: the machine's, if it is not told otherwise.
+    fn clock(&self) -> Clock {
+        Clock::machine()
+    }
 
     /// Begins a backup that is listed only once it is committed. Its name must be new.
     async fn begin(&self, id: &str) -> Result<Box<dyn Upload>>;

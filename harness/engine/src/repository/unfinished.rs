@@ -9,7 +9,8 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::clock;
+use jiff::Timestamp;
+
 
 /// What the name of something that is still being written begins with.
 pub(super) const UNFINISHED: &str = ".unfinished-";
@@ -27,7 +28,7 @@ pub(super) fn claim(path: &Path) -> io::Result<File> {
 }
 
 /// Removes what this user left unfinished in a repository and in its log archives, and gives the names.
-pub(super) fn sweep_unfinished(root: &Path, log: &Path) -> io::Result<Vec<String>> {
+pub(super) fn sweep_unfinished(root: &Path, log: &Path, now: Timestamp) -> io::Result<Vec<String>> {
     let mut removed = Vec::new();
     let archives = match fs::read_dir(log) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -37,7 +38,7 @@ pub(super) fn sweep_unfinished(root: &Path, log: &Path) -> io::Result<Vec<String
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(UNFINISHED) && remove_abandoned(&entry.path())? {
+            if name.starts_with(UNFINISHED) && remove_abandoned(&entry.path(), now)? {
                 removed.push(name);
             }
         }
@@ -46,14 +47,14 @@ pub(super) fn sweep_unfinished(root: &Path, log: &Path) -> io::Result<Vec<String
 }
 
 /// Removes it, if it is this user's and nobody works on it.
-fn remove_abandoned(path: &Path) -> io::Result<bool> {
+fn remove_abandoned(path: &Path, now: Timestamp) -> io::Result<bool> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     // What cannot be opened has gone, or is not ours; a link is neither.
     let Ok(file) = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) else {
         return Ok(false);
     };
     let meta = file.metadata()?;
-    let age_s = clock::now().as_second().saturating_sub(meta.mtime());
+    let age_s = now.as_second().saturating_sub(meta.mtime());
     let is_ours = meta.uid() == rustix::process::geteuid().as_raw() && (meta.is_dir() || meta.is_file());
     if !is_ours || age_s < YOUNG.as_secs().cast_signed() || file.try_lock().is_err() {
         return Ok(false);
@@ -65,6 +66,11 @@ fn remove_abandoned(path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+
+    fn now() -> Timestamp {
+        Clock::machine().now()
+    }
 
     /// Something unfinished of a time long ago.
     fn leave(folder: &Path, name: &str, is_folder: bool) -> std::path::PathBuf {
@@ -93,12 +99,12 @@ mod tests {
         let whole = leave(root.path(), "x", true);
         fs::rename(&whole, root.path().join("20260101T000000Z")).unwrap();
 
-        let mut removed = sweep_unfinished(root.path(), &root.path().join("wal")).unwrap();
+        let mut removed = sweep_unfinished(root.path(), &root.path().join("wal"), now()).unwrap();
         removed.sort();
         assert_eq!(removed, [".unfinished-killed", ".unfinished-segment"]);
         assert!(claim(&busy).is_err(), "it is still claimed");
         drop(claimed);
-        let removed = sweep_unfinished(root.path(), &root.path().join("wal")).unwrap();
+        let removed = sweep_unfinished(root.path(), &root.path().join("wal"), now()).unwrap();
         assert_eq!(removed, [".unfinished-busy"]);
         assert!(root.path().join("20260101T000000Z/base.tar").exists());
     }
@@ -111,7 +117,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let theirs = leave(root.path(), "theirs", true);
         std::os::unix::fs::chown(&theirs, Some(65534), None).unwrap();
-        assert_eq!(sweep_unfinished(root.path(), &root.path().join("wal")).unwrap(), [""; 0]);
+        assert_eq!(sweep_unfinished(root.path(), &root.path().join("wal"), now()).unwrap(), [""; 0]);
         assert!(theirs.exists());
     }
 }

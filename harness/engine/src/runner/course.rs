@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use super::Server;
 use crate::RestoreFailure;
-use crate::clock::Stopwatch;
+use crate::clock::{Clock, Stopwatch};
 use crate::evidence::{BackupSummary, EventBody, Journal};
 use crate::judge::{Judge, Opinion};
 use crate::repository::{LocalRepository, LogArchive, Repository};
@@ -99,6 +99,11 @@ impl Course {
         self.settings.substrate = Some(substrate);
     }
 
+    /// The clock that tells the time of day of the run.
+    pub fn wall_clock(&self) -> &Clock {
+        self.settings.journal.wall_clock()
+    }
+
     /// The clock of the run, which every duration is measured by.
     pub fn clock(&self) -> Stopwatch {
         self.settings.journal.clock()
@@ -121,12 +126,14 @@ impl Course {
 
     /// A further repository, of this name. It is removed with the run.
     pub async fn repository_in(&self, region: &str) -> Result<LocalRepository> {
-        LocalRepository::open(self.settings.scratch.join(region)).await
+        let repository = LocalRepository::open(self.settings.scratch.join(region)).await?;
+        Ok(repository.timed_by(self.wall_clock().clone()))
     }
 
     /// A repository of this name in the evidence, where it stays.
     pub async fn evidence_repository(&self, name: &str) -> Result<LocalRepository> {
-        LocalRepository::open(self.evidence_folder().await?.join(name)).await
+        let repository = LocalRepository::open(self.evidence_folder().await?.join(name)).await?;
+        Ok(repository.timed_by(self.wall_clock().clone()))
     }
 
     /// Begins a step, in the runbook's words; it ends where the next one begins.

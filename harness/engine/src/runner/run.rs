@@ -168,6 +168,7 @@ async fn prepare(
     let spec = scenario.spec();
     let scratch = settings.place.scratch.join(format!("d{index}"));
     let repository = LocalRepository::open(scratch.join("repository")).await?;
+    let repository = repository.timed_by(journal.wall_clock().clone());
     let course = Course::new(CourseSettings {
         index,
         name: spec.name,

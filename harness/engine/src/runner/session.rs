@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::run::{RunPlace, end_drill};
 use super::teardown::tear_down;
 use super::{Course, CourseSettings};
-use crate::clock;
+use crate::clock::Clock;
 use crate::evidence::{EventBody, JOURNAL_VERSION, Journal, Record, RunStarted, Sink};
 use crate::repository::{LocalRepository, Repository};
 use crate::substrate::{
@@ -50,8 +50,8 @@ impl Ground {
 }
 
 /// A new folder for the evidence of a run, for its owner alone.
-pub fn make_evidence_folder(root: &Path, identity: &RunIdentity) -> Result<PathBuf> {
-    let name = format!("{}-{}", clock::now().strftime("%Y%m%dT%H%M%SZ"), identity.run_id);
+pub fn make_evidence_folder(root: &Path, identity: &RunIdentity, clock: &Clock) -> Result<PathBuf> {
+    let name = format!("{}-{}", clock.now().strftime("%Y%m%dT%H%M%SZ"), identity.run_id);
     let folder = root.join(name);
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.map_err(|error| {
@@ -89,8 +89,9 @@ impl Session {
         ground: Option<Ground>,
         cancel: CancellationToken,
         sinks: Vec<Sink>,
+        clock: Clock,
     ) -> Result<Self> {
-        let journal = Journal::create(&folder, sinks)?;
+        let journal = Journal::create(&folder, sinks, clock)?;
         let scratch = Scratch::create(identity.keep)?;
         Ok(Self { identity, folder, ground, cancel, journal, scratch, substrate: None })
     }
@@ -173,7 +174,10 @@ impl Session {
         let scratch = self.scratch.path().to_owned();
         let repository = match repository {
             Some(repository) => repository,
-            None => Arc::new(LocalRepository::open(scratch.join("repository")).await?),
+            None => {
+                let repository = LocalRepository::open(scratch.join("repository")).await?;
+                Arc::new(repository.timed_by(self.journal.wall_clock().clone()))
+            }
         };
         let (journal, logs) = (self.journal.clone(), self.logs());
         Course::new(CourseSettings { index: 0, name, journal, substrate, repository, logs, scratch })

@@ -27,7 +27,8 @@ use super::local::{
 };
 use super::processes::exterminate;
 use super::{SubstrateChoice, SubstrateKind};
-use crate::{clock, wait};
+use crate::clock::Clock;
+use crate::wait;
 
 /// How long an owner that cannot be seen is taken to be alive, in seconds. No drill takes so long.
 const DOUBT_S: i64 = 24 * 60 * 60;
@@ -35,7 +36,7 @@ const DOUBT_S: i64 = 24 * 60 * 60;
 const LOCK_LIMIT: Duration = Duration::from_mins(2);
 
 /// What to sweep.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct SweepOptions {
     /// Where to look.
     pub kinds: Vec<SubstrateKind>,
@@ -43,12 +44,19 @@ pub struct SweepOptions {
     pub include_kept: bool,
     /// Only what belongs to this run.
     pub only_run: Option<String>,
+    /// What ages are counted by.
+    pub clock: Clock,
 }
 
 impl Default for SweepOptions {
     /// Everywhere, every run, but for what was left on purpose.
     fn default() -> Self {
-        Self { kinds: vec![SubstrateKind::Local, SubstrateKind::Docker], include_kept: false, only_run: None }
+        Self {
+            kinds: vec![SubstrateKind::Local, SubstrateKind::Docker],
+            include_kept: false,
+            only_run: None,
+            clock: Clock::machine(),
+        }
     }
 }
 
@@ -106,6 +114,11 @@ impl SweepOptions {
         }
     }
 
+    /// How many seconds ago something started.
+    fn age_s(&self, started_at: i64) -> i64 {
+        self.clock.now().as_second().saturating_sub(started_at)
+    }
+
     fn concerns(&self, run_id: &str) -> bool {
         is_run_id(run_id) && self.only_run.as_deref().is_none_or(|only| only == run_id)
     }
@@ -154,9 +167,9 @@ async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
             swept.problems.extend(fs::symlink_metadata(&folder).is_ok().then_some(error));
             continue;
         }
-        match record_of(&folder) {
+        match record_of(&folder, options) {
             Some(record)
-                if options.may_remove(&record.owner, record.keep, age_s(record.started_at), true)? =>
+                if options.may_remove(&record.owner, record.keep, options.age_s(record.started_at), true)? =>
             {
                 let removed = remove_run(&folder, &record).await;
                 swept.note(removed, SubstrateKind::Local, run_id, format!("folder {}", folder.display()));
@@ -179,7 +192,7 @@ async fn lock(path: &Path, limit: Duration) -> Result<File> {
 
 /// The record of a run. A folder without one has lost it to a removal that was cut short: it gets one that
 /// makes it go as soon as there is no doubt.
-fn record_of(folder: &Path) -> Option<RunRecord> {
+fn record_of(folder: &Path, options: &SweepOptions) -> Option<RunRecord> {
     if let Ok(record) = read_record(&folder.join(RUN_FILE)) {
         return Some(record);
     }
@@ -192,7 +205,7 @@ fn record_of(folder: &Path) -> Option<RunRecord> {
         pid_ns: String::new(),
         machine: String::new(),
     };
-    (age_s(started_at) > DOUBT_S).then_some(RunRecord { owner, started_at, keep: false })
+    (options.age_s(started_at) > DOUBT_S).then_some(RunRecord { owner, started_at, keep: false })
 }
 
 async fn remove_run(folder: &Path, record: &RunRecord) -> Result<()> {
@@ -222,7 +235,7 @@ async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
             continue;
         };
         let is_off = !matches!(container.state, Some(State::RUNNING | State::PAUSED | State::RESTARTING));
-        if options.may_remove(&owner, keep, age_s(container.created.unwrap_or(i64::MAX)), is_off)? {
+        if options.may_remove(&owner, keep, options.age_s(container.created.unwrap_or(i64::MAX)), is_off)? {
             let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or_default();
             let removed = remove_container(&docker, &container.id.unwrap_or_default()).await;
             let what = format!("container {}", name.trim_start_matches('/'));
@@ -236,7 +249,7 @@ async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
             continue;
         };
         let created = network.created.and_then(|at| at.to_string().parse::<jiff::Timestamp>().ok());
-        let age = created.map_or(0, |at| age_s(at.as_second()));
+        let age = created.map_or(0, |at| options.age_s(at.as_second()));
         if options.may_remove(&owner, keep, age, true)? {
             let removed = remove_network(&docker, &network.id.unwrap_or_default()).await;
             let what = format!("network {}", network.name.unwrap_or_default());
@@ -256,10 +269,6 @@ fn marks_of(labels: &HashMap<String, String>) -> Option<(String, Owner, bool)> {
         machine: labels.get(LABEL_MACHINE).cloned().unwrap_or_default(),
     };
     Some((labels.get(LABEL_RUN)?.clone(), owner, labels.get(LABEL_KEEP)? == "true"))
-}
-
-fn age_s(started_at: i64) -> i64 {
-    clock::now().as_second().saturating_sub(started_at)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use comeback_engine::clock::{self, Stopwatch};
+use comeback_engine::clock::{Clock, Stopwatch};
 use comeback_engine::repository::{BackupDraft, Repository};
 use comeback_engine::secret::DigestKey;
 use comeback_error::{Context as _, Error, Result};
@@ -45,20 +45,21 @@ impl Exported {
 /// of the recipients.
 ///
 /// The file appears whole or not at all, and never in place of another. A folder in which a private key lies is
-/// refused: whoever takes it would have both.
+/// refused: whoever takes it would have both. The clock dates the export.
 pub async fn export_secrets(
     store: &dyn SecretStore,
     recipients: &Recipients,
     out: &Path,
+    clock: &Clock,
 ) -> Result<Exported> {
-    let (watch, started_at) = (Stopwatch::start(), clock::now());
+    let (watch, started_at) = (Stopwatch::start(), clock.now());
     let folder = check_place(out)?;
     let secrets = read_secrets(store).await?;
     if secrets.0.is_empty() {
         return Err(Error::usage(format!("there is no secret in {}", store.location()))
             .hint("name the store that holds them: an export of nothing is no backup"));
     }
-    let (taken_at, key) = (clock::now(), DigestKey::random()?);
+    let (taken_at, key) = (clock.now(), DigestKey::random()?);
     let file = encrypt(&secrets, &key, taken_at, recipients)?;
     let doing = format!("writing the export {}", out.display());
     // Such a file is for its owner alone from its first byte on.

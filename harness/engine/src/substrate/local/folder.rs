@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use super::Account;
 use super::trust::{check_own_folder, open_own};
 use crate::substrate::identity::Owner;
-use crate::{clock, wait};
+use crate::clock::Clock;
+use crate::wait;
 
 /// The record in a run's folder.
 pub(in crate::substrate) const RUN_FILE: &str = "run.json";
@@ -43,7 +44,7 @@ pub(in crate::substrate) struct RunRecord {
 impl RunRecord {
     /// A record of this process, now.
     pub(in crate::substrate) fn new(keep: bool) -> Result<Self> {
-        Ok(Self { owner: Owner::current()?, started_at: clock::now().as_second(), keep })
+        Ok(Self { owner: Owner::current()?, started_at: Clock::machine().now().as_second(), keep })
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use comeback_engine::clock;
+use comeback_engine::clock::Clock;
 use comeback_engine::repository::Reader;
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{KeyHistory, ObjectAttributes, ObjectVersion};
@@ -32,7 +32,10 @@ const AHEAD: usize = 64;
 ///
 /// Several processes may use it at once.
 #[derive(Debug, Clone)]
-pub struct LocalBucket(Arc<PathBuf>);
+pub struct LocalBucket {
+    folder: Arc<PathBuf>,
+    clock: Clock,
+}
 
 /// What stands in `bucket.json`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -45,10 +48,10 @@ struct Settings {
 impl LocalBucket {
     /// Makes a bucket in a new or empty folder. Old versions are kept, for so many days where a number is given.
     pub async fn create(folder: impl Into<PathBuf>, noncurrent_days: Option<u32>) -> Result<Self> {
-        let bucket = Self(Arc::new(folder.into()));
+        let bucket = Self::at(folder.into());
         let doing = || format!("creating the bucket {}", bucket.location());
         for part in [OBJECTS, UNFINISHED] {
-            tokio::fs::create_dir_all(bucket.0.join(part)).await.context(doing())?;
+            tokio::fs::create_dir_all(bucket.folder.join(part)).await.context(doing())?;
         }
         bucket.write_settings(Settings { versioning: true, noncurrent_days }).await?;
         Ok(bucket)
@@ -56,9 +59,19 @@ impl LocalBucket {
 
     /// Opens a bucket that is there.
     pub async fn open(folder: impl Into<PathBuf>) -> Result<Self> {
-        let bucket = Self(Arc::new(folder.into()));
+        let bucket = Self::at(folder.into());
         bucket.settings().await?;
         Ok(bucket)
+    }
+
+    fn at(folder: PathBuf) -> Self {
+        Self { folder: Arc::new(folder), clock: Clock::machine() }
+    }
+
+    /// The same bucket, whose versions are dated by another clock.
+    #[must_use]
+    pub fn timed_by(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Turns the keeping of old versions on or off, from now on. Those that are kept stay.
@@ -83,7 +96,7 @@ impl LocalBucket {
     }
 
     async fn settings(&self) -> Result<Settings> {
-        let path = self.0.join(SETTINGS);
+        let path = self.folder.join(SETTINGS);
         let text = tokio::fs::read(&path).await.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => no_such_bucket(&self.location()),
             _ => complain(format_args!("reading the settings of {}", self.location()), &error),
@@ -93,7 +106,7 @@ impl LocalBucket {
 
     async fn write_settings(&self, settings: Settings) -> Result<()> {
         let text = serde_json::to_vec(&settings).context("writing the settings of a bucket")?;
-        let path = self.0.join(SETTINGS);
+        let path = self.folder.join(SETTINGS);
         self.blocking(move || {
             crate::progress::write_whole(&path, &text)
                 .map_err(|error| complain("writing the settings of a bucket", &error))
@@ -102,11 +115,11 @@ impl LocalBucket {
     }
 
     fn objects(&self) -> PathBuf {
-        self.0.join(OBJECTS)
+        self.folder.join(OBJECTS)
     }
 
     fn key_folder(&self, key: String, path: PathBuf) -> KeyFolder {
-        KeyFolder { key, path, unfinished: self.0.join(UNFINISHED) }
+        KeyFolder { key, path, unfinished: self.folder.join(UNFINISHED), clock: self.clock.clone() }
     }
 
     fn folder_of(&self, key: &str) -> Result<KeyFolder> {
@@ -124,14 +137,14 @@ impl LocalBucket {
 #[async_trait]
 impl ObjectStore for LocalBucket {
     fn location(&self) -> String {
-        let folder: &Path = &self.0;
+        let folder: &Path = &self.folder;
         format!("file://{}", folder.display())
     }
 
     async fn state(&self) -> Result<BucketState> {
         let Settings { versioning, noncurrent_days } = self.settings().await?;
         // A microsecond is what this bucket counts in: what is written from here on bears a later one.
-        let now = clock::now().checked_sub(Duration::from_micros(1)).context("reading the clock")?;
+        let now = self.clock.now().checked_sub(Duration::from_micros(1)).context("reading the clock")?;
         Ok(BucketState { versioning, noncurrent_days, now })
     }
 

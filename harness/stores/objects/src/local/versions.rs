@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use comeback_engine::clock;
+use comeback_engine::clock::Clock;
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{KeyHistory, ObjectAttributes, ObjectVersion};
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ pub(super) struct KeyFolder {
     pub(super) path: PathBuf,
     /// Where files are written before they get their names.
     pub(super) unfinished: PathBuf,
+    /// Dates the versions.
+    pub(super) clock: Clock,
 }
 
 /// What has to be live for a write to go through.
@@ -148,7 +150,7 @@ impl KeyFolder {
         {
             return Err(overtaken(&self.key, *expected, live.map(|live| live.version.as_str())));
         }
-        let now = u64::try_from(clock::now().as_microsecond()).unwrap_or(0);
+        let now = u64::try_from(self.clock.now().as_microsecond()).unwrap_or(0);
         let last = history.versions.last();
         let last_change =
             last.into_iter().flat_map(|last| [Some(last.created_at), last.ended_at]).flatten().max();
@@ -170,7 +172,7 @@ impl KeyFolder {
         }
         let _lock = self.lock()?;
         if let Some(live) = self.history()?.live() {
-            let now = clock::now().max(live.created_at);
+            let now = self.clock.now().max(live.created_at);
             self.end(live, now, versioning)?;
             sync_folder(&self.path)
                 .map_err(|error| complain(format_args!("deleting {}", self.key), &error))?;

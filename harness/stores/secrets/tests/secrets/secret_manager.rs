@@ -1,5 +1,6 @@
 //! Google Secret Manager, on the fake of it: the contract, what goes wrong, and imports that cannot go on.
 
+use comeback_engine::clock::Clock;
 use comeback_error::ErrorKind::{self, CouldNotVerify, Usage};
 use comeback_error::{Error, Result};
 use comeback_model::VersionState::{Destroyed, Disabled};
@@ -182,7 +183,7 @@ async fn an_export_of_a_folder_comes_back_in_secret_manager_and_out_of_it_again(
     let key = Identities::read(&keys.break_glass).unwrap();
     let exports = folder.path().join("exports");
     std::fs::create_dir(&exports).unwrap();
-    let first = export_secrets(&kept, &keys.recipients, &exports.join("first.age")).await.unwrap();
+    let first = export_secrets(&kept, &keys.recipients, &exports.join("first.age"), &Clock::machine()).await.unwrap();
     let opened = read_export_file(&first.path, &key).unwrap();
     assert_eq!(opened.secrets, secrets);
 
@@ -190,7 +191,7 @@ async fn an_export_of_a_folder_comes_back_in_secret_manager_and_out_of_it_again(
     let plan = plan_import(&store, &opened.secrets, false).await.unwrap();
     import(&store, &opened.secrets, &plan).await.unwrap();
     assert_eq!(read_secrets(&store).await.unwrap(), secrets);
-    let second = export_secrets(&store, &keys.recipients, &exports.join("second.age")).await.unwrap();
+    let second = export_secrets(&store, &keys.recipients, &exports.join("second.age"), &Clock::machine()).await.unwrap();
     assert_eq!(read_export_file(&second.path, &key).unwrap().secrets, secrets);
     assert_eq!(second.export.store, format!("gsm://{PROJECT} of the emulator {}", fake.host()));
 }
