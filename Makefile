@@ -1,8 +1,8 @@
-# The ways into this repository. Each target is also a script or one command: nothing hides in here.
+# The entry points of this repository. Each target is a script or a single command.
 
 CARGO ?= cargo
 IMAGE ?= comeback-servers:bookworm
-# Drills at once. Each is timed while the other runs beside it: 1 gives the quietest figures.
+# Number of drills at once. Drills in parallel slow each other down: 1 gives the most exact times.
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
@@ -11,17 +11,17 @@ JOBS ?= 2
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## make this machine ready: server images or server programs; does nothing the second time
+setup: ## make this machine ready: server images or server programs; safe to repeat
 	@scripts/setup --all
 
-drill: ## restore a lost database on throw-away servers, and prove what came back
+drill: ## run the weekly suite of drills on throw-away servers
 	@scripts/setup
 	$(CARGO) run --release --package comeback -- run --suite weekly --jobs $(JOBS)
 
 test: ## set-up, format, lints and every test
 	@scripts/test
 
-selftest: ## do every damage to a drill, and see that its judge finds it; some minutes
+selftest: ## inject every damage into a drill, and check that its judge finds it; some minutes
 	@scripts/setup --require local
 	$(CARGO) run --release --package comeback -- selftest --substrate local
 
@@ -35,7 +35,7 @@ soak: ## the random tests at full length: recovery targets, kills, damaged RDB f
 		redis_corpus::model redis_corpus::flips
 	scripts/fuzz rdb 600
 
-bench: ## speed: of what is computed in process, and against peers of the same run on 1.2 GB; about 35 minutes
+bench: ## speed: computation in process, and restores of 1.2 GB against peers of the same run; about 35 minutes
 	@scripts/setup --require local
 	$(CARGO) bench --manifest-path benches/in_process/Cargo.toml --target-dir target/in-process
 	$(CARGO) bench --package comeback
@@ -43,13 +43,13 @@ bench: ## speed: of what is computed in process, and against peers of the same r
 lint: ## format and lints only
 	@scripts/lint
 
-fmt: ## write the format
+fmt: ## format the code
 	$(CARGO) fmt --all
 
-image: ## build the server image again from Debian packages, with today's updates
+image: ## rebuild the server image from Debian packages, with today's updates
 	@scripts/build-image $(IMAGE)
 
-clean-machine: ## remove what drills left behind, and the images that set-up built; packages stay
+clean-machine: ## remove leftovers of drills and the images that set-up built; packages stay
 	$(CARGO) run --release --package comeback -- clean
 	for image in $(IMAGE) comeback-servers:trixie; do \
 		if docker image inspect $$image >/dev/null 2>&1; then docker rmi $$image; fi; \

@@ -1,4 +1,4 @@
-//! `comeback.toml`: strict, so that a slip of the pen never changes what is drilled in silence.
+//! `comeback.toml`: strict, so that a typo never silently changes what is drilled.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ use toml::Spanned;
 use crate::cli::SubstrateArg;
 use crate::suggest::closest;
 
-/// The file that is read where none is named.
+/// The file that is read if none is named.
 const DEFAULT_FILE: &str = "comeback.toml";
 
 /// PostgreSQL counts a deadline in milliseconds, in 31 bits.
 const LONGEST: Duration = Duration::from_hours(24 * 24);
 
-/// The settings; what the command line says comes first.
+/// The settings; the command line overrides them.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     pub(crate) service: ServiceSection,
@@ -81,7 +81,7 @@ pub(crate) struct RunSection {
     pub(crate) jobs: Option<NonZeroUsize>,
 }
 
-/// The substrate `docker`.
+/// The section `[docker]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DockerSection {
@@ -111,7 +111,7 @@ pub(crate) struct SecretsSection {
     pub(crate) store: Option<String>,
 }
 
-/// How long things may take; what is not set keeps its default.
+/// Time limits; one that is not set keeps its default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LimitsSection {
@@ -172,7 +172,7 @@ fn folder<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, 
     Ok(Some(PathBuf::from(path)))
 }
 
-/// `30s`, `10 min`, `12h`: more than nothing, and less than PostgreSQL's clock can count.
+/// `30s`, `10 min`, `12h`: at least 1 ms, and at most [`LONGEST`].
 fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     let read = text.parse::<jiff::SignedDuration>().ok().and_then(|read| Duration::try_from(read).ok());
@@ -192,7 +192,7 @@ fn jobs<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<NonZeroUsize
 }
 
 impl Config {
-    /// Reads the named file, or `comeback.toml` of the current folder where it exists.
+    /// Reads the named file, or `comeback.toml` in the current folder if it exists.
     pub(crate) fn load(named: Option<&Path>) -> Result<Self> {
         let path = named.unwrap_or(Path::new(DEFAULT_FILE));
         if named.is_none() && !path.exists() {
@@ -246,13 +246,13 @@ fn parse(name: &str, text: &str) -> Result<Config> {
     })
 }
 
-/// What an unknown name in a parser's message may have meant: "unknown field `sutie`, expected one of `suite`, …".
+/// The name that was probably meant, from a parser's message: "unknown field `sutie`, expected one of `suite`, …".
 fn meant(message: &str) -> Option<&str> {
     let mut names = message.strip_prefix("unknown ")?.split('`').skip(1).step_by(2);
     closest(names.next()?, names)
 }
 
-/// Line and column, both from 1, of a place in a text; columns count characters.
+/// Line and column of a place in a text, both from 1; columns count characters.
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);

@@ -1,4 +1,4 @@
-//! The command line of Comeback: parse, select, call, render, exit.
+//! The command line of Comeback: parses arguments, runs a command, prints the outcome, sets the exit code.
 
 mod cli;
 mod commands;
@@ -14,12 +14,12 @@ use comeback_error::{Context as _, Error, ErrorKind, Result};
 
 fn main() -> ExitCode {
     let code = run().unwrap_or_else(|error| complain(&error));
-    // Where nobody was told, it must not look like success.
+    // A command that could not print its result must not look like success.
     let untold = output::failure().map_or(0, complain);
     ExitCode::from(if code == 0 { untold } else { code })
 }
 
-/// Parses the command line and carries it out; gives the exit code.
+/// Parses the command line and runs the command; returns the exit code.
 fn run() -> Result<u8> {
     let cli = match cli::Cli::read() {
         Ok(cli) => cli,
@@ -38,7 +38,7 @@ fn run() -> Result<u8> {
     runtime.context("starting the runtime")?.block_on(commands::dispatch(cli))
 }
 
-/// Tells an error and gives its exit code.
+/// Prints an error and returns its exit code.
 fn complain(error: &Error) -> u8 {
     output::problem("error", error);
     exit_code(error.kind())

@@ -1,8 +1,7 @@
 //! The only place that writes to the terminal.
 //!
-//! Whatever goes out is made fit to print here: texts hold what databases and servers said, and a terminal would
-//! obey an escape sequence in them. What could not be written is remembered, so that no command that told
-//! nobody ends with exit code 0.
+//! Cleans everything that it prints: texts hold what databases and servers said, and a terminal would obey escape
+//! sequences in them. Remembers a failed write, so that a command whose output was lost does not exit with 0.
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
@@ -13,13 +12,12 @@ use comeback_reports::text::{clean, one_line};
 /// The first failed write to the standard output.
 static FAILURE: OnceLock<Error> = OnceLock::new();
 
-/// Writes what a command did to the standard output.
+/// Writes the result of a command to the standard output.
 pub(crate) fn text(text: &str) {
     painted(&clean(text));
 }
 
-/// Writes a list, a script or help to the standard output. A reader that has gone away, such as `head`, has seen
-/// what it wanted.
+/// Writes a list, a script or help to the standard output. A reader that stops early, such as `head`, is not an error.
 pub(crate) fn listing(text: &str) {
     write(&clean(text), true);
 }
@@ -40,30 +38,30 @@ fn write(text: &str, may_end_early: bool) {
         Err(error) if !(may_end_early && error.kind() == ErrorKind::BrokenPipe) => {
             FAILURE.get_or_init(|| {
                 Error::could_not_verify(format!("writing to the standard output: {error}"))
-                    .hint("not all of what this command tells was written: send it elsewhere")
+                    .hint("the output of this command is incomplete: send it elsewhere")
             });
         }
         _ => {}
     }
 }
 
-/// What could not be written to the standard output, where something could not.
+/// The first failure to write to the standard output, if there was one.
 pub(crate) fn failure() -> Option<&'static Error> {
     FAILURE.get()
 }
 
-/// Writes a line to the standard error. Text of several lines is indented below its first one, so that none of
-/// them looks like a line of ours.
+/// Writes a line to the standard error. Further lines of a text are indented, so that none of them looks like one of
+/// ours.
 pub(crate) fn error_line(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", clean(line).replace('\n', "\n  "));
 }
 
-/// Writes what is wrong with a command line to the standard error.
+/// Writes an error of the command line to the standard error.
 pub(crate) fn wrong_usage(text: &str) {
     let _ = write!(std::io::stderr().lock(), "{}", clean(text));
 }
 
-/// Writes an error to the standard error: what it is, its sentence, and its hints below.
+/// Writes an error to the standard error: its kind, its sentence, and its hints below.
 pub(crate) fn problem(what: &str, error: &Error) {
     error_line(&format!("{what}: {}", one_line(error.message())));
     for hint in error.hints() {
@@ -71,12 +69,12 @@ pub(crate) fn problem(what: &str, error: &Error) {
     }
 }
 
-/// Whether the standard output takes colours.
+/// Whether colours may be written to the standard output.
 pub(crate) fn takes_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// The width of the terminal, in columns; 100 where there is none.
+/// The width of the terminal, in columns; 100 if there is no terminal.
 pub(crate) fn width() -> usize {
     std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100)
 }

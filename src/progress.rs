@@ -1,5 +1,5 @@
-//! What a person sees while drills run: one line for each step, on the standard error. In a run of several drills
-//! each line says whose it is: they may run at once.
+//! Progress of drills: one line for each step, on the standard error. In a run of several drills each line names its
+//! drill, because drills may run at once.
 
 use comeback_engine::evidence::{Event, EventBody, PlannedDrill, Record, RunKind};
 use comeback_model::Verdict;
@@ -8,7 +8,7 @@ use comeback_reports::text::one_line;
 
 use crate::output;
 
-/// Tells an event; notes only where more is wanted.
+/// Prints an event; notes only if `verbose`.
 pub(crate) fn tell(event: &Event, record: &Record, verbose: bool) {
     let planned = &record.run.planned;
     let line = match &event.body {
@@ -41,7 +41,7 @@ pub(crate) fn tell(event: &Event, record: &Record, verbose: bool) {
     output::error_line(&format!("{:>8}  {whose}{}", format::duration(event.elapsed_ms), one_line(&line)));
 }
 
-/// The scenario of a drill, as wide as the widest of the run; nothing in a run of one.
+/// The name of a drill's scenario, padded to the widest of the run; empty in a run of one drill.
 fn whose(planned: &[PlannedDrill], drill: usize) -> String {
     let width = planned.iter().map(|one| one.scenario.len()).max().unwrap_or_default();
     match planned.get(drill) {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use comeback_engine::evidence::Provenance;
 
-/// Looks around.
+/// Collects the provenance of this run.
 pub(crate) fn collect() -> Provenance {
     Provenance {
         comeback_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -17,7 +17,7 @@ pub(crate) fn collect() -> Provenance {
     }
 }
 
-/// What git says of the current folder; `None` if it is no checkout, or git is not there.
+/// The output of git in the current folder; `None` if it is no checkout or git is not installed.
 fn git(args: &[&str]) -> Option<String> {
     let output = Command::new("git").args(args).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

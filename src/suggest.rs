@@ -1,9 +1,9 @@
-//! What a mistyped name may have meant.
+//! Suggests the name that a mistyped one may have meant.
 
-/// Names that are less alike than this are different names. It is where clap draws the line, too.
+/// Names with a lower similarity than this are different names. clap uses the same limit.
 const ALIKE: f64 = 0.7;
 
-/// The known name that is closest to one that is not known, where one is close.
+/// The known name that is closest to an unknown one, if one is close.
 pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let alike = known.into_iter().map(|known| (strsim::jaro(name, known), known));
     let alike = alike.filter(|(alike, _)| *alike > ALIKE);

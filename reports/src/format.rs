@@ -1,10 +1,10 @@
-//! Figures for people: durations, sizes, counts and instants, the same in every report.
+//! Formats figures for people: durations, sizes, counts and instants, the same in every report.
 
 use jiff::Timestamp;
 
-/// A duration with as many digits as anybody reads: `830 ms`, `4.2 s`, `1 min 12 s`, `3 h 5 min`, `2 d 4 h`.
+/// A duration with few digits: `830 ms`, `4.2 s`, `1 min 12 s`, `3 h 5 min`, `2 d 4 h`.
 pub fn duration(ms: u64) -> String {
-    // Rounding comes before the choice of the unit, or 59 960 ms would be told as `60.0 s`.
+    // Round before choosing the unit: 59 960 ms would print as `60.0 s`.
     let tenths = ms.saturating_add(50) / 100;
     let seconds = ms.saturating_add(500) / 1_000;
     let minutes = seconds.saturating_add(30) / 60;
@@ -26,7 +26,7 @@ fn pair(large: u64, large_unit: &str, small: u64, small_unit: &str) -> String {
     }
 }
 
-/// A documented limit, both ends of it where it is a range: `15–30 min`, `45 s – 2 min`, `30 min`.
+/// A documented limit, with both ends of a range: `15–30 min`, `45 s – 2 min`, `30 min`.
 pub fn limit(lower_ms: Option<u64>, upper_ms: u64) -> String {
     let Some(lower_ms) = lower_ms else { return exact(upper_ms) };
     let (lower, upper) = (exact(lower_ms), exact(upper_ms));
@@ -42,12 +42,12 @@ fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A limit is a round figure that somebody wrote down: whole seconds carry no decimal.
+/// A limit is a round figure in a document, so whole seconds get no decimal.
 fn exact(ms: u64) -> String {
     if ms < 60_000 && ms.is_multiple_of(1_000) { format!("{} s", ms / 1_000) } else { duration(ms) }
 }
 
-/// A size in decimal units, as storage is sold and billed: `512 B`, `12.3 MB`.
+/// A size in decimal units, as storage vendors use: `512 B`, `12.3 MB`.
 pub fn bytes(size: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if size < 1_000 {
@@ -55,7 +55,7 @@ pub fn bytes(size: u64) -> String {
     }
     let mut value = size as f64 / 1_000.0;
     let mut unit = 0;
-    // 999.95 would be printed as `1000.0`.
+    // 999.95 would print as `1000.0`.
     while value >= 999.95 && unit + 1 < UNITS.len() {
         value /= 1_000.0;
         unit += 1;
@@ -76,7 +76,7 @@ pub fn count(number: u64) -> String {
     grouped
 }
 
-/// A number of things, with its noun in the right number: `1 drill`, `21 tables`.
+/// A number of things, with the noun in singular or plural: `1 drill`, `21 tables`.
 pub fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }

@@ -1,7 +1,7 @@
-//! The report for programs: the record and every figure derived from it, in a form with a schema of its own.
+//! The report for programs: the record and every derived figure, with a JSON schema.
 //!
-//! The schema is `reports/schema/report-v1.schema.json`. A field that is added raises nothing; one that is
-//! renamed, removed or given another meaning raises [`SCHEMA_VERSION`].
+//! The schema is `reports/schema/report-v1.schema.json`. Adding a field keeps [`SCHEMA_VERSION`]; renaming it, removing
+//! it or changing its meaning raises it.
 
 use comeback_error::{Context as _, Result};
 use comeback_model::evidence::{
@@ -121,7 +121,7 @@ impl<'a> Drill<'a> {
             skipped_because: plan.skipped.as_deref(),
             started: drill.started,
             verdict: drill.verdict,
-            // The record keeps the reason of a policy in the same place; here it has one of its own.
+            // The record keeps a skip reason in the place of an error; the report has a field for it.
             error: drill.error.as_ref().filter(|_| !skipped),
             elapsed_ms: drill.elapsed_ms,
             sample_bytes: drill.sample_bytes,
@@ -139,7 +139,7 @@ impl<'a> Drill<'a> {
     }
 }
 
-/// A documented limit, and whether the measured time kept it: unknown where none was measured.
+/// A documented limit, and whether the measured time kept it; unknown if no time was measured.
 #[derive(Serialize)]
 struct JudgedObjective<'a> {
     lower_ms: Option<u64>,
@@ -173,12 +173,12 @@ impl<'a> JudgedObjective<'a> {
 enum ObjectiveState {
     NotMeasured,
     Missed,
-    /// In time, on data that promises nothing for the size of production.
+    /// In time on sample data, which proves nothing about production's size.
     InTimeOnSampleData,
     Kept,
 }
 
-/// The four milestones by name: a record from elsewhere may hold keys that the schema does not know.
+/// The four milestones by name. A record from elsewhere may hold keys that the schema does not know.
 #[derive(Serialize)]
 struct Milestones {
     declared: Option<u64>,

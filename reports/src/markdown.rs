@@ -1,6 +1,6 @@
-//! The summary for `$GITHUB_STEP_SUMMARY` and for comments: GitHub's Markdown, what is wrong first.
+//! The summary for `$GITHUB_STEP_SUMMARY` and for comments, in GitHub's Markdown; what is wrong comes first.
 //!
-//! Every foreign text goes through [`escaped`], inside of `<code>` too, because Markdown is read there as well.
+//! Every foreign text passes [`escaped`], also inside `<code>`, where GitHub parses Markdown too.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::format::plural;
 use crate::text::{one_line, value};
 use crate::view::{Drill, Finding, Report, Wrong, capitalised};
 
-/// Findings of one check that are listed: GitHub cuts a summary off at 1 MiB.
+/// Most findings of one check listed: GitHub cuts a summary off at 1 MiB.
 const FINDINGS_SHOWN: usize = 20;
 const VALUE_LIMIT: usize = 300;
 
@@ -183,9 +183,9 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", escaped(&value(text, VALUE_LIMIT)))
 }
 
-/// Text on one line that Markdown, HTML, a table and GitHub's mentions all leave alone.
+/// Text on one line that is inert in Markdown, HTML, tables and GitHub's mentions.
 ///
-/// Character references rather than backslashes: those hold inside of HTML and of table cells alike.
+/// Uses character references, because backslashes do not work inside HTML and table cells.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for char in one_line(text).chars() {
@@ -201,7 +201,7 @@ fn escaped(text: &str) -> String {
     safe
 }
 
-/// A block of code, fenced by more backticks than stand in it.
+/// A code block with a fence longer than any run of backticks in it.
 fn fenced(code: &str) -> String {
     let longest = code.split(|char| char != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);

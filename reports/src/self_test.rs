@@ -1,4 +1,4 @@
-//! A self-test, for people and for a CI.
+//! The reports of a self-test, for people and for a CI.
 
 use std::fmt::Write as _;
 
@@ -48,7 +48,7 @@ fn rank(outcome: &SelfTestOutcome) -> u8 {
     }
 }
 
-/// The same as a JUnit document: a suite per scenario, a case per damage.
+/// The self-test as a JUnit document: a suite per scenario, a case per damage.
 pub fn self_test_junit(test: &SelfTest) -> Result<String> {
     let view = SelfTestView::of(test);
     let mut report = Report::new();

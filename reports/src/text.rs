@@ -1,8 +1,8 @@
-//! Foreign text made fit to print: values come from databases and server logs, and may hold anything.
+//! Cleans foreign text for printing: values come from databases and server logs, and may hold anything.
 //!
-//! A terminal would obey an escape sequence, XML 1.0 has no place for most control characters, and a mark
-//! that turns the writing direction makes a line read as what it is not. None of them reaches a report for
-//! people. The JSON report keeps them, escaped, for whoever needs the exact value.
+//! A terminal obeys escape sequences, XML 1.0 forbids most control characters, and bidirectional marks make a line read
+//! as something else. None of them reaches a report for people. The JSON report keeps them, escaped, for the exact
+//! value.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -11,10 +11,10 @@ const ESCAPE: char = '\u{1b}';
 const CONTROL_SEQUENCE: char = '\u{9b}';
 const BELL: char = '\u{7}';
 
-/// The text without ANSI sequences, and with a visible stand-in for every other character that has no glyph.
+/// The text without ANSI sequences, and with a visible stand-in for every other character without a glyph.
 ///
-/// Line ends and tabs stay. A control character is shown (`␀`) rather than dropped: two values that differ
-/// in nothing else must not look equal in a finding.
+/// Line ends and tabs stay. A control character is shown (`␀`), not dropped: two values that differ only in it must not
+/// look equal in a finding.
 pub fn clean(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
@@ -43,8 +43,8 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// A value on one line that can be compared by eye: line ends and tabs are shown, and quotation marks stand
-/// where white space at an end, or nothing at all, would not be seen.
+/// A value on one line, for comparison by eye: line ends and tabs are shown, and quotation marks make white space at an
+/// end, or an empty value, visible.
 pub fn value(text: &str, limit: usize) -> String {
     let line = shorten(&clean(text).replace('\n', "↵").replace('\t', "⇥"), limit);
     if line.is_empty() || line.starts_with(char::is_whitespace) || line.ends_with(char::is_whitespace) {
@@ -53,7 +53,7 @@ pub fn value(text: &str, limit: usize) -> String {
     line
 }
 
-/// The text cut to `limit` characters, with a mark and the full length where something was cut off.
+/// The text cut to `limit` characters; if it was cut, with a mark and its full length.
 pub fn shorten(text: &str, limit: usize) -> String {
     let length = text.chars().count();
     if length <= limit {
@@ -63,7 +63,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
     format!("{kept}… ({} characters in all)", crate::format::count(length as u64))
 }
 
-/// The text in lines of at most `width` characters, broken between words where there are any.
+/// The text in lines of at most `width` characters, broken between words if possible.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut lines = Vec::new();
@@ -81,7 +81,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
                 line.push(' ');
                 used += 1;
             }
-            // A word that is longer than a line (a digest, a path) is broken where the line ends.
+            // A word longer than a line (a digest, a path) is broken at the line's end.
             for char in word.chars() {
                 if used == width {
                     lines.push(std::mem::take(&mut line));
@@ -105,7 +105,7 @@ fn visible(char: char) -> char {
     match char {
         '\0'..='\u{1f}' => char::from_u32(0x2400 + char as u32).unwrap_or(char::REPLACEMENT_CHARACTER),
         '\u{7f}' => '␡',
-        // C1 controls, marks that turn the writing direction, line separators, and what XML 1.0 excludes.
+        // C1 controls, bidirectional marks, line separators, and what XML 1.0 excludes.
         '\u{80}'..='\u{9f}'
         | '\u{61c}'
         | '\u{200e}'..='\u{200f}'
@@ -116,7 +116,7 @@ fn visible(char: char) -> char {
     }
 }
 
-/// What follows an ESC: a control sequence, a string (a window title, a link), or a single character.
+/// Skips what follows an ESC: a control sequence, a string (a window title, a link), or a single character.
 fn skip_sequence(chars: &mut Peekable<Chars<'_>>) {
     match chars.peek() {
         Some('[') => {
@@ -140,7 +140,7 @@ fn skip_to_final_byte(chars: &mut Peekable<Chars<'_>>) {
     chars.next_if(|char| matches!(char, '@'..='~'));
 }
 
-/// A string ends at BEL or at ESC `\`; one without an end is no sequence, and what follows is shown.
+/// A string ends at BEL or at ESC `\`. Without an end it is no sequence, and its text is shown.
 fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     let mut ahead = chars.clone();
     let mut previous = None;
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(shorten("Grüße", 3), "Grü… (5 characters in all)");
     }
 
-    /// Any character at all, and often those that mean something to a terminal.
+    /// Any character, and often one that has a meaning for a terminal.
     fn wild() -> impl Strategy<Value = String> {
         let special = proptest::sample::select("\u{1b}[]m;0\\\u{7}\u{9b}\r\n\t(".chars().collect::<Vec<_>>());
         proptest::collection::vec(prop_oneof![special, any::<char>()], 0..40)

@@ -1,8 +1,8 @@
-//! Every damage that some scenario has.
+//! All damages of all scenarios.
 
 use comeback_engine::damage::Catalogue;
 
-/// The damages that the scenarios' judges notice, in the order of the scenarios; each once.
+/// The damages that the scenarios' judges detect, in the order of the scenarios, each once.
 pub fn damages() -> Catalogue {
     Catalogue::of(crate::all().iter().flat_map(|scenario| scenario.spec().damages))
 }

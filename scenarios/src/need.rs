@@ -1,4 +1,4 @@
-//! What drills will take of the machine that they run on.
+//! Estimates the disk space and memory that drills need.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use comeback_engine::runner::Scenario;
 use comeback_engine::substrate::Need;
 use comeback_fixtures::Scale;
 
-/// What a drill takes with hardly any data in it: two empty clusters with their logs, and the programs' own memory.
+/// The need of a drill with almost no data: two empty clusters with their logs, and the programs' own memory.
 const EMPTY_DISK_BYTES: u64 = 250_000_000;
 const EMPTY_MEMORY_BYTES: u64 = 150_000_000;
 
-/// What these drills take at a scale, `jobs` of them at once; where servers are kept, all of them at once.
+/// The need of these drills at a scale, with `jobs` of them at once; with `keep`, all of them at once.
 ///
-/// An estimate from below: what it refuses cannot succeed. What stays free is watched while drills run.
+/// A lower bound: a run that it refuses cannot succeed. Free space is watched during the drills.
 pub fn need(scenarios: &[Arc<dyn Scenario>], scale: Scale, jobs: usize, keep: bool) -> Need {
     let at_once = if keep { scenarios.len() } else { jobs.clamp(1, scenarios.len().max(1)) } as u64;
     let all = scenarios.iter().map(|scenario| of_one(&scenario.spec().name, scale.target_bytes()));
@@ -30,13 +30,13 @@ pub fn need(scenarios: &[Arc<dyn Scenario>], scale: Scale, jobs: usize, keep: bo
 
 fn of_one(scenario: &str, data: u64) -> Need {
     match scenario.split('/').next().unwrap_or_default() {
-        // The data in the primary and in the restored server; compressed, a third of it in the backup.
+        // Nodes: the data in the primary and in the restored server. Backup: a third of it, compressed.
         "postgres" | "content" => Need {
             node_bytes: 2 * data + EMPTY_DISK_BYTES,
             repository_bytes: data / 3,
             memory_bytes: EMPTY_MEMORY_BYTES,
         },
-        // The data in memory, once more while it is exchanged, and on disk in the file that a server loads.
+        // Memory: the data, and once more during the exchange. Disk: the file that the server loads.
         "redis" => {
             Need { node_bytes: data / 2, repository_bytes: data / 3, memory_bytes: data + EMPTY_MEMORY_BYTES }
         }

@@ -1,4 +1,4 @@
-//! The road-trip application on the harness: its data, its writes, its verification queries.
+//! The road-trip application in a drill: its data, its writes, its verification queries.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use comeback_postgres::{PostgresServer, TableLoad, Workload, count, load_tables,
 /// The application's database.
 pub(crate) const DATABASE: &str = "roadtrip";
 
-/// How long one verification query may take.
+/// Time limit of one verification query.
 const QUERY_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Between two transactions of a connection: an application has other things to do, and backup and restore are not to
-/// be timed on a machine that is full of its writes.
+/// Pause between two transactions of a connection: an application does other work too, and its writes must not take the
+/// machine while backup and restore are timed.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The database on a server, to be damaged.
@@ -25,8 +25,8 @@ pub(crate) fn on(server: &PostgresServer) -> Database<'_> {
     Database { server, name: DATABASE }
 }
 
-/// Creates the database and fills it, by the seed and the scale of the drill. Then it has what the verification queries
-/// ask for: each is asked once.
+/// Creates the database and fills it with the data of the drill's seed and scale. Then asks each verification query
+/// once.
 pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
     let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
     let dataset = Dataset::new(drill.seed(), scale);
@@ -55,7 +55,7 @@ pub(crate) async fn start_workload(drill: &Drill, server: &PostgresServer) -> Re
     Workload::start(server.address(), DATABASE, drill.seed(), drill.clock(), PAUSE).await
 }
 
-/// Asks the verification queries of a server that is well: what cannot be asked now is seen before the disaster.
+/// Asks the verification queries of a healthy server, so that a query that cannot run is seen before the disaster.
 async fn rehearse_queries(drill: &Drill, server: &PostgresServer) -> Result<()> {
     let (server, queries) = (server.address(), &integrity_queries(drill)?);
     IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }.rehearse().await
@@ -68,7 +68,7 @@ pub(crate) async fn judge_queries(drill: &mut Drill, server: &PostgresServer) ->
     Ok(())
 }
 
-/// The application's own verification queries, and those that the user added.
+/// The application's verification queries, and those that the user added.
 fn integrity_queries(drill: &Drill) -> Result<Vec<IntegrityQuery>> {
     let own = comeback_fixtures::integrity_queries().into_iter().map(|query| {
         Ok(IntegrityQuery {

@@ -1,4 +1,4 @@
-//! The grammar of the commands that take and bring back real backups.
+//! Defines the commands that back up and restore real servers.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,16 @@ pub(crate) enum BackupCommand {
     Redis(BackupRedisArgs),
     /// List the backups
     List(BackupListArgs),
-    /// Copy a snapshot out of the repository, unpacked and proven whole
+    /// Copy a snapshot out of the repository, unpack it and check it against its manifest
     Fetch(BackupFetchArgs),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RestoreCommand {
-    /// Bring a snapshot back onto a running Redis or Valkey server, once it has loaded on a throw-away one
+    /// Restore a snapshot onto a running Redis or Valkey server, after it has loaded on a throw-away one
     #[command(after_help = EXIT_CODES)]
     Redis(RestoreRedisArgs),
-    /// Bring the objects of a bucket back as they were at a moment, from the versions that it keeps
+    /// Restore the objects of a bucket as they were at a moment, from the versions that it keeps
     #[command(after_help = EXIT_CODES)]
     Objects(RestoreObjectsArgs),
 }
@@ -36,49 +36,49 @@ pub(crate) struct BackupRedisArgs {
     /// The file that holds the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Where backups are kept
+    /// The repository: a folder that holds backups
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
-    /// Afterwards remove snapshots that are older, but never the newest good one
+    /// Then remove snapshots older than this, but never the newest good one
     #[arg(long, value_name = "DAYS", value_parser = values::at_least_one::<std::num::NonZeroU32>)]
     pub(crate) keep_days: Option<std::num::NonZeroU32>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupListArgs {
-    /// Those of the last so many days; all where it is not given
+    /// Only backups of the last N days; default: all
     #[arg(long, value_name = "N", value_parser = values::whole_number::<u32>)]
     pub(crate) days: Option<u32>,
-    /// Where backups are kept
+    /// The repository: a folder that holds backups
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BackupFetchArgs {
-    /// The backup, as `comeback backup list` names it
+    /// The backup's id, as `comeback backup list` shows it
     pub(crate) id: String,
-    /// The file to write, which must not exist
+    /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Where backups are kept
+    /// The repository: a folder that holds backups
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RestoreRedisArgs {
-    /// The backup, as `comeback backup list` names it
+    /// The backup's id, as `comeback backup list` shows it
     pub(crate) id: String,
     #[arg(long, value_name = "URL", help = SERVER)]
     pub(crate) to: String,
-    /// The same server once more, if it holds keys: they are replaced
+    /// The same server again; required if it holds keys, because they are replaced
     #[arg(long, value_name = "URL")]
     pub(crate) replace: Option<String>,
     /// The file that holds the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Where backups are kept
+    /// The repository: a folder that holds backups
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
     /// Where the throw-away server runs

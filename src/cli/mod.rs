@@ -1,4 +1,4 @@
-//! The command line's grammar.
+//! Defines the command line.
 
 mod backups;
 mod objects;
@@ -23,26 +23,26 @@ pub(crate) use secrets::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    verified: everything came back
-  1    verification failed: something did not
+  1    verification failed: something did not come back
   2    usage or configuration: nothing was started
-  3    could not verify: nobody looked, or nobody could
+  3    could not verify: a check could not run; treat it as not proven
   4    verified, but later than the runbook promises
   130  interrupted
 Any other code means failure.";
 
-/// The commands as the help shows them: what they are for, and their names.
+/// The groups of commands in the help, by purpose.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Prove", &["run", "selftest", "list"]),
-    ("Back up, bring back", &["backup", "restore", "secrets"]),
+    ("Back up and restore", &["backup", "restore", "secrets"]),
     ("Evidence", &["report"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
 ];
 
-/// Proves that backups come back: completely, to the right moment, and inside the time that the runbook promises.
+/// Proves that backups come back: completely, to the right moment, and within the time that the runbook promises.
 #[derive(Debug, Parser)]
 #[command(name = "comeback", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Settings; comeback.toml of the current folder where there is one
+    /// Settings file; default: comeback.toml in the current folder, if it exists
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -86,22 +86,22 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// Test the judges: inject each damage into a drill, which must then fail
     Selftest(SelftestArgs),
-    /// Take backups, list them, fetch them
+    /// Take, list and fetch backups
     #[command(subcommand)]
     Backup(BackupCommand),
-    /// Bring a backup back, with the code that the drills run
+    /// Restore a backup, with the same code as the drills
     #[command(subcommand)]
     Restore(RestoreCommand),
-    /// Export the secrets of a store, encrypted; import them again
+    /// Export the secrets of a store, encrypted, or import an export
     #[command(subcommand)]
     Secrets(SecretsCommand),
     /// List the scenarios, their suites, objectives and damages
     List(ListArgs),
-    /// Say what is there, what is not, and what to do about it
+    /// Report what is installed, what is missing, and how to fix it
     Doctor(DoctorArgs),
     /// Remove what killed runs left behind
     Clean(CleanArgs),
-    /// Make the reports of a run again from its journal
+    /// Regenerate the reports of a run from its journal
     Report(ReportArgs),
     /// Print a completion script for a shell
     Completions {
@@ -112,93 +112,93 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The scenarios to run, by name; all of the suite where none is named
+    /// Names of the scenarios to run; without names, all scenarios of the suite
     pub(crate) scenarios: Vec<String>,
-    /// Run the scenarios of this occasion
+    /// Run the scenarios of this suite
     #[arg(long)]
     pub(crate) suite: Option<SuiteArg>,
     /// Where servers run
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,
-    /// How much data: ci, small, medium, large, or a size such as 500MB
+    /// Amount of data: ci, small, medium, large, or a size such as 500MB
     #[arg(long)]
     pub(crate) scale: Option<Scale>,
-    /// Reproduces data, writes and damage; random where it is not given, and printed
+    /// Seed that reproduces data, writes and damage; random by default, and printed
     #[arg(long, value_parser = values::whole_number::<u64>)]
     pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) runbook: RunbookArgs,
-    /// Where the evidence of each run gets a folder of its own
+    /// Folder for evidence; each run creates a subfolder in it
     #[arg(long, value_name = "DIR")]
     pub(crate) evidence_dir: Option<PathBuf>,
-    /// Write the JUnit report here too; it exists, and says error, from the start
+    /// Also write the JUnit report here; it exists from the start and says error until the end
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// How many drills run at once
+    /// Number of drills to run at once
     #[arg(long, value_parser = values::at_least_one::<std::num::NonZeroUsize>)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
     /// Keep the servers after the run, and print how to connect
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Inject this damage: the run must then fail, or the judges are worth nothing
+    /// Inject this damage; the run must then fail, which proves that its judge works
     #[arg(long, value_name = "NAME", value_parser = values::damage)]
     pub(crate) damage: Option<&'static DamageSpec>,
-    /// Show in findings what a restored row holds: its values are then part of the evidence
+    /// Show the values of restored rows in findings; they then become part of the evidence
     #[arg(long)]
     pub(crate) show_values: bool,
-    /// Tell more about what is going on
+    /// Print more about what is going on
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
 
-/// Where a restore is told.
+/// Where a restore leaves its evidence.
 #[derive(Debug, Args)]
 pub(crate) struct EvidenceArgs {
-    /// Where the evidence of each restore gets a folder of its own
+    /// Folder for evidence; each restore creates a subfolder in it
     #[arg(long, value_name = "DIR")]
     pub(crate) evidence_dir: Option<PathBuf>,
-    /// Write the JUnit report here too; it exists, and says error, from the start
+    /// Also write the JUnit report here; it exists from the start and says error until the end
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Tell more about what is going on
+    /// Print more about what is going on
     #[arg(short, long)]
     pub(crate) verbose: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RunbookArgs {
-    /// Your runbook, whose procedures and objectives are drilled
+    /// Your runbook; its procedures and objectives are drilled
     #[arg(long, value_name = "FILE")]
     pub(crate) runbook: Option<PathBuf>,
-    /// Use the built-in sample runbook in place of one of yours; the reports say so
+    /// Use the built-in sample runbook instead of your own; the reports say so
     #[arg(long, conflicts_with = "runbook")]
     pub(crate) sample_runbook: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SelftestArgs {
-    /// Scenarios, with all of their damages; every damage once, if none is named
+    /// Scenarios to test with all of their damages; without names, every damage is tried once
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<String>,
-    /// Only this damage; may be given again
+    /// Try only this damage; may be repeated
     #[arg(long, value_name = "NAME", value_parser = values::damage)]
     pub(crate) damage: Vec<&'static DamageSpec>,
-    /// Only damages of this class; may be given again
+    /// Try only damages of this class; may be repeated
     #[arg(long, value_name = "CLASS", value_parser = values::damage_class)]
     pub(crate) class: Vec<&'static str>,
     /// Where servers run
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,
-    /// The seed of the first drill, each further one has the next; random where it is not given, and printed
+    /// Seed of the first drill; each later drill has the next; random by default, and printed
     #[arg(long, value_parser = values::whole_number::<u64>)]
     pub(crate) seed: Option<u64>,
-    /// Where the evidence of drills that went wrong gets a folder
+    /// Folder for the evidence of drills that went wrong
     #[arg(long, value_name = "DIR")]
     pub(crate) evidence_dir: Option<PathBuf>,
-    /// Write a JUnit report here, with a case for each damage
+    /// Write a JUnit report to this file, with a case for each damage
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// How many drills run at once; one for each processor where it is not given
+    /// Number of drills to run at once; default: one for each processor
     #[arg(long, value_parser = values::at_least_one::<std::num::NonZeroUsize>)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
 }
@@ -207,27 +207,27 @@ pub(crate) struct SelftestArgs {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) runbook: RunbookArgs,
-    /// Show what damages each scenario's judges notice, too
+    /// Also show the damages that each scenario's judges detect
     #[arg(long)]
     pub(crate) damages: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// The substrate to look at; the run's choice where none is named
+    /// The substrate to check; default: the same as for `run`
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CleanArgs {
-    /// The repository in which killed backups left unfinished ones; that of the settings where none is named
+    /// The repository to clean of unfinished backups; default: the one in the settings
     #[arg(long, value_name = "DIR")]
     pub(crate) repository: Option<PathBuf>,
-    /// The substrate to sweep; both where none is named, but for a Docker daemon that is not there
+    /// The substrate to sweep; default: both, but Docker only if its daemon answers
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,
-    /// Remove servers that were kept with --keep, too
+    /// Also remove servers that were kept with --keep
     #[arg(long)]
     pub(crate) kept: bool,
 }
@@ -240,7 +240,7 @@ pub(crate) struct ReportArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SuiteArg {
-    /// On every change: a gate of a minute
+    /// For every change; takes about a minute
     Ci,
     /// Every Sunday at 06:00
     Weekly,
@@ -261,11 +261,11 @@ impl From<SuiteArg> for Suite {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SubstrateArg {
-    /// Docker if it can, local processes otherwise
+    /// Docker if it is available, local processes otherwise
     Auto,
     /// Containers
     Docker,
-    /// Processes of this machine
+    /// Processes on this machine
     Local,
 }
 
@@ -310,7 +310,8 @@ mod tests {
         command.build();
         let mut commands: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
         let mut grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
-        (commands.sort_unstable(), grouped.sort_unstable());
+        commands.sort_unstable();
+        grouped.sort_unstable();
         assert_eq!(grouped, commands);
     }
 }

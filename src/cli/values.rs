@@ -1,4 +1,4 @@
-//! Values of arguments: what is refused says what to write instead.
+//! Parsers of argument values. An error says what to write instead.
 
 use std::str::FromStr;
 

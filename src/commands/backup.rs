@@ -1,4 +1,4 @@
-//! `comeback backup`: takes backups, lists them, fetches them.
+//! `comeback backup`: takes, lists and fetches backups.
 
 use std::path::Path;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
 async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
     let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
     let since = args.days.map(|days| Clock::machine().now().checked_sub(DAY * days)).transpose();
-    let since = since.map_err(|error| Error::usage(format!("so many days ago: {error}")))?;
+    let since = since.map_err(|error| Error::usage(format!("--days reaches too far back: {error}")))?;
     let (mut shown, mut unreadable) = (0, 0);
     for id in repository.list().await? {
         match repository.manifest(&id).await {
@@ -73,7 +73,7 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
     if shown == 0 {
         output::error_line("no backup was found");
     }
-    // A catalogue with holes, or without backups, is nothing that a script may take for all well.
+    // An unreadable or empty catalogue must not look like success to a script.
     Ok(if shown == 0 || unreadable > 0 { 3 } else { 0 })
 }
 
@@ -89,7 +89,7 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
     let complain =
         |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", out.display()));
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Nothing stands under the name that was asked for before it is proven whole.
+    // The requested name appears only once the snapshot is proven whole.
     let unfinished = tempfile::Builder::new().prefix(".comeback-").tempfile_in(folder);
     let unfinished =
         unfinished.map_err(|error| complain(error).into_kind(comeback_error::ErrorKind::Usage))?;

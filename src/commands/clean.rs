@@ -8,8 +8,8 @@ use crate::cli::{CleanArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
 
-/// Removes what dead runs left, and on request what was kept. What could not be removed makes it exit 3, and so
-/// does a Docker daemon that was asked for and does not answer.
+/// Removes what dead runs left, and with `--kept` also kept servers. Exits 3 if something could not be removed, or if
+/// a Docker daemon that was asked for does not answer.
 pub(crate) async fn clean(args: &CleanArgs, config: &Config) -> Result<u8> {
     let mut has_removed = false;
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();

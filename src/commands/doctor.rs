@@ -1,4 +1,4 @@
-//! `comeback doctor`: what is there, what is not, and what to do about it.
+//! `comeback doctor`: reports what is installed, what is missing, and how to fix it.
 
 use comeback_engine::substrate::{
     DockerProbe, DockerSettings, LocalProbe, Software, SubstrateKind, probe_docker, probe_local,
@@ -10,10 +10,10 @@ use crate::cli::SubstrateArg;
 use crate::config::Config;
 use crate::output;
 
-/// Less free disk than this is worth a word: a drill of the smallest scale needs some 300 MB.
+/// Warn below this much free disk: a drill of the smallest scale needs some 300 MB.
 const LITTLE_DISK_BYTES: u64 = 1 << 30;
 
-/// One thing that was looked at.
+/// One thing that was checked.
 struct Line {
     good: bool,
     text: String,
@@ -33,7 +33,7 @@ impl Line {
     }
 }
 
-/// Looks at every substrate that the user may mean. Exits 0 if a drill could run, and 3 otherwise.
+/// Checks every substrate that the user may mean. Exits 0 if a drill could run, and 3 otherwise.
 pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Result<u8> {
     let choice = named.or(config.run.substrate).unwrap_or(SubstrateArg::Auto);
     let mut usable = Vec::new();
@@ -55,7 +55,7 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
     Ok(0)
 }
 
-/// Shows what was looked at; gives the substrate back if it can be used.
+/// Shows what was checked; returns the substrate if it can be used.
 fn show(kind: SubstrateKind, lines: &[Line], usable: bool) -> Option<SubstrateKind> {
     let mark = |good: bool| if good { "✓" } else { "✗" };
     output::listing(&format!("{} {kind}\n", mark(usable)));

@@ -1,4 +1,4 @@
-//! The JUnit files of a run: they exist from the start, and say what is known.
+//! The JUnit files of a run: they exist from the start, and hold what is known so far.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,13 @@ use comeback_error::{Error, Result};
 
 use super::report::{folder_of, write_whole};
 
-/// Refuses a file that could not be written in the end, before anything is started.
+/// Refuses, before anything starts, a file that could not be written at the end.
 pub(super) fn ensure_can_be_written(file: &Path) -> Result<()> {
     let complain = |why: &dyn std::fmt::Display| {
         Error::usage(format!("{} cannot be written: {why}", file.display()))
             .hint("name a file in a folder that is there and can be written to with --junit")
     };
-    // A report takes its name by a rename, which would put a file in place of a device.
+    // A report is written by a rename, which would replace a device with a file.
     if file.exists() && !file.is_file() {
         return Err(complain(&"it is no file"));
     }
@@ -22,20 +22,20 @@ pub(super) fn ensure_can_be_written(file: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The JUnit files of a run, kept up to date while it goes on. Clones are of the same files.
+/// The JUnit files of a run, kept up to date during the run. Clones share the files.
 #[derive(Clone)]
 pub(super) struct JunitFiles(Arc<(Vec<File>, Mutex<Result<()>>)>);
 
-/// A file, and the mode that it is written with.
+/// A file and its mode.
 type File = (PathBuf, u32);
 
 impl JunitFiles {
-    /// The files that are given.
+    /// Takes the files that are given.
     pub(super) fn new(files: impl IntoIterator<Item = Option<File>>) -> Self {
         Self(Arc::new((files.into_iter().flatten().collect(), Mutex::new(Ok(())))))
     }
 
-    /// Writes the files anew whenever they would say something else.
+    /// Rewrites the files after each event that changes their content.
     pub(super) fn keep(&self, event: &Event, record: &Record) {
         let matters = matches!(
             event.body,
@@ -55,7 +55,7 @@ impl JunitFiles {
         *outcome.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
-    /// Whether the files say what there was to say when they were last written.
+    /// The error of the last write, if it failed.
     pub(super) fn last_written(&self) -> Result<()> {
         self.0.1.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

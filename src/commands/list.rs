@@ -31,7 +31,7 @@ pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
     Ok(0)
 }
 
-/// What the runbook says of an objective of a scenario, or why that is not known.
+/// The documented objective of a scenario, or why it is not known.
 fn told(runbook: Option<&Runbook>, spec: &ScenarioSpec, kind: ObjectiveKind) -> String {
     let Some(runbook) = runbook else { return "no runbook named".to_owned() };
     match runbook.section(&spec.section).and_then(|section| runbook.documented(section, kind)) {

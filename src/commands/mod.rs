@@ -30,7 +30,7 @@ use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;
 use crate::output;
 
-/// Runs the command; gives the exit code.
+/// Runs the command; returns the exit code.
 pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Completions { shell } => {
@@ -51,17 +51,17 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
     }
 }
 
-/// The settings; their limits hold for everything that this process waits for.
+/// Loads the settings; their limits apply to everything that this process waits for.
 fn settings(named: Option<&Path>) -> Result<Config> {
     let config = Config::load(named)?;
     wait::set_limits(config.limits);
     Ok(config)
 }
 
-/// The name under which the sample runbook is cited: the user has no such file.
+/// The name under which reports cite the sample runbook: the user has no such file.
 const SAMPLE_RUNBOOK: &str = "sample runbook (built in)";
 
-/// The runbook that the command line or the settings name; `None` where neither names one.
+/// The runbook that the command line or the settings name; `None` if neither names one.
 fn load_runbook(args: &RunbookArgs, config: &Config) -> Result<Option<Arc<Runbook>>> {
     if args.sample_runbook {
         return Ok(Some(Arc::new(Runbook::parse(SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK))));
@@ -74,7 +74,7 @@ fn load_runbook(args: &RunbookArgs, config: &Config) -> Result<Option<Arc<Runboo
     Ok(Some(Arc::new(Runbook::parse(path.display().to_string(), text))))
 }
 
-/// The variable in which `redis-cli` looks for a password, too.
+/// The environment variable in which `redis-cli` looks for a password, too.
 const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
 
 /// The server that the user named, with the password from a file or from the environment.
@@ -93,15 +93,16 @@ fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress
     Ok(RedisAddress::parse(url)?.with_password(password))
 }
 
-/// The repository that the user named. Only where backups are written may it be made.
+/// The repository that the user named. Only commands that write backups may create it.
 async fn open_repository(
     named: Option<&PathBuf>,
     config: &Config,
     may_make: bool,
 ) -> Result<LocalRepository> {
     let folder = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
-        Error::usage("no repository was named")
-            .hint("name its folder with --repository DIR, or as `url` under [repository.main] in comeback.toml")
+        Error::usage("no repository was named").hint(
+            "name its folder with --repository DIR, or as `url` under [repository.main] in comeback.toml",
+        )
     })?;
     if !may_make && !folder.is_dir() {
         return Err(Error::usage(format!("there is no repository in {}", folder.display()))

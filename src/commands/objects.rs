@@ -12,7 +12,7 @@ use crate::cli::RestoreObjectsArgs;
 use crate::config::Config;
 use crate::output;
 
-/// So many objects pass between two lines of progress.
+/// Number of objects between two lines of progress.
 const TOLD_EVERY: u64 = 1_000;
 
 pub(crate) async fn restore(args: &RestoreObjectsArgs, config: &Config) -> Result<u8> {
@@ -58,13 +58,13 @@ fn tell_restored(store: &dyn ObjectStore, args: &RestoreObjectsArgs, restored: &
     output::text(&format!("{} is as it was at {}: {}\n", store.location(), args.at, line(restored)));
     if !store.tells_ends() {
         output::error_line(
-            "warning: where a version was removed for good, this store shows the one before it in its place, and no \
-             inventory says which objects that is true of",
+            "warning: where a version was removed for good, this store shows the version before it instead, and no \
+             inventory says which objects are affected",
         );
-        output::error_line("hint: compare sizes and checksums with a list that was made at the time");
+        output::error_line("hint: compare sizes and checksums with a list from that time");
     }
     if restored.later > 0 {
-        output::text(&format!("left alone: {} that came later\n", format::plural(restored.later, "object")));
+        output::text(&format!("left alone: {} written later\n", format::plural(restored.later, "object")));
     }
 }
 

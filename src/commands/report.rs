@@ -1,4 +1,4 @@
-//! `comeback report DIR`: the reports again, from the journal alone.
+//! `comeback report DIR`: regenerates the reports from the journal alone.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use comeback_reports::{TerminalOptions, render_all, terminal};
 
 use crate::output;
 
-/// The mode of what lies in the evidence, which holds rows and logs: for its owner alone.
+/// The mode of evidence files: they hold rows and logs, so only the owner may read them.
 pub(crate) const PRIVATE: u32 = 0o600;
-/// The mode of a report that was asked for elsewhere, as of any file that a person creates.
+/// The mode of a report that was asked for elsewhere: the default mode of a new file.
 pub(crate) const SHARED: u32 = 0o644;
 
-/// Renders every report of a run again, and its summary to the terminal. The exit code is that of the run.
+/// Renders every report of a run again, and prints its summary. The exit code is that of the run.
 pub(crate) fn report(folder: &Path) -> Result<u8> {
     let record = Record::from_events(&read_journal(folder)?)?;
     write_reports(folder, &record)?;
@@ -45,7 +45,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Writes a file under another name and renames it: whoever reads it sees all of it, or the one before.
+/// Writes a file under another name and renames it: a reader sees the whole new file or the old one.
 pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let complain =
         |error: std::io::Error| Error::could_not_verify(format!("writing {}: {error}", path.display()));

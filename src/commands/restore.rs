@@ -1,4 +1,4 @@
-//! `comeback restore`: brings a backup back, with the code that the drills run.
+//! `comeback restore`: restores a backup, with the same code as the drills.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
         substrate: Some(args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into()),
         repository: Some(Arc::new(repository)),
         evidence: &args.evidence,
-        interrupted: Error::interrupted(format!("interrupted: look at {target} before it is used"))
-            .hint("nothing was removed: copies, or the old content, are in databases that were free before")
+        interrupted: Error::interrupted(format!("interrupted: check {target} before you use it"))
+            .hint("nothing was removed: databases that were free before hold copies, or the old content")
             .hint("INFO keyspace shows them; those with a key comeback:restore:* have not been exchanged"),
     };
     session::restore(restore, config, &cancel, async |course: &mut Course| {

@@ -1,4 +1,4 @@
-//! `comeback run`: drills, and everything around them.
+//! `comeback run`: runs drills.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::suggest::closest;
 use crate::{output, provenance};
 
-/// What a run is going to do, with every input checked.
+/// A planned run, with every input checked.
 struct Plan {
     scenarios: Vec<Arc<dyn Scenario>>,
     choice: SubstrateChoice,
@@ -78,12 +78,12 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let problems =
         [torn_down, write_reports(&folder, &record), append_step_summary(&record), junit.last_written()];
     show(&record, &folder);
-    // What stayed behind, or was not written, changes nothing of what the drills proved.
+    // Failures to clean up or to write reports do not change what the drills proved.
     let verdict = with_problems(record.verdict, problems);
     Ok(if cancel.is_cancelled() { INTERRUPTED } else { verdict.exit_code() })
 }
 
-/// What the journal of every run begins with. The session fills in who the run is.
+/// The first event of a journal. The session fills in the identity of the run.
 pub(super) fn announced(provenance: Provenance) -> RunStarted {
     RunStarted {
         journal_version: JOURNAL_VERSION,
@@ -102,7 +102,7 @@ pub(super) fn announced(provenance: Provenance) -> RunStarted {
     }
 }
 
-/// The drills of a run. The session fills in where they run.
+/// The planned drills. The session fills in their substrate.
 pub(super) fn planned(scenarios: &[Arc<dyn Scenario>]) -> Vec<PlannedDrill> {
     let planned = scenarios.iter().map(|scenario| {
         let spec = scenario.spec();
@@ -181,7 +181,7 @@ pub(super) fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<d
     match (outside, suite) {
         (Some(name), Some(suite)) => Err(Error::usage(format!("{name} is not in the suite {suite}"))
             .hint("name scenarios or a suite; `comeback list` shows the suites of each scenario")),
-        // Not usage: a gate that selects nothing must never look like one that passed.
+        // Not a usage error: a gate that selects nothing must never look like one that passed.
         _ if selected.is_empty() => Err(Error::could_not_verify("no scenario was selected")),
         _ => Ok(selected),
     }
@@ -198,8 +198,8 @@ fn ensure_bound(scenarios: &[Arc<dyn Scenario>], runbook: &Runbook) -> Result<()
     Ok(())
 }
 
-/// The objectives that are not understood, or missing where one is needed: each makes its drill end with *could not
-/// verify* at best, and is better known now than then.
+/// The objectives that cannot be read, or that are missing where one is needed. Each lets its drill end with *could
+/// not verify* at best, so the user hears of it before the run.
 fn doubts(plan: &Plan) -> Vec<Error> {
     let of_one = |scenario: &Arc<dyn Scenario>| {
         let spec = scenario.spec();
@@ -212,7 +212,7 @@ fn doubts(plan: &Plan) -> Vec<Error> {
     plan.scenarios.iter().filter_map(of_one).flatten().collect()
 }
 
-/// Appends the summary where GitHub shows it.
+/// Appends the summary to the file that GitHub shows.
 fn append_step_summary(record: &Record) -> Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `comeback secrets`: exports secrets, encrypted, and imports them again, with the code that the drills run.
+//! `comeback secrets`: exports secrets, encrypted, and imports them, with the same code as the drills.
 
 use comeback_engine::clock::Clock;
 use comeback_engine::runner::Course;
@@ -30,7 +30,7 @@ async fn export(args: &SecretsExportArgs, config: &Config) -> Result<u8> {
     let exported = export_secrets(&*store, &recipients, &args.out, &Clock::machine()).await?;
     if !exported.without_value.is_empty() {
         output::error_line(&format!(
-            "warning: disabled versions are in it without their values, which the store gives to nobody: {}",
+            "warning: the export lacks the values of disabled versions, which the store does not give out: {}",
             exported.without_value.join(", ")
         ));
     }
@@ -51,7 +51,7 @@ async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
     if args.dry_run {
         return tell_plan(args, &*store, &identities).await;
     }
-    let again = "the same import, run again, goes on where this one ended";
+    let again = "run the same import again: it resumes where this one ended";
     let cancel = cancel_on_signals("ending the import", move || again.to_owned())?;
     let restore = Restore {
         name: "secrets-import",
@@ -60,8 +60,10 @@ async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
         substrate: None,
         repository: None,
         evidence: &args.evidence,
-        interrupted: Error::interrupted("interrupted: some secrets may be imported, and others not yet")
-            .hint(again),
+        interrupted: Error::interrupted(
+            "interrupted: some secrets may be imported already, and others not yet",
+        )
+        .hint(again),
     };
     session::restore(restore, config, &cancel, async |course: &mut Course| {
         let procedure = SecretsImport::open(course, Export::File(&args.file), &identities).await?;
@@ -81,7 +83,7 @@ async fn bring_back(args: &SecretsImportArgs, config: &Config) -> Result<u8> {
     .await
 }
 
-/// Tells what an import would do. Nothing is changed, and nothing is recorded.
+/// Shows what an import would do. Changes and records nothing.
 async fn tell_plan(args: &SecretsImportArgs, store: &dyn SecretStore, identities: &Identities) -> Result<u8> {
     let opened = read_export_file(&args.file, identities)?;
     tell_opened(args, &opened);

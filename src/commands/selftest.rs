@@ -1,4 +1,4 @@
-//! `comeback selftest`: whether the judges notice what they are there for.
+//! `comeback selftest`: checks that each judge notices the damages that it is there for.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::cli::{SelftestArgs, SubstrateArg};
 use crate::config::Config;
 use crate::{output, provenance};
 
-/// A drill that is to be tried.
+/// A drill to run.
 #[derive(Clone)]
 struct Case {
     scenario: Arc<dyn Scenario>,
@@ -35,7 +35,7 @@ struct Case {
     seed: u64,
 }
 
-/// What all cases share. The sample runbook is drilled: what is tested are the judges, and not a document.
+/// What all cases share. They use the sample runbook: the judges are tested, not a document.
 struct Setting {
     ground: Ground,
     runbook: Arc<Runbook>,
@@ -84,8 +84,8 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     Ok(if cancel.is_cancelled() { INTERRUPTED } else { test.verdict().exit_code() })
 }
 
-/// The drills without a damage, which come first, and those with one. Each damage is tried once for each store, in the
-/// first of its scenarios that has it: another store has other judges for it.
+/// The drills without a damage first, then those with one. Each damage is tried once per store, in the first scenario
+/// that has it: each store has its own judges.
 fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
     let scenarios =
         if args.scenarios.is_empty() { comeback_scenarios::all() } else { select(&args.scenarios, None)? };
@@ -120,7 +120,7 @@ fn store_of(scenario: &Arc<dyn Scenario>) -> String {
     scenario.spec().name.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// Runs the cases, at most `jobs` at a time. Returns the outcome of each, in order, and the substrate.
+/// Runs the cases, at most `jobs` at a time. Returns the outcomes in order, and the substrate.
 async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<SelfTestCase>, String) {
     let mut tried: Vec<Option<SelfTestCase>> = vec![None; cases.len()];
     let mut substrate = "none".to_owned();
@@ -132,7 +132,7 @@ async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<Se
             running.spawn(async move { (place, try_one(place, &case, &setting).await) });
         }
         let Some(ended) = running.join_next().await else { break };
-        // One that panicked stays untried, and is told as such.
+        // A case that panicked stays untried, and is reported as such.
         let Ok((place, (case, on))) = ended else { continue };
         let done = tried.iter().flatten().count() + 1;
         let damage = case.damage.as_ref().map_or("no damage", |wanted| wanted.damage.as_str());
@@ -170,7 +170,7 @@ fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> SelfTestCase 
     }
 }
 
-/// A run of its own, of one drill. Its evidence stays only if it went wrong.
+/// A run of its own, of one drill. Its evidence is kept only if it went wrong.
 async fn try_one(place: usize, case: &Case, setting: &Setting) -> (SelfTestCase, Option<String>) {
     let watch = Stopwatch::start();
     let name = case.damage.map_or(case.scenario.spec().name.replace('/', "-"), |one| one.name.to_owned());
@@ -195,8 +195,14 @@ async fn drill(
 ) -> Result<SelfTestOutcome> {
     std::fs::create_dir(folder).context("creating a folder for the evidence")?;
     let (identity, ground) = (RunIdentity::random(false)?, Some(setting.ground.clone()));
-    let mut session =
-        Session::begin(identity, folder.to_owned(), ground, setting.cancel.clone(), Vec::new(), Clock::machine())?;
+    let mut session = Session::begin(
+        identity,
+        folder.to_owned(),
+        ground,
+        setting.cancel.clone(),
+        Vec::new(),
+        Clock::machine(),
+    )?;
     let run = RunStarted {
         seed: case.seed,
         scale: Scale::Ci.to_string(),

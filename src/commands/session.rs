@@ -1,4 +1,4 @@
-//! What the commands that run something share: the sinks of a session, and what is told around it.
+//! What the commands with a session share: its sinks, its messages, and restores.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::cli::EvidenceArgs;
 use crate::config::Config;
 use crate::{output, progress, provenance};
 
-/// The folder in which each run gets one of its own.
+/// The folder in which each run creates a folder of its own.
 pub(super) fn evidence_root(named: Option<&PathBuf>, config: &Config) -> PathBuf {
     let named = named.or(config.evidence.dir.as_ref());
     named.cloned().unwrap_or_else(|| PathBuf::from("evidence"))
 }
 
-/// What every run tells, as its events happen: the terminal and the JUnit files. From the first event on whoever
-/// looks finds a JUnit file, and it says error until the run has said otherwise.
+/// The sinks of every run: the terminal and the JUnit files. The JUnit files exist from the first event on, and say
+/// error until the run ends.
 pub(super) fn sinks(folder: &Path, junit: Option<&PathBuf>, verbose: bool) -> (Vec<Sink>, JunitFiles) {
     let junit = JunitFiles::new([
         Some((folder.join("junit.xml"), PRIVATE)),
@@ -37,7 +37,7 @@ pub(super) fn sinks(folder: &Path, junit: Option<&PathBuf>, verbose: bool) -> (V
     (vec![terminal, Box::new(move |event, record| kept.keep(event, record))], junit)
 }
 
-/// Tells what was left by runs that were killed.
+/// Reports what the sweep removed of killed runs.
 pub(super) fn tell_swept(swept: &Swept) {
     for removed in &swept.removed {
         output::error_line(&format!("removed what a killed run left: {removed}"));
@@ -47,7 +47,7 @@ pub(super) fn tell_swept(swept: &Swept) {
     }
 }
 
-/// What a run that ends at once leaves to others.
+/// What a run that ends at once leaves behind.
 pub(super) fn left_behind(run_id: &str) -> String {
     let folder = run_folder(run_id).filter(|folder| folder.exists());
     let folder = folder.map(|folder| format!("{}, and ", folder.display())).unwrap_or_default();
@@ -57,7 +57,7 @@ pub(super) fn left_behind(run_id: &str) -> String {
     )
 }
 
-/// Tells what went wrong beside the drills. That must not look like success.
+/// Prints errors that happened beside the drills. They make the verdict at best *could not verify*.
 pub(super) fn with_problems(verdict: Verdict, problems: impl IntoIterator<Item = Result<()>>) -> Verdict {
     problems.into_iter().filter_map(Result::err).fold(verdict, |verdict, error| {
         output::problem("error", &error);
@@ -67,23 +67,23 @@ pub(super) fn with_problems(verdict: Verdict, problems: impl IntoIterator<Item =
 
 /// A restore of a user's own data, with every input checked.
 pub(super) struct Restore<'a> {
-    /// The command, as a name.
+    /// The name of the command.
     pub(super) name: &'static str,
     /// What comes back, and where, in a few words.
     pub(super) title: String,
-    /// Who the run is.
+    /// The identity of the run.
     pub(super) identity: RunIdentity,
-    /// Where a throw-away server runs; nothing where none is needed.
+    /// Where the throw-away server runs; `None` if none is needed.
     pub(super) substrate: Option<SubstrateChoice>,
-    /// Where the backup is; nothing where it is in no repository.
+    /// Where the backup is; `None` if it is in no repository.
     pub(super) repository: Option<Arc<dyn Repository>>,
-    /// Where it is told.
+    /// Where the evidence goes.
     pub(super) evidence: &'a EvidenceArgs,
-    /// What a person has to know where a signal cut it short.
+    /// What the user must know if a signal interrupted the restore.
     pub(super) interrupted: Error,
 }
 
-/// Carries a restore out in a session: with a journal and reports, as a drill has them. Gives the exit code.
+/// Runs a restore in a session, with a journal and reports as a drill has them. Returns the exit code.
 pub(super) async fn restore(
     restore: Restore<'_>,
     config: &Config,

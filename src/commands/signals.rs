@@ -1,4 +1,4 @@
-//! What a signal does: the first one ends in good order, the second one at once.
+//! Signals: the first one ends the run in good order, the second one at once.
 
 use comeback_error::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -9,8 +9,8 @@ use crate::output;
 /// The exit code of a command that a signal ended.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// A token that the first signal cancels. The second signal, of whichever kind, ends the process at once, after
-/// it was told what stays behind.
+/// A token that the first signal cancels. The second signal, of any kind, ends the process at once; a message says what
+/// stays behind.
 pub(super) fn cancel_on_signals(
     doing: &'static str,
     left_behind: impl Fn() -> String + Send + 'static,

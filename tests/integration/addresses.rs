@@ -1,4 +1,4 @@
-//! Servers that are known by an address alone: what reads them gives what it gives of a server of our own.
+//! Servers known only by their address: reading them gives the same as reading a server of our own.
 
 mod tls;
 
@@ -25,7 +25,7 @@ use crate::require;
 const DATABASE: &str = "app";
 const TABLE: &str = "public.people";
 
-/// A database with what a reader meets, and a role that may read but is no superuser.
+/// A database with everything that a reader meets, and a role that may read but is no superuser.
 const SCHEMA: &str = "
     create table people (id bigint generated always as identity primary key, name text not null, born date);
     insert into people (name, born) select 'person ' || n, date '1990-01-01' + n from generate_series(1, 5000) n;
@@ -66,12 +66,12 @@ fn written(server: &PostgresServer) -> String {
     }
 }
 
-/// What the manifest of a backup says of the content, which has to come from the snapshot alone.
+/// The facts that a backup's manifest states about the content; they must come from the snapshot alone.
 fn content(manifest: &Manifest) -> &ClusterContent {
     manifest.content.cluster().unwrap()
 }
 
-/// Reads a server in every way by an address, and compares with what its own address gives.
+/// Reads a server by an address in every way, and compares the results with those of the server's own address.
 async fn read_in_every_way(own: &PostgresAddress, address: &PostgresAddress, programs: &ClientPrograms) {
     assert_eq!(address.major().await.unwrap(), own.major().await.unwrap());
     assert_eq!(system_identifier(address).await.unwrap(), system_identifier(own).await.unwrap());
@@ -110,7 +110,7 @@ async fn read_in_every_way(own: &PostgresAddress, address: &PostgresAddress, pro
     }
 }
 
-/// Asks a question as somebody who may read one table, and is given a millisecond for a statement.
+/// Asks a question as a role that may read one table, with a statement timeout of one millisecond.
 async fn ask_as_reader(written: &str) {
     let written = written.replace("postgres@", "").replace("postgres://", "postgres://reader@");
     let reader = PostgresAddress::parse(&written).unwrap();

@@ -1,4 +1,4 @@
-//! The log archive: what a server hands over is in the repository, once, and what is not is noticed.
+//! The log archive: each segment that a server hands over is in the repository once, and a missing one is noticed.
 
 use comeback_engine::judge::Judge;
 use comeback_engine::repository::LogArchive;

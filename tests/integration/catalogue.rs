@@ -1,5 +1,5 @@
-//! The catalogue: every kind of object of a server is read, a change to any is seen, and what is intact comes back
-//! through every path without a word.
+//! The catalogue: every kind of object is read, every change is seen, and an intact object comes back through every
+//! path without a finding.
 
 mod changes;
 mod paths;
@@ -52,7 +52,7 @@ async fn every_system_catalogue_is_read_or_left_out_for_a_reason(server: &Postgr
     }
 }
 
-/// Changes one object of each kind in a transaction, and looks at the catalogue in it.
+/// Changes one object of each kind in a transaction, and reads the catalogue inside it.
 async fn every_change_is_seen(server: &PostgresServer) {
     for statement in BEFORE {
         paths::sql(server, "postgres", statement).await;

@@ -1,4 +1,4 @@
-//! The command line as its users meet it: exit codes, messages, and what a run leaves behind.
+//! The command line as users see it: exit codes, messages, and what a run leaves behind.
 
 #[cfg(all(feature = "gcs", feature = "s3"))]
 mod clouds;
@@ -24,12 +24,12 @@ use comeback_engine::substrate::DockerSettings;
 
 use crate::require;
 
-/// A folder to run in, with a temp dir of its own so that whatever is left behind is seen.
+/// A folder to run in, with its own temp dir so that leftovers are seen.
 struct Place {
     folder: tempfile::TempDir,
 }
 
-/// How long the path of a temp dir may be for sockets below it.
+/// Longest path of a temp dir, so that paths of sockets below it stay short enough.
 const MOST_OF_A_PATH: usize = 12;
 
 impl Place {
@@ -56,14 +56,14 @@ impl Place {
         self.folder.path().join("w")
     }
 
-    /// The binary, set to run here, by the sample runbook.
+    /// The binary, run here with the sample runbook.
     fn comeback(&self, args: &[&str]) -> Command {
         let mut command = self.as_it_is(args);
         command.args(Self::runbook(args));
         command
     }
 
-    /// The binary, set to run here with these arguments and nothing else.
+    /// The binary, run here with only these arguments.
     fn as_it_is(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_comeback"));
         self.settle(&mut command);
@@ -71,7 +71,7 @@ impl Place {
         command
     }
 
-    /// What a run needs besides its arguments: in an empty folder it has no runbook, and says so.
+    /// The option that a run needs in an empty folder, which has no runbook.
     fn runbook(args: &[&str]) -> Option<&'static str> {
         let names_one = args.iter().any(|arg| arg.ends_with("runbook"));
         (args.first() == Some(&"run") && !names_one).then_some("--sample-runbook")
@@ -102,7 +102,7 @@ impl Place {
         serde_json::from_slice(&std::fs::read(self.evidence().join("report.json")).unwrap()).unwrap()
     }
 
-    /// What is left in the temp dir: run folders, and processes that work in them.
+    /// Leftovers in the temp dir: run folders, and processes that work in them.
     fn left_behind(&self) -> Vec<String> {
         let mut left = Vec::new();
         for base in std::fs::read_dir(self.temp()).unwrap().flatten() {
@@ -137,7 +137,7 @@ pub(crate) fn recover_steps(report: &serde_json::Value) -> Vec<String> {
     recover.map(|step| step["title"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Fails unless a restore took the steps of a drill, one after another, and its record is that of a restore.
+/// Fails unless a restore took the same steps as a drill, in order, and its record says that it is a restore.
 pub(crate) fn took_the_steps_of(restore: &serde_json::Value, drill: &serde_json::Value) {
     let (own, drilled) = (recover_steps(restore), recover_steps(drill));
     let is_same = drilled.windows(own.len()).any(|steps| steps == own);
@@ -152,20 +152,20 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Whether drills can run on this machine's own programs; says so where they cannot.
+/// Whether drills can run with this machine's own programs; reports it if they cannot.
 fn local_is_here() -> bool {
     let probe = comeback_engine::substrate::probe_local();
     let missing = probe.programs.iter().find_map(|program| program.path.as_ref().err().cloned());
     require::or_skip("local", missing.map_or(Ok(()), Err)).is_some()
 }
 
-/// Whether drills of Redis can run on this machine's own programs; says so where they cannot.
+/// Whether drills of Redis can run with this machine's own programs; reports it if they cannot.
 fn redis_is_here() -> bool {
     let probe = comeback_engine::substrate::probe_local();
     require::or_skip("local", probe.redis.path).is_some()
 }
 
-/// Whether drills can run in Docker; says so where they cannot.
+/// Whether drills can run in Docker; reports it if they cannot.
 async fn docker_is_here() -> bool {
     let probe = comeback_engine::substrate::probe_docker(&DockerSettings::default()).await;
     let usable = probe.version.and_then(|_| {
@@ -187,8 +187,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Puts the binary where somebody else can start it. Another program does that: a file that this process has open for
-/// writing cannot be started, and a process that another test is just starting has it open, too.
+/// Copies the binary to where another user can start it. `cp` does it: a file that this process has open for writing
+/// cannot be started, and a process that another test is just starting has it open, too.
 fn copy_program(to: &Path) {
     let from = env!("CARGO_BIN_EXE_comeback");
     assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());

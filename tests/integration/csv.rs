@@ -1,5 +1,5 @@
-//! A table as comma-separated values on a real server: whatever is in it comes back, and a file that is not what
-//! its manifest says leaves the table as it was.
+//! A table as CSV on a real server: every value comes back, and a file that does not match its manifest leaves the
+//! table unchanged.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ impl Bench {
         export_table(self.server.address(), DATABASE, table, &self.repository).await.unwrap()
     }
 
-    /// Puts another file into an export, with a checksum that fits.
+    /// Replaces the file of an export, with a checksum that fits.
     async fn put(&self, manifest: &Manifest, file: &[u8]) -> Manifest {
         self.repository.remove(&manifest.id).await.unwrap();
         let mut backup = BackupWriter::new(self.repository.begin(&manifest.id).await.unwrap());
@@ -75,7 +75,7 @@ impl Bench {
         manifest
     }
 
-    /// What is wrong with a file, by the restore or by the judge of the rows that it loaded.
+    /// The fault found in a file, by the restore or by the judge of the loaded rows.
     async fn findings(&self, manifest: &Manifest) -> Vec<Finding> {
         match load_table_csv(self.server.address(), &self.repository, manifest).await {
             Ok(loaded) => {
@@ -228,7 +228,7 @@ async fn a_restore_replaces_nothing_and_keeps_nothing_unproven() {
     bench.clear().await;
 }
 
-/// Code around a table, all of it with names that only the application's search path finds.
+/// Code around a table whose names are found only with the application's search path.
 const CODE: &str = "create table public.audit (id int);
     create function plain(text) returns text immutable language sql as 'select lower($1)';
     create function wrapped(text) returns text immutable language sql as 'select plain($1)';

@@ -1,6 +1,5 @@
-//! Damages to a restored PostgreSQL cluster: a server is restored once, from a base backup and from a dump, and gets
-//! its files back before each of them. That the drills ask the judges is shown with `cli::damages`, through the
-//! binary.
+//! Damages to a restored PostgreSQL cluster. A server is restored once from a base backup and once from a dump, and
+//! gets its files back before each damage. `cli::damages` shows through the binary that the drills ask the judges.
 
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ use comeback_postgres::{
 
 use crate::{dumps, require};
 
-/// A restored server, and a copy of its files as they were restored.
+/// A restored server, and a copy of its files as restored.
 struct Restored {
     server: PostgresServer,
     manifest: Manifest,
@@ -37,7 +36,7 @@ impl Restored {
         Self { server, manifest }
     }
 
-    /// Starts the server on its files as they were restored, with an empty log.
+    /// Starts the server on its files as restored, with an empty log.
     async fn reset(&self) {
         self.server.node().kill().await.unwrap();
         make_like(&self.server, "kept", "data").await;
@@ -48,7 +47,7 @@ impl Restored {
         self.manifest.content.cluster().unwrap()
     }
 
-    /// What a judge finds.
+    /// The findings of a judge.
     async fn judged_by(&self, name: &str) -> Vec<Finding> {
         let (server, recorded) = (&self.server, self.recorded());
         let is_dump = recorded.databases.len() == 1;
@@ -66,7 +65,7 @@ impl Restored {
         opinion.unwrap().findings
     }
 
-    /// Each damage is found by the judge that it is for, which finds nothing without it.
+    /// The judge for each damage finds it, and finds nothing without it.
     async fn every_damage_is_found(&self) {
         self.reset().await;
         for name in ["fingerprint", "catalogue", "structure", "page-checksums", "server-log"] {
@@ -89,8 +88,8 @@ fn names(finding: &Finding, code: &str, injury: &Injury) -> bool {
     finding.code.as_str() == code && finding.subject.ends_with(&injury.subject) && finding.key == injury.key
 }
 
-/// Makes one folder of the node like another one, file by file: a whole new copy is thousands of files, which come and
-/// go slowly on some disks.
+/// Makes one folder of the node equal to another, file by file: a new copy means thousands of files, which are slow to
+/// create and delete on some disks.
 const LIKE: &str = r#"cd "$0" && rm -f server.log && mkdir -p "$2" && chmod 700 "$2" && { diff -rq --no-dereference "$1" "$2" || true; } |
     sed -n -e "s,^Only in $2\(.*\): \(.*\),rm -rf '$2\1/\2',p" -e "s,^Files $1\(.*\) and .* differ\$,cp -a '$1\1' '$2\1',p" \
         -e "s,^Only in $1\(.*\): \(.*\),cp -a '$1\1/\2' '$2\1/\2',p" | sh -e"#;
@@ -100,7 +99,7 @@ async fn make_like(server: &PostgresServer, from: &str, to: &str) {
     server.node().exec(&command, Io::default()).await.unwrap().success("copying a folder").unwrap();
 }
 
-/// Restores the two kinds of backups, and gives each server its damages.
+/// Restores the two kinds of backups, and does its damages to each server.
 async fn every_damage_to_a_cluster_is_found(substrate: Arc<dyn Substrate>, need: &str, with_dump: bool) {
     let password = Secret::random().unwrap();
     let server = async |name: &str| PostgresServer::create(&*substrate, name, &password).await;

@@ -1,5 +1,5 @@
-//! Logical exports of PostgreSQL on real servers: every form of them comes back, on the same major version and
-//! on a newer one, and what is wrong with one is told.
+//! Logical exports of PostgreSQL on real servers: every form comes back on the same major version and on a newer one,
+//! and faults are reported.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::require;
 use crate::round_trip::{BOOKWORM, TRIXIE};
 
 const JOBS: usize = 2;
-/// What every script of `pg_dump` ends with.
+/// The last lines of every script of `pg_dump`.
 const END: &str = "\n--\n-- PostgreSQL database dump complete\n--\n";
 
 async fn server(substrate: &dyn Substrate, name: &str) -> Result<PostgresServer> {
@@ -65,7 +65,7 @@ pub(crate) async fn fill(server: &PostgresServer) {
     }
 }
 
-/// With what the application does not have, and a dump has to bring along all the same.
+/// Adds objects that the application does not have and that a dump must carry.
 async fn fill_and_more(server: &PostgresServer) {
     fill(server).await;
     run_script(server.address(), "roadtrip", "more", MORE).await.unwrap();

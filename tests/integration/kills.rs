@@ -1,6 +1,6 @@
-//! Primaries that are killed under load and restored from the archive: what is lost is what the ledger says.
+//! Primaries killed under load and restored from the archive: exactly the loss that the ledger states.
 //!
-//! `COMEBACK_KILLS` says how many.
+//! `COMEBACK_KILLS` sets the number of kills.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::lab::Lab;
 use crate::require;
 
 const DATABASE: &str = "postgres";
-/// Kills between one base backup and the next.
+/// Number of kills between two base backups.
 const KILLS_PER_BACKUP: u64 = 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

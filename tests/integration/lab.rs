@@ -1,4 +1,4 @@
-//! A primary with a log archive, and recoveries from it to be looked at.
+//! A primary with a log archive, and recoveries from it to examine.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use crate::require;
 
-/// A primary that archives, in a time zone that is not UTC, with an empty table `public.t`.
+/// A primary that archives, in a time zone other than UTC, with an empty table `public.t`.
 pub(crate) struct Lab {
     pub(crate) substrate: Arc<dyn Substrate>,
     pub(crate) primary: PostgresServer,
@@ -28,7 +28,7 @@ pub(crate) struct Lab {
     folder: tempfile::TempDir,
 }
 
-/// The end of a transaction, as the log has it.
+/// The end of a transaction, from the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) xid: u32,
@@ -71,8 +71,7 @@ impl Lab {
         Some(Self { substrate, primary, repository, archive, archiver, password, folder })
     }
 
-    /// Starts the primary again after it was killed. What was prepared and lost its client would hold its locks
-    /// for ever.
+    /// Restarts the killed primary. A prepared transaction whose client is gone would hold its locks for ever.
     pub(crate) async fn restart_primary(&self) {
         start(&self.primary).await;
         let mut connection = self.primary.connect("postgres").await.unwrap();
@@ -95,13 +94,13 @@ impl Lab {
         folder.join(&stored[0])
     }
 
-    /// A transaction of its own that adds ten rows.
+    /// A transaction that adds ten rows.
     pub(crate) async fn ten(&self) -> End {
         sql(&self.primary, "insert into public.t select generate_series(1, 10)").await;
         self.ends().await.last().copied().unwrap()
     }
 
-    /// How the transactions of the primary ended, in the order of its log.
+    /// The ends of the primary's transactions, in the order of its log.
     pub(crate) async fn ends(&self) -> Vec<End> {
         ends(&self.primary).await
     }
@@ -136,7 +135,7 @@ impl Lab {
         rows
     }
 
-    /// Recovers a backup to a target that cannot be reached, and gives the finding.
+    /// Recovers a backup to a target that cannot be reached, and returns the finding.
     pub(crate) async fn failure(
         &self,
         manifest: &Manifest,
@@ -174,14 +173,14 @@ pub(crate) async fn rows(server: &PostgresServer) -> i64 {
     number(server, "select count(*) from public.t").await
 }
 
-/// Runs a command of the shell in the server's data directory, and gives what it printed.
+/// Runs a shell command in the server's data directory, and returns its output.
 pub(crate) async fn shell(server: &PostgresServer, script: &str) -> String {
     let script = format!("cd '{}' && {script}", server.data_dir());
     let output = server.node().exec(&Command::new("sh").args(["-c", &script]), Io::default()).await;
     output.unwrap().success(&script).unwrap().text()
 }
 
-/// How transactions ended, in the order of the log that a server has on its disk.
+/// The ends of transactions, in the order of the log on the server's disk.
 pub(crate) async fn ends(server: &PostgresServer) -> Vec<End> {
     let waldump = server.node().find_program("pg_waldump").await.unwrap();
     // It ends with an error where the log does.

@@ -1,4 +1,4 @@
-//! A server that dies is told by its own last words; one that we stop has none.
+//! A server that dies is reported with its last log lines; one that we stop has none.
 
 use std::process::Command as Process;
 use std::time::Duration;
@@ -55,7 +55,7 @@ async fn who_is_killed_by_somebody_else_has_crashed_and_who_is_stopped_has_not()
     substrate.remove_all().await.unwrap();
 }
 
-/// A disk that is full to the server alone: a small one below its log.
+/// A disk that is full only for the server: a small one mounted below its log.
 #[tokio::test]
 async fn a_server_whose_disk_is_full_says_so() {
     let run = RunIdentity::random(false).unwrap();

@@ -1,4 +1,4 @@
-//! The ledger of a workload on real servers: what it says of them is so.
+//! The ledger of a workload on real servers: its statements about them are true.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(crate) fn latest() -> RecoveryTarget {
     target(RecoveryPoint::Latest, true)
 }
 
-/// What follows from a ledger that knows the log to its end.
+/// The expectation from a ledger that knows the log to its end.
 pub(crate) fn expect_exactly(ledger: &Ledger, target: &RecoveryTarget) -> Expectation {
     let replay = Replay { ends_at: Some(ledger.log_read_until()), ..Replay::default() };
     let expectation = ledger.expectation(target, &replay);
@@ -126,7 +126,7 @@ async fn the_ledger_agrees_with_the_server_to_the_byte_and_the_microsecond() {
     world.substrate.remove_all().await.unwrap();
 }
 
-/// Positions, as an extension of the server tells them.
+/// Positions, as the server's own extension shows them.
 async fn compare_with_walinspect(world: &World, ledger: &Ledger) {
     let mut connection = world.server.connect("postgres").await.unwrap();
     let there: bool = sqlx::query_scalar(

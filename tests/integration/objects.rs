@@ -1,4 +1,4 @@
-//! Buckets that keep old versions: what each kind promises, and the restore of a moment.
+//! Buckets that keep old versions: the promises of each kind, and the restore of a moment.
 
 mod contract;
 mod local;
@@ -45,13 +45,13 @@ async fn bytes_of(store: &dyn ObjectStore, version: &ObjectVersion) -> Vec<u8> {
     bytes
 }
 
-/// What the live object of a key holds; `None` if there is none.
+/// The content of a key's live object; `None` if there is none.
 pub(crate) async fn live_bytes(store: &dyn ObjectStore, key: &str) -> Option<Vec<u8>> {
     let live = store.current(key).await.unwrap()?;
     Some(bytes_of(store, &live).await)
 }
 
-/// A moment after everything that was done, and before everything that will be: some clocks count seconds.
+/// A moment after everything so far and before everything to come: some clocks count seconds.
 pub(crate) async fn moment(store: &dyn ObjectStore) -> Timestamp {
     let newest = histories(store, "")
         .await
@@ -69,7 +69,7 @@ pub(crate) async fn moment(store: &dyn ObjectStore) -> Timestamp {
     .unwrap()
 }
 
-/// A local bucket that keeps old versions, in a folder that goes with it.
+/// A local bucket that keeps old versions, in a folder removed with it.
 async fn local_bucket() -> (tempfile::TempDir, Arc<LocalBucket>) {
     let folder = tempfile::tempdir().unwrap();
     let bucket = LocalBucket::create(folder.path().join("bucket"), Some(30)).await.unwrap();

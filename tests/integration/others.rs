@@ -1,6 +1,6 @@
-//! PostgreSQL of other people: databases, scripts and settings that are intact, and come back as such.
+//! Unusual PostgreSQL installations: databases, scripts and settings that are intact and must come back intact.
 //!
-//! Each case is the smallest that once could not be backed up or restored.
+//! Each case is the smallest one that once could not be backed up or restored.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::round_trip::{BOOKWORM, EVERY_FORM, RoundTrip, TRIXIE};
 
 const JOBS: usize = 2;
 
-/// Databases that go through every form of a dump, and through a base backup: name, options, content.
+/// Databases that pass through every form of a dump and through a base backup: name, options, content.
 const DATABASES: &[(&str, &str, &str)] = &[
     ("my-app", "", SMALL),
     ("MyApp", "", SMALL),
@@ -33,12 +33,12 @@ const UMLAUTS: &str =
     "set client_encoding = 'UTF8'; create table \"Größe\" (\"ä\" text primary key default 'ü');
     insert into \"Größe\" values ('ß'), ('Ä'); comment on table \"Größe\" is 'Maße';";
 
-/// Rows and definitions that are in no encoding; names that are in UTF-8.
+/// Rows and definitions in no valid encoding; names in UTF-8.
 const BYTES: &str = "create table \"Größe\" (id int primary key, raw text default E'\\xe4');
     comment on table \"Größe\" is E'M\\xe4rz'; create view v as select E'\\xfc'::text as b;
     insert into \"Größe\" values (1, E'\\xe4'), (2, E'\\xff\\xfe'), (3, 'ä');";
 
-/// A partition that lies on another server, which nobody can reach.
+/// A partition on another server that cannot be reached.
 const FOREIGN_PARTITION: &str = "create extension postgres_fdw;
     create server nowhere foreign data wrapper postgres_fdw options (host '127.0.0.1', port '1');
     create user mapping for postgres server nowhere options (user 'nobody');
@@ -155,7 +155,7 @@ async fn import(trip: &RoundTrip, database: &str, script: &[u8]) -> Result<Impor
     import_sql(&trip.target, database, "script", script, JOBS).await
 }
 
-/// The error of a script that is not loaded and not blamed.
+/// The error for a script that cannot be loaded although it is not at fault.
 async fn refused(trip: &RoundTrip, script: &str) -> Error {
     match import(trip, "postgres", script.as_bytes()).await {
         Err(RestoreFailure::Other(error)) => error,
@@ -261,7 +261,7 @@ async fn a_migration_meanwhile_is_waited_for_and_seen_whole() {
     trip.clear().await;
 }
 
-/// Does something on the source again and again, for as long as something else takes.
+/// Repeats an action on the source for as long as another one takes.
 async fn meanwhile<T>(trip: &RoundTrip, doing: impl Fn(u32) -> String, other: impl Future<Output = T>) -> T {
     let mut connection = trip.source.connect("busy").await.unwrap();
     let again = async {

@@ -1,5 +1,5 @@
-//! Recovery to a point in time on real servers: every target has one right answer, and what cannot be reached
-//! is said to be so.
+//! Recovery to a point in time on real servers: every target has one right result, and an unreachable target is
+//! reported.
 
 mod damage;
 mod isolation;

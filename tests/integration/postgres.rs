@@ -1,4 +1,4 @@
-//! Base backups of PostgreSQL on real servers: what the manifest says is what comes back.
+//! Base backups of PostgreSQL on real servers: the manifest describes exactly what comes back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,6 +1,6 @@
-//! Random recovery targets over random histories: after each recovery there is exactly what the ledger says.
+//! Random recovery targets over random histories: each recovery gives exactly what the ledger says.
 //!
-//! `COMEBACK_HISTORIES` and `COMEBACK_TARGETS` (of each) say how many, `COMEBACK_SEED` repeats a run.
+//! `COMEBACK_HISTORIES` and `COMEBACK_TARGETS` (per history) set the numbers, `COMEBACK_SEED` repeats a run.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner
 use crate::ledger::{World, end_record, expect_exactly, latest, target};
 use crate::require;
 
-/// A history, and where to go in it. Shrinking leads to few writes and few targets.
+/// A history, and the targets in it. Shrinking leads to few writes and few targets.
 #[derive(Debug, Clone)]
 struct Plan {
     seed: u64,
@@ -23,13 +23,13 @@ struct Plan {
     picks: Vec<Pick>,
 }
 
-/// A target: a place in the history, and how to name it.
+/// A target: a place in the history, and how it is named.
 #[derive(Debug, Clone)]
 struct Pick {
     kind: Kind,
-    /// Which of all there are, from 0 to 1.
+    /// Position among all candidates, from 0 to 1.
     place: f64,
-    /// Microseconds, or bytes, beside it.
+    /// Offset from it, in microseconds or bytes.
     offset: i64,
     inclusive: bool,
 }
@@ -75,7 +75,10 @@ fn a_recovery_stops_where_the_ledger_says() {
     }
     let histories = u32::try_from(number_from("COMEBACK_HISTORIES", 2)).unwrap();
     let targets = usize::try_from(number_from("COMEBACK_TARGETS", 10)).unwrap();
-    let seed = number_from("COMEBACK_SEED", comeback_engine::clock::Clock::machine().now().as_second().unsigned_abs());
+    let seed = number_from(
+        "COMEBACK_SEED",
+        comeback_engine::clock::Clock::machine().now().as_second().unsigned_abs(),
+    );
     require::note(&format!("random targets: COMEBACK_SEED={seed}, {histories} histories"));
     let config = Config { cases: histories, failure_persistence: None, ..Config::default() };
     let mut bytes = [0; 32];
@@ -96,16 +99,15 @@ fn a_recovery_stops_where_the_ledger_says() {
     assert_eq!(tally.noticed, tally.flipped, "{tally:?}");
 }
 
-/// What a run has seen.
+/// The totals of a run.
 #[derive(Debug, Default)]
 struct Tally {
     targets: usize,
-    /// Targets that were judged once more as if they had been exclusive instead of inclusive, or the reverse,
-    /// where that makes a difference …
+    /// Targets judged a second time with inclusive and exclusive exchanged, where that makes a difference.
     flipped: usize,
-    /// … and how many of those the judge noticed.
+    /// Number of those that the judge noticed.
     noticed: usize,
-    /// Transactions that were prepared, and open, at a target.
+    /// Transactions that were prepared and still open at a target.
     open: usize,
 }
 
@@ -118,7 +120,7 @@ impl Tally {
     }
 }
 
-/// Makes a history, recovers to every target, and says which of them came out wrong.
+/// Makes a history, recovers to every target, and reports which came out wrong.
 async fn check(plan: &Plan) -> Result<Tally, String> {
     let world = World::new().await.unwrap();
     let ledger = make_history(&world, plan).await;
@@ -148,7 +150,7 @@ async fn check(plan: &Plan) -> Result<Tally, String> {
     Ok(tally)
 }
 
-/// A base, the log that leads on from it, and the ledger of what is in that log.
+/// A base backup, the log after it, and the ledger of that log.
 async fn make_history(world: &World, plan: &Plan) -> Ledger {
     // A cluster that was shut down is a base to recover from; its log is what the killed server leaves.
     let dir = world.server.node().dir().to_owned();

@@ -1,4 +1,4 @@
-//! The RDB reader on files of real servers: what it says of a file is what the server says of itself.
+//! The RDB reader on files of real servers: it reads from a file what the server says about itself.
 
 mod content;
 mod fill;
@@ -15,7 +15,7 @@ use self::fill::{LARGE, SMALL, UNCHECKED, USUAL, fill, fill_expiring_fields};
 use self::live::{read_functions, read_keyspace};
 use self::server::{Bench, MAKES, Make, Server};
 
-/// Fails with the keys that differ.
+/// Fails and lists the keys that differ.
 fn assert_same(doing: &str, expected: &KeyspaceFingerprint, actual: &KeyspaceFingerprint) {
     let comparison = expected.compare(actual, 0);
     assert!(expected.is_same(actual), "{doing}: {comparison:#?}");
@@ -27,7 +27,7 @@ async fn live_fingerprint(server: &mut Server<'_>) -> KeyspaceFingerprint {
     content::fingerprint(&keyspace, &read_functions(server).await)
 }
 
-/// Everything in every encoding: equal to what the server answers, and equal to each other.
+/// Every type in every encoding: equal to the server's answers, and equal to each other.
 async fn read_all_encodings(make: Make) -> Option<(Vec<u8>, KeyspaceFingerprint)> {
     let bench = Bench::new(make).await?;
     let mut first: Option<(Vec<u8>, KeyspaceFingerprint)> = None;

@@ -1,4 +1,4 @@
-//! What a repository promises, asked of each implementation by the same functions.
+//! The promises of a repository, tested by the same functions for each implementation.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use comeback_model::{
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// Gives a file of a backup another content, or takes it away.
+/// Changes the content of a backup's file, or removes the file.
 type Spoil = Box<dyn Fn(&str, &str, Option<Vec<u8>>) + Send + Sync>;
 
-/// A repository, and a way to spoil what it keeps behind its back.
+/// A repository, and a way to damage its files from outside.
 struct Bench {
     repository: Arc<dyn Repository>,
     spoil: Spoil,
@@ -73,7 +73,7 @@ promises! { local:
     names_stay_inside_the_log_archive,
 }
 
-/// Bytes that compress, and more of them than any buffer.
+/// Compressible bytes, more than any buffer holds.
 fn content(seed: u8) -> Vec<u8> {
     (0..3_000_000_u32).map(|at| (at / 7 % 251) as u8 ^ seed).collect()
 }
@@ -154,7 +154,7 @@ async fn nothing_is_listed_before_it_is_whole(bench: Bench) {
     store(&*bench.repository, "20260101-a").await;
 }
 
-/// What is set in one place for every store: name, times, versions, files.
+/// The facts that are set in one place for every store: name, times, versions, files.
 async fn a_draft_is_listed_once_it_is_finished(bench: Bench) {
     let repository = &*bench.repository;
     let mut dropped = BackupDraft::begin(repository, "postgres-dump").await.unwrap();

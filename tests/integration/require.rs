@@ -1,11 +1,11 @@
-//! What a test needs and may not find. A test that cannot run says so, and fails where it was required.
+//! Requirements that a machine may lack. A test that cannot run says so, and fails if it was required.
 
 use std::fmt::Display;
 
-/// The value, or `None` after a loud note that a test did not run.
+/// The value, or `None` after a note that a test did not run.
 ///
-/// Where the environment variable `COMEBACK_REQUIRE` (a comma-separated list) holds `need`, it fails instead:
-/// a machine that is meant to run everything must not skip in silence.
+/// If the environment variable `COMEBACK_REQUIRE` (a comma-separated list) holds `need`, it fails instead: a machine
+/// meant to run everything must not skip in silence.
 pub(crate) fn or_skip<T, E: Display>(need: &str, found: Result<T, E>) -> Option<T> {
     let required = std::env::var("COMEBACK_REQUIRE").unwrap_or_default();
     match found {
@@ -22,7 +22,7 @@ pub(crate) fn or_skip<T, E: Display>(need: &str, found: Result<T, E>) -> Option<
     }
 }
 
-/// Writes a line past the capture of the test runner.
+/// Writes a line that the test runner does not capture.
 pub(crate) fn note(line: &str) {
     use std::io::Write;
     // There is nowhere to complain to about the place for complaints.

@@ -1,4 +1,4 @@
-//! Old backups go, and the newest good one never does.
+//! Old backups are removed, but never the newest good one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ async fn take(repository: &LocalRepository, day: i64) -> Manifest {
     take_of(repository, day, "dump", Some("1")).await
 }
 
-/// A dump of a cluster, whose identity an older version would not have written down.
+/// A dump of a cluster without its identity, which older versions did not record.
 async fn take_of(repository: &LocalRepository, day: i64, name: &str, cluster: Option<&str>) -> Manifest {
     let id = format!("{day:04}-{name}");
     let mut backup = BackupWriter::new(repository.begin(&id).await.unwrap());

@@ -1,6 +1,6 @@
-//! The round trip of databases: SQL that sets them up, a backup of each kind, a restore, and the judges.
+//! A round trip of databases: SQL that creates them, a backup of each kind, a restore, and the judges.
 //!
-//! A test asks for a source and a target server once, and sends many databases through them:
+//! A test sets up a source and a target server once, and sends many databases through them:
 //!
 //! ```ignore
 //! let Some(trip) = RoundTrip::local().await else { return };
@@ -11,8 +11,8 @@
 //! trip.clear().await;
 //! ```
 //!
-//! Each restore of a dump begins on an empty target: its databases and roles are dropped before. A base backup
-//! is of the whole source, and is restored into a new server each time.
+//! Each restore of a dump starts with an empty target: its databases and roles are dropped first. A base backup holds
+//! the whole source, and is restored into a new server each time.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(crate) const TRIXIE: &str = "comeback-servers:trixie";
 /// Every form of a dump.
 pub(crate) const EVERY_FORM: [DumpFormat; 3] = [DumpFormat::Plain, DumpFormat::Custom, DumpFormat::Directory];
 const JOBS: usize = 2;
-/// What a role is set to is not to end or change the sessions of the test itself.
+/// Settings of a role must not end or change the sessions of the test itself.
 const OPTIONS: &str = "-c statement_timeout=0 -c lock_timeout=0 -c idle_session_timeout=0 \
     -c idle_in_transaction_session_timeout=0 -c default_transaction_read_only=off";
 
@@ -57,13 +57,13 @@ pub(crate) struct RoundTrip {
     _folder: tempfile::TempDir,
 }
 
-/// What came of a round trip: what the judges found, and what could not be done at all.
+/// The result of a round trip: the judges' findings, and the errors.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// A backup that is blamed for its restore is among them.
+    /// Includes the finding of a restore that blames its backup.
     pub(crate) findings: Vec<Finding>,
     pub(crate) errors: Vec<Error>,
-    /// The database or server that went on the trip, and how.
+    /// The database or server, and its path.
     trip: String,
 }
 
@@ -73,7 +73,7 @@ impl RoundTrip {
         Self::local_with(&[]).await
     }
 
-    /// On this machine, the source with further settings.
+    /// On this machine, with further settings for the source.
     pub(crate) async fn local_with(settings: &[(&str, &str)]) -> Option<Self> {
         let run = RunIdentity::random(false).unwrap();
         let substrate: Arc<dyn Substrate> = Arc::new(require::or_skip("local", LocalSubstrate::new(&run))?);
@@ -103,13 +103,13 @@ impl RoundTrip {
         Some(Self { source, target, repository, password, substrates, _folder: folder })
     }
 
-    /// Runs a script on the source as `psql` does, beginning in the database `postgres`: it may create
-    /// databases and go into them with `\connect`.
+    /// Runs a script on the source as `psql` does, starting in the database `postgres`. It may create databases and
+    /// enter them with `\connect`.
     pub(crate) async fn set_up(&self, script: &str) {
         self.psql(&self.source, "postgres", script).await;
     }
 
-    /// Creates a database on the source, with what is in it.
+    /// Creates a database on the source, with this content.
     pub(crate) async fn create(&self, database: &str, script: &str) {
         self.create_with(database, "", script).await;
     }
@@ -137,7 +137,7 @@ impl RoundTrip {
         self.dump_then(database, format, "").await
     }
 
-    /// Sends a database through a dump, and changes it with a script before the judges look.
+    /// Sends a database through a dump, and changes it with a script before the judges run.
     pub(crate) async fn dump_then(&self, database: &str, format: DumpFormat, change: &str) -> Outcome {
         let mut outcome =
             Outcome { trip: format!("{format:?} dump of {database}, then `{change}`"), ..Outcome::default() };
@@ -178,7 +178,7 @@ impl RoundTrip {
         self.base_backup_then("postgres", "").await
     }
 
-    /// Sends the whole source through a base backup, and changes a database before the judges look.
+    /// Sends the whole source through a base backup, and changes a database before the judges run.
     pub(crate) async fn base_backup_then(&self, database: &str, change: &str) -> Outcome {
         let trip = format!("base backup, then `{change}` in {database}");
         let mut outcome = Outcome { trip, ..Outcome::default() };
@@ -220,7 +220,7 @@ impl RoundTrip {
         outcome.hear(&ServerLogJudge { server }).await;
     }
 
-    /// Drops whatever an earlier trip left on the target.
+    /// Drops everything that an earlier trip left on the target.
     pub(crate) async fn empty_target(&self) {
         const LEFT: &str = "
             select format('alter database %I is_template false', datname) from pg_database
@@ -244,7 +244,7 @@ impl RoundTrip {
         self.client(server, database, "psql", &arguments, script.as_bytes()).await;
     }
 
-    /// Runs a client program against a database; gives what it printed.
+    /// Runs a client program against a database; returns its output.
     pub(crate) async fn client(
         &self,
         server: &PostgresServer,
@@ -277,7 +277,7 @@ impl RoundTrip {
 }
 
 impl Outcome {
-    /// Whether everything worked and nothing was found.
+    /// Whether everything worked and there are no findings.
     pub(crate) fn is_clean(&self) -> bool {
         self.findings.is_empty() && self.errors.is_empty()
     }
@@ -288,7 +288,7 @@ impl Outcome {
         assert!(self.is_clean(), "{self}");
     }
 
-    /// Fails unless everything worked, and these are the kinds of the findings, each once and in any order.
+    /// Fails unless everything worked, and the findings are of exactly these kinds, each once, in any order.
     #[track_caller]
     pub(crate) fn assert_finds(&self, codes: &[FindingCode]) {
         let mut found: Vec<_> = self.findings.iter().map(|finding| format!("{:?}", finding.code)).collect();
@@ -349,7 +349,7 @@ const SAMPLE: &str = "
     create view long_ones as select id from plain where length(body) > 9; alter table plain owner to app_owner;
     create sequence numbers; select nextval('numbers')";
 
-/// Sends a good database there and back, then one with a lost row, a lost view and a sequence that stands back.
+/// Sends an intact database through the trip, then one with a lost row, a lost view and a sequence that is behind.
 async fn good_comes_back_clean_and_damage_is_found(trip: RoundTrip) {
     trip.create("app", SAMPLE).await;
     trip.every_dump("app").await.assert_clean();

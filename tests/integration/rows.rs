@@ -1,4 +1,4 @@
-//! What the judges of rows look at, what they say they did not, and that they raise no false alarm.
+//! The judges of rows: what they check, what they report as not looked at, and no false alarms.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +18,8 @@ use comeback_postgres::{
 use crate::require;
 use crate::round_trip::RoundTrip;
 
-/// Values that the server sends with other bytes once they went through a dump, tables whose rows not every backup
-/// carries, and a cast that tells nothing.
+/// Values that the server sends with other bytes after a dump, tables whose rows not every backup carries, and a cast
+/// that hides differences.
 const ODD: &str = "
     create type mood as enum ('calm', 'wild');
     create type pair as (m mood, n int);
@@ -98,7 +98,7 @@ fn told(opinion: &Opinion) -> Vec<(FindingCode, &str)> {
     opinion.findings.iter().map(|finding| (finding.code, finding.subject.as_str())).collect()
 }
 
-/// Both judges of the rows, which have to agree on what they left out. Gives what the fingerprint says.
+/// Both judges of rows, which must agree on what they left out. Returns the fingerprint's check.
 async fn judge(server: &PostgresServer, recorded: &ClusterContent) -> Opinion {
     let counts = RowCounts { server: server.address(), recorded }.judge().await.unwrap();
     let opinion = FingerprintJudge::new(server.address(), recorded).judge().await.unwrap();
@@ -303,7 +303,7 @@ async fn questions_that_cannot_be_asked_do_not_blame_the_backup(server: &Postgre
     assert_eq!(opinion.summary, "asked 2 questions of the runbook; 1 could not be asked");
 }
 
-/// A program that does not know NULL from an empty text changes thousands of rows, and that is one finding.
+/// A program that turns NULL into empty text changes thousands of rows; that is one finding.
 const NULLS: &str = "
     create table few (a int, b text, summary text, title varchar(9), primary key (a, b));
     insert into few select g, 'b', case when g % 2 = 0 then '' end, 'x' from generate_series(1, 60) g;

@@ -1,4 +1,4 @@
-//! The time to recovery is what somebody outside would have measured.
+//! The time to recovery equals what an outside observer measures.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::require;
 
-/// Watches the application from outside, by its connections alone: from the moment at which it has lost its
-/// database to the moment at which it has one again that answers a read and accepts a write. That moment lies
-/// between the beginning and the end of the first probe that succeeds.
+/// Watches the application from outside, by its connections: from the moment when it lost its database to the moment
+/// when it has one that answers a read and accepts a write. That moment lies between the start and the end of the
+/// first probe that succeeds.
 async fn watch_from_outside(application: Application<PgConnectOptions>) -> (Duration, Duration) {
     let mut switched = application.watch();
     switched.wait_for(Option::is_some).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a substrate promises, asked of each one by the same functions.
+//! The promises of a substrate, tested by the same functions for each one.
 
 mod bench;
 mod killed_runs;

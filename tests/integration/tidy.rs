@@ -1,4 +1,4 @@
-//! The invariants of the house (ARCHITECTURE.md), tested and not hoped for.
+//! Tests the invariants of ARCHITECTURE.md.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +20,7 @@ const CRATES: &[&str] = &[
     "reports/src",
 ];
 
-/// The rooms of the engine, the lowest first. A room may use those below it, and none beside or above it.
+/// The modules of the engine, lowest layer first. A module may use those below it, and none beside or above it.
 const FLOORS: &[&[&str]] = &[
     &["hex", "log_in"],
     &["clock", "restore_failure", "secret", "sha256"],
@@ -30,7 +30,7 @@ const FLOORS: &[&[&str]] = &[
     &["runner"],
 ];
 
-/// More lines than this, and a file is two.
+/// Most lines of a file.
 const LONGEST_FILE: usize = 600;
 
 fn root() -> &'static Path {
@@ -59,14 +59,14 @@ fn all_sources() -> Vec<(PathBuf, String)> {
     CRATES.iter().chain(&["tests"]).flat_map(|folder| sources(folder)).collect()
 }
 
-/// Lines that hold any of the words, comments left out.
+/// Lines of code that contain any of the words; comments are ignored.
 fn lines_with<'a>(text: &'a str, words: &'a [&str]) -> impl Iterator<Item = (usize, &'a str)> {
     let code = text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
     code.filter(|(_, line)| words.iter().any(|word| line.contains(word)))
         .map(|(at, line)| (at + 1, line.trim()))
 }
 
-/// Fails with every line of the sources that holds one of the words.
+/// Fails and lists every line of the sources that contains one of the words.
 fn forbid(sources: &[(PathBuf, String)], words: &[&str], why: &str) {
     let found: Vec<_> = sources
         .iter()
@@ -133,7 +133,7 @@ fn tests_wait_for_conditions() {
     forbid(&tests, &["sleep("], "a test waits for a condition, through wait::until");
 }
 
-/// What a crate builds on is what its manifest says, and no driver of a store comes in through somebody else.
+/// A crate depends only on what its manifest names, and no store's driver comes in through another crate.
 #[test]
 fn arrows_point_one_way_between_the_crates() {
     for (folder, builds_on) in [
@@ -190,7 +190,7 @@ fn arrows_point_one_way_inside_the_engine() {
     assert!(wrong.is_empty(), "a room uses one beside or above it:\n{}", wrong.join("\n"));
 }
 
-/// A module of a crate, by the names on the way to it.
+/// A module of a crate, as the names in its path.
 type Module = Vec<String>;
 
 /// The paths that a text imports, each written out in full.
@@ -233,7 +233,7 @@ fn imported(text: &str) -> Vec<String> {
     found
 }
 
-/// Which module of the crate an imported path leads to; nothing for other crates.
+/// The module of the crate that an imported path leads to; `None` for other crates.
 fn leads_to(path: &str, module: &[String], modules: &BTreeMap<Module, Vec<String>>) -> Option<Module> {
     let segments: Vec<_> = path.split("::").map(ToOwned::to_owned).collect();
     let ups = segments.iter().take_while(|one| *one == "super").count();
@@ -249,7 +249,7 @@ fn leads_to(path: &str, module: &[String], modules: &BTreeMap<Module, Vec<String
     (!module.starts_with(own)).then(|| own.to_vec())
 }
 
-/// The modules of a crate that can be come back to from what they import.
+/// The modules of a crate that import themselves through other modules.
 fn circles(modules: &BTreeMap<Module, Vec<String>>) -> Vec<Module> {
     let next = |module: &Module| -> Vec<Module> {
         modules[module].iter().filter_map(|path| leads_to(path, module, modules)).collect()
@@ -286,7 +286,7 @@ fn no_files_of_a_crate_import_each_other_in_a_circle() {
     }
 }
 
-/// A folder's own file is its `mod.rs`: whoever looks for it finds it in the folder.
+/// A folder's own file is `mod.rs`, so it is found inside the folder.
 #[test]
 fn modules_have_one_style() {
     for (path, _) in CRATES.iter().flat_map(|folder| sources(folder)) {
@@ -305,7 +305,7 @@ fn files_stay_short_enough_to_read() {
     assert!(long.is_empty(), "{long:?}");
 }
 
-/// The checks above are worth something only if they can fail.
+/// The checks above prove something only if they can fail.
 #[test]
 fn a_forbidden_word_is_found_in_code_and_not_in_comments() {
     let words = ["std::fs"];

@@ -1,7 +1,7 @@
-//! What content is, whoever keeps it: keyspaces, the RDB files they come from, their digests and sketches.
+//! The canonical content of stores: keyspaces, the RDB files they come from, digests and sketches.
 //!
-//! A crate of its own because every byte of a backup passes through it: it is compiled as one unit, in which
-//! everything small is inlined, and optimised where tests run, too. It knows no server, no runtime and no clock.
+//! This is a crate of its own because every byte of a backup passes through it. It is compiled as one unit, so that
+//! small functions are inlined, and it is optimised in tests too. It knows no server, no runtime and no clock.
 
 pub mod hex128;
 pub mod keyspace;

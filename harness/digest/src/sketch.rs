@@ -1,34 +1,34 @@
-//! A constant-size sketch of a table's rows from which two tables' *different* rows can be read off.
+//! A constant-size sketch of a table's rows from which the rows that *differ* between two tables can be read.
 //!
-//! A digest says that two tables differ; the sketch says in which rows, with the source long gone. It is an
-//! invertible Bloom lookup table (Goodrich and Mitzenmacher, "Invertible Bloom Lookup Tables", 2011; Eppstein
-//! et al., "What's the Difference?", SIGCOMM 2011) in strata: level 0 holds every row, each further level
-//! one row in eight of the level before. Subtracting two sketches leaves only the rows in which the tables
-//! differ. With few differences level 0 gives them all; with many, a higher level gives examples and an
-//! estimate of their number.
+//! A digest shows that two tables differ; the sketch shows in which rows, when the source is long gone. It is an
+//! invertible Bloom lookup table (Goodrich and Mitzenmacher, "Invertible Bloom Lookup Tables", 2011; Eppstein et
+//! al., "What's the Difference?", SIGCOMM 2011) in strata: level 0 holds every row, and each further level one row
+//! in eight of the previous level. Subtracting two sketches leaves only the rows in which the tables differ. With
+//! few differences level 0 names them all; with many, a higher level gives examples and an estimate of their
+//! number.
 //!
-//! What it does not do: prove equality (the digest does), or name a row that stands three times.
+//! It does not prove equality (the digest does), and does not name a row that occurs three times.
 //!
-//! How long a key it gives back whole, and how many cells level 0 has, are parameters: the defaults are those
-//! of a table.
+//! The length of a recoverable key and the number of cells in level 0 are parameters. The defaults are those of a
+//! table.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Bytes of a table row's key that the sketch can give back; a longer key is represented by its hash.
+/// Bytes of a table row's key that the sketch can recover; a longer key is represented by its hash.
 pub const KEY_BYTES: usize = 32;
 /// Cells per row: each row is added to one cell of each part.
 const PARTS: usize = 4;
-/// Cells in a level above the first. 4 × 40 cells give back some 100 differences.
+/// Cells in a level above the first. 4 × 40 cells recover some 100 differences.
 const LEVEL_CELLS: usize = 160;
 /// Levels; the last one holds one row in 8⁶ (about a quarter of a million).
 const LEVELS: usize = 7;
-/// log2 of the rarefaction from level to level.
+/// log2 of the sampling ratio from level to level.
 const LEVEL_BITS: u32 = 3;
 const LEVEL_SEED: u64 = 0x636f_6d65_6261_636b;
-/// More of a key than any sketch holds, and a digest.
+/// More bytes than the key of any sketch and a digest.
 const CHECKED_BYTES: usize = 128;
 
 /// A row as the sketch knows it: its key and the digest of its content.
@@ -45,7 +45,7 @@ impl<const K: usize> SketchRow<K> {
     fn check(&self) -> u64 {
         const { assert!(K + 16 <= CHECKED_BYTES && K.is_multiple_of(8)) };
         let mut bytes = [0; CHECKED_BYTES];
-        // Arrays, whose sizes are known: a slice is copied by a call, and every row passes here.
+        // Arrays of known size, because copying a slice is a call and every row passes here.
         if let Some((key, rest)) = bytes.split_first_chunk_mut::<K>()
             && let Some(digest) = rest.first_chunk_mut::<16>()
         {
@@ -55,21 +55,21 @@ impl<const K: usize> SketchRow<K> {
         xxh3_64_with_seed(&bytes[..K + 16], 1)
     }
 
-    /// The deepest level that the row belongs to: decided by its key alone, so that the old and the new
-    /// content of a changed row meet.
+    /// The deepest level of the row. Only the key decides, so that the old and the new content of a changed row
+    /// meet.
     #[inline]
     fn level(&self) -> usize {
         let zeros = xxh3_64_with_seed(&self.key, LEVEL_SEED).trailing_zeros();
         usize::try_from(zeros / LEVEL_BITS).unwrap_or(0).min(LEVELS - 1)
     }
 
-    /// Whether the row belongs to a sample in which each row stands for `sampling` ones.
+    /// Whether the row belongs to a sample in which each row stands for `sampling` rows.
     pub fn is_in_sample(&self, sampling: u64) -> bool {
         1_u64 << (LEVEL_BITS as usize * self.level()) >= sampling
     }
 }
 
-/// Sums of the rows that fell into it. All additions wrap, so that removing undoes adding exactly.
+/// Sums of the rows in this cell. All additions wrap, so that removing undoes adding exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cell<const K: usize> {
     count: i64,
@@ -85,11 +85,11 @@ impl<const K: usize> Default for Cell<K> {
     }
 }
 
-/// Adds the lanes of a key, or subtracts them.
+/// Adds or subtracts the lanes of a key.
 #[inline]
 fn add_lanes<const K: usize>(sum: &mut [u8; K], key: &[u8; K], sign: i64) {
     let (sums, lanes) = (sum.as_chunks_mut::<8>().0, key.as_chunks::<8>().0);
-    // By number, not as a zip: this is done some five times for every row, and the zip was a call each time.
+    // Indexed instead of zipped: this runs some five times per row, and the zip was a call each time.
     for at in 0..K / 8 {
         let (before, lane) = (u64::from_le_bytes(sums[at]), u64::from_le_bytes(lanes[at]));
         let after = if sign > 0 { before.wrapping_add(lane) } else { before.wrapping_sub(lane) };
@@ -119,7 +119,7 @@ impl<const K: usize> Cell<K> {
         }
     }
 
-    /// The one row that is in it, and whether it was added or removed; none if it holds several.
+    /// The only row in this cell, and whether it was added or removed; `None` if it holds several.
     fn single(&self) -> Option<(SketchRow<K>, i64)> {
         let sign = self.count;
         if sign != 1 && sign != -1 {
@@ -167,8 +167,8 @@ pub struct SketchDifference<const K: usize = KEY_BYTES> {
     pub added: Vec<SketchRow<K>>,
     /// Rows that only the first holds.
     pub removed: Vec<SketchRow<K>>,
-    /// How many differing rows each one that was found stands for: 1 if these are all of them, 8ⁿ if they
-    /// are a sample. `None` if the sketch could not be read.
+    /// How many differing rows each row found stands for: 1 if these are all of them, 8ⁿ if they are a sample.
+    /// `None` if the sketch could not be read.
     pub sampling: Option<u64>,
 }
 
@@ -180,11 +180,11 @@ impl<const K: usize, const FIRST: usize> Default for Sketch<K, FIRST> {
 }
 
 impl<const K: usize, const FIRST: usize> Sketch<K, FIRST> {
-    /// Adds a row. Adding the same row twice is not the same as adding it once.
+    /// Adds a row. Adding a row twice is not the same as adding it once.
     pub fn add(&mut self, row: &SketchRow<K>) {
         let check = row.check();
         if let Some((first, deeper)) = self.0.split_first_mut() {
-            // The sizes are constants here, by which to divide is cheap: it is done four times for every row.
+            // The sizes are constants here, so the divisions are cheap: there are four of them per row.
             apply(first, FIRST / PARTS, row, check, 1);
             for level in deeper.iter_mut().take(row.level()) {
                 apply(level, LEVEL_CELLS / PARTS, row, check, 1);
@@ -192,7 +192,7 @@ impl<const K: usize, const FIRST: usize> Sketch<K, FIRST> {
         }
     }
 
-    /// Adds all rows of another sketch: the union of two parts of a table.
+    /// Adds all rows of another sketch, for the union of two parts of a table.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
             mine.combine(theirs, 1);
@@ -215,7 +215,7 @@ impl<const K: usize, const FIRST: usize> Sketch<K, FIRST> {
     }
 }
 
-/// Adds a row to its cells, one in each part, which its check value names.
+/// Adds a row to one cell in each part. The check value selects the cells.
 #[inline]
 fn apply<const K: usize>(
     level: &mut [Cell<K>],
@@ -225,20 +225,20 @@ fn apply<const K: usize>(
     sign: i64,
 ) {
     for part in 0..PARTS {
-        // Sixteen bits name the cell.
+        // Sixteen bits select the cell.
         let named = (check >> (16 * part) & 0xFFFF) as usize % cells_per_part;
         level[part * cells_per_part + named].add(row, check, sign);
     }
 }
 
-/// Takes single rows out until nothing is left; `None` if something stays.
+/// Removes single rows until nothing is left; `None` if something remains.
 fn peel<const K: usize>(level: &mut [Cell<K>]) -> Option<SketchDifference<K>> {
     let mut difference = SketchDifference::default();
     while let Some((row, sign)) = level.iter().find_map(Cell::single) {
         apply(level, level.len() / PARTS, &row, row.check(), -sign);
         let rows = if sign > 0 { &mut difference.added } else { &mut difference.removed };
         rows.push(row);
-        // A cell that looks single by an accident of its check value could send us round for ever.
+        // A cell can look single by accident of its check value, which would loop for ever.
         if difference.added.len() + difference.removed.len() > level.len() {
             return None;
         }
@@ -246,7 +246,7 @@ fn peel<const K: usize>(level: &mut [Cell<K>]) -> Option<SketchDifference<K>> {
     level.iter().all(Cell::is_empty).then_some(difference)
 }
 
-/// As text: for each cell that is not empty its position (two bytes) and its content, in base64.
+/// As text: the position (two bytes) and content of each non-empty cell, in base64.
 impl<const K: usize, const FIRST: usize> From<Sketch<K, FIRST>> for String {
     fn from(sketch: Sketch<K, FIRST>) -> Self {
         let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
-//! The engine of Comeback: where servers run, where backups are kept, how drills run, what they leave as evidence.
-//! It knows no store.
+//! The engine of Comeback: where servers run, where backups are kept, how drills run, and which evidence they
+//! leave. It knows no store.
 
 pub mod clock;
 pub mod damage;

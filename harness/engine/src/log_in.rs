@@ -1,10 +1,10 @@
-//! What came of a log-in.
+//! The result of a log-in.
 
-/// What came of a log-in of a process with the credentials that it was given.
+/// The result of a process's log-in with the credentials that it was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogIn {
-    /// The server let it in, and answered.
+    /// The server accepted the credentials, and answered.
     Accepted,
-    /// The server, or the process, refused: why, without the credentials.
+    /// The server, or the process, refused: the reason, without the credentials.
     Refused(String),
 }

@@ -1,12 +1,12 @@
-//! Why a restore did not go through.
+//! Why a restore failed.
 
 use comeback_error::Error;
 use comeback_model::Finding;
 
-/// Why a restore did not go through.
+/// Why a restore failed.
 #[derive(Debug)]
 pub enum RestoreFailure {
-    /// The backup is at fault: what is wrong with it.
+    /// The backup is at fault: the finding says why.
     Backup(Box<Finding>),
     /// Something else.
     Other(Error),
@@ -24,7 +24,7 @@ impl From<Finding> for RestoreFailure {
     }
 }
 
-/// For a command whose user wants one sentence: the backup is at fault, or something else is.
+/// For a command that reports one sentence: either the backup is at fault, or something else is.
 impl From<RestoreFailure> for Error {
     fn from(failure: RestoreFailure) -> Self {
         match failure {
@@ -37,12 +37,12 @@ impl From<RestoreFailure> for Error {
     }
 }
 
-/// What a machine lacks when one of these is what a server says before it dies.
+/// Last words of a server whose machine ran out of something.
 const OF_THE_MACHINE: [&str; 4] =
     ["no space left on device", "cannot allocate memory", "out of memory", "disk quota exceeded"];
 
-/// The error of a server that has ended by itself, with its last words. Where its machine lacked something, nobody
-/// may conclude anything about a backup.
+/// The error for a server that stopped by itself, with its last words. If its machine ran out of something, this
+/// proves nothing about the backup.
 pub fn died(server: &str, words: &str) -> Error {
     let message = format!("the server in {server} has stopped: {words}");
     let said = words.to_lowercase();

@@ -1,4 +1,4 @@
-//! Secrets in memory: passwords of throw-away servers, and the values that a store of secrets keeps.
+//! Secrets in memory: passwords of throw-away servers, and the values in a secret store.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ impl Secret {
         Ok(Self(random_hex::<24>()?.into()))
     }
 
-    /// One that the user gave, from a file or the environment.
+    /// A secret that the user gave, in a file or the environment.
     pub fn given(value: impl Into<String>) -> Self {
         Self(SecretString::from(value.into()))
     }
@@ -31,19 +31,19 @@ impl Secret {
     }
 }
 
-/// The value of a secret, any bytes: it is never printed, and wiped from memory when dropped.
+/// The value of a secret, any bytes. It is never printed, and is wiped from memory when dropped.
 #[derive(Clone)]
 pub struct SecretBytes(SecretSlice<u8>);
 
 impl SecretBytes {
-    /// So many random bytes from the operating system.
+    /// `bytes` random bytes from the operating system.
     pub fn random(bytes: usize) -> Result<Self> {
         let mut value = vec![0; bytes];
         getrandom::fill(&mut value).context("asking the system for random bytes")?;
         Ok(Self(value.into()))
     }
 
-    /// A new password of 192 random bits, in letters and digits.
+    /// A new password of 192 random bits, as letters and digits.
     pub fn random_password() -> Result<Self> {
         Ok(Self::from(random_hex::<24>()?.into_bytes()))
     }
@@ -72,8 +72,8 @@ impl fmt::Debug for SecretBytes {
     }
 }
 
-/// A random key under which secrets have digests that say nothing to whoever lacks it. A bare hash of a short
-/// value is found by trying; this one is not.
+/// A random key for digests of secrets, which reveal nothing without the key. A bare hash of a short value can be
+/// found by trying.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DigestKey(SecretBytes);
 
@@ -83,12 +83,12 @@ impl DigestKey {
         Ok(Self(random_bytes::<32>()?.to_vec().into()))
     }
 
-    /// A key that was kept; none if it is not of 256 bits.
+    /// A stored key; `None` if it does not have 256 bits.
     pub fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
         (bytes.len() == 32).then(|| Self(bytes.into()))
     }
 
-    /// The key, for the one place that keeps it.
+    /// The key, for the one place that stores it.
     pub fn expose(&self) -> &[u8] {
         self.0.expose()
     }
@@ -99,7 +99,7 @@ impl DigestKey {
     }
 }
 
-/// The HMAC-SHA-256 of a message. Source: RFC 2104: a key of more than a block is hashed, a shorter one padded.
+/// The HMAC-SHA-256 of a message. Source: RFC 2104: a key longer than a block is hashed, a shorter one is padded.
 pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut block = Zeroizing::new([0; 64]);
     match block.get_mut(..key.len()) {
@@ -111,10 +111,10 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// A seed from the operating system, for a run that was given none.
+/// A seed from the operating system, for a run without one.
 pub fn random_seed() -> Result<u64> {
     let bytes = random_bytes::<8>()?;
-    // Seeds are typed again by people: six digits tell enough runs apart.
+    // People type seeds again: six digits are enough to tell runs apart.
     Ok(u64::from_be_bytes(bytes) % 1_000_000)
 }
 
@@ -123,7 +123,7 @@ pub fn random_hex<const BYTES: usize>() -> Result<String> {
     Ok(hex(&random_bytes::<BYTES>()?))
 }
 
-/// Random bytes of the operating system.
+/// Random bytes from the operating system.
 pub fn random_bytes<const BYTES: usize>() -> Result<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).context("asking the system for random bytes")?;

@@ -10,11 +10,11 @@ use crate::clock::Stopwatch;
 
 /// The first pause between two probes. Each pause is half as long again as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
-/// The longest pause: what a measured time to recovery may be late by, so it stays small.
+/// The longest pause. A measured time to recovery may be late by this much, so it stays small.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long what has no end of its own may take. Generous: a deadline is there for what hangs, and what is slow
-/// has to come to its end.
+/// How long operations without an end of their own may take. Generous: a deadline is for what hangs, and slow
+/// operations must be able to finish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connecting to a server and logging in.
@@ -43,7 +43,7 @@ impl Default for Limits {
 
 static LIMITS: OnceLock<Limits> = OnceLock::new();
 
-/// Sets the limits of this process. The first call counts: they hold for everything that is ever waited for.
+/// Sets the limits of this process. Only the first call counts: the limits hold for every wait.
 pub fn set_limits(limits: Limits) {
     LIMITS.get_or_init(|| limits);
 }
@@ -53,10 +53,11 @@ pub fn limits() -> Limits {
     LIMITS.get().copied().unwrap_or_default()
 }
 
-/// Probes until the condition holds, and gives what it held with.
+/// Probes until the condition holds, and returns its value.
 ///
-/// The probe answers `Err` with what it observed instead. After `limit` that last observation is part of the
-/// error, which counts as *could not verify*. A probe that hangs is cut off at the limit.
+/// If the condition does not hold, the probe returns `Err` with what it observed. After `limit`, the last
+/// observation is part of the error, which counts as *could not verify*. A probe that hangs is cut off at the
+/// limit.
 pub async fn until<T, F, Fut>(what: &str, limit: Duration, mut probe: F) -> Result<T>
 where
     F: FnMut() -> Fut,
@@ -83,20 +84,20 @@ where
     }
 }
 
-/// What a future gives, or an error after `limit`: for a peer that may fall silent.
+/// The value of a future, or an error after `limit`: for a peer that may stop responding.
 pub async fn at_most<T>(what: &str, limit: Duration, future: impl Future<Output = T>) -> Result<T> {
     let silent = |_| Error::could_not_verify(format!("waited {:.1} s for {what}", limit.as_secs_f64()));
     tokio::time::timeout(limit, future).await.map_err(silent)
 }
 
-/// Lets a task that works in rounds rest between two of them, for so long or until something happens.
+/// Pauses a task that works in rounds, for at most `longest` or until the future completes.
 pub async fn rest(longest: Duration, until: impl Future) {
-    // Which of the two ended it makes no difference: the next round looks for itself.
+    // It does not matter which of the two ended the pause: the next round checks for itself.
     let _ = tokio::time::timeout(longest, until).await;
 }
 
-/// Keeps this thread for a moment that the runtime, which counts in milliseconds, cannot measure: for a task that has
-/// just worked about as long without a pause.
+/// Blocks this thread for less than the 1 ms resolution of tokio's timer: for a task that has just worked about as
+/// long without a pause.
 pub fn keep_thread(moment: Duration) {
     std::thread::sleep(moment);
 }

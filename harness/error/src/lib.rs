@@ -5,21 +5,21 @@ use std::fmt;
 /// What an error means for the verdict and the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The caller asked for something that cannot be: exit 2, before anything is started.
+    /// The caller asked for something impossible: exit 2, before anything is started.
     Usage,
-    /// The harness or its surroundings could not do the work: the verdict is *could not verify*, exit 3.
+    /// The harness or its environment could not do the work: the verdict is *could not verify*, exit 3.
     CouldNotVerify,
-    /// The thing under test said no: a backup that does not restore. The verdict is *failed*, exit 1.
+    /// The thing under test failed: a backup that does not restore. The verdict is *failed*, exit 1.
     Failed,
     /// The run was interrupted by a signal: exit 130.
     Interrupted,
 }
 
-/// A failure, told as one lower-case sentence, with hints that the reader can act on.
+/// A failure, as one lower-case sentence, with hints that the reader can act on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error(Box<Told>);
 
-/// What an error says. It is boxed: a result that is nearly never an error is passed around in a register or two.
+/// The content of an error. It is boxed, so that a result that is almost never an error fits in a register or two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Told {
     kind: ErrorKind,
@@ -27,7 +27,7 @@ struct Told {
     hints: Vec<String>,
 }
 
-/// Shorthand for a result whose error is [`Error`].
+/// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -40,7 +40,7 @@ impl Error {
         Self::new(ErrorKind::Usage, message)
     }
 
-    /// Something around the thing under test did not work.
+    /// The environment of the thing under test did not work.
     pub fn could_not_verify(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::CouldNotVerify, message)
     }
@@ -62,7 +62,7 @@ impl Error {
         self
     }
 
-    /// Puts what was being attempted in front of the message.
+    /// Puts the attempted action in front of the message.
     #[must_use]
     pub fn context(mut self, doing: impl fmt::Display) -> Self {
         self.0.message = format!("{doing}: {}", self.0.message);
@@ -104,9 +104,9 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Turns foreign errors into ours, with what was being attempted.
+/// Turns foreign errors into ours, with the attempted action.
 pub trait Context<T> {
-    /// Marks the failure as *could not verify*, with what was being attempted.
+    /// Marks the failure as *could not verify*, with the attempted action.
     fn context(self, doing: impl fmt::Display) -> Result<T>;
 }
 

@@ -8,18 +8,18 @@ use super::{Finding, FindingCode, NotLookedAt, Verdict};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// The judge: `fingerprint`, `catalogue`, …; unique within a drill.
-    // As journals of version 1 call it.
+    // The name in journals of version 1.
     #[serde(alias = "oracle")]
     pub judge: String,
     /// The conclusion.
     pub verdict: Verdict,
-    /// What was looked at, in one sentence: `21 tables, 104211 rows: every row equal`.
+    /// What was compared, in one sentence: `21 tables, 104211 rows: every row equal`.
     pub summary: String,
-    /// The discrepancies, the most telling first.
+    /// The discrepancies, the most informative first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What the judge did not look at, which its verdict therefore says nothing about. Empty in the journals of
-    /// versions that did not say.
+    /// What the judge did not look at; the verdict does not cover it. Empty in journals of versions that did not
+    /// record it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_looked_at: Vec<NotLookedAt>,
     /// What the reader can do about a check that could not run.
@@ -30,8 +30,8 @@ pub struct Check {
 }
 
 impl Check {
-    /// The verdict that the findings bear. A missed objective alone is its own verdict; any other finding is a
-    /// failure.
+    /// The verdict that follows from the findings. Only a missed objective is its own verdict; any other finding is
+    /// a failure.
     pub fn verdict_of(findings: &[Finding]) -> Verdict {
         if findings.is_empty() {
             Verdict::Verified
@@ -42,7 +42,7 @@ impl Check {
         }
     }
 
-    /// The verdict as far as the findings bear it: a check with findings is never better than they are.
+    /// The verdict that the findings allow: a check with findings is never better than they are.
     pub fn concluded(&self) -> Verdict {
         if self.findings.is_empty() {
             return self.verdict;
@@ -50,7 +50,7 @@ impl Check {
         Verdict::merge([self.verdict, Self::verdict_of(&self.findings)])
     }
 
-    /// The first line for a person: the first finding where there is one, the summary otherwise.
+    /// The first line for a person: the first finding if there is one, otherwise the summary.
     pub fn headline(&self) -> String {
         match self.findings.first() {
             None => self.summary.clone(),
@@ -70,7 +70,7 @@ mod tests {
         let old = r#"{"oracle":"fingerprint","verdict":"verified","summary":"all","elapsed_ms":1}"#;
         let mut check: Check = serde_json::from_str(old).unwrap();
         assert_eq!(check.not_looked_at, []);
-        assert_eq!(serde_json::to_string(&check).unwrap(), old);
+        assert_eq!(serde_json::to_string(&check).unwrap(), old.replace("oracle", "judge"));
         check.not_looked_at = vec![NotLookedAt::new(ScopeKind::Database, "shop", "it refuses connections")];
         let written = serde_json::to_string(&check).unwrap();
         assert_eq!(serde_json::from_str::<Check>(&written).unwrap(), check);

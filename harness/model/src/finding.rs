@@ -1,132 +1,132 @@
-//! One discrepancy between what should have come back and what did.
+//! One discrepancy between the expected and the restored content.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of discrepancy it is: a closed list, so that reports and alerts can select on it.
+/// The kind of discrepancy: a closed list, so that reports and alerts can filter by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FindingCode {
-    /// A table holds another number of rows than the manifest says.
+    /// The number of rows in a table differs from the manifest.
     RowCount,
-    /// A row of the manifest is not there.
+    /// A row of the manifest is missing.
     RowMissing,
-    /// A row is there that the manifest does not know.
+    /// A row is there that is not in the manifest.
     RowExtra,
     /// A row is there more than once.
     RowDuplicated,
-    /// A row is there with another content.
+    /// A row has other content.
     RowChanged,
-    /// The content differs, and the rows could not be named.
+    /// The content differs, and the differing rows could not be identified.
     ContentDiffers,
-    /// A table of the manifest is not there.
+    /// A table of the manifest is missing.
     TableMissing,
-    /// A table is there that the manifest does not know.
+    /// A table is there that is not in the manifest.
     TableExtra,
-    /// An object of the catalogue (index, trigger, grant, …) or of a bucket is not there.
+    /// An object of the catalogue (index, trigger, grant, …) or of a bucket is missing.
     ObjectMissing,
-    /// An object of the catalogue or of a bucket is there that the manifest does not know.
+    /// An object of the catalogue or of a bucket is there that is not in the manifest.
     ObjectExtra,
-    /// An object of the catalogue is defined otherwise.
+    /// An object of the catalogue has another definition.
     ObjectChanged,
-    /// An index is there but marked invalid: the planner ignores it.
+    /// An index is marked invalid: the planner ignores it.
     IndexInvalid,
-    /// A sequence stands before the position that it had, or before the largest value that it gave out.
+    /// A sequence is behind its recorded position, or behind the largest value that it gave out.
     SequenceBehind,
-    /// A write that must be there is not.
+    /// A write that must be there is missing.
     WriteLost,
-    /// A write is there that must not be: one that was rolled back, or that came after the target.
+    /// A write is there that must not be: it was rolled back, or came after the target.
     WritePhantom,
     /// A row that was deleted is back, or has the value from before an update.
     WriteResurrected,
-    /// Half of a transaction is there.
+    /// A transaction is there in part.
     WriteTorn,
-    /// An integrity query gave another answer than expected.
+    /// An integrity query returned an unexpected answer.
     IntegrityQuery,
-    /// The restored server logged an error or a warning that nobody can explain.
+    /// The restored server logged an error or a warning without an explanation.
     ServerLog,
-    /// An older backup than the newest one was restored.
+    /// A backup older than the newest one was restored.
     BackupStale,
-    /// A file of the backup is not what its manifest says.
+    /// A file of the backup does not match its manifest.
     BackupDamaged,
-    /// An export ends before its end.
+    /// An export is truncated.
     BackupTruncated,
-    /// A file of text is in another encoding than it should be.
+    /// A text file has an unexpected encoding.
     EncodingWrong,
-    /// A table or an export has other columns than its manifest says, or has them in another order.
+    /// A table or an export has other columns than its manifest, or another column order.
     ColumnsDiffer,
-    /// A page on disk is not what its checksum says.
+    /// A page on disk does not match its checksum.
     PageDamaged,
-    /// A row is stored in a way that the server itself calls corrupt.
+    /// The server reports the storage of a row as corrupt.
     TableCorrupt,
     /// An index is out of order, or lacks a row of its table.
     IndexCorrupt,
-    /// The restore did not go through.
+    /// The restore failed.
     RestoreFailed,
-    /// The log does not lead to where replay was told to stop.
+    /// The log does not reach the point where replay was told to stop.
     TargetNotReached,
-    /// A segment is missing in the log archive, with later ones there.
+    /// A segment is missing in the log archive, and later segments are there.
     ArchiveGap,
-    /// The log archive is further behind the server than it may be, or the server cannot archive.
+    /// The log archive is further behind the server than allowed, or the server cannot archive.
     ArchiveBehind,
-    /// A keyspace holds another number of keys than the manifest says.
+    /// The number of keys in a keyspace differs from the manifest.
     KeyCount,
-    /// A key of the manifest is not there, and its expiry has not passed.
+    /// A key of the manifest is missing, and its expiry has not passed.
     KeyMissing,
-    /// A key is there that the manifest does not know.
+    /// A key is there that is not in the manifest.
     KeyExtra,
-    /// A key is there with another value.
+    /// A key has another value.
     KeyChanged,
-    /// A stream is there with other entries, groups, consumers or pending entries.
+    /// A stream has other entries, groups, consumers or pending entries.
     StreamChanged,
-    /// A key is there with a value of another type.
+    /// A key has a value of another type.
     KeyTypeChanged,
-    /// A key is there in another database.
+    /// A key is in another database.
     KeyMoved,
-    /// A key that was to expire never will.
+    /// A key that was to expire no longer expires.
     ExpiryLost,
     /// A key expires earlier than it should.
     ExpiryShortened,
     /// A key expires later than it should.
     ExpiryLengthened,
-    /// A library of functions is not there.
+    /// A library of functions is missing.
     FunctionMissing,
-    /// A library of functions is there that the manifest does not know.
+    /// A library of functions is there that is not in the manifest.
     FunctionExtra,
-    /// A library of functions has another code.
+    /// A library of functions has other code.
     FunctionChanged,
-    /// The restored server can be reached, or logged in to, otherwise than it should.
+    /// The restored server can be reached or logged in to in another way than it should.
     AccessDiffers,
-    /// Clients saw an empty server where they had to see the old state or the new one.
+    /// Clients saw an empty server instead of the old or the new state.
     EmptyServed,
     /// A bucket does not keep the old versions of its objects.
     VersioningOff,
-    /// The version of an object that was live at the moment is kept no more.
+    /// The object version that was live at the moment has expired.
     VersionExpired,
-    /// Another version of an object stands in place of the right one.
+    /// Another version of an object is there instead of the right one.
     VersionWrong,
-    /// An object stands under its name with other bytes.
+    /// An object has other bytes.
     BytesDiffer,
-    /// An object has another content type or other metadata than it had.
+    /// An object has another content type or other metadata.
     MetadataDiffers,
-    /// A secret of the manifest is not there.
+    /// A secret of the manifest is missing.
     SecretMissing,
-    /// A secret is there that the manifest does not know.
+    /// A secret is there that is not in the manifest.
     SecretExtra,
-    /// A version of a secret is there with another value, or is not there.
+    /// A version of a secret has another value, or is missing.
     SecretChanged,
     /// A secret has other labels.
     LabelsChanged,
-    /// A version of a secret is enabled, disabled or destroyed, and was otherwise.
+    /// The state of a secret's version (enabled, disabled or destroyed) differs.
     VersionStateChanged,
     /// An encrypted file cannot be opened with the key that is kept for it.
     KeyWrong,
     /// A file is encrypted to fewer recipients than it should be.
     RecipientMissing,
-    /// A file can be read by others than its owner, or the key that opens it lies beside it.
+    /// Others than the owner can read a file, or the key that opens it is stored beside it.
     FileExposed,
     /// A log-in with restored credentials was refused.
     LogInRefused,
-    /// The objective of the runbook was missed.
+    /// An objective of the runbook was missed.
     ObjectiveMissed,
 }
 
@@ -212,12 +212,12 @@ pub struct Finding {
     pub code: FindingCode,
     /// What it is about: a table, an index, a file, a query.
     pub subject: String,
-    /// Which one of many, where there is one: a row's key, such as `id=17`.
+    /// Which of several, if there are several: a row's key, such as `id=17`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// What should have been there.
+    /// The expected state.
     pub expected: String,
-    /// What was there.
+    /// The actual state.
     pub actual: String,
     /// What the reader can do next.
     pub remedy: String,
@@ -241,14 +241,14 @@ impl Finding {
         }
     }
 
-    /// Names one of many.
+    /// Sets the key.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
         self
     }
 
-    /// Says what to do next.
+    /// Sets the remedy.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = remedy.into();

@@ -9,8 +9,8 @@ use super::{KEY_BYTES, Sketch, SketchRow};
 
 /// The fingerprint of a table: equal for equal sets of rows, whatever their order and place on disk.
 ///
-/// The digest is the sum of the rows' 128-bit xxh3 hashes. It finds accidents, not forgeries: whoever can
-/// choose the content could construct a collision.
+/// The digest is the sum of the rows' 128-bit xxh3 hashes. It detects accidents, not forgeries: with chosen content
+/// a collision can be constructed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableFingerprint {
     /// The number of rows.
@@ -18,14 +18,14 @@ pub struct TableFingerprint {
     /// The sum of the rows' digests, modulo 2¹²⁸.
     #[serde(with = "hex128")]
     pub digest: u128,
-    /// The columns, the key's first, each with its type and a digest of its own that is bound to the row's key.
+    /// The columns, the key's first. Each has its type and a digest that is bound to the row's key.
     pub columns: Vec<ColumnFingerprint>,
-    /// How many of the columns, from the first, make up the key; 0 where the table has none.
+    /// How many of the columns, from the first, form the key; 0 if the table has no key.
     pub key_columns: usize,
-    /// Which of the rows were read, as a condition in SQL that begins with `WHERE`; all of them where there is none.
+    /// Which rows were read, as an SQL condition that begins with `WHERE`; `None` for all rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
-    /// What the differing rows are read off.
+    /// The sketch from which the differing rows are read.
     pub sketch: Sketch,
 }
 
@@ -38,22 +38,22 @@ pub struct ColumnFingerprint {
     pub type_name: String,
     /// The sum of the digests of the column's values, each with its row's key, modulo 2⁶⁴.
     pub digest: u64,
-    /// The place in the table, from 1. None in the manifests of versions that did not record it.
+    /// The position in the table, from 1. `None` in manifests of versions that did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u16>,
-    /// Whether the column comes from a table that this one inherits from: a dump puts it first.
+    /// Whether the column is inherited from another table: a dump puts such columns first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
 }
 
 impl TableFingerprint {
-    /// Of no rows. The key's columns come first.
+    /// The fingerprint of no rows. The key's columns come first.
     pub fn new(columns: impl IntoIterator<Item = ColumnFingerprint>, key_columns: usize) -> Self {
         Self { columns: columns.into_iter().collect(), key_columns, ..Self::default() }
     }
 
-    /// Adds one row: its bytes as they stand in a binary `COPY` stream after the field count, that is, for
-    /// each column a length (−1 for NULL) and so many bytes. False if the bytes do not have that form.
+    /// Adds one row, as the bytes that follow the field count in a binary `COPY` stream: for each column a length
+    /// (−1 for NULL) and that many bytes. Returns false if the bytes do not have that form.
     pub fn add_row(&mut self, row: &[u8]) -> bool {
         let Some(key) = encode_key(row, self.key_columns) else { return false };
         let key_hash = xxh3_64(&key);
@@ -61,7 +61,7 @@ impl TableFingerprint {
         let mut seed = key_hash;
         for column in &mut self.columns {
             let Some((field, after)) = split_field(rest) else { return false };
-            // The length belongs to the value: it tells NULL from empty.
+            // The length is part of the value: it distinguishes NULL from empty.
             let with_length = &rest[..4 + field.map_or(0, <[u8]>::len)];
             column.digest = column.digest.wrapping_add(xxh3_64_with_seed(with_length, seed));
             seed = seed.wrapping_add(1);
@@ -88,7 +88,7 @@ impl TableFingerprint {
         self.sketch.merge(&part.sketch);
     }
 
-    /// Whether the rows are the same, as far as the digest can tell: the same values in the same columns.
+    /// Whether the rows are the same, as far as digests can show: the same values in the same columns.
     pub fn same_rows(&self, other: &Self) -> bool {
         self.same_columns(other) && self.rows == other.rows && self.digest == other.digest
     }
@@ -101,7 +101,7 @@ impl TableFingerprint {
         self.columns.len() == other.columns.len() && self.columns.iter().zip(&other.columns).all(same)
     }
 
-    /// The columns in the order of the table; None where it was not recorded.
+    /// The columns in the order of the table; `None` if it was not recorded.
     fn in_order(&self) -> Option<Vec<&ColumnFingerprint>> {
         let mut columns: Vec<_> = self.columns.iter().collect();
         if columns.iter().any(|column| column.position.is_none()) {
@@ -111,15 +111,15 @@ impl TableFingerprint {
         Some(columns)
     }
 
-    /// The columns as text, in the order of the table where it is known: `id int8, name text`.
+    /// The columns as text, in the order of the table if known: `id int8, name text`.
     pub fn columns_text(&self) -> String {
         let columns = self.in_order().unwrap_or_else(|| self.columns.iter().collect());
         let texts = columns.iter().map(|column| format!("{} {}", column.name, column.type_name));
         texts.collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether the columns stand in the same order in a restored table, which has the same ones. Of a manifest that
-    /// did not record it, only the order behind the key is known.
+    /// Whether the columns have the same order in a restored table, which has the same columns. For a manifest that
+    /// did not record the order, only the order after the key is known.
     pub fn same_order(&self, restored: &Self) -> bool {
         let Some(there) = restored.in_order() else { return true };
         let known = match self.in_order() {
@@ -131,8 +131,8 @@ impl TableFingerprint {
         there.eq(known.iter().map(|column| &column.name))
     }
 
-    /// Whether the order is the one that a dump gives to a table that inherits: what it inherits comes first, its own
-    /// columns follow in the order that they had. PostgreSQL has no other way to create such a table.
+    /// Whether the order is the one that a dump gives to an inheriting table: inherited columns come first, then
+    /// its own columns in their old order. PostgreSQL has no other way to create such a table.
     pub fn is_in_order_of_inheritance(&self, recorded: &Self) -> bool {
         let Some(there) = self.in_order() else { return false };
         let inherited = there.iter().take_while(|column| column.inherited).count();
@@ -145,8 +145,8 @@ impl TableFingerprint {
             && before.eq(own.iter().map(|column| &column.name))
     }
 
-    /// Whether a column of `other` differs by this alone: in the rows with these keys the value `before` became `after`,
-    /// each given with its length.
+    /// Whether this change alone explains the difference of a column in `other`: in the rows with these keys the
+    /// value `before` became `after`, each given with its length.
     pub fn is_explained_by(
         &self,
         other: &Self,
@@ -165,7 +165,7 @@ impl TableFingerprint {
         !keys.is_empty() && digest == theirs.digest
     }
 
-    /// The columns whose values differ, where both tables have the same ones.
+    /// The columns whose values differ, if both tables have the same columns.
     pub fn differing_columns(&self, other: &Self) -> Vec<&str> {
         self.columns
             .iter()
@@ -204,7 +204,7 @@ mod tests {
         fingerprint
     }
 
-    /// Columns of bytes, in this order.
+    /// Columns of type `bytea`, in this order.
     fn columns<const N: usize>(names: [&str; N]) -> Vec<ColumnFingerprint> {
         let column = |(at, name): (u16, &str)| ColumnFingerprint {
             name: name.to_owned(),
@@ -334,10 +334,10 @@ mod tests {
         assert!(before.same_rows(&other) && !before.same_order(&other));
         assert_eq!(other.columns_text(), "id bytea, b bytea, a bytea");
         assert!(!other.is_in_order_of_inheritance(&before));
-        // The table inherits `id` and `b`, which was added to the parent when `a` was there.
+        // The table inherits `id` and `b`; `b` was added to the parent when `a` already existed.
         other.columns.iter_mut().for_each(|column| column.inherited = column.name != "a");
         assert!(other.is_in_order_of_inheritance(&before));
-        // A manifest that did not record places knows the order behind the key.
+        // A manifest without positions knows the order after the key.
         let mut old = before.clone();
         old.columns.iter_mut().for_each(|column| column.position = None);
         assert!(!old.same_order(&other) && old.same_order(&with(["id", "a", "b"], [3, 1, 2])));

@@ -1,15 +1,15 @@
-//! Questions to a restored database, and what their answers have to be.
+//! Queries on a restored database, and their expected answers.
 
 use std::str::FromStr;
 
-/// A question to the restored database, with the answer that it must give.
+/// A query on the restored database, with the answer that it must return.
 #[derive(Debug, Clone)]
 pub struct IntegrityQuery {
     /// Its name in reports.
     pub name: String,
     /// A query of one row and one column.
     pub sql: String,
-    /// The answer.
+    /// The expected answer.
     pub expect: Expectation,
     /// The expectation as it was written, for reports.
     pub expect_text: String,
@@ -20,16 +20,16 @@ pub struct IntegrityQuery {
 /// Written `== 0`, `!= 0`, `> 0`, `>= 1`, `< 10`, `<= 10`, `== 'text'`, `age < 24h`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expectation {
-    /// The answer compares so with the number.
+    /// The answer compares in this way with the number.
     Number(Comparison, f64),
-    /// The answer is this text, or is not.
+    /// The answer equals this text, or differs from it.
     Text {
-        /// Whether it has to be equal, or different.
+        /// Whether it must be equal or different.
         equal: bool,
         /// The text.
         text: String,
     },
-    /// The answer is an instant less than so many seconds ago, and not in the future.
+    /// The answer is a time less than this many seconds ago, and not in the future.
     Younger(f64),
 }
 
@@ -60,7 +60,7 @@ const OPERATORS: [(&str, Comparison); 6] = [
 ];
 
 impl Expectation {
-    /// Whether the answer has to be an instant, whose age in seconds is judged by [`Expectation::is_met_by_age`].
+    /// Whether the answer must be a time, whose age in seconds is judged by [`Expectation::is_met_by_age`].
     pub fn wants_age(&self) -> bool {
         matches!(self, Self::Younger(_))
     }
@@ -76,7 +76,7 @@ impl Expectation {
         }
     }
 
-    /// Whether an age in seconds is as expected. An instant in the future is not.
+    /// Whether an age in seconds is as expected. A time in the future is not.
     pub fn is_met_by_age(&self, age_s: f64) -> bool {
         matches!(self, Self::Younger(limit_s) if (0.0..*limit_s).contains(&age_s))
     }

@@ -1,4 +1,5 @@
-//! The vocabulary: values, and the events and the record of a run. Nothing here does I/O, reads time or knows a driver.
+//! The vocabulary: values, and the events and the record of a run. Nothing here does I/O, reads time or knows a
+//! driver.
 
 mod catalogue;
 mod check;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Lsn;
 
-/// A segment of the log: a timeline, and the two numbers that the server counts segments with.
+/// A segment of the log: a timeline, and the two numbers by which the server counts segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentName {
     /// The timeline.
@@ -55,21 +55,21 @@ impl std::str::FromStr for SegmentName {
     }
 }
 
-/// A file that a server hands to its archive, or asks its archive for.
+/// A file that a server archives, or requests from its archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFileKind {
     /// A whole segment.
     Segment(SegmentName),
-    /// A segment as far as it was written: the last of a timeline that came to its end.
+    /// A partial segment: the last one of a timeline that ended.
     Partial(SegmentName),
-    /// The notes that a base backup leaves in the log.
+    /// The backup history file that a base backup leaves in the log.
     BackupNotes,
-    /// Where a timeline comes from.
+    /// The history file of a timeline: where it comes from.
     History(u32),
 }
 
 impl LogFileKind {
-    /// What a file is, by its name; `None` for what no server archives.
+    /// The kind of a file, by its name; `None` for a file that no server archives.
     pub fn of(name: &str) -> Option<Self> {
         if let Some(timeline) = name.strip_suffix(".history") {
             let timeline = u32::from_str_radix(timeline, 16).ok().filter(|_| timeline.len() == 8)?;
@@ -92,17 +92,17 @@ pub fn history_name(timeline: u32) -> String {
     format!("{timeline:08X}.history")
 }
 
-/// The timelines that lead to one, and where each was left.
+/// The ancestors of a timeline, and where each was left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimelineHistory {
     /// The timeline whose history it is.
     pub timeline: u32,
-    /// The timelines before it, the oldest first, each with the position at which it was left.
+    /// Its ancestors, the oldest first, each with the position at which it was left.
     pub left: Vec<(u32, Lsn)>,
 }
 
 impl TimelineHistory {
-    /// The history of a timeline that has none: the first one, or one whose past is not known.
+    /// The history of a timeline without ancestors: the first timeline, or one with an unknown past.
     pub fn root(timeline: u32) -> Self {
         Self { timeline, left: Vec::new() }
     }
@@ -123,7 +123,7 @@ impl TimelineHistory {
         Ok(Self { timeline, left })
     }
 
-    /// Every timeline on the path with the position at which it begins, the newest first.
+    /// Every timeline on the path with its start position, the newest first.
     pub fn path(&self) -> Vec<(u32, Lsn)> {
         let begins = std::iter::once(Lsn(0)).chain(self.left.iter().map(|(_, left_at)| *left_at));
         let timelines = self.left.iter().map(|(timeline, _)| *timeline).chain([self.timeline]);
@@ -132,7 +132,7 @@ impl TimelineHistory {
         path
     }
 
-    /// Whether what a timeline holds up to a position is part of this one's past.
+    /// Whether a timeline, up to a position, is part of this one's past.
     pub fn contains(&self, timeline: u32, position: Lsn) -> bool {
         timeline == self.timeline
             || self.left.iter().any(|(one, left_at)| *one == timeline && position <= *left_at)

@@ -17,7 +17,7 @@ impl std::str::FromStr for Lsn {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // `from_str_radix` takes a sign, PostgreSQL does not.
+        // `from_str_radix` accepts a sign, PostgreSQL does not.
         let is_hex = |hex: &str| (1..=8).contains(&hex.len()) && hex.bytes().all(|b| b.is_ascii_hexdigit());
         let part = |hex: &str| is_hex(hex).then(|| u32::from_str_radix(hex, 16).ok()).flatten();
         text.split_once('/')

@@ -1,4 +1,4 @@
-//! What was true when a backup was taken.
+//! The state of a store when a backup was taken.
 
 use std::collections::BTreeMap;
 
@@ -11,34 +11,34 @@ use super::{
     TableFingerprint,
 };
 
-/// The version of the manifest's form. A reader refuses a newer one.
+/// The version of the manifest format. A reader refuses a newer one.
 pub const MANIFEST_VERSION: u32 = 1;
 
-/// The manifest of a backup: enough to judge a restore exactly with the source long gone.
+/// The manifest of a backup: enough to judge a restore exactly when the source is long gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// [`MANIFEST_VERSION`] of the writer.
     pub manifest_version: u32,
     /// The backup's name in the repository.
     pub id: String,
-    /// When taking it began.
+    /// When the backup began.
     pub started_at: Timestamp,
     /// The moment whose content it holds.
     pub taken_at: Timestamp,
-    /// How long taking it took, in milliseconds.
+    /// How long the backup took, in milliseconds.
     pub elapsed_ms: u64,
-    /// The tools and servers that made it, with their versions.
+    /// The tools and servers that created it, with their versions.
     pub versions: BTreeMap<String, String>,
     /// The files, in the order in which they were written.
     pub files: Vec<FileEntry>,
-    /// What is in it.
+    /// Its content.
     pub content: Content,
 }
 
 /// A file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
-    /// Its name below the backup's folder; `/` separates folders.
+    /// Its name, relative to the backup's folder; `/` separates folders.
     pub name: String,
     /// Its size, in bytes.
     pub bytes: u64,
@@ -46,7 +46,7 @@ pub struct FileEntry {
     pub sha256: String,
 }
 
-/// The content of a backup, by the store that it was taken from.
+/// The content of a backup, by store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Content {
@@ -68,24 +68,24 @@ pub enum Content {
     PostgresTable {
         /// What was exported.
         export: TableExport,
-        /// The rows in the export's own snapshot, computed columns among them.
+        /// The rows in the export's own snapshot, including computed columns.
         rows: TableFingerprint,
     },
     /// Everything that a Redis or Valkey server held at one moment.
     RedisSnapshot {
-        /// Which moment, and what its file is.
+        /// The moment, and the properties of the file.
         snapshot: RedisSnapshot,
         /// What the server held at that moment.
         keyspace: KeyspaceFingerprint,
     },
     /// What a bucket held at one moment. The bytes stay in the bucket, which keeps old versions.
     ObjectInventory {
-        /// Which bucket, and how much was in it.
+        /// The bucket, and its size.
         scope: InventoryScope,
     },
     /// Every secret of a store, encrypted.
     Secrets {
-        /// How it was made.
+        /// How the export was created.
         export: SecretsExport,
         /// The secrets, without their values.
         secrets: SecretsFingerprint,
@@ -105,7 +105,7 @@ impl Content {
         }
     }
 
-    /// What it holds, in a few figures: `21 tables, 104211 rows`.
+    /// Its content in figures: `21 tables, 104211 rows`.
     pub fn figures(&self) -> String {
         match self {
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => {
@@ -128,7 +128,7 @@ impl Content {
         }
     }
 
-    /// What the PostgreSQL cluster contained. Of a backup of another store, asking is an error of the caller.
+    /// The content of the PostgreSQL cluster. For a backup of another store, this is an error of the caller.
     pub fn cluster(&self) -> Result<&ClusterContent> {
         match self {
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => Ok(cluster),
@@ -136,7 +136,7 @@ impl Content {
         }
     }
 
-    /// The table that was exported, and its rows. Of a backup of anything else, asking is an error of the caller.
+    /// The exported table and its rows. For any other backup, this is an error of the caller.
     pub fn table(&self) -> Result<(&TableExport, &TableFingerprint)> {
         match self {
             Self::PostgresTable { export, rows } => Ok((export, rows)),
@@ -144,8 +144,8 @@ impl Content {
         }
     }
 
-    /// The moment of a snapshot of Redis, and what the server held. Of a backup of another store, asking is an
-    /// error of the caller.
+    /// The moment of a Redis snapshot, and the server's content. For a backup of another store, this is an error of
+    /// the caller.
     pub fn keyspace(&self) -> Result<(&RedisSnapshot, &KeyspaceFingerprint)> {
         match self {
             Self::RedisSnapshot { snapshot, keyspace } => Ok((snapshot, keyspace)),
@@ -153,7 +153,7 @@ impl Content {
         }
     }
 
-    /// The bucket that an inventory is of. Of a backup of another store, asking is an error of the caller.
+    /// The bucket of an inventory. For a backup of another store, this is an error of the caller.
     pub fn inventory(&self) -> Result<&InventoryScope> {
         match self {
             Self::ObjectInventory { scope } => Ok(scope),
@@ -161,7 +161,7 @@ impl Content {
         }
     }
 
-    /// How secrets were exported, and what is known of them. Of a backup of another store, asking is an error of
+    /// How secrets were exported, and what is known about them. For a backup of another store, this is an error of
     /// the caller.
     pub fn secrets(&self) -> Result<(&SecretsExport, &SecretsFingerprint)> {
         match self {
@@ -171,25 +171,25 @@ impl Content {
     }
 }
 
-/// What a logical export holds, and in which form.
+/// The content and the format of a logical export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DumpExport {
-    /// The form of its files.
+    /// The format of its files.
     pub format: DumpFormat,
     /// The database, which the export creates.
     pub database: String,
-    /// The identity of the database's cluster; older versions did not write it down.
+    /// The system identifier of the database's cluster; `None` in manifests of older versions.
     #[serde(default)]
     pub system_identifier: Option<String>,
-    /// The major version of the server. A restore needs the same one or a newer one.
+    /// The major version of the server. A restore needs the same version or a newer one.
     pub major: u32,
 }
 
-/// The form of a logical export.
+/// The format of a logical export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DumpFormat {
-    /// One script of SQL, compressed with gzip, as a cloud's export is.
+    /// One SQL script, compressed with gzip, like a cloud's export.
     Plain,
     /// One archive of `pg_dump --format=custom`.
     Custom,
@@ -197,64 +197,64 @@ pub enum DumpFormat {
     Directory,
 }
 
-/// What an export of one table holds.
+/// The content of an export of one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableExport {
-    /// The database that the table is in.
+    /// The database of the table.
     pub database: String,
-    /// The identity of the database's cluster; older versions did not write it down.
+    /// The system identifier of the database's cluster; `None` in manifests of older versions.
     #[serde(default)]
     pub system_identifier: Option<String>,
-    /// The table, qualified and quoted as SQL wants it.
+    /// The table, qualified and quoted as in SQL.
     pub table: String,
     /// The major version of the server that it was taken from.
     pub major: u32,
-    /// The columns of the file, in its order: all of the table's but those that it computes itself.
+    /// The columns of the file, in order: all columns of the table except generated ones.
     pub columns: Vec<String>,
-    /// The sequences that number the table's rows → the last value that each gave out; `None` if it was never
-    /// asked. A number of a row that was deleted since must not be given out again.
+    /// The sequences that number the table's rows → the last value that each gave out; `None` if it gave out none.
+    /// The number of a row that was deleted since must not be given out again.
     pub sequences: BTreeMap<String, Option<i64>>,
 }
 
 /// The moment of a Redis snapshot, and its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedisSnapshot {
-    /// The server, by the address under which it was reached; older versions did not write it down.
+    /// The address of the server; `None` in manifests of older versions.
     #[serde(default)]
     pub server: Option<String>,
-    /// The version of the RDB format. A server that knows only older ones cannot load it.
+    /// The version of the RDB format. A server that knows only older versions cannot load it.
     pub rdb_version: u32,
     /// The size of the RDB file before compression, in bytes.
     pub rdb_bytes: u64,
-    /// The memory that the server's data took, in bytes: what a restored server needs at least.
+    /// The memory that the server's data used, in bytes: the minimum for a restored server.
     pub used_memory_bytes: u64,
-    /// The identity of the server's stream of writes.
+    /// The replication id of the server's stream of writes.
     pub replication_id: String,
-    /// How far that stream was at the moment of the snapshot.
+    /// The replication offset at the moment of the snapshot.
     pub replication_offset: u64,
-    /// The users that could log in. An RDB file holds none of them: a restored server needs them from its
+    /// The users that could log in. An RDB file does not contain users: a restored server needs them from its
     /// configuration.
     pub users: Vec<String>,
-    /// The primary of the server, where it was a replica.
+    /// The primary of the server, if it was a replica.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_of: Option<ReplicaOf>,
 }
 
-/// Of a replica that a snapshot was taken from: whose replica it was, and how far behind.
+/// For a snapshot that was taken from a replica: its primary, and how far it was behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaOf {
     /// The host and port of its primary.
     pub primary: String,
-    /// How long ago it had heard from its primary, in seconds.
+    /// The time since it last heard from its primary, in seconds.
     pub seconds_behind: u64,
 }
 
 /// How to bring a base backup to the moment of its manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaseBackupPosition {
-    /// The major version of the server, which a physical restore needs again.
+    /// The major version of the server. A physical restore needs the same version.
     pub major: u32,
-    /// The cluster's identity, from its control file.
+    /// The system identifier of the cluster, from its control file.
     pub system_identifier: String,
     /// The timeline that it was taken on.
     pub timeline: u32,
@@ -262,18 +262,18 @@ pub struct BaseBackupPosition {
     pub segment_bytes: u64,
     /// Where replay has to begin.
     pub start_lsn: Lsn,
-    /// From where on the copy is consistent: no recovery can stop before it.
+    /// The position from which the copy is consistent: no recovery can stop before it.
     pub end_lsn: Lsn,
-    /// A moment at which that position had been reached, by the server's clock.
+    /// A time by the server's clock at which that position had been reached.
     pub end_at: Timestamp,
-    /// The transactions that a snapshot saw at that moment, as `pg_current_snapshot()` writes it: recovery can
-    /// stop at those alone that it does not see as finished.
+    /// The transactions that a snapshot saw at that moment, as written by `pg_current_snapshot()`. Recovery can
+    /// stop only at a transaction that this snapshot does not see as finished.
     pub end_snapshot: String,
-    /// The named restore point that recovery has to stop at.
+    /// The named restore point that recovery must stop at.
     pub restore_point: String,
-    /// Where that restore point is.
+    /// The position of that restore point.
     pub restore_point_lsn: Lsn,
-    /// How long writers had to wait for that moment to be taken, in milliseconds.
+    /// How long writers were blocked while that moment was taken, in milliseconds.
     pub barrier_ms: u64,
 }
 
@@ -284,7 +284,7 @@ pub struct ClusterContent {
     pub catalogue: Catalogue,
     /// The databases.
     pub databases: BTreeMap<String, DatabaseContent>,
-    /// Databases that nobody looked into. Empty in the manifests of versions that did not say.
+    /// Databases that were not examined. Empty in manifests of versions that did not record it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_looked_at: Vec<NotLookedAt>,
 }
@@ -294,9 +294,9 @@ pub struct ClusterContent {
 pub struct DatabaseContent {
     /// The definitions.
     pub catalogue: Catalogue,
-    /// Table, qualified and quoted as SQL wants it → its content.
+    /// Table, qualified and quoted as in SQL → its content.
     pub tables: BTreeMap<String, TableFingerprint>,
-    /// Tables whose rows nobody looked at. Empty in the manifests of versions that did not say.
+    /// Tables whose rows were not read. Empty in manifests of versions that did not record it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_looked_at: Vec<NotLookedAt>,
 }

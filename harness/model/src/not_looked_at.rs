@@ -2,29 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of thing was not looked at: a closed list, so that reports can group by it.
+/// The kind of thing that was not looked at: a closed list, so that reports can group by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScopeKind {
-    /// The rows of an unlogged table: they do not survive a crash, nor a base backup.
+    /// The rows of an unlogged table: they survive neither a crash nor a base backup.
     UnloggedTable,
     /// The rows of a foreign table: they are on another server.
     ForeignTable,
     /// The rows of a table that belongs to an extension, where the backup does not carry them.
     ExtensionTable,
-    /// The rows of a materialised view that a restore computes again.
+    /// The rows of a materialised view that a restore recomputes.
     MaterialisedView,
     /// A whole database, such as one that refuses connections.
     Database,
     /// A kind of object in the catalogue that no judge compares.
     ObjectKind,
-    /// Where a sequence stands.
+    /// The position of a sequence.
     SequencePosition,
-    /// A question that could not be asked.
+    /// A query that could not be run.
     Query,
     /// The data of a Redis module.
     ModuleData,
-    /// What some processes of a server would have said in its log.
+    /// Messages that some processes of a server did not write to its log.
     ServerMessages,
 }
 
@@ -52,7 +52,7 @@ impl std::fmt::Display for ScopeKind {
     }
 }
 
-/// One thing that a judge did not look at. It is no finding: it limits what the verdict says.
+/// One thing that a judge did not look at. It is not a finding: it limits the scope of the verdict.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NotLookedAt {
     /// What kind of thing.

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Where in the runbook a number was found.
+/// The place in the runbook where a number was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Citation {
-    /// The runbook's file name as the user gave it.
+    /// The runbook's file name, as the user gave it.
     pub file: String,
     /// The line, counted from 1.
     pub line: usize,
     /// The headings above it, joined by ` › `.
     pub section: String,
-    /// The text that was read, as it stands there.
+    /// The text that was read, unchanged.
     pub text: String,
 }
 
 impl Citation {
-    /// The text in backquotes, and where it stands: `` `RPO: 5 min` (runbook.md:468) ``.
+    /// The text in backquotes, and its place: `` `RPO: 5 min` (runbook.md:468) ``.
     pub fn quoted(&self) -> String {
         format!("`{}` ({}:{})", self.text, self.file, self.line)
     }
@@ -30,12 +30,12 @@ pub struct Objective {
     pub lower_ms: Option<u64>,
     /// The limit, in milliseconds: the upper end of a range.
     pub upper_ms: u64,
-    /// Where it is written.
+    /// The place where it is documented.
     pub source: Citation,
 }
 
 impl Objective {
-    /// Whether a measured time keeps the objective. Exactly the limit still does.
+    /// Whether a measured time meets the objective. Exactly the limit still does.
     pub fn is_met_by(&self, measured_ms: u64) -> bool {
         measured_ms <= self.upper_ms
     }

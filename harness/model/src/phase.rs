@@ -1,8 +1,8 @@
-//! The stretches of a drill, and the milestones that the clock is read at.
+//! The phases of a drill, and the milestones at which the clock is read.
 
 use serde::{Deserialize, Serialize};
 
-/// What a stretch of a drill is for; the same few words in every scenario, so that reports line up.
+/// The purpose of a part of a drill; the same few words in every scenario, so that reports align.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -14,13 +14,13 @@ pub enum Phase {
     Disaster,
     /// The runbook is followed: activate, find, fetch, check, restore, start, switch.
     Recover,
-    /// The judges look at what came back.
+    /// The judges check what was restored.
     Judge,
     /// Logs are saved, servers are removed.
     Teardown,
 }
 
-/// An instant that the objectives are measured between.
+/// A time between which objectives are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Milestone {

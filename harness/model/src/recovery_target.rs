@@ -1,4 +1,4 @@
-//! Where replay is told to stop.
+//! The target of replay.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,33 +17,33 @@ pub enum RecoveryPoint {
     Name(String),
     /// A commit time, in microseconds as the server keeps them.
     Time(Timestamp),
-    /// A transaction. Transactions that committed before it, whatever their number, are in.
+    /// A transaction. All transactions that committed before it are included, whatever their number.
     Xid(u32),
     /// A position in the log.
     Lsn(Lsn),
 }
 
-/// A recovery point, and on which side of it replay stops.
+/// A recovery point, and whether replay stops before or after it.
 ///
 /// Source: PostgreSQL documentation, "Recovery Target" (`recovery_target_*`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecoveryTarget {
     /// The point.
     pub point: RecoveryPoint,
-    /// Whether what stands exactly at the point is replayed. Counts for time, transaction and position.
+    /// Whether a record exactly at the point is replayed. Applies to time, transaction and position.
     pub inclusive: bool,
-    /// The timeline to follow; the newest in the archive where none is named.
+    /// The timeline to follow; `None` for the newest in the archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<u32>,
 }
 
 impl RecoveryTarget {
-    /// A target on the newest timeline, with what stands exactly at it.
+    /// A target on the newest timeline that includes a record exactly at the point.
     pub fn including(point: RecoveryPoint) -> Self {
         Self { point, inclusive: true, timeline: None }
     }
 
-    /// A target on the newest timeline, without what stands exactly at it.
+    /// A target on the newest timeline that excludes a record exactly at the point.
     pub fn before(point: RecoveryPoint) -> Self {
         Self { point, inclusive: false, timeline: None }
     }

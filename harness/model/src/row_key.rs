@@ -1,4 +1,4 @@
-//! The key of a row, as the sketch of a table keeps it.
+//! The key of a row, as the sketch of a table stores it.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -7,7 +7,7 @@ use super::KEY_BYTES;
 /// The first byte of a key that is represented by its hash, because it is too long or because the table has none.
 const HASHED_KEY: u8 = 0xFF;
 
-/// One field off the front: its bytes (`None` for NULL) and the rest. `None` if there is no whole field.
+/// The first field: its bytes (`None` for NULL) and the rest. `None` if there is no whole field.
 pub(super) fn split_field(row: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, rest) = row.split_first_chunk::<4>()?;
     let length = i32::from_be_bytes(*length);
@@ -25,8 +25,9 @@ pub(super) fn hashed_key(bytes: &[u8]) -> [u8; KEY_BYTES] {
     key
 }
 
-/// The key as the sketch keeps it: for each key column one byte of length and the bytes, or their hash if
-/// they are too many. `None` if the row does not have the form of [`TableFingerprint::add_row`](super::TableFingerprint::add_row).
+/// The key as the sketch stores it: for each key column one byte of length and the bytes, or the hash of the key if
+/// that is too long. `None` if the row does not have the form of
+/// [`TableFingerprint::add_row`](super::TableFingerprint::add_row).
 pub fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
     if key_columns == 1
         && let Some(key) = encode_short_key(row)
@@ -49,9 +50,9 @@ pub fn encode_key(row: &[u8], key_columns: usize) -> Option<[u8; KEY_BYTES]> {
     Some(if fits { key } else { hashed_key(&row[..row.len() - rest.len()]) })
 }
 
-/// The same for a key of one short column in a row that is long enough: its length and its bytes stand in the row as
-/// the sketch keeps them, and are taken at once. Nearly every row is such a one, and bytes put together one after the
-/// other have to be waited for.
+/// The key of one short column in a row that is long enough. Its length and its bytes have the same form in the row
+/// and in the sketch, so they are copied at once. This is the case for nearly every row, and copying piece by piece
+/// is slower.
 fn encode_short_key(row: &[u8]) -> Option<[u8; KEY_BYTES]> {
     let (high, rest) = row.split_first_chunk::<3>()?;
     let mut key = *rest.first_chunk::<KEY_BYTES>()?;
@@ -65,7 +66,7 @@ fn encode_short_key(row: &[u8]) -> Option<[u8; KEY_BYTES]> {
     Some(key)
 }
 
-/// The key columns' bytes out of a key of the sketch; `None` if only its hash is known.
+/// The bytes of the key columns from a key of the sketch; `None` if only its hash is known.
 pub fn decode_key(key: &[u8; KEY_BYTES], key_columns: usize) -> Option<Vec<&[u8]>> {
     if key_columns == 0 || key[0] == HASHED_KEY {
         return None;

@@ -1,24 +1,24 @@
-//! What a store of secrets holds, told so that nobody learns a value from it.
+//! The content of a secret store, without any value.
 
 use std::collections::BTreeMap;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Whether the value of a version can be had.
+/// Whether the value of a version can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VersionState {
-    /// It is given out.
+    /// It can be read.
     Enabled,
-    /// It is kept and not given out; it can be enabled again.
+    /// It is kept and cannot be read; it can be enabled again.
     Disabled,
-    /// It is gone for good. Its number is not given out again.
+    /// It is gone for good. Its number is not used again.
     Destroyed,
 }
 
 impl VersionState {
-    /// The name, as it is written down.
+    /// The name in manifests.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enabled => "enabled",
@@ -34,18 +34,18 @@ impl std::fmt::Display for VersionState {
     }
 }
 
-/// How an export of secrets was made.
+/// How an export of secrets was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretsExport {
     /// The store that was exported, for people.
     pub store: String,
-    /// The public keys that it was encrypted to, in the order in which they were given.
+    /// The public keys that it was encrypted to, in the given order.
     pub recipients: Vec<String>,
-    /// The size of the encrypted file, in bytes, as it was written. A shorter one was cut short.
+    /// The size of the encrypted file, in bytes, as it was written. A shorter file was truncated.
     pub age_bytes: u64,
 }
 
-/// Name → what is known of the secret.
+/// Name → what is known about the secret.
 pub type SecretsFingerprint = BTreeMap<String, SecretFingerprint>;
 
 /// A secret without its values.
@@ -58,7 +58,7 @@ pub struct SecretFingerprint {
     pub versions: BTreeMap<u64, VersionFingerprint>,
 }
 
-/// Keys of JSON are text, and stay text for serde inside a tagged enum such as the content of a manifest.
+/// JSON keys are text. Inside a tagged enum, such as the content of a manifest, serde keeps them as text.
 fn numbered<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<u64, VersionFingerprint>, D::Error> {
     let versions = BTreeMap::<String, VersionFingerprint>::deserialize(from)?;
     versions.into_iter().map(|(number, one)| Ok((number.parse().map_err(D::Error::custom)?, one))).collect()
@@ -67,10 +67,10 @@ fn numbered<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<u64, VersionF
 /// A version without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionFingerprint {
-    /// Whether its value can be had.
+    /// Whether its value can be read.
     pub state: VersionState,
-    /// The HMAC-SHA-256 of its value, in hexadecimal; the key is inside the encrypted export and nowhere else.
-    /// None where the value could not be had.
+    /// The HMAC-SHA-256 of its value, in hexadecimal. The key is in the encrypted export and nowhere else. `None`
+    /// if the value could not be read.
     pub digest: Option<String>,
 }
 

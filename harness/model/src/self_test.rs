@@ -1,4 +1,4 @@
-//! What came of a self-test: whether each damage was found by the judge that it is for.
+//! The result of a self-test: whether each damage was found by its judge.
 
 use jiff::Timestamp;
 
@@ -8,63 +8,64 @@ use crate::{FindingCode, Verdict};
 /// A self-test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTest {
-    /// The seed of the first case; each further one has the next.
+    /// The seed of the first case; each further case adds one.
     pub seed: u64,
     /// Where the servers ran: `docker` or `local`.
     pub substrate: String,
     /// When it began.
     pub started_at: Timestamp,
-    /// What was tried, in order.
+    /// The cases, in order.
     pub cases: Vec<SelfTestCase>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// A drill without a damage, which must pass, or with one, which must fail for that reason.
+/// A drill without a damage, which must pass, or with a damage, which must fail for that reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTestCase {
     /// The drill.
     pub scenario: String,
-    /// The damage; `None` for the drill that must pass.
+    /// The damage; `None` for a drill that must pass.
     pub damage: Option<WantedFinding>,
     /// The seed of data, writes and damage.
     pub seed: u64,
-    /// What came of it.
+    /// The result.
     pub outcome: SelfTestOutcome,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// A damage, and how it has to be found.
+/// A damage, and how it must be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedFinding {
     /// The damage's name, such as `row-gone`.
     pub damage: String,
     /// What it does: `a row is deleted`.
     pub does: String,
-    /// The judge that has to find it.
+    /// The judge that must find it.
     pub judge: String,
-    /// What it has to be found as.
+    /// The finding that the judge must report.
     pub finding: FindingCode,
 }
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SelfTestOutcome {
     /// The drill passed with the damage.
     Missed,
-    /// The drill failed, but the judge for the damage does not name it. Holds what was found instead.
+    /// The drill failed, but the damage's judge does not name it. Holds what was found instead.
     CaughtOtherwise(Vec<String>),
-    /// It could not be tried, with the reason.
+    /// It could not run, with the reason.
     CouldNotRun(String),
-    /// The drill failed, and the judge for the damage names what was hit; or it passed where nothing was damaged.
+    /// The drill failed and the damage's judge names what was hit; or the drill passed without a damage.
     Caught,
 }
 
 impl SelfTestOutcome {
-    /// Looks at a drill that came to its end.
+    /// Judges a drill that finished.
     ///
-    /// A damage counts as caught only if its judge names what was hit: the drill notes that when it injects it.
+    /// A damage counts as caught only if its judge names what was hit. The drill records that when it injects the
+    /// damage.
     pub fn of(drill: &DrillRecord, wanted: Option<&WantedFinding>) -> Self {
         let could_not_run = || {
             let error = drill.error.as_ref().map(|error| error.message.clone());
@@ -104,7 +105,7 @@ impl SelfTestOutcome {
         }
     }
 
-    /// One word or three for a table.
+    /// One to three words for a table.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Missed => "missed",
@@ -116,14 +117,15 @@ impl SelfTestOutcome {
 }
 
 impl SelfTest {
-    /// How many damages were caught, and of how many.
+    /// How many damages were caught, and how many there were.
     pub fn score(&self) -> (usize, usize) {
         let damages = self.cases.iter().filter(|case| case.damage.is_some());
         let caught = damages.clone().filter(|case| case.outcome == SelfTestOutcome::Caught);
         (caught.count(), damages.count())
     }
 
-    /// What it says of the judges as a whole: verified only if every damage was caught and every good drill passed.
+    /// The verdict on the judges as a whole: verified only if every damage was caught and every undamaged drill
+    /// passed.
     pub fn verdict(&self) -> Verdict {
         Verdict::merge(self.cases.iter().map(|case| match case.outcome {
             SelfTestOutcome::Caught => Verdict::Verified,
@@ -149,7 +151,7 @@ mod tests {
         }
     }
 
-    /// A drill that noted an injury, with what its judges found.
+    /// A drill that recorded an injury, with the findings of its judges.
     fn drill(injury: &str, found: &[(&str, FindingCode, &str, &str)], verdict: Verdict) -> DrillRecord {
         let planned = PlannedDrill {
             scenario: "postgres/full-restore".to_owned(),

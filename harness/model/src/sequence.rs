@@ -1,15 +1,15 @@
-//! Where a sequence stands, and whether one position is behind another.
+//! The position of a sequence, and whether one position is behind another.
 
 use serde::{Deserialize, Serialize};
 
-/// How many values PostgreSQL logs ahead (`SEQ_LOG_VALS` in its `sequence.c`): a server that is recovered may
-/// skip as many, and one cache more.
+/// How many values PostgreSQL logs ahead (`SEQ_LOG_VALS` in its `sequence.c`): a recovered server may skip that
+/// many, and one cache more.
 const LOGGED_AHEAD: i128 = 32;
 
-/// The state of a sequence, as its own relation and `pg_sequence` have it.
+/// The state of a sequence, from its own relation and `pg_sequence`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequencePosition {
-    /// The value that was given out last; the one that is given out next if `is_called` is false.
+    /// The last value that was given out; the next value to give out if `is_called` is false.
     pub last_value: i64,
     /// Whether `last_value` was given out.
     pub is_called: bool,
@@ -23,44 +23,44 @@ pub struct SequencePosition {
     pub start: i64,
     /// How many values a session takes at a time.
     pub cache: i64,
-    /// Whether it begins anew at its end.
+    /// Whether it restarts at its end.
     pub cycle: bool,
-    /// Whether a crash sets it back to its start: a base backup does not hold its position.
+    /// Whether a crash resets it to its start: a base backup does not contain its position.
     pub unlogged: bool,
 }
 
-/// What a manifest says about the position of a sequence.
+/// What a manifest records about the position of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum RecordedPosition {
-    /// All of it.
+    /// The complete state.
     Whole(SequencePosition),
-    /// The value that was given out last; `None` if none was, or if it was set. Older manifests hold no more.
+    /// The last value that was given out; `None` if none was, or if it was set. Older manifests record only this.
     LastValue(Option<i64>),
 }
 
-/// How the position of a restored sequence relates to the recorded one.
+/// How the position of a restored sequence compares with the recorded one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SequenceOrder {
     /// It gives out no value that was given out before.
     NotBehind,
     /// It gives out values again.
     Behind,
-    /// It cannot be told: the sequence starts anew after so few values that a position may be either.
+    /// Unknown: the sequence restarts after so few values that a position may be ahead or behind.
     Unordered,
 }
 
 impl SequencePosition {
-    /// The value that it gives out next, were there no end to it.
+    /// The next value, ignoring the end of the sequence.
     pub fn next(&self) -> i128 {
         let last = i128::from(self.last_value);
         if self.is_called { last + i128::from(self.increment) } else { last }
     }
 
-    /// How `actual` relates to this position, in the direction in which the sequence counts.
+    /// How `actual` compares with this position, in the direction in which the sequence counts.
     ///
-    /// A sequence that starts anew at its end has no order. There the shorter way round counts, as long as it
-    /// is longer than what a recovered server may skip.
+    /// A sequence that restarts at its end has no order. Then the shorter way round counts, if it is longer than
+    /// what a recovered server may skip.
     fn order(&self, actual: &Self) -> SequenceOrder {
         let step = i128::from(self.increment);
         let ahead = (actual.next() - self.next()) * step.signum();
@@ -78,7 +78,7 @@ impl SequencePosition {
 }
 
 impl RecordedPosition {
-    /// How the position of a restored sequence relates to this one.
+    /// How the position of a restored sequence compares with this one.
     pub fn order(&self, actual: &SequencePosition) -> SequenceOrder {
         match self {
             Self::Whole(position) => position.order(actual),
@@ -89,12 +89,12 @@ impl RecordedPosition {
         }
     }
 
-    /// Whether a crash sets the sequence back to its start.
+    /// Whether a crash resets the sequence to its start.
     pub fn is_unlogged(&self) -> bool {
         matches!(self, Self::Whole(SequencePosition { unlogged: true, .. }))
     }
 
-    /// The arguments of the `setval` that brings the position back.
+    /// The arguments of `setval` that restore the position.
     pub fn setval(&self) -> String {
         match self {
             Self::Whole(position) => format!("{}, {}", position.last_value, position.is_called),

@@ -1,11 +1,11 @@
-//! What a backup is of.
+//! The source of a backup.
 
 use std::fmt;
 
 use super::{Content, Manifest};
 
-/// What a backup was taken from. Two backups of one kind and source are an older and a newer state of the same
-/// thing; all others say nothing about each other.
+/// What a backup was taken from. Two backups of the same kind and source are an older and a newer state of the same
+/// thing; other backups are unrelated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(String);
 
@@ -16,7 +16,7 @@ impl fmt::Display for Source {
 }
 
 impl Manifest {
-    /// What the backup is of. Some manifests of older versions do not say: `None`.
+    /// The source of the backup; `None` for some manifests of older versions, which do not name it.
     pub fn source(&self) -> Option<Source> {
         Some(Source(match &self.content {
             Content::PostgresBaseBackup { position, .. } => {

@@ -1,4 +1,4 @@
-//! What a check, a drill and a run conclude, and how conclusions merge.
+//! The conclusions of a check, a drill and a run, and how they merge.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Looked, and found it right.
+    /// Checked, and right.
     Verified,
     /// Right, but later than the runbook promises.
     ObjectiveMissed,
-    /// Nobody looked, or nobody could: never a success.
+    /// Not checked, or impossible to check: never a success.
     CouldNotVerify,
-    /// Looked, and found it wrong.
+    /// Checked, and wrong.
     Failed,
     /// Excluded by policy, with a reason.
     Skipped,
@@ -35,8 +35,8 @@ impl Verdict {
 
     /// The verdict of a whole from the verdicts of its parts.
     ///
-    /// Failed beats could-not-verify beats objective-missed beats verified. A skipped part says nothing; a
-    /// whole of which nothing was looked at *could not* be verified, because silence is never success.
+    /// Failed beats could-not-verify beats objective-missed beats verified. A skipped part does not count. If no
+    /// part was checked, the whole *could not* be verified: silence is never success.
     pub fn merge(parts: impl IntoIterator<Item = Self>) -> Self {
         match parts.into_iter().max_by_key(|verdict| verdict.rank()) {
             None | Some(Self::Skipped) => Self::CouldNotVerify,

@@ -1,14 +1,14 @@
 //! The writes of an application to a key-value store, and which of them a snapshot must hold.
 //!
-//! Every write increments one counter in its own transaction, and is told the counter's value. That value is
-//! its place in the order in which the server carried the writes out, and the counter in a snapshot says how
-//! far the snapshot goes: each acknowledged write has exactly one right answer.
+//! Every write increments one counter in its own transaction, and receives the counter's value. That value is the
+//! write's place in the server's order, and the counter in a snapshot shows how far the snapshot goes. Therefore
+//! each acknowledged write has exactly one right answer.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// A write's own name: the connection that made it, and its number there.
+/// The name of a write: its connection, and its number on that connection.
 pub type WriteName = (u32, u64);
 
 /// One write.
@@ -18,8 +18,8 @@ pub struct KeyWrite {
     pub name: WriteName,
     /// When it was sent, in milliseconds.
     pub sent_ms: u64,
-    /// When it was acknowledged, and its place in the order of the server. Without one, nobody knows whether
-    /// the server carried it out.
+    /// When it was acknowledged, and its place in the server's order. `None` means that nobody knows whether the
+    /// server executed it.
     pub acknowledged: Option<Acknowledged>,
 }
 
@@ -28,16 +28,16 @@ pub struct KeyWrite {
 pub struct Acknowledged {
     /// When it arrived, in milliseconds.
     pub at_ms: u64,
-    /// The place in the order of the server, from 1.
+    /// The place in the server's order, from 1.
     pub sequence: u64,
 }
 
-/// Between which two instants a server forked for a snapshot, on the clock of the writes.
+/// The interval in which a server forked for a snapshot, on the clock of the writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForkMoment {
-    /// Before this it had not.
+    /// The server had not forked before this time.
     pub asked_ms: u64,
-    /// Since then it had.
+    /// The server had forked by this time.
     pub forked_ms: u64,
 }
 
@@ -48,29 +48,29 @@ pub struct WriteLedger {
     pub writes: Vec<KeyWrite>,
 }
 
-/// What a restored server holds of the writes.
+/// The writes in a restored server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObservedWrites {
     /// The counter.
     pub sequence: u64,
-    /// The writes that are there, with their own values.
+    /// The writes that are there with their own values.
     pub present: BTreeSet<WriteName>,
 }
 
-/// A write that is not as it should be.
+/// A write that differs from what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteDiscrepancy {
-    /// It came before the snapshot, and is not there.
+    /// It came before the snapshot, and is missing.
     Lost(WriteName),
     /// It came after the snapshot, and is there.
     Phantom(WriteName),
-    /// The counter stands where no snapshot of that moment can have it.
+    /// The counter has a value that it cannot have in a snapshot of that moment.
     Counter {
-        /// The least that it must be.
+        /// The lowest possible value.
         least: u64,
-        /// The most that it can be.
+        /// The highest possible value.
         most: u64,
-        /// What it is.
+        /// The actual value.
         actual: u64,
     },
 }
@@ -81,8 +81,8 @@ impl WriteLedger {
         self.writes.iter().filter_map(|write| Some((write.name, write.acknowledged?)))
     }
 
-    /// Where the counter can stand in a snapshot of that moment: what was acknowledged before the server was
-    /// asked is in, what was sent after it had forked is not.
+    /// The possible values of the counter in a snapshot of that moment: writes acknowledged before the request are
+    /// in, writes sent after the fork are not.
     pub fn bounds(&self, fork: ForkMoment) -> (u64, u64) {
         let before = self.acknowledged().filter(|(_, answer)| answer.at_ms < fork.asked_ms);
         let least = before.map(|(_, answer)| answer.sequence).max().unwrap_or(0);
@@ -91,7 +91,7 @@ impl WriteLedger {
         (least, first_after.map_or(u64::MAX, |sequence| sequence - 1))
     }
 
-    /// How what is there differs from what a snapshot of that moment must hold.
+    /// How the observed writes differ from what a snapshot of that moment must hold.
     pub fn compare(&self, fork: ForkMoment, observed: &ObservedWrites) -> Vec<WriteDiscrepancy> {
         let (least, most) = self.bounds(fork);
         let mut differences = Vec::new();
@@ -109,7 +109,7 @@ impl WriteLedger {
         differences
     }
 
-    /// The acknowledged writes that are not there, whether the snapshot is to blame or the restore.
+    /// The acknowledged writes that are missing, whether the snapshot or the restore is at fault.
     pub fn missing<'a>(
         &'a self,
         observed: &'a ObservedWrites,

@@ -1,4 +1,4 @@
-//! One self-contained page: no script, no outside address, the same bytes for the same record.
+//! One self-contained page: no script, no external address, the same bytes for the same record.
 
 mod timeline;
 
@@ -15,30 +15,30 @@ use self::timeline::Timeline;
 use crate::text::{one_line, shorten};
 use crate::view::{self, Report, Wrong};
 
-/// The templates, escaped by their names' ending: whatever a value holds, it stays text.
+/// The templates. Their file names make the engine escape every value as HTML.
 const TEMPLATES: [(&str, &str); 4] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("wrong.html", include_str!("../../templates/wrong.html")),
     ("drill.html", include_str!("../../templates/drill.html")),
     ("timeline.html", include_str!("../../templates/timeline.html")),
 ];
-/// Characters of a value that are shown; the JSON report holds the whole of it.
+/// Longest value shown, in characters; the JSON report holds the whole of it.
 const VALUE_LIMIT: usize = 1_000;
-/// Findings of one check that are shown: a browser has to hold the page.
+/// Most findings of one check shown: the page must stay small enough for a browser.
 const FINDINGS_SHOWN: usize = 100;
 const STYLE: &str = include_str!("../../templates/report.css");
 
-/// What the template is given.
+/// The data of the template.
 #[derive(Serialize)]
 struct Page<'a> {
     report: &'a Report,
     remarks: Vec<&'a str>,
     wrong: Vec<Wrong<'a>>,
-    /// One for each drill.
+    /// One per drill.
     timelines: Vec<Option<Timeline>>,
 }
 
-/// The run as an HTML page of its own, for people and for printing.
+/// The run as a self-contained HTML page, for reading and printing.
 pub fn html(record: &Record) -> Result<String> {
     let mut environment = Environment::new();
     // A field that a template misspells is an error, not an empty cell.
@@ -51,7 +51,7 @@ pub fn html(record: &Record) -> Result<String> {
     }
     environment.add_filter("capitalised", |text: &str| view::capitalised(text));
     environment.add_filter("line", one_line);
-    // The page keeps white space as it is: a value needs no stand-in for it.
+    // The page preserves white space, so values need no visible stand-ins for it.
     environment.add_filter("value", |text: &str| shorten(text, VALUE_LIMIT));
     let report = Report::of(record);
     let page = Value::from(Serde(Page {
@@ -60,7 +60,7 @@ pub fn html(record: &Record) -> Result<String> {
         timelines: report.drills.iter().map(timeline::of).collect(),
         report: &report,
     }));
-    // The browser takes this style and no other: a value that got past the escaping could not even colour itself.
+    // The browser accepts only this style. A value that got past the escaping cannot change the page's style.
     let style_hash = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(STYLE));
     environment
         .get_template("report.html")

@@ -1,4 +1,4 @@
-//! The geometry of a drill's timeline, in percent of its width: text keeps its size on every screen.
+//! The geometry of a drill's timeline, in percent of its width, so that text has the same size on every screen.
 
 use serde::Serialize;
 
@@ -10,14 +10,14 @@ const BAR_TOP: u32 = 26;
 const BAR_HEIGHT: u32 = 26;
 const LANES_TOP: u32 = BAR_TOP + BAR_HEIGHT + 10;
 const LANE_HEIGHT: u32 = 30;
-/// An objective further off than this many times the drill itself would squeeze the drill to nothing.
+/// Draw no objective further off than this many times the drill's length: it would squeeze the drill to nothing.
 const OBJECTIVE_FITS: u64 = 4;
 const MOST_TICKS: u64 = 6;
 
-/// What the template draws.
+/// The data that the template draws.
 #[derive(Serialize)]
 pub(super) struct Timeline {
-    /// The drill in one sentence, for those who do not see the drawing.
+    /// The drill in one sentence, for screen readers.
     description: String,
     height: u32,
     bar_top: u32,
@@ -25,7 +25,7 @@ pub(super) struct Timeline {
     ticks: Vec<Tick>,
     bars: Vec<Bar>,
     lanes: Vec<Lane>,
-    /// What has to be said below the drawing.
+    /// Notes below the drawing.
     remark: Option<String>,
 }
 
@@ -50,7 +50,7 @@ struct Lane {
     x: String,
     width: String,
     end: String,
-    /// Where the label stands: at the start of the span, or at its end where it lies in the right half.
+    /// The side of the label: at the start of the span, or at its end if the span begins in the right half.
     label_x: String,
     anchor: &'static str,
     top: u32,
@@ -131,7 +131,7 @@ struct Scale {
 
 impl Scale {
     fn new(whole_ms: u64) -> Self {
-        // A hundredth of room at the right, for the end of the last mark.
+        // Leave 1 % at the right for the end of the last mark.
         Self { whole_ms: whole_ms.saturating_add(whole_ms / 100).max(1) }
     }
 
@@ -143,7 +143,7 @@ impl Scale {
         format!("{:.2}%", self.percent(ms))
     }
 
-    /// At least a hair: a step of a millisecond was a step all the same.
+    /// At least visible: a step of one millisecond must not disappear.
     fn width(&self, ms: u64) -> String {
         format!("{:.2}%", self.percent(ms).max(0.2))
     }

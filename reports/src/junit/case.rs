@@ -1,4 +1,4 @@
-//! One test case: what its result is, what its first line says, and what stands in its output.
+//! One test case: its result, its first line, and its output.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use crate::format::plural;
 use crate::text::{clean, one_line, shorten, value};
 use crate::view::{Backup, Check, Drill, Failure, Finding, Report, slug};
 
-/// Long enough for any sentence, short enough for the one line that a CI shows of it.
+/// Longest first line, in characters: a CI shows only one line of it.
 const MESSAGE_LIMIT: usize = 300;
-/// A value as long as this is read in the JSON report, not in a CI's log.
+/// Longest value, in characters: longer ones belong in the JSON report, not in a CI's log.
 const VALUE_LIMIT: usize = 1_000;
 
-/// The case of a run that cannot be told by its drills: killed, interrupted, or nothing planned.
+/// The case of a run that its drills cannot describe: killed, interrupted, or nothing planned.
 pub(super) fn of_run(report: &Report) -> Option<TestCase> {
     let message = match report.ending_remark {
         Some(sentence) => sentence,
@@ -38,8 +38,8 @@ pub(super) fn of_run(report: &Report) -> Option<TestCase> {
     Some(case)
 }
 
-/// The case of the drill's own course. It lasts as long as the recovery took, where that was measured, so
-/// that a CI's trend of the case's duration is the trend of the time to recovery.
+/// The case of the drill's own course. Its time is the time to recovery, if that was measured, so that a CI's trend of
+/// the case shows the trend of the recovery.
 pub(super) fn of_course(report: &Report, drill: &Drill) -> TestCase {
     let judged: u64 = drill.checks.iter().fold(0, |sum, check| sum.saturating_add(check.elapsed_ms));
     let elapsed_ms = drill.times.ttr_ms.unwrap_or_else(|| drill.times.elapsed_ms.saturating_sub(judged));
@@ -65,7 +65,7 @@ fn course_result(drill: &Drill) -> TestResult {
     if let Some(failure) = &drill.error {
         return not_finished(drill, failure);
     }
-    // A verdict that no check accounts for must turn a case red all the same: silence is never success.
+    // A verdict that no check explains must also turn a case red: silence is never success.
     let explained = drill.checks.iter().any(|check| check.verdict == drill.verdict);
     match drill.verdict {
         _ if explained => TestResult::Success,
@@ -77,7 +77,7 @@ fn course_result(drill: &Drill) -> TestResult {
     }
 }
 
-/// The drill's own error: the restore that said no where no judge did, and an obstacle otherwise.
+/// The drill's own error: a failure if the restore itself failed and no judge did, an obstacle otherwise.
 fn not_finished(drill: &Drill, reason: &Failure) -> TestResult {
     let judge_said_no = drill.checks.iter().any(|check| check.verdict == Verdict::Failed);
     if drill.verdict == Verdict::Failed && !judge_said_no {
@@ -117,7 +117,7 @@ pub(super) fn of_check(drill: &Drill, check: &Check) -> TestCase {
     case
 }
 
-/// What a CI can select on: the code of the most telling finding, and always the same word for an objective.
+/// The type, by which a CI can filter: the code of the first finding; always the same word for an objective.
 fn check_type(check: &Check) -> String {
     match (check.verdict, check.findings.first()) {
         (Verdict::Failed, Some(first)) => first.code.to_owned(),
@@ -128,7 +128,7 @@ fn check_type(check: &Check) -> String {
 fn actual_against_expected(finding: &Finding, more: usize) -> String {
     let key = finding.first_key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
     let rest = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-    // Shortened one by one, so that a long value does not push the other out of the line.
+    // Shorten each part on its own, so that a long value does not push the other out of the line.
     let (actual, expected) = (value(&finding.actual, 80), value(&finding.expected, 80));
     format!("{} {}{key}: found {actual}, expected {expected}{rest}", finding.code, finding.subject)
 }
@@ -147,7 +147,7 @@ fn findings(check: &Check, headline: &str) -> String {
     with_hints(&text, &check.hints)
 }
 
-/// Objective and measured time first: the output of a case is where every CI shows them.
+/// The output starts with objective and measured time, because every CI shows the output of a case.
 fn course_output(drill: &Drill) -> String {
     let mut lines = vec![recovery_output(drill)];
     lines.extend(drill.not_looked_at.iter().map(|line| format!("not looked at: {line}")));
@@ -175,7 +175,7 @@ fn recovery_output(drill: &Drill) -> String {
 }
 
 pub(crate) fn new(name: &str, elapsed_ms: u64, result: TestResult) -> TestCase {
-    // Bounded, so that no sum of a suite's times can overflow: the crate adds them up unchecked.
+    // Bounded, because the crate adds the times of a suite without an overflow check.
     let bounded = i64::try_from(elapsed_ms).unwrap_or(i64::MAX).min(i64::MAX / 1_000_000);
     let mut case = TestCase::success(name, Duration::milliseconds(bounded));
     case.result = result;
@@ -200,7 +200,7 @@ fn with_hints(text: &str, hints: &[String]) -> String {
     hints.iter().fold(text.to_owned(), |text, hint| text + "\nhint: " + hint)
 }
 
-/// `junit-report` puts text into CDATA as it is: the one mark that would end it is split over two sections.
+/// `junit-report` writes text into CDATA unchanged, so `]]>` is split over two sections.
 fn character_data(text: &str) -> String {
     clean(text).replace("]]>", "]]]]><![CDATA[>")
 }

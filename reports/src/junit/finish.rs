@@ -1,8 +1,8 @@
-//! The last touch on what `junit-report` wrote, so that it keeps to the schemas of Jenkins and Maven Surefire.
+//! Post-processes the output of `junit-report`, so that it fits the schemas of Jenkins and Maven Surefire.
 //!
 //! The crate writes no `skipped` count (Surefire requires it), a `type` on `<skipped>` (Surefire knows none),
-//! seconds with the last digits of a float (Surefire takes three decimals), and no totals on the root. What it
-//! writes beside is dropped: `hostname` and `id` say nothing, and Jenkins puts `package` before a suite's name.
+//! seconds with float noise (Surefire takes three decimals), and no totals on the root. `hostname` and `id` are
+//! dropped because they say nothing, `package` because Jenkins puts it before a suite's name.
 
 use comeback_error::{Context as _, Result};
 use junit_report::{Duration, Report, TestSuite};
@@ -28,7 +28,7 @@ pub(crate) fn finish(written: &str, report: &Report) -> Result<String> {
     String::from_utf8(bytes).context("cannot write the JUnit report")
 }
 
-/// Where in the report the pass is: elements come in the order in which the report holds them.
+/// The position in the report: elements come in the order in which the report holds them.
 struct Touch<'a> {
     report: &'a Report,
     suite: usize,

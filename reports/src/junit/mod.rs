@@ -1,7 +1,7 @@
 //! JUnit XML: one suite per drill, one case per judge, and one for the course of the drill itself.
 //!
-//! What a CI counts must agree with the verdict: a drill that is not verified has a case that is not green,
-//! and so has a run that was killed, interrupted, or that drilled nothing.
+//! The counts of a CI must agree with the verdict: a drill that is not verified has a case that is not green, and so
+//! does a run that was killed, interrupted, or drilled nothing.
 
 pub(crate) mod case;
 mod finish;
@@ -20,9 +20,9 @@ use crate::view::{Drill, Report};
 
 /// The run as a JUnit document. The same record gives the same text.
 ///
-/// A check that said no is a `failure`, with every finding in its text; one that could not run, and a drill
-/// that did not run or did not come to its end, is an `error`; a policy's exclusion is `skipped`. A missed
-/// objective is a `failure` of the type `objective-missed`.
+/// A check that found something wrong is a `failure`, with every finding in its text. A check that could not run, and a
+/// drill that did not run or did not end, is an `error`. A drill that policy excludes is `skipped`. A missed objective
+/// is a `failure` of the type `objective-missed`.
 pub fn junit(record: &Record) -> Result<String> {
     let report = Report::of(record);
     let mut document = Document::new();
@@ -42,7 +42,7 @@ pub fn junit(record: &Record) -> Result<String> {
 fn of_drill(report: &Report, drill: &Drill, names: &mut Names) -> TestSuite {
     let class = class_name(&drill.scenario);
     let twice = report.drills.iter().filter(|other| other.scenario == drill.scenario).count() > 1;
-    // Jenkins and GitLab tell cases apart by class and name: on two substrates the name must say which.
+    // Jenkins and GitLab identify cases by class and name, so the name must say which substrate.
     let suffix = if twice { format!(" ({})", drill.substrate) } else { String::new() };
     let mut cases = vec![case::of_course(report, drill)];
     cases.extend(drill.checks.iter().map(|check| case::of_check(drill, check)));
@@ -66,8 +66,8 @@ pub(crate) fn suite(name: &str, at: Timestamp, testcases: Vec<TestCase>) -> Test
     }
 }
 
-/// `postgres/full-restore` → `comeback.postgres.full-restore`: Jenkins takes what follows the last dot for
-/// the class and the rest for the package, so a dot inside of a name would make a package of its own.
+/// `postgres/full-restore` → `comeback.postgres.full-restore`: Jenkins takes the part after the last dot as the class
+/// and the rest as the package, so a dot inside a name would create a package.
 pub(crate) fn class_name(scenario: &str) -> String {
     let mut name = "comeback".to_owned();
     for part in one_line(scenario).split('/').filter(|part| !part.is_empty()) {
@@ -77,19 +77,19 @@ pub(crate) fn class_name(scenario: &str) -> String {
     name
 }
 
-/// The wall clock at the drill's first step: the run's start and the monotonic clock since.
+/// The wall clock time of the drill's first step: the run's start plus monotonic time.
 fn began_at(report: &Report, drill: &Drill) -> Timestamp {
     let ms = drill.steps.first().map_or(0, |step| step.started_ms);
     let offset = jiff::SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX));
     report.started_at.checked_add(offset).unwrap_or(report.started_at)
 }
 
-/// To the second, and never a year that the writer of RFC 3339 has no four digits for.
+/// To the second, and within the four-digit years that RFC 3339 can write.
 fn whole_seconds(at: Timestamp) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(at.as_second().max(0)).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// The names given out so far: a judge that turns up twice must not hide its namesake.
+/// The names in use. A judge that appears twice must not hide its namesake.
 #[derive(Default)]
 struct Names(BTreeSet<(String, String)>);
 

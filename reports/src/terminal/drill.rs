@@ -1,4 +1,4 @@
-//! One drill: what was done and how long it took, what was measured, what was proven.
+//! One drill in the terminal summary: steps with their times, measurements, checks.
 
 use comeback_model::Verdict;
 
@@ -27,7 +27,7 @@ pub(super) fn section(page: &mut Page, drill: &Drill) {
     checks(page, &drill.checks);
 }
 
-/// The steps, their times under each other at the right: the slow one is seen at a glance.
+/// The steps, with aligned times so that a slow one stands out.
 fn steps(page: &mut Page, steps: &[Step]) {
     const LABEL: usize = 12;
     let time_width = steps.iter().map(|step| step.elapsed.chars().count()).max().unwrap_or(0);

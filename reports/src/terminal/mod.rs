@@ -1,7 +1,7 @@
 //! The summary that a person reads at the end of a run.
 //!
-//! What is wrong comes first, with what to do about it; then each drill, step by step; the conclusion comes
-//! last, where the eye is when the command returns.
+//! What is wrong comes first, with what to do about it; then each drill, step by step. The conclusion comes last, just
+//! above the prompt.
 
 mod drill;
 mod page;
@@ -13,17 +13,17 @@ use crate::format::plural;
 use crate::text::{one_line, value};
 use crate::view::{Finding, Report, Wrong, mark};
 
-/// Findings of one check that are printed; the rest is in the evidence.
+/// Most findings of one check printed; the evidence has the rest.
 const FINDINGS_SHOWN: usize = 8;
-/// Characters of a value that are printed.
+/// Longest value printed, in characters.
 const VALUE_LIMIT: usize = 400;
-/// Characters of a row's key that are printed.
+/// Longest row key printed, in characters.
 const KEY_LIMIT: usize = 120;
 
-/// How the summary is to look.
+/// How the summary looks.
 #[derive(Debug, Clone, Copy)]
 pub struct TerminalOptions<'a> {
-    /// Whether colours may be used.
+    /// Whether to use colours.
     pub color: bool,
     /// The width of the terminal, in columns.
     pub width: usize,
@@ -37,7 +37,7 @@ impl Default for TerminalOptions<'_> {
     }
 }
 
-/// The run as a person reads it at the end of it.
+/// The summary of the run for the terminal.
 pub fn terminal(record: &Record, options: TerminalOptions<'_>) -> String {
     let report = Report::of(record);
     let mut page = Page::new(options.width, options.color);
@@ -60,7 +60,7 @@ fn title(page: &mut Page, report: &Report) {
     }
 }
 
-/// The exceptions, the worst first: nothing at all if there are none.
+/// What went wrong, the worst first; empty if nothing did.
 fn wrong(page: &mut Page, report: &Report) {
     let wrong = report.wrong(FINDINGS_SHOWN);
     if wrong.is_empty() {
@@ -100,7 +100,7 @@ fn finding(page: &mut Page, finding: &Finding, previous_remedy: Option<&str>) {
     page.item(&[(Style::Faint, "        expected  ")], Style::Good, &value(&finding.expected, VALUE_LIMIT));
     page.item(&[(Style::Faint, "        found     ")], Style::Bad, &value(&finding.actual, VALUE_LIMIT));
     if !finding.remedy.is_empty() {
-        // A restore that went wrong goes wrong in the same way many times: the advice is read once.
+        // Findings of a bad restore often share their remedy: print it once.
         let same = previous_remedy == Some(finding.remedy.as_str());
         let remedy = if same { "as above" } else { finding.remedy.as_str() };
         page.item(&[(Style::Faint, "        remedy    ")], Style::Plain, remedy);

@@ -1,15 +1,15 @@
-//! Lines on a terminal: colours where they are wanted, and text that wraps under its own beginning.
+//! Lines on a terminal: optional colours, and text that wraps under its own start.
 
 use comeback_model::Verdict;
 
 use crate::text::{clean, wrap};
 
-/// The least room for a text beside its label.
+/// The least room for a text beside its label, in columns.
 const TEXT_ROOM: usize = 24;
-/// Where a text begins that found no room beside its label.
+/// The column of a text that has no room beside its label.
 const SHORT_INDENT: usize = 6;
 
-/// What a stretch of text is, rather than its colour.
+/// The meaning of a piece of text, from which its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Plain,
@@ -31,7 +31,7 @@ impl Style {
         }
     }
 
-    /// The eight colours of every terminal, and nothing that a light background would swallow.
+    /// The eight basic colours, without those that are invisible on a light background.
     fn code(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -44,7 +44,7 @@ impl Style {
     }
 }
 
-/// The summary as it grows.
+/// The summary under construction.
 pub(super) struct Page {
     text: String,
     width: usize,
@@ -53,7 +53,7 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn new(width: usize, color: bool) -> Self {
-        // Below this, wrapping makes a column of syllables: a terminal that narrow wraps by itself.
+        // On a narrower terminal, wrapping here would leave columns of syllables: let the terminal wrap.
         Self { text: String::new(), width: width.max(40), color }
     }
 
@@ -74,7 +74,7 @@ impl Page {
         self.item(&[], Style::Strong, text);
     }
 
-    /// A label and a text; what does not fit on the line goes on below the text's beginning.
+    /// A label and a text; continuation lines start below the text.
     pub(super) fn item(&mut self, label: &[(Style, &str)], style: Style, text: &str) {
         let mut indent: usize = label.iter().map(|(_, part)| part.chars().count()).sum();
         for (style, part) in label {
@@ -82,7 +82,7 @@ impl Page {
             self.text.push_str(&painted);
         }
         if indent + TEXT_ROOM > self.width {
-            // Beside a long label, the text would be a column of syllables: it begins below.
+            // A long label would leave too little room: start the text on the next line.
             self.end_line();
             indent = SHORT_INDENT;
             self.text.push_str(&" ".repeat(indent));
@@ -98,7 +98,7 @@ impl Page {
         }
     }
 
-    /// A line that is as long as it is: a row of a table, a command to copy.
+    /// A line that is never wrapped: a table row, a command to copy.
     pub(super) fn row(&mut self, parts: &[(Style, &str)]) {
         for (style, part) in parts {
             let painted = self.painted(*style, &clean(part));

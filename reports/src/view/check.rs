@@ -1,5 +1,5 @@
-//! One check and its findings. Findings of one cause are told as one: a restore that goes wrong goes wrong in the same
-//! way many times.
+//! One check and its findings. Findings with the same cause are merged, because a bad restore repeats the same mistake
+//! many times.
 
 use comeback_model::{Check as Concluded, Finding as Found, Verdict};
 use serde::Serialize;
@@ -8,10 +8,10 @@ use super::words;
 use crate::format::{count, duration};
 use crate::text::{clean, one_line};
 
-/// Keys that a finding names of those that it stands for.
+/// Number of keys that a merged finding names.
 const EXAMPLES: usize = 3;
 
-/// What one judge concluded, ready to be laid out.
+/// The conclusion of one judge, ready to be laid out.
 #[derive(Serialize)]
 pub(crate) struct Check {
     pub(crate) judge: String,
@@ -19,7 +19,7 @@ pub(crate) struct Check {
     pub(crate) verdict: Verdict,
     /// What was looked at, line ends kept.
     pub(crate) summary: String,
-    /// The findings, those of one cause together, each where its first one stands.
+    /// The merged findings, each at the place of its first one.
     pub(crate) findings: Vec<Finding>,
     /// What to do about a check that could not run, line ends kept.
     pub(crate) hints: Vec<String>,
@@ -27,22 +27,22 @@ pub(crate) struct Check {
     pub(crate) elapsed_ms: u64,
 }
 
-/// Findings that say the same of one or more rows or keys of one subject.
+/// One or more findings that say the same about rows or keys of one subject.
 #[derive(Serialize)]
 pub(crate) struct Finding {
     pub(crate) code: &'static str,
     pub(crate) subject: String,
-    /// Which rows or keys: `id=17`, or `96 in all, such as id=17; id=18; id=19`. White space is kept.
+    /// The rows or keys: `id=17`, or `96 in all, such as id=17; id=18; id=19`. White space is kept.
     pub(crate) key: Option<String>,
     /// The first of these keys. White space is kept.
     pub(crate) first_key: Option<String>,
-    /// White space is kept: two values may differ in nothing else.
+    /// White space is kept: two values may differ only in it.
     pub(crate) expected: String,
     /// White space is kept.
     pub(crate) actual: String,
     /// What to do about it, line ends kept.
     pub(crate) remedy: String,
-    /// How many findings it stands for.
+    /// The number of merged findings.
     pub(crate) count: usize,
 }
 
@@ -76,11 +76,11 @@ impl Finding {
     }
 }
 
-/// Findings that differ in nothing but their keys and in figures.
+/// Findings that differ only in their keys and in figures.
 struct Group<'a> {
     /// The first of them.
     first: &'a Found,
-    /// All of their keys, in order; empty if the finding has none.
+    /// All of their keys, in order; empty if the findings have none.
     keys: Vec<&'a str>,
 }
 
@@ -97,7 +97,7 @@ impl Group<'_> {
     }
 }
 
-/// The findings, those of one cause together, each group where its first finding stands.
+/// Merges findings with the same cause; each group stands at the place of its first finding.
 fn grouped(findings: &[Found]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     for finding in findings {
@@ -111,7 +111,7 @@ fn grouped(findings: &[Found]) -> Vec<Group<'_>> {
     groups
 }
 
-/// Whether two findings differ in nothing but their keys and in figures, such as digests and times.
+/// Whether two findings differ only in their keys and in figures, such as digests and times.
 fn is_same(one: &Found, other: &Found) -> bool {
     one.code == other.code
         && one.subject == other.subject
@@ -120,7 +120,7 @@ fn is_same(one: &Found, other: &Found) -> bool {
         && shape(&one.actual) == shape(&other.actual)
 }
 
-/// A text without its figures.
+/// The text with `#` in place of every word that contains a digit.
 fn shape(text: &str) -> String {
     let words = text.split_inclusive(|char: char| !char.is_ascii_alphanumeric());
     words.map(|word| if word.contains(|char: char| char.is_ascii_digit()) { "#" } else { word }).collect()

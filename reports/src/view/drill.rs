@@ -26,12 +26,12 @@ pub(crate) struct Drill {
     pub(crate) verdict: Verdict,
     /// `verified on 14.0 MB of sample data`
     pub(crate) verdict_on_data: String,
-    /// `14.0 MB of sample data`, if it ran on such.
+    /// `14.0 MB of sample data`; `None` if it did not run on sample data.
     pub(crate) data: Option<String>,
     pub(crate) started: bool,
-    /// Why policy leaves it out.
+    /// Why policy excludes it.
     pub(crate) skipped: Option<String>,
-    /// Why it did not get to its end.
+    /// Why it did not reach its end.
     pub(crate) error: Option<Failure>,
     /// What the judges did not look at, one line for each kind and reason.
     pub(crate) not_looked_at: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Drill {
     pub(crate) recovery: String,
     pub(crate) ttr: Option<String>,
     pub(crate) objective: Option<Objective>,
-    /// The other milestones that were reached, and the time to each: `ready`, `verified`.
+    /// The other milestones reached, and the time to each: `ready`, `verified`.
     pub(crate) beside: Vec<(&'static str, String)>,
     pub(crate) loss: Option<Loss>,
     /// How many checks passed: `3 of 4`, `none`.
@@ -50,21 +50,21 @@ pub(crate) struct Drill {
     pub(crate) times: Times,
 }
 
-/// Why a drill did not get to its end. Line ends are kept.
+/// Why a drill did not reach its end. Line ends are kept.
 #[derive(Serialize)]
 pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) hints: Vec<String>,
 }
 
-/// A documented limit, and what the measured time makes of it.
+/// A documented limit, and whether the measured time kept it.
 #[derive(Serialize)]
 pub(crate) struct Objective {
     /// `15–30 min`
     pub(crate) limit: String,
     /// `runbook.md:42, Database › Full restore: “Recovery time: 15–30 minutes”`
     pub(crate) citation: String,
-    /// By how much it was kept or missed, if a time was measured.
+    /// The margin by which it was kept or missed, if a time was measured.
     pub(crate) margin: Option<String>,
     pub(crate) missed: bool,
     pub(crate) lower_ms: Option<u64>,
@@ -159,7 +159,7 @@ impl Drill {
     }
 }
 
-/// Why policy leaves a drill out.
+/// Why policy excludes a drill.
 fn skip_reason(drill: &DrillRecord) -> Option<String> {
     let told = drill.plan.skipped.as_ref().or(drill.error.as_ref().map(|error| &error.message));
     (drill.verdict == Verdict::Skipped)
@@ -227,8 +227,8 @@ impl Objective {
     }
 }
 
-/// By how much an objective was kept or missed: figures that are rounded alike may still differ. Being in time on
-/// sample data promises nothing for production.
+/// The margin by which an objective was kept or missed, because rounded figures may look the same. Being in time on
+/// sample data proves nothing about production.
 fn margin(objective: &Documented, ttr_ms: u64, data: Option<&str>) -> String {
     match (objective.is_met_by(ttr_ms), data) {
         (true, Some(data)) => format!("in time on {data}; production size not judged"),

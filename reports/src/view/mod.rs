@@ -1,5 +1,5 @@
-//! A run as every report for people and for CIs tells it: foreign text made fit to print, figures formatted, one
-//! wording for each thing. It is made from the record once; a format lays it out and shortens values to its room.
+//! A run in the words of every report for people and CIs: foreign text cleaned, figures formatted, one wording for each
+//! thing. It is built from the record once; each format lays it out and shortens values to its room.
 //!
 //! Every text is one line unless its field says that line ends are kept.
 
@@ -30,7 +30,7 @@ use crate::text::one_line;
 /// A run, ready to be laid out.
 #[derive(Serialize)]
 pub(crate) struct Report {
-    /// The verdict of the headline. A run without an end is never a plain success.
+    /// The verdict of the headline. A run that did not end is never a plain success.
     #[serde(serialize_with = "words::serialize")]
     pub(crate) verdict: Verdict,
     /// The conclusion, and the sample data that it was reached on.
@@ -38,12 +38,12 @@ pub(crate) struct Report {
     /// The drills by their verdicts, and the number of checks: `3 drills, all verified; 9 checks`.
     pub(crate) proven: String,
     pub(crate) ending: Ending,
-    /// What has to be said of a run that did not come to its end.
+    /// The message about a run that did not reach its end.
     pub(crate) ending_remark: Option<&'static str>,
-    /// What the reader must know before believing any figure, in sentences without a capital.
+    /// Warnings that the reader must know before believing any figure, in sentences without a capital.
     pub(crate) circumstances: Vec<String>,
     pub(crate) run_id: String,
-    /// What its parts are called: `drill`, `restore`.
+    /// The word for its parts: `drill`, `restore`.
     pub(crate) kind: &'static str,
     pub(crate) suite: Option<String>,
     pub(crate) started: String,
@@ -52,9 +52,9 @@ pub(crate) struct Report {
     pub(crate) elapsed_ms: u64,
     /// The drills in their planned order.
     pub(crate) drills: Vec<Drill>,
-    /// Where the run comes from, as label and text.
+    /// The origin of the run, as label and text.
     pub(crate) provenance: Vec<(&'static str, String)>,
-    /// The command that makes the same run again.
+    /// The command that repeats the run.
     pub(crate) reproduce: String,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Wrong<'a> {
     pub(crate) number: usize,
     /// The drill's name.
     pub(crate) name: &'a str,
-    /// The judge; none if it is the drill itself that went wrong.
+    /// The judge; `None` if the drill itself went wrong.
     pub(crate) judge: Option<&'a str>,
     #[serde(serialize_with = "words::serialize")]
     pub(crate) verdict: Verdict,
@@ -73,7 +73,7 @@ pub(crate) struct Wrong<'a> {
     pub(crate) summary: Cow<'a, str>,
     /// The first findings.
     pub(crate) findings: &'a [Finding],
-    /// How many findings are left out.
+    /// The number of findings left out.
     pub(crate) hidden: usize,
     /// What to do about it, line ends kept.
     pub(crate) hints: &'a [String],
@@ -102,12 +102,12 @@ impl Report {
         }
     }
 
-    /// How the run ended where that is remarkable, and its circumstances.
+    /// How the run ended, if unusual, and its warnings.
     pub(crate) fn remarks(&self) -> impl Iterator<Item = &str> {
         self.ending_remark.into_iter().chain(self.circumstances.iter().map(String::as_str))
     }
 
-    /// What is wrong, the worst drill first, and in it the worst check, each with at most `shown` findings.
+    /// What is wrong: the worst drill first, in it the worst check first, each with at most `shown` findings.
     pub(crate) fn wrong(&self, shown: usize) -> Vec<Wrong<'_>> {
         let mut drills: Vec<_> =
             self.drills.iter().filter(|drill| words::is_exception(drill.verdict)).collect();

@@ -1,4 +1,4 @@
-//! What is said of a run as a whole.
+//! The run as a whole: its conclusion, its warnings, its origin.
 
 use comeback_model::Verdict;
 use comeback_model::evidence::{Ending, Record, RunKind};
@@ -7,7 +7,7 @@ use super::scope;
 use crate::format::{bytes, plural};
 use crate::text::one_line;
 
-/// The conclusion of a run and the sample data that it was reached on. A run without an end is never a plain success.
+/// The conclusion of a run and the sample data behind it. A run that did not end is never a plain success.
 pub(super) fn headline(record: &Record) -> String {
     let (verdict, data) = (record.verdict, on_data(record));
     match record.ending {
@@ -17,7 +17,7 @@ pub(super) fn headline(record: &Record) -> String {
     }
 }
 
-/// The verdict that the colour of the headline stands for.
+/// The verdict that decides the colour of the headline.
 pub(crate) fn headline_verdict(record: &Record) -> Verdict {
     if record.ending == Ending::Complete {
         record.verdict
@@ -38,7 +38,7 @@ fn on_data(record: &Record) -> String {
     }
 }
 
-/// The tally, and the number of checks that it rests on: `3 drills, all verified; 9 checks`.
+/// The tally, and the number of checks behind it: `3 drills, all verified; 9 checks`.
 pub(super) fn proven(record: &Record) -> String {
     let checks: usize = record.drills.iter().map(|drill| drill.checks.len()).sum();
     let checks = if checks == 0 { "no check".to_owned() } else { plural(checks as u64, "check") };
@@ -69,7 +69,7 @@ fn tally(record: &Record) -> String {
     }
 }
 
-/// What has to be said of a run that did not come to its end.
+/// The message about a run that did not reach its end.
 pub(super) fn ending_remark(ending: Ending) -> Option<&'static str> {
     match ending {
         Ending::Complete => None,
@@ -78,7 +78,7 @@ pub(super) fn ending_remark(ending: Ending) -> Option<&'static str> {
     }
 }
 
-/// What the reader must know before believing any figure of the run, apart from how it ended.
+/// Warnings that the reader must know before believing any figure of the run, apart from how it ended.
 pub(super) fn circumstances(record: &Record) -> Vec<String> {
     let run = &record.run;
     let damage = run
@@ -99,7 +99,7 @@ pub(super) fn circumstances(record: &Record) -> Vec<String> {
     restore.into_iter().chain(damage).chain(sample).chain(fast).chain(unchained).collect()
 }
 
-/// Where the run comes from, as label and text.
+/// The origin of the run, as label and text.
 pub(super) fn provenance(record: &Record) -> Vec<(&'static str, String)> {
     let (run, made) = (&record.run, &record.run.provenance);
     let mut rows = vec![("Command line", command_line(record))];
@@ -127,13 +127,13 @@ pub(super) fn provenance(record: &Record) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// The recorded command line, as a shell takes it.
+/// The recorded command line, quoted for a shell.
 fn command_line(record: &Record) -> String {
     let words: Vec<_> = record.run.command_line.iter().map(|word| quoted(&one_line(word))).collect();
     words.join(" ")
 }
 
-/// The command that makes the same run again: the recorded one, with its seed.
+/// The command that repeats the run: the recorded one, with its seed.
 pub(crate) fn reproduce_command(record: &Record) -> String {
     let run = &record.run;
     let command = if run.command_line.is_empty() { "comeback run".to_owned() } else { command_line(record) };
@@ -144,7 +144,7 @@ pub(crate) fn reproduce_command(record: &Record) -> String {
     format!("{command} --seed {}", run.seed)
 }
 
-/// A word as a POSIX shell takes it.
+/// A word, quoted for a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "-_=./:,@%+".contains(char);
     if !word.is_empty() && word.chars().all(plain) {

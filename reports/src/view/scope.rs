@@ -1,4 +1,4 @@
-//! What the judges did not look at: it stands near the verdict, which says nothing about it.
+//! What the judges did not look at. It stands near the verdict, which does not cover it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use comeback_model::evidence::{DrillRecord, Record};
 use crate::format::{count, plural};
 use crate::text::one_line;
 
-/// Subjects of one kind that are named; the JSON report names all of them.
+/// Most subjects of one kind named; the JSON report names all of them.
 const NAMED: usize = 8;
 
-/// Every thing once, whichever judges did not look at it.
+/// Each thing once, even if several judges did not look at it.
 fn things(drill: &DrillRecord) -> BTreeSet<&NotLookedAt> {
     drill.checks.iter().flat_map(|check| &check.not_looked_at).collect()
 }
@@ -32,7 +32,7 @@ pub(super) fn lines(drill: &DrillRecord) -> Vec<String> {
     by_reason.into_iter().map(line).collect()
 }
 
-/// How much was not looked at in all drills, where something was: `3 things not looked at`.
+/// The number of things that were not looked at in all drills, if any: `3 things not looked at`.
 pub(super) fn tally(record: &Record) -> Option<String> {
     let number: usize = record.drills.iter().map(|drill| things(drill).len()).sum();
     (number > 0).then(|| format!("{} not looked at", plural(number as u64, "thing")))

@@ -1,4 +1,4 @@
-//! A self-test: each case in the words of its reports, and the score.
+//! A self-test: each case in the words of the reports, and the score.
 
 use std::collections::BTreeSet;
 
@@ -8,14 +8,14 @@ use jiff::Timestamp;
 use crate::format::{duration, plural};
 use crate::text::one_line;
 
-/// How many of the findings that were made instead are told.
+/// Most other findings shown per case.
 const TOLD: usize = 3;
 
 /// A self-test, ready to be laid out.
 pub(crate) struct SelfTestView<'a> {
     /// The cases in their order.
     pub(crate) cases: Vec<TestedCase<'a>>,
-    /// How many damages were caught, how many drills passed, where and for how long.
+    /// The number of damages caught and drills passed, the substrate and the duration.
     pub(crate) score: String,
     pub(crate) started_at: Timestamp,
 }
@@ -25,12 +25,12 @@ pub(crate) struct TestedCase<'a> {
     pub(crate) outcome: &'a SelfTestOutcome,
     /// The outcome in a few words.
     pub(crate) label: &'static str,
-    /// The damage, or that there is none.
+    /// The damage, or a text that says there is none.
     pub(crate) damage: String,
     pub(crate) scenario: String,
-    /// What was wanted, what was found in its place, and how to see it again.
+    /// The expected finding, the actual ones, and how to repeat the case.
     pub(crate) explained: Vec<String>,
-    /// The command that tries the case again.
+    /// The command that repeats the case.
     pub(crate) again: String,
     pub(crate) elapsed: String,
     pub(crate) elapsed_ms: u64,

@@ -1,4 +1,4 @@
-//! Words and marks that every report uses alike.
+//! Words and marks that all reports share.
 
 use comeback_model::{Phase, Verdict};
 use serde::{Serialize, Serializer};
@@ -20,7 +20,7 @@ pub(crate) fn slug(verdict: Verdict) -> String {
     verdict.label().replace(' ', "-")
 }
 
-/// The mark before a verdict: it can be told apart without colours.
+/// The mark before a verdict: it distinguishes verdicts without colours.
 pub(crate) fn mark(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Verified => "✓",
@@ -31,7 +31,7 @@ pub(crate) fn mark(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A verdict as a template takes it: its slug, its label and its mark.
+/// A verdict for a template: its slug, its label and its mark.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
 pub(super) fn serialize<S: Serializer>(verdict: &Verdict, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
@@ -48,12 +48,12 @@ pub(super) fn is_exception(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Verified | Verdict::Skipped)
 }
 
-/// The place of a verdict in the order from the best to the worst.
+/// The rank of a verdict, from the best to the worst.
 pub(super) fn badness(verdict: Verdict) -> usize {
     Verdict::ALL.iter().position(|known| *known == verdict).unwrap_or(Verdict::ALL.len())
 }
 
-/// A sentence with a capital at its beginning.
+/// The sentence with an initial capital.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())

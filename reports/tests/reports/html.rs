@@ -17,7 +17,7 @@ fn every_page_stands_alone() {
             ["<script", "http:", "https:", "//", "url(", "@import", " style=", " src=", "<link", " on"]
         {
             let found = page.match_indices(outside).find(|(at, _)| {
-                // In the text of a value, all of these are harmless: only what stands inside of a tag counts.
+                // All of these are harmless in the text of a value: only text inside a tag counts.
                 let (before, tag) = (page[..*at].rfind('>'), page[..=*at].rfind('<'));
                 tag > before
             });
@@ -28,7 +28,7 @@ fn every_page_stands_alone() {
     }
 }
 
-/// A browser drops a style whose hash is not the one that the policy names.
+/// A browser ignores a style whose hash is not the one in the policy.
 #[test]
 fn the_policy_names_the_style_that_is_there() {
     let page = html(&samples::verified()).unwrap();
@@ -46,7 +46,7 @@ fn what_is_wrong_stands_before_everything_else() {
     assert!(!html(&samples::verified()).unwrap().contains("What is wrong"));
 }
 
-/// Every finding of the record is on the page, and none of its values is markup there.
+/// Every finding of the record is on the page, and no value is markup there.
 #[test]
 fn values_stay_text() {
     let page = html(&samples::failed()).unwrap();
@@ -65,7 +65,7 @@ fn the_timeline_shows_the_objective_where_it_fits() {
     assert!(!quick.contains("class=\"range\"") && quick.contains("lie beyond this scale"));
 }
 
-/// Whoever does not see the page finds its way: one main heading, named sections, tables with headers.
+/// The page is accessible: one main heading, named sections, tables with headers.
 #[test]
 fn the_page_can_be_read_aloud() {
     for (name, record) in samples::all() {

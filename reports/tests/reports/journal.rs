@@ -1,4 +1,4 @@
-//! A builder of journals: the events of a run, with a clock that is told how far to go.
+//! A builder of journals: the events of a run, with a controlled clock.
 
 use comeback_model::evidence::{
     BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance, Record,
@@ -7,7 +7,7 @@ use comeback_model::evidence::{
 use comeback_model::{Check, Citation, Milestone, Objective, Phase, Verdict};
 use jiff::Timestamp;
 
-/// A journal that is written line by line, with a clock that is told how far to go.
+/// A journal that is written line by line, with a controlled clock.
 pub(crate) struct Journal {
     pub(crate) events: Vec<Event>,
     elapsed_ms: u64,

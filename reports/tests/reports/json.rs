@@ -25,7 +25,7 @@ fn every_shape_of_a_run_keeps_to_the_schema() {
     }
 }
 
-/// The reasons for which the schema must refuse a document: where, and what stands there instead.
+/// Why the schema must refuse a document: a place, and a wrong value there.
 #[test]
 fn a_wrong_document_is_refused() {
     let schema = schema();
@@ -90,7 +90,7 @@ fn what_was_not_looked_at_is_there() {
     assert_eq!(report["drills"][0]["checks"][0]["not_looked_at"][0]["kind"], "unlogged-table");
 }
 
-/// Values are kept to the last byte: this is the report for whoever needs the exact one.
+/// Values are complete to the last byte: this report is for readers who need the exact value.
 #[test]
 fn a_value_survives_exactly() {
     let wild = "\u{1b}[31m\0\r\n\u{202e}\u{ffff}\"\\";

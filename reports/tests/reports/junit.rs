@@ -33,7 +33,7 @@ fn jenkins_and_surefire_take_every_document() {
     }
 }
 
-/// The tables say no where the schemas do.
+/// The tables refuse what the schemas refuse.
 #[test]
 fn the_schemas_refuse_what_they_must() {
     let suite = r#"<testsuite name="a" tests="1" errors="0" failures="0" skipped="0">"#;
@@ -68,7 +68,7 @@ fn the_schemas_refuse_what_they_must() {
     }
 }
 
-/// What a CI counts agrees with the verdict, for every shape of a run.
+/// The counts of a CI agree with the verdict, for every shape of a run.
 #[test]
 fn only_a_verified_run_is_green() {
     for (name, record) in samples::all() {
@@ -124,7 +124,7 @@ fn the_same_scenario_on_two_substrates_keeps_its_names_apart() {
     assert!(names.contains(&(Some("comeback.postgres.full-restore"), Some("fingerprint (local)"))));
 }
 
-/// A restore that said no where no judge did is a failure, and an obstacle is an error.
+/// A restore that failed although no judge did is a failure; an obstacle is an error.
 #[test]
 fn a_failed_restore_and_an_obstacle_are_told_apart() {
     let mut record = samples::could_not_verify();

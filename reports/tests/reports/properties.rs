@@ -1,4 +1,4 @@
-//! What holds for every record, whatever stands in it: names, values and figures come from elsewhere.
+//! Properties of every record, whatever its content: names, values and figures come from elsewhere.
 
 use comeback_model::evidence::Record;
 use comeback_reports::{TerminalOptions, render_all, terminal};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::samples;
 use crate::xml::{JENKINS, SUREFIRE, parse};
 
-/// Any text, often with what means something to XML, HTML, Markdown or a terminal.
+/// Any text, often with characters that have a meaning in XML, HTML, Markdown or a terminal.
 fn wild() -> impl Strategy<Value = String> {
     let special = [
         "]]>",
@@ -35,7 +35,7 @@ fn figure() -> impl Strategy<Value = u64> {
     prop_oneof![Just(0), Just(u64::MAX), 0..100_000_u64, any::<u64>()]
 }
 
-/// One of the samples with every text and every figure of it replaced.
+/// One of the samples with every text and every figure replaced.
 fn record() -> impl Strategy<Value = Record> {
     let samples: Vec<_> = samples::all().into_iter().map(|(_, record)| record).collect();
     let texts = proptest::collection::vec(wild(), 1..12);

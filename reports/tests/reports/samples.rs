@@ -1,11 +1,11 @@
-//! Journals written by hand, one of each shape that a run can take.
+//! Journals written by hand, one for each shape of a run.
 
 use comeback_model::evidence::{EventBody, Failure, Record};
 use comeback_model::{Finding, FindingCode, Milestone, NotLookedAt, Phase, ScopeKind, Verdict};
 
 use crate::journal::{Journal, check, objective};
 
-/// A full restore up to the moment in which the judges take over, as most samples begin.
+/// A full restore up to the moment at which the judges start, as most samples begin.
 fn full_restore(journal: Journal, drill: usize, fetch_ms: u64) -> Journal {
     journal
         .start(drill, Some(objective()))
@@ -71,7 +71,7 @@ pub(crate) fn verified() -> Record {
     journal.finish(false)
 }
 
-/// The findings of a restore that went wrong in every way at once.
+/// The findings of a restore with every kind of mistake.
 pub(crate) fn findings() -> Vec<Finding> {
     let again =
         "restore the dump again into an empty database, and compare its SHA-256 with the manifest first";
@@ -120,7 +120,7 @@ pub(crate) fn findings() -> Vec<Finding> {
     ]
 }
 
-/// A restore that brought back the wrong thing, beside one that is right; the damage was injected.
+/// A restore that brought back wrong content, beside one that is right; the damage was injected.
 pub(crate) fn failed() -> Record {
     let mut record = Journal::of(&[FULL_RESTORE, REDIS]);
     if let EventBody::RunStarted(run) = &mut record.events[0].body {
@@ -166,7 +166,7 @@ pub(crate) fn objective_missed() -> Record {
         .finish(false)
 }
 
-/// A server that would not start, and a judge that could not look.
+/// A server that did not start, and a judge that could not run.
 pub(crate) fn could_not_verify() -> Record {
     let mut blind =
         check("keyspace", Verdict::CouldNotVerify, "the manifest holds no fingerprint of database 3", 10);
@@ -193,7 +193,7 @@ pub(crate) fn could_not_verify() -> Record {
         .finish(false)
 }
 
-/// One left out by policy, one that never started, one that is right.
+/// One drill left out by policy, one that never started, one that is right.
 pub(crate) fn skipped() -> Record {
     let mut plan = Journal::of(&[FULL_RESTORE, POINT_IN_TIME, REDIS]);
     if let EventBody::RunStarted(run) = &mut plan.events[0].body {

@@ -1,5 +1,5 @@
-//! XML read into a tree, and what the schemas of Jenkins (`junit-10.xsd`) and Maven Surefire
-//! (`surefire-test-report.xsd`) say about it, written down as tables.
+//! Parses XML into a tree, and checks it against the rules of Jenkins (`junit-10.xsd`) and Maven Surefire
+//! (`surefire-test-report.xsd`), written down as tables.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, escape};
@@ -33,7 +33,7 @@ impl Node {
     }
 }
 
-/// The root of a well-formed document, or why it is none.
+/// The root of a well-formed document, or why it is not well-formed.
 pub(crate) fn parse(xml: &str) -> Result<Node, String> {
     let legal = |char| matches!(char, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     if let Some(char) = xml.chars().find(|char| !legal(*char)) {
@@ -66,7 +66,7 @@ pub(crate) fn parse(xml: &str) -> Result<Node, String> {
     }
 }
 
-/// What a schema says of one element.
+/// The rule of a schema for one element.
 struct Rule {
     name: &'static str,
     /// The attributes; a required one is marked with `!`, one that holds seconds with `#`.
@@ -77,7 +77,7 @@ struct Rule {
 
 pub(crate) struct Schema {
     rules: &'static [Rule],
-    /// Whether the children of an element must come in the order in which its rule lists them.
+    /// Whether children must come in the order in which the rule lists them.
     ordered: bool,
     decimals: usize,
 }
@@ -111,7 +111,8 @@ pub(crate) const JENKINS: Schema = Schema {
     decimals: usize::MAX,
 };
 
-/// Surefire writes one suite per file, knows no root above it, and no `timestamp`, which every CI reads.
+/// Surefire's schema has one suite per file, no root above it, and no `timestamp`. The table allows `timestamp`,
+/// because every CI reads it.
 pub(crate) const SUREFIRE: Schema = Schema {
     rules: &[
         Rule {
@@ -136,7 +137,7 @@ pub(crate) const SUREFIRE: Schema = Schema {
 };
 
 impl Schema {
-    /// What the schema has against an element and everything in it.
+    /// The violations of an element and everything in it.
     pub(crate) fn violations(&self, node: &Node) -> Vec<String> {
         let Some(rule) = self.rules.iter().find(|rule| rule.name == node.name) else {
             return vec![format!("<{}> is not known", node.name)];

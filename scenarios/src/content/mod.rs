@@ -1,4 +1,4 @@
-//! Drills of what people wrote and photographed.
+//! Drills of user content: stories and photos.
 
 mod photo_version;
 mod stories_csv;

@@ -1,4 +1,4 @@
-//! A job overwrites and deletes photos, and the versions that were live before it become live again.
+//! A job overwrites and deletes photos; the versions that were live before become live again.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
@@ -18,13 +18,13 @@ use comeback_objects::{
     restore_object, take_inventory, upload_objects,
 };
 
-/// Old versions are kept for as long as the runbook's table of retention says.
+/// As long as the runbook's retention table says.
 const KEPT_DAYS: u32 = 30;
-/// The photos as cameras wrote them: the job takes them for temporary files.
+/// Original photos, which the job mistakes for temporary files.
 const PREFIX: &str = "raw/";
-/// So many objects are restored at once.
+/// Number of objects restored at once.
 const PARALLEL: usize = 16;
-/// What the job writes in place of a photo.
+/// The content that the job writes over a photo.
 const PLACEHOLDER: &[u8] = b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
 
 /// The scenario `content/photo-version`.
@@ -51,7 +51,7 @@ impl Scenario for PhotoVersion {
         let uploaded = upload_objects(&bucket, photos.uploads().map(object)).await?;
         drill.note(format!("uploaded {uploaded} photos"));
 
-        drill.step(Phase::Backup, "does the bucket keep old versions?");
+        drill.step(Phase::Backup, "check that the bucket keeps old versions");
         drill.inject::<Settings>(&bucket).await?;
         let (location, state) = (bucket.location(), bucket.state().await?);
         drill.insist(&VersioningJudge { bucket: &location, state: &state }).await?;
@@ -76,12 +76,12 @@ impl Scenario for PhotoVersion {
         bucket.put(&overwritten, PLACEHOLDER, &svg).await?;
         bucket.delete(&deleted).await?;
         let gone = delete_prefix(&bucket, PREFIX).await?;
-        // Somebody's page asks for a photo that is gone, and the application puts a placeholder in its place.
+        // A page asks for a deleted photo, and the application puts a placeholder in its place.
         let mut raw = photos.uploads().map(|photo| photo.key).filter(|key| key.starts_with(PREFIX));
         if let Some(key) = raw.next() {
             bucket.put(&key, PLACEHOLDER, &svg).await?;
         }
-        // Users go on: this one has to be there in the end.
+        // Users go on uploading: the restore must keep this photo.
         let jpeg = ObjectAttributes { content_type: Some("image/jpeg".to_owned()), ..Default::default() };
         let later = [bucket.put("photos/after the disaster.jpg", b"a new photo", &jpeg).await?];
         drill.declare_disaster();

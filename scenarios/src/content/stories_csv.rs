@@ -17,16 +17,16 @@ use comeback_postgres::{PostgresDrill as _, PostgresNodes as _, export_table, re
 use crate::roadtrip;
 
 const TABLE: &str = "roadtrip.stories";
-/// A day of the application: stories are written, changed and deleted. The number of a deleted story must not be
-/// given out again.
+/// One day of the application: stories are written, changed and deleted. The number of a deleted story must not be
+/// reused.
 const A_DAY: &str = "
     insert into roadtrip.stories (journey_id, author_id, position, title, body, summary)
         select journey_id, author_id, position + 1000, 'Zurück: ' || title, E'\"Since\" then,\\r\\nnothing; =1+1', ''
         from roadtrip.stories order by id limit 20;
     update roadtrip.stories set summary = case when summary is null then '' end where id between 60 and 90;
     delete from roadtrip.stories where id = (select max(id) from roadtrip.stories)";
-/// A job that was meant for the staging system. With triggers and foreign keys off, as it works, nothing objects,
-/// and the photos of the stories keep their references.
+/// A job that was meant for staging. It turns triggers and foreign keys off, so nothing stops it, and the photos of the
+/// stories keep their references.
 const DISASTER: &str = "
     set session_replication_role = 'replica';
     delete from roadtrip.stories;

@@ -1,5 +1,5 @@
-//! A region is lost with the PostgreSQL server and every backup in it; the newest SQL export in another region
-//! brings the database back there.
+//! A region is lost, with the PostgreSQL server and every backup in it. The newest SQL export in another region
+//! restores the database there.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
@@ -21,7 +21,7 @@ use comeback_postgres::{
 
 use crate::roadtrip;
 
-/// Acknowledged writes between one event of the drill and the next.
+/// Acknowledged writes between two events of the drill.
 const WRITES: u64 = 25;
 
 /// The scenario `postgres/cross-region`.
@@ -90,8 +90,10 @@ impl Scenario for CrossRegion {
         drill.step(Phase::Judge, "run the verification queries of the runbook");
         roadtrip::judge_queries(drill, &restored).await?;
 
-        drill
-            .step(Phase::Judge, "prove that everything in the export came back, and tell what was not in it");
+        drill.step(
+            Phase::Judge,
+            "prove that everything in the export came back, and report what was not in it",
+        );
         let recorded = newest.content.cluster()?;
         let (server, database) = (restored.address(), roadtrip::DATABASE);
         drill.judge(&NewestBackup { recorded: &newest, restored: &chosen }).await;
@@ -101,7 +103,7 @@ impl Scenario for CrossRegion {
         drill.judge(&ServerLogJudge { server: &restored }).await;
         drill.judge(&StructureJudge { server }).await;
         drill.judge(&PageChecksums { server: &restored }).await;
-        // An export has no place in the log: its content is judged above, here only what it came too early for.
+        // An export has no position in the log. Its content is judged above; this only counts the writes after it.
         let everything =
             ledger.expectation(&RecoveryTarget::including(RecoveryPoint::Latest), &Replay::default());
         drill.judge_loss(measure_loss(server, database, &ledger, &everything, disaster_ms).await?).await;
@@ -111,7 +113,7 @@ impl Scenario for CrossRegion {
     }
 }
 
-/// Exports the database into the repository of region A, as a cloud does it, and copies that to region B.
+/// Exports the database into the repository of region A, as a cloud provider does, and copies the export to region B.
 async fn export(drill: &Drill, primary: &PostgresServer, region_b: &dyn Repository) -> Result<Manifest> {
     let manifest = take_dump(
         primary.address(),

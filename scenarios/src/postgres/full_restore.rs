@@ -1,4 +1,4 @@
-//! A PostgreSQL server is lost with its disk, and comes back from its newest base backup.
+//! A PostgreSQL server and its disk are lost; the newest base backup restores it.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
@@ -20,7 +20,7 @@ use comeback_postgres::{
 
 use crate::roadtrip;
 
-/// Acknowledged transactions between one event of the drill and the next.
+/// Acknowledged transactions between two events of the drill.
 const WRITES: u64 = 100;
 
 /// The scenario `postgres/full-restore`.

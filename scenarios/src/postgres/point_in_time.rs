@@ -1,4 +1,4 @@
-//! Someone runs a bad UPDATE and a bad DELETE, and the database comes back as it was just before them.
+//! Someone runs a bad UPDATE and a bad DELETE; the database comes back as it was just before them.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP};
@@ -21,12 +21,12 @@ use comeback_postgres::{
 
 use crate::roadtrip;
 
-/// Acknowledged writes between one event of the drill and the next.
+/// Acknowledged writes between two events of the drill.
 const WRITES: u64 = 25;
-/// The statement that somebody ran without its condition, and the one that was meant for the test database.
+/// The statement that somebody ran without its condition, and the one meant for the test database.
 const BAD_UPDATE: &str = "UPDATE roadtrip.users SET balance = 0";
 const BAD_DELETE: &str = "DELETE FROM roadtrip.stories WHERE status = 'published'";
-/// What they destroyed.
+/// Counts what they destroyed.
 const BALANCES: &str = "SELECT count(*) FROM roadtrip.users WHERE balance <> 0";
 const STORIES: &str = "SELECT count(*) FROM roadtrip.stories WHERE status = 'published'";
 
@@ -41,7 +41,7 @@ impl Scenario for PointInTime {
             title: "a database comes back as it was just before a bad UPDATE and a bad DELETE".to_owned(),
             section: "PostgreSQL / Point-in-time recovery".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            // Not to the choice: an older backup leads to the same moment by a longer way.
+            // No damage to the choice of the backup: an older one reaches the same moment, only more slowly.
             damages: vec![&TO_WRITES, &TO_A_CLUSTER, &TO_ANY_BACKUP, &TO_A_BASE_BACKUP, &TO_THE_ARCHIVE],
         }
     }
@@ -144,7 +144,7 @@ impl Scenario for PointInTime {
     }
 }
 
-/// Looks for what the bad statements destroyed, on the server that waits at its target.
+/// Checks that what the bad statements destroyed is on the server, which waits at its target.
 async fn look(server: &PostgresServer, balances: i64, stories: u64) -> Result<(), RestoreFailure> {
     for (subject, sql, expected) in
         [("lost balances", BALANCES, balances), ("lost stories", STORIES, stories.cast_signed())]

@@ -1,4 +1,4 @@
-//! Redis answers with wrong content, and gets that of the newest snapshot back, without ever being empty.
+//! Redis serves wrong content and gets the content of the newest snapshot, without ever being empty.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
@@ -16,7 +16,7 @@ use comeback_redis::{
 
 use super::{USERS, fill, is_snapshot};
 
-/// A key that is always there, by which a client tells the old state from the new one; and its right value.
+/// A key that always exists, by which a client distinguishes the old state from the new one, and its right value.
 const GENERATION: (&str, &str) = ("cache-generation", "41");
 
 /// Writes that the application makes between the two snapshots.
@@ -30,11 +30,10 @@ impl Scenario for CacheCorruption {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
             name: "redis/cache-corruption".to_owned(),
-            title: "a Redis server that serves wrong content gets that of its newest snapshot back"
-                .to_owned(),
+            title: "a Redis server that serves wrong content is restored from its newest snapshot".to_owned(),
             section: "Redis / Cache corruption".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            // Not those to the writes of an application, which has been stopped.
+            // No damages to the writes of an application: it has been stopped.
             damages: vec![&TO_A_KEYSPACE, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_SNAPSHOT],
         }
     }
@@ -50,7 +49,7 @@ impl Scenario for CacheCorruption {
         drill.step(Phase::Backup, "take an earlier snapshot");
         let earlier = take_snapshot(&address, drill.repository(), drill.clock()).await?;
         drill.backup_taken(&earlier.manifest);
-        // What tells the two snapshots apart.
+        // Writes that distinguish the two snapshots.
         let workload = RedisWorkload::start(&address, drill.clock()).await?;
         workload.reach(WRITES).await?;
         workload.finish().await?;

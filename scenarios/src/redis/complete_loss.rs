@@ -1,4 +1,4 @@
-//! The Redis server and its disk are gone, and come back from the newest snapshot.
+//! The Redis server and its disk are lost; the newest snapshot restores it.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
@@ -16,7 +16,7 @@ use comeback_redis::{
 
 use super::{USERS, fill, is_snapshot, settings};
 
-/// Acknowledged writes between one event of the drill and the next.
+/// Acknowledged writes between two events of the drill.
 const WRITES: u64 = 60;
 
 /// The scenario `redis/complete-loss`.

@@ -14,8 +14,8 @@ use comeback_fixtures::{Keyspace, Scale};
 use comeback_model::{Content, Manifest};
 use comeback_redis::{RedisAddress, RestoreSettings, load_commands};
 
-/// A user of the application. An RDB file holds no users: they come from the server's configuration. Nobody
-/// knows the password of this one, of which there is a hash alone.
+/// A user of the application. An RDB file holds no users: they come from the server's configuration. Nobody knows this
+/// user's password; there is only its hash.
 const USERS: [(&str, &str); 1] = [(
     "user",
     "app on #5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5 ~* &* +@all -@dangerous",
@@ -35,7 +35,7 @@ async fn fill(drill: &Drill, server: &RedisAddress) -> Result<()> {
     Ok(())
 }
 
-/// What a restored server is to be like: as the lost one was configured.
+/// The settings of a restored server: those of the lost one.
 fn settings(append_only: bool) -> RestoreSettings {
     let users = USERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     RestoreSettings { settings: users.to_vec(), append_only, ..RestoreSettings::default() }

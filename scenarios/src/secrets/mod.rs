@@ -17,29 +17,29 @@ use comeback_redis::RedisServer;
 use comeback_secrets::damages::SetPassword;
 use comeback_secrets::{SecretStore, VALUE_BYTES, access_newest};
 
-/// The role of the application in PostgreSQL, and the secret that lets it in.
+/// The application's role in PostgreSQL, and the secret with its password.
 const ROLE: &str = "roadtrip_app";
 const POSTGRES_PASSWORD: &str = "postgres-app-password";
-/// The user of the application in Redis, and the secret that lets it in.
+/// The application's user in Redis, and the secret with its password.
 const USER: &str = "roadtrip-app";
 const REDIS_PASSWORD: &str = "redis-app-password";
 
-/// What a value is made of. None follows from the seed, which everybody is told.
+/// The form of a value. No value follows from the seed, because the seed is printed.
 enum Form {
     /// Letters and digits.
     Password,
     /// Any bytes.
     Key,
-    /// Text with a line end that belongs to it, as a file in PEM has.
+    /// Text with a line end that is part of the value, as in a PEM file.
     Lines,
-    /// As large as a store takes.
+    /// The largest value that a store accepts.
     Largest,
 }
 
 /// Labels, as keys and values.
 type Labels = &'static [(&'static str, &'static str)];
 
-/// The secrets of the application: name, what the values are made of, how many there are, labels.
+/// The application's secrets: name, form of the values, number of versions, labels.
 const SECRETS: [(&str, Form, usize, Labels); 6] = [
     (POSTGRES_PASSWORD, Form::Password, 2, &[("tier", "critical"), ("owner", "platform")]),
     (REDIS_PASSWORD, Form::Password, 1, &[("tier", "high")]),
@@ -60,8 +60,8 @@ impl Form {
     }
 }
 
-/// Fills a store with the application's secrets; the first version of one is destroyed, as old keys are.
-/// Gives the size of the values, in bytes.
+/// Fills a store with the application's secrets. Destroys the oldest version of one, as a rotation does. Returns the
+/// size of the values, in bytes.
 async fn fill(store: &dyn SecretStore) -> Result<u64> {
     let mut bytes = 0;
     for (name, form, versions, labels) in SECRETS {
@@ -77,7 +77,7 @@ async fn fill(store: &dyn SecretStore) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Lets the application in with the passwords that a store gives out.
+/// Sets the passwords of the application on the servers to those in the store.
 async fn admit_application(
     store: &dyn SecretStore,
     database: &PostgresServer,
@@ -87,14 +87,14 @@ async fn admit_application(
     redis::set_password(cache, USER, &access_newest(store, REDIS_PASSWORD).await?).await
 }
 
-/// What gives the role of the application another password.
+/// Returns the function that changes the password of a PostgreSQL role.
 fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Box<SetPassword<'a>> {
     Box::new(move |password| {
         Box::pin(async move { postgres::set_password(database.address(), role, &password).await })
     })
 }
 
-/// Starts what uses the secrets: a process at each server, which logs in with what the store gives out.
+/// Starts the application: a process at each server, which logs in with the password from the store.
 async fn start_application(
     store: &dyn SecretStore,
     database: &PostgresServer,

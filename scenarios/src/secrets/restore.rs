@@ -1,4 +1,4 @@
-//! The store of secrets is gone, and comes back from its newest export, opened with the break-glass key.
+//! The store of secrets is lost; its newest export, opened with the break-glass key, restores it.
 
 use async_trait::async_trait;
 use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
@@ -28,7 +28,9 @@ impl Scenario for Restore {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
             name: "secrets/restore".to_owned(),
-            title: "a lost store of secrets comes back from its encrypted export, and its passwords open what they did".to_owned(),
+            title:
+                "a lost store of secrets comes back from its encrypted export, and its passwords still work"
+                    .to_owned(),
             section: "Secrets".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
             damages: vec![
@@ -98,7 +100,7 @@ impl Scenario for Restore {
         let plan = procedure.plan(drill, &restored, false).await?;
         procedure.carry_out(drill, &restored, &plan).await?;
 
-        drill.step(Phase::Recover, "restart what uses the secrets, and see whether it can log in");
+        drill.step(Phase::Recover, "restart what uses the secrets, and check that it can log in");
         let log_ins = start_application(&restored, &database, &cache).await?;
         drill.ready();
         drill.judge(&LogInJudge { log_ins: &log_ins }).await;

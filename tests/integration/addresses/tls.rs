@@ -1,4 +1,4 @@
-//! Servers that are read over encrypted connections, and those that are not whom the address means.
+//! Servers read over encrypted connections, and servers that are not the ones that the address means.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn openssl(folder: &Path, arguments: &str) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// A root, another one, and a certificate of 127.0.0.1 that the first one signed.
+/// A root certificate, another one, and a certificate for 127.0.0.1 that the first one signed.
 fn make_certificates(folder: &Path) -> Result<(), String> {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
     for root in ["root", "other"] {
@@ -38,7 +38,7 @@ async fn put(server: &PostgresServer, from: &Path, name: &str) {
     server.node().exec(&command, io).await.unwrap().success("putting a file").unwrap();
 }
 
-/// Starts the server of a node on a port, with certificates; `PostgresServer` starts none so.
+/// Starts the server of a node on a port, with certificates; `PostgresServer` does not support them.
 async fn start_with_tls(server: &PostgresServer, folder: &Path) -> u16 {
     for name in ["server.crt", "server.key"] {
         put(server, folder, name).await;

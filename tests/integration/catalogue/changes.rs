@@ -1,6 +1,6 @@
-//! One change to each kind of object of the zoo: what a careless hand, or a restore that went wrong, leaves behind.
+//! One change to each kind of object of the zoo, as a careless user or a bad restore would make it.
 
-/// A change, and the definition that has to differ after it.
+/// A change, and the definition that must differ after it.
 pub(super) struct Change {
     /// The kind of object.
     pub(super) kind: &'static str,
@@ -14,7 +14,7 @@ const fn change(kind: &'static str, identity: &'static str, sql: &'static str) -
     Change { kind, identity, sql }
 }
 
-/// They are made one after the other in one transaction, which is rolled back.
+/// The changes run one after another in one transaction, which is rolled back.
 pub(super) const CHANGES: &[Change] = &[
     // What belongs to no database
     change("role", "zoo_reader", "alter role zoo_reader connection limit 4"),
@@ -266,7 +266,7 @@ pub(super) const CHANGES: &[Change] = &[
     change("enabled subscription", "abroad", "alter subscription abroad enable"),
 ];
 
-/// What a server has to have beside the zoo for these changes. Not all of it can be made in a transaction.
+/// Objects that these changes need in addition to the zoo. Not all of them can be created in a transaction.
 pub(super) const BEFORE: &[&str] = &[
     "create tablespace zoo_space location ''",
     "create database elsewhere template template0 locale_provider icu icu_locale 'de' tablespace zoo_space",

@@ -1,4 +1,4 @@
-//! The zoo, and the ways by which it comes back.
+//! The zoo, and the paths by which it comes back.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const QUOTED: &str = "create table t (a int primary key, b text); create index b
     create function f() returns int language sql as 'select 1'; comment on database \"my-App\" is 'of the quoted one';
     grant connect on database \"my-App\" to zoo_reader";
 
-/// A primary with the zoo, a database whose name needs quotes, and one that lacks what a new one has.
+/// A primary with the zoo, a database whose name needs quotes, and one that lacks defaults of a new database.
 pub(super) struct Zoo {
     substrate: Arc<dyn Substrate>,
     password: Secret,
@@ -72,7 +72,7 @@ impl Zoo {
         PostgresServer::create(&*self.substrate, name, &self.password).await.unwrap()
     }
 
-    /// Through a base backup, judged by what is recorded now and by what was recorded before.
+    /// Through a base backup, compared with definitions recorded now and before it.
     pub(super) async fn through_a_base_backup(&self) {
         let older = self.first_form().await;
         let manifest = take_base_backup(self.primary.address(), &self.primary.programs(), &self.repository)
@@ -103,7 +103,7 @@ impl Zoo {
         server.node().remove().await.unwrap();
     }
 
-    /// What an older Comeback recorded, through the JSON of its manifests.
+    /// Records of an older Comeback, read through the JSON of its manifests.
     async fn first_form(&self) -> ClusterContent {
         let form = CatalogueForm::First;
         let mut content = ClusterContent {

@@ -11,7 +11,7 @@ use crate::objects::servers::{self, KEY_ID, REGION, Server, secret_key};
 use crate::objects::{live_bytes, moment, put};
 use crate::require::or_skip;
 
-/// What the binary is told of where a cloud is, and who asks.
+/// Environment variables that tell the binary where a cloud is, and which credentials to use.
 type Surroundings = Vec<(&'static str, String)>;
 
 fn gcs_at(host: String) -> Surroundings {
@@ -99,7 +99,7 @@ async fn a_bucket_of_s3_comes_back() {
     a_bucket_without_versions_is_refused(bucket(false), &surroundings).await;
 }
 
-/// moto looks at keys from a moment on that it is told.
+/// moto checks credentials only after it is told to.
 #[tokio::test]
 async fn keys_that_s3_does_not_know_are_refused_and_not_told() {
     let Some(server) = or_skip("clouds", servers::moto().await) else { return };
@@ -112,7 +112,7 @@ async fn keys_that_s3_does_not_know_are_refused_and_not_told() {
     assert!(!text(&output.stderr).contains(secret), "{}", text(&output.stderr));
 }
 
-/// fake-gcs-server lets everybody in: a fake in its place refuses, in the words of the real store.
+/// fake-gcs-server accepts everybody, so a fake refuses in its place, in the words of the real store.
 #[tokio::test]
 async fn who_may_not_read_a_bucket_of_google_cloud_storage_is_told_so() {
     let fake = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::drills::{RUN, RUN_STORIES_CSV};
 use super::{Place, docker_is_here, local_is_here, redis_is_here, text};
 
-/// What the run itself said that it damaged: subject and key.
+/// The subject and key that the run says it damaged.
 fn injury(report: &Value, damage: &DamageSpec) -> (String, Option<String>) {
     let mut notes = report["drills"][0]["steps"]
         .as_array()
@@ -42,8 +42,8 @@ fn every_one_is_caught(damaged: usize, intact: usize, args: &[&str]) {
     assert!(!place.work().join("evidence").read_dir().unwrap().any(|_| true), "nothing went wrong");
 }
 
-/// One damage for each judge of a restored cluster: that these see all the others is shown in [`crate::damages`], and
-/// that the judge of the ledger sees all damages to writes in [`crate::ledger`].
+/// One damage for each judge of a restored cluster. [`crate::damages`] shows that these judges see all the other
+/// damages, [`crate::ledger`] that the judge of the ledger sees all damages to writes.
 #[test]
 fn each_judge_of_a_cluster_fails_the_drill_for_its_own_damage() {
     if local_is_here() {
@@ -91,7 +91,7 @@ fn every_damage_to_a_snapshot_is_caught() {
     }
 }
 
-/// Each of the first ends the drill in the proof, before the step that replaces.
+/// The first damages end the drill in the proof, before the step that replaces the content.
 #[test]
 fn a_bad_snapshot_never_replaces_what_a_corrupted_server_still_holds() {
     if redis_is_here() {
@@ -138,7 +138,7 @@ fn a_damage_that_could_not_be_tried_is_not_caught() {
     }
 }
 
-/// Through `run`, as a person asks for it: the reports say that it was asked for, and what it hit.
+/// Through `run`, as a user does it: the reports say which damage was requested, and what it hit.
 #[test]
 fn a_damage_that_was_asked_for_is_told_and_named() {
     if local_is_here() {
@@ -172,7 +172,7 @@ fn noticed_and_named(scenario: &[&str], damages: &[&str]) {
     }
 }
 
-/// Looks at a run with a damage: the judge that the damage is for, and no other reason, must have made it fail.
+/// Checks a run with a damage: the judge for that damage, and no other reason, must have made it fail.
 pub(super) fn is_noticed_and_named(place: &Place, damage: &DamageSpec, output: &std::process::Output) {
     assert_eq!(output.status.code(), Some(1), "{damage}: {}{}", text(&output.stdout), text(&output.stderr));
     let report = place.report();

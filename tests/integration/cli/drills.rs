@@ -1,4 +1,4 @@
-//! Whole drills through the binary: what they prove, what they notice, what they leave.
+//! Whole drills through the binary: what they prove, detect and leave behind.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn verified_and_gone(scenario: &[&str], substrate: &str) {
     is_verified_and_gone(&place, scenario[1], &output);
 }
 
-/// Looks at a run with the seed 11 whose summary went to `summary.md`.
+/// Checks a run with the seed 11 whose summary went to `summary.md`.
 pub(super) fn is_verified_and_gone(place: &Place, scenario: &str, output: &std::process::Output) {
     let summary = place.work().join("summary.md");
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
@@ -45,7 +45,7 @@ pub(super) fn is_verified_and_gone(place: &Place, scenario: &str, output: &std::
     reports_are_made_again_from_the_journal_alone(place);
 }
 
-/// An objective that is met on sample data is no promise for production, and every report says so.
+/// An objective met on sample data says nothing about production, and every report says so.
 fn says_what_it_ran_on(report: &Value, evidence: &std::path::Path, told: &str) {
     let bytes = report["drills"][0]["sample_bytes"].as_u64().unwrap();
     let on = format!("{} of sample data", comeback_reports::format::bytes(bytes));
@@ -230,7 +230,7 @@ fn a_question_of_the_user_is_asked() {
     }
 }
 
-/// What is wrong with a question is seen before there is a disaster, and blames nobody's backup.
+/// An invalid query is reported before the disaster, and no backup is blamed for it.
 #[test]
 fn a_question_that_cannot_be_asked_ends_the_drill_before_the_disaster() {
     if !local_is_here() {

@@ -1,4 +1,4 @@
-//! Watches a run from outside: learns the secrets that it works with, and looks for them wherever they must not be.
+//! Watches a run from outside: learns its secrets, and searches for them where they must not be.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -16,29 +16,29 @@ use serde_json::Value;
 
 use super::{Place, files_below};
 
-/// How long to rest between two looks at the processes of this machine.
+/// Pause between two looks at the processes of this machine.
 const PAUSE: Duration = Duration::from_millis(2);
-/// A value of more bytes is looked for by so many of its first.
+/// Bytes of a longer value that are searched for: its first ones.
 const NEEDLE_BYTES: usize = 30;
 
-/// What was learnt about a run.
+/// Secrets learnt about a run, and where they leaked.
 #[derive(Default)]
 pub(super) struct Learnt {
     /// The values of all the secrets, and the private keys.
     values: BTreeSet<Vec<u8>>,
-    /// Where a value was seen while the run went on.
+    /// Where a value was seen during the run.
     seen: BTreeSet<String>,
 }
 
-/// A look at a run that goes on.
+/// One look at a running run.
 type Look = Box<dyn Fn(&Mutex<Learnt>) + Send>;
 
-/// Runs the binary, and watches it.
+/// Runs the binary and watches it.
 pub(super) fn watched(place: &Place, args: &[&str]) -> (Output, Learnt) {
     watched_with(place, place.comeback(args), Learnt::default())
 }
 
-/// Runs a command, and watches it for what is known already, too.
+/// Runs a command and watches it, also for values that are already known.
 pub(super) fn watched_with(place: &Place, mut command: Command, known: Learnt) -> (Output, Learnt) {
     let stop = Arc::new(AtomicBool::new(false));
     let learnt = Arc::new(Mutex::new(known));
@@ -73,12 +73,12 @@ pub(super) fn watched_with(place: &Place, mut command: Command, known: Learnt) -
 }
 
 impl Learnt {
-    /// Values that the test made itself.
+    /// Starts with values that the test made itself.
     pub(super) fn of(values: impl IntoIterator<Item = Vec<u8>>) -> Self {
         Self { values: values.into_iter().collect(), seen: BTreeSet::new() }
     }
 
-    /// Reads the stores and keys of the drills that run now. They come and go: what is not there is nothing.
+    /// Reads the stores and keys of the drills that run now. They come and go, so missing ones are skipped.
     fn learn(&mut self, temp: &Path) {
         let children = |folder: &Path| {
             let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -116,7 +116,7 @@ impl Learnt {
         })
     }
 
-    /// Fails if a value is in what a run printed, in what it left behind, or was in the arguments of a process.
+    /// Fails if a value is in the run's output, in its files, or was in the arguments of a process.
     pub(super) fn assert_kept(&self, at_least: usize, place: &Place, output: &Output) {
         assert!(self.values.len() >= at_least, "only {} secrets were learnt", self.values.len());
         let mut found: Vec<String> = self.seen.iter().cloned().collect();
@@ -139,7 +139,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// The values in a file of a store. One that is being written is no file yet.
+/// The values in a file of a store. A file that is still being written gives none.
 fn values_of(file: &Path) -> Vec<Vec<u8>> {
     let is_secret = file.extension().is_some_and(|extension| extension == "json");
     let text = is_secret.then(|| std::fs::read(file).ok()).flatten().unwrap_or_default();
@@ -148,7 +148,7 @@ fn values_of(file: &Path) -> Vec<Vec<u8>> {
     versions.iter().filter_map(|version| STANDARD.decode(version["value"].as_str()?).ok()).collect()
 }
 
-/// The search is worth something only if it can find.
+/// The search proves something only if it can find a leak.
 #[test]
 fn a_leak_in_any_form_is_found() {
     let value = b"correct horse battery staple and more".to_vec();

@@ -1,4 +1,4 @@
-//! `comeback restore objects` as its users meet it: what it brings back, what a kill leaves, what it refuses.
+//! `comeback restore objects` as users see it: what it restores, what a kill leaves, what it refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::{Place, copy_program, report_in, text, took_the_steps_of};
 
 const OBJECTS: usize = 10_000;
-/// What the restore may grow by while it works through thousands of objects, in KiB.
+/// Most memory that a restore of thousands of objects may add, in KiB.
 const GROWTH_KIB: u64 = 8 * 1024;
 
 fn key(at: usize) -> String {
@@ -51,7 +51,7 @@ fn names(histories: &[KeyHistory]) -> BTreeSet<(String, String)> {
     versions.map(|version| (version.key.clone(), version.version.clone())).collect()
 }
 
-/// Whether a key holds again what it held first.
+/// Whether a key holds its first content again.
 fn is_right(history: &KeyHistory) -> bool {
     history.live().is_some_and(|live| {
         let first = &history.versions[0];
@@ -59,7 +59,7 @@ fn is_right(history: &KeyHistory) -> bool {
     })
 }
 
-/// The last key up to which a restore says that it has finished.
+/// The last key up to which a restore reports to have finished.
 fn finished_to(progress: &Path) -> Option<String> {
     let progress: serde_json::Value = serde_json::from_slice(&std::fs::read(progress).ok()?).ok()?;
     progress["finished_to"].as_str().map(str::to_owned)
@@ -74,7 +74,7 @@ async fn until_finished(progress: &Path, to: &str) {
     .unwrap();
 }
 
-/// The most memory that a process has had, in KiB.
+/// The peak memory of a process, in KiB.
 fn peak_kib(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -159,7 +159,7 @@ async fn a_restore_takes_the_steps_of_the_drill_and_leaves_evidence() {
     took_the_steps_of(&restored, &report_in(&place.work().join("drilled")));
 }
 
-/// Whether it failed so, with a hint, and wrote nothing.
+/// Checks that it failed like this, with a hint, and wrote nothing.
 async fn refused(bucket: &LocalBucket, output: &Output, before: &[KeyHistory], code: i32, why: &str) {
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{why}: {error}");

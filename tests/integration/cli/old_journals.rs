@@ -1,4 +1,4 @@
-//! Journals that earlier versions wrote still give their reports.
+//! Journals of earlier versions still give their reports.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Where a command tells what it has to tell: a place that takes nothing is never success.
+//! Where a command prints: output that cannot be written is never success.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use super::{Place, redis_is_here, text};
 
-/// The folder of a journal that was written before lines were chained: a drill of Redis, verified.
+/// The folder of a journal written before lines were chained: a drill of Redis, verified.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/cli/journals/version-1");
 
 fn to(out: impl Into<Stdio>, command: &mut Command) -> Output {
@@ -17,7 +17,7 @@ fn full() -> File {
     File::options().write(true).open("/dev/full").unwrap()
 }
 
-/// A pipe that nobody reads any more.
+/// A pipe whose reader has gone.
 fn closed() -> std::io::PipeWriter {
     std::io::pipe().unwrap().1
 }
@@ -120,7 +120,7 @@ fn a_journal_from_before_hashes_renders_and_is_marked_in_every_report() {
     assert_eq!(place.report()["run"]["chained"], false);
 }
 
-/// The verdict is what the checks bear, whatever a line says.
+/// The verdict follows from the checks, whatever a line of the journal says.
 #[test]
 fn a_verdict_that_was_written_over_is_not_believed() {
     let place = Place::new();

@@ -1,4 +1,4 @@
-//! Disk and memory: what cannot fit does not begin, and a disk that fills up is told as that.
+//! Disk and memory: a run that cannot fit does not start, and a full disk is named as the cause.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,11 +8,11 @@ use comeback_engine::wait;
 
 use super::{Place, local_is_here, text};
 
-/// A file system of a few megabytes, until it is dropped.
+/// A file system of a few megabytes, unmounted when dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// Over a folder; nothing where this user may not do so.
+    /// Mounts it over a folder; `None` if this user may not mount.
     fn over(folder: &Path, megabytes: u32) -> Option<Self> {
         let options = format!("size={megabytes}m,mode=1777");
         let mounted =

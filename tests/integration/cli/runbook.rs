@@ -1,4 +1,4 @@
-//! Which runbook a run is judged by, and what is read in it before anything starts.
+//! Which runbook a run is judged by, and what is checked in it before anything starts.
 
 use super::{Place, redis_is_here, text};
 

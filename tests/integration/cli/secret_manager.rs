@@ -1,4 +1,4 @@
-//! Google Secret Manager through the binary, on the fake of it. Whatever is run here is searched for leaks.
+//! Google Secret Manager through the binary, with a fake of it. Every run here is searched for leaks.
 
 use std::process::Output;
 
@@ -7,10 +7,10 @@ use super::secrets::{Vault, content};
 use super::text;
 use crate::fake_secret_manager::{FakeSecretManager, Fault, PROJECT};
 
-/// What the store of the vault holds.
+/// The content of the vault's store.
 const LEARNT: usize = 6;
 
-/// A vault and a fake beside it, which is empty.
+/// A vault, and an empty fake beside it.
 struct Cloud {
     vault: Vault,
     fake: FakeSecretManager,
@@ -27,7 +27,7 @@ impl Cloud {
         Self { vault, fake, store: format!("gsm://{PROJECT}") }
     }
 
-    /// Runs the binary with settings of the environment; it says, leaves and passes on no secret.
+    /// Runs the binary with environment variables; it must print, leave and pass on no secret.
     fn run_with(&self, settings: &[(&str, &str)], args: &[&str]) -> Output {
         let mut command = self.vault.place.comeback(args);
         command.envs(settings.iter().copied());

@@ -1,4 +1,4 @@
-//! Secrets through the binary: drills, exports, imports, refusals. Whatever is run here is searched for leaks.
+//! Secrets through the binary: drills, exports, imports, refusals. Every run here is searched for leaks.
 
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use super::{
 use crate::require;
 
 const RUN_RESTORE: [&str; 5] = ["run", "secrets/restore", "--scale", "ci", "--substrate"];
-/// Two stores, each with the versions of five secrets at least, and two private keys.
+/// Secrets that a drill must use at least: two stores with the versions of five secrets each, and two private keys.
 const LEARNT_IN_A_DRILL: usize = 13;
 
 fn verified_without_a_leak(substrate: &str) {
@@ -61,7 +61,7 @@ fn every_damage_to_secrets_fails_for_its_own_reason_names_what_it_hit_and_leaks_
     }
 }
 
-/// A place with a store, two keys, and what is needed to look for leaks.
+/// A place with a store, two keys, and the values to search for.
 pub(super) struct Vault {
     pub(super) place: Place,
     pub(super) recipients: [String; 2],
@@ -107,7 +107,7 @@ impl Vault {
         folder
     }
 
-    /// Runs the binary; whatever it says, it says no secret.
+    /// Runs the binary; its output must hold no secret.
     fn run(&self, args: &[&str]) -> Output {
         let output = self.place.run(args);
         for said in [&output.stdout, &output.stderr] {
@@ -117,7 +117,7 @@ impl Vault {
         output
     }
 
-    /// Runs the binary, and gives what it printed.
+    /// Runs the binary, and returns its output.
     fn done(&self, args: &[&str]) -> String {
         let output = self.run(args);
         assert_eq!(
@@ -197,7 +197,7 @@ async fn an_import_takes_the_steps_of_the_drill_and_leaves_evidence() {
     took_the_steps_of(&imported, &report_in(&vault.place.work().join("drilled")));
 }
 
-/// What a command complains about: the steps that it took, with their times, and the name of its evidence are left out.
+/// The complaints of a command, without its steps, their times, and the name of its evidence.
 fn complaint(output: &Output) -> String {
     let told = text(&output.stderr);
     let is_progress = |line: &str| {
@@ -329,13 +329,13 @@ async fn a_store_of_somebody_else_is_refused() {
     assert!(!vault.place.work().join("new.age").exists());
 }
 
-/// Debian's own `age`; says so where it is not.
+/// Debian's own `age`; reports it if it is not installed.
 fn age_is_here() -> bool {
     let found = Command::new("age").arg("--version").output();
     require::or_skip("local", found.map_err(|error| format!("age: {error}"))).is_some()
 }
 
-/// Runs a program of Debian's package; gives what it wrote.
+/// Runs a program of Debian's package; returns its output.
 fn age(program: &str, folder: &Path, args: &[&str]) -> Vec<u8> {
     let output = Command::new(program).args(args).current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", text(&output.stderr));

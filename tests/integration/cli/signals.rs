@@ -1,4 +1,4 @@
-//! Runs that do not come to their end: interrupted, terminated, killed.
+//! Runs that do not reach their end: interrupted, terminated, killed.
 
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use comeback_engine::wait;
 
 use super::{Place, docker_is_here, files_below, local_is_here, redis_is_here, text};
 
-/// Steps in which a run is cut short: while data is loaded, and while a restored server replays.
+/// Steps at which a run is stopped: while data is loaded, and while a restored server replays.
 const STEPS: [&str; 2] = ["start the primary", "replay the log"];
 
 async fn start_and_reach(place: &Place, step: &str) -> Child {
@@ -96,7 +96,7 @@ async fn a_second_signal_ends_at_once_and_says_what_stays() {
     assert_eq!(place.left_behind(), [""; 0]);
 }
 
-/// Whatever is waited for has a deadline; one that cannot be kept strikes at once.
+/// Every wait has a deadline; one that cannot be kept strikes at once.
 #[tokio::test]
 async fn a_deadline_that_strikes_could_not_verify_and_says_what_was_waited_for() {
     let substrates = [("local", redis_is_here()), ("docker", docker_is_here().await)];

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use super::{Place, redis_is_here, text};
 
-/// Another user: it exists everywhere.
+/// Another user, who exists on every system.
 const NOBODY: &str = "65534";
 
-/// The record of a dead run of this machine and boot, and of a server of it, as another user would forge them.
+/// The record of a dead run of this machine and boot, and of its server, forged by another user.
 fn forge(folder: &Path, victim: u32) {
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
     let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap().display().to_string();

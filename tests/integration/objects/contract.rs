@@ -1,4 +1,4 @@
-//! What a bucket promises, asked of each implementation by the same functions.
+//! The promises of a bucket, tested by the same functions for each implementation.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use super::{attributes, bytes_of, histories, history, live_bytes, local_bucket, 
 /// A new bucket that keeps old versions.
 pub(super) struct Bench {
     pub(super) store: Arc<dyn ObjectStore>,
-    /// The same place with another bucket's name, under which there is none.
+    /// The same place with the name of a bucket that does not exist.
     pub(super) nowhere: Arc<dyn ObjectStore>,
-    /// A bucket beside it that keeps none.
+    /// A bucket beside it that keeps no old versions.
     pub(super) forgetful: Arc<dyn ObjectStore>,
-    /// What all of it goes with.
+    /// What is removed together with it.
     pub(super) _server: Box<dyn Any + Send>,
 }
 

@@ -1,4 +1,4 @@
-//! What is special about the bucket in a folder: several writers, kills, damaged files, expiry.
+//! The bucket in a folder: several writers, kills, damaged files, expiry.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Listings of several pages: no key is lost, split or told twice, and everything below a prefix comes back.
+//! Listings of several pages: no key is lost, split or repeated, and everything below a prefix comes back.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{attributes, histories, live_bytes, moment, servers};
 use crate::require::or_skip;
 
 const OBJECTS: usize = 500;
-/// No divisor of what is listed, so that pages end amid the versions of a key.
+/// Not a divisor of the number of versions, so that pages end between versions of a key.
 const PAGE: u32 = 64;
 
 fn key(at: usize) -> String {

@@ -1,6 +1,6 @@
 //! The servers that stand for the clouds: fake-gcs-server and moto, as `scripts/setup` installs them.
 //!
-//! One of each serves a test process, and dies with it. Each test has buckets of its own.
+//! One of each serves a test process, and dies with it. Each test has its own buckets.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use comeback_engine::secret::Secret;
 use comeback_engine::wait;
 use tokio::sync::OnceCell;
 
-/// What moto asks for, and does not look at.
+/// Credentials that moto requires and does not check.
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 const LIMIT: Duration = Duration::from_mins(1);
@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) port: u16,
 }
 
-/// fake-gcs-server, or why there is none.
+/// fake-gcs-server, or why it cannot run.
 pub(crate) async fn gcs() -> Result<Server, String> {
     static SERVER: OnceCell<Result<Server, String>> = OnceCell::const_new();
     let start = || {
@@ -61,13 +61,13 @@ pub(crate) async fn gcs() -> Result<Server, String> {
     SERVER.get_or_init(start).await.clone()
 }
 
-/// moto, or why there is none.
+/// moto, or why it cannot run.
 pub(crate) async fn s3() -> Result<Server, String> {
     static SERVER: OnceCell<Result<Server, String>> = OnceCell::const_new();
     SERVER.get_or_init(moto).await.clone()
 }
 
-/// A moto of the caller's own, which this process takes with it all the same.
+/// A moto for the caller alone, which also dies with this process.
 pub(crate) async fn moto() -> Result<Server, String> {
     start("/moto-api/", |port| {
         let mut command = program("moto_server")?;
@@ -77,7 +77,7 @@ pub(crate) async fn moto() -> Result<Server, String> {
     .await
 }
 
-/// A program of the folder that `scripts/setup` fills, set to die with this process.
+/// A program from the folder that `scripts/setup` fills, set to die with this process.
 fn program(name: &str) -> Result<Command, String> {
     let bin = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/test-servers/bin");
     if !bin.join(name).exists() {
@@ -116,7 +116,7 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Asks without any credentials: what tests set up is not what they test.
+    /// Sends requests without credentials: set-up is not what the tests test.
     pub(crate) fn ask(self, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         let (port, length) = (self.port, body.len());
@@ -136,7 +136,7 @@ impl Server {
         assert!((200..300).contains(&status), "{method} {path}: {answer}");
     }
 
-    /// A new bucket of Google Cloud Storage; gives its name.
+    /// Creates a bucket of Google Cloud Storage; returns its name.
     pub(crate) fn gcs_bucket(self, versioning: bool) -> String {
         let name = new_name();
         let body = format!(r#"{{"name": "{name}", "versioning": {{"enabled": {versioning}}}}}"#);
@@ -144,7 +144,7 @@ impl Server {
         name
     }
 
-    /// A new bucket of S3; gives its name.
+    /// Creates a bucket of S3; returns its name.
     pub(crate) fn s3_bucket(self, versioning: bool) -> String {
         let name = new_name();
         self.demand("PUT", &format!("/{name}"), "");

@@ -1,4 +1,4 @@
-//! What a damaged archive and a killed primary leave, and what is said about it.
+//! What a damaged archive and a killed primary leave behind, and what is reported about it.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub(super) async fn flip_a_bit(lab: &Lab, segment: &str) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// Targets before the damage are reached, those behind it and the end of the log are not, and it is named.
+/// Targets before the damage are reached. Later targets and the end of the log are not, and the damage is named.
 async fn assert_broken(lab: &Lab, manifest: &comeback_model::Manifest, code: FindingCode) {
     let segments = three_segments(lab).await;
     let [(first, _), (_, broken), (third, _)] = &segments;
@@ -63,7 +63,7 @@ async fn a_damaged_segment_is_named_and_matters_only_behind_it() {
     lab.clear().await;
 }
 
-/// Nothing lies behind the last segments that would show a gap: the archive itself has to know that they were there.
+/// No later segment shows the gap: the archive itself must know that the last ones were there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_that_lost_its_last_segments_is_not_taken_for_one_that_ends_there() {
     let Some(lab) = Lab::local().await else { return };

@@ -1,4 +1,4 @@
-//! A restored server reaches out to nobody, whatever the configuration that it was restored with says.
+//! A restored server contacts nobody, whatever the configuration that it was restored with says.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,7 +8,7 @@ use comeback_postgres::{AtTarget, PostgresServer, promote, take_base_backup};
 
 use crate::lab::{Lab, number, shell, sql};
 
-/// What a careless configuration would have a restored server do.
+/// What a careless configuration would make a restored server do.
 const RECKLESS: [&str; 9] = [
     "archive_mode = on",
     "archive_command = 'touch ../reached-out'",
@@ -41,7 +41,7 @@ async fn restored(lab: &Lab) -> PostgresServer {
     server
 }
 
-/// Writes, closes segments and waits for checkpoints, and asks the server what it has done with them.
+/// Writes, closes segments and waits for checkpoints, then asks the server what it did with them.
 async fn assert_reaches_nobody(server: &PostgresServer) {
     sql(server, "insert into public.t values (1); select pg_switch_wal(); checkpoint").await;
     let text = async |query: &str| {

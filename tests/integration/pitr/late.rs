@@ -1,4 +1,4 @@
-//! A log that goes wrong while the server replays: the bad news comes when it waits for more.
+//! A log that goes wrong during replay: the failure arrives while the server waits for more.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::damage::{flip_a_bit, three_segments};
 use crate::lab::Lab;
 
-/// A repository that gives one segment of the log only when it is told to; whoever reads it may die of that.
+/// A repository that gives one segment of the log only when told to; its reader may fail on it.
 struct Gate {
     inner: Arc<dyn Repository>,
     segment: String,
@@ -72,8 +72,8 @@ impl Repository for Gate {
     }
 }
 
-/// Recovers to the end of the third segment. What is wrong with the second shows only when the server has replayed
-/// the first and waits.
+/// Recovers to the end of the third segment. The fault in the second shows only when the server has replayed the
+/// first and waits.
 async fn recover(lab: &Lab, is_deadly: bool) -> (PostgresServer, String, RestoreFailure) {
     let manifest =
         take_base_backup(lab.primary.address(), &lab.primary.programs(), &*lab.repository).await.unwrap();

@@ -1,4 +1,4 @@
-//! A Redis server with something in it, and restores from its snapshots.
+//! A Redis server with data, and restores from its snapshots.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl Bench {
         Self::on(Arc::new(substrate), "local", &[]).await
     }
 
-    /// The same with further settings of the server.
+    /// As [`Self::local`], with further settings of the server.
     pub(super) async fn local_with(settings: &[(&str, &str)]) -> Option<Self> {
         let run = RunIdentity::random(false).unwrap();
         let substrate = or_skip("local", LocalSubstrate::new(&run))?;
@@ -75,7 +75,7 @@ impl Bench {
         taken.unwrap().manifest
     }
 
-    /// A new node, in which nothing runs.
+    /// A new node without a server.
     pub(super) async fn node(&self, name: &str) -> RedisServer {
         RedisServer::create(&*self.substrate, name, &self.password).await.unwrap()
     }
@@ -102,7 +102,7 @@ impl Bench {
         Ok((server, loaded))
     }
 
-    /// Puts a file where a server will load it from, and proves nothing.
+    /// Puts a file where a server will load it, without any proof.
     pub(super) async fn place(&self, server: &RedisServer, file: &[u8]) {
         let (path, mut bytes) = (server.rdb_path(), file);
         let write = Command::new("sh").args(["-c", "cat > \"$0\"", &path]);
@@ -125,7 +125,7 @@ impl Bench {
         file.into_inner()
     }
 
-    /// Puts other bytes in place of the stored ones, with a manifest whose checksum fits them.
+    /// Replaces the stored bytes, with a manifest whose checksum fits them.
     pub(super) async fn store(&self, manifest: &Manifest, stored: &[u8]) -> Manifest {
         self.repository.remove(&manifest.id).await.unwrap();
         let mut backup = BackupWriter::new(self.repository.begin(&manifest.id).await.unwrap());
@@ -135,7 +135,7 @@ impl Bench {
         manifest
     }
 
-    /// Puts another file in place, packed as it has to be.
+    /// Replaces the file, packed as stored files are.
     pub(super) async fn store_unpacked(&self, manifest: &Manifest, file: &[u8]) -> Manifest {
         use tokio::io::AsyncWriteExt as _;
         self.repository.remove(&manifest.id).await.unwrap();
@@ -157,7 +157,7 @@ pub(super) fn content(manifest: &Manifest) -> (&RedisSnapshot, &KeyspaceFingerpr
     manifest.content.keyspace().unwrap()
 }
 
-/// What the judge of the keyspace says against a server.
+/// The conclusion of the keyspace judge about a server.
 pub(super) async fn differences(server: &RedisAddress, manifest: &Manifest) -> Vec<String> {
     let (_, recorded) = content(manifest);
     let opinion = KeyspaceJudge { server, recorded, set_aside: &[] }.judge().await.unwrap();
@@ -173,7 +173,7 @@ pub(super) async fn ask<T: FromRedisValue>(server: &RedisServer, words: &[&str])
     server.connect(0).await.unwrap().ask(&command).await.unwrap()
 }
 
-/// The backup's own fault.
+/// The finding, if the backup itself is at fault.
 pub(super) fn finding<T: std::fmt::Debug>(outcome: Result<T, RestoreFailure>) -> Finding {
     match outcome {
         Err(RestoreFailure::Backup(finding)) => *finding,
@@ -181,7 +181,7 @@ pub(super) fn finding<T: std::fmt::Debug>(outcome: Result<T, RestoreFailure>) ->
     }
 }
 
-/// What stood in the way, other than the backup.
+/// The error, if something other than the backup is at fault.
 pub(super) fn refusal<T: std::fmt::Debug>(outcome: Result<T, RestoreFailure>) -> Error {
     match outcome {
         Err(RestoreFailure::Other(error)) => error,

@@ -1,4 +1,4 @@
-//! The commands that take and bring back real backups.
+//! The commands that back up and restore real servers.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -10,7 +10,7 @@ use redis::cmd;
 use super::bench::{Bench, ask, content};
 use crate::cli::{recover_steps, report_in, took_the_steps_of};
 
-/// What the command line says: exit code, standard output, standard error.
+/// The exit code, standard output and standard error of a command.
 fn comeback(bench: &Bench, repository: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comeback"));
     command.args(args).arg("--repository").arg(repository).current_dir(bench.folder.path());
@@ -169,7 +169,7 @@ fn is_visible(entry: &std::fs::DirEntry) -> bool {
     !entry.file_name().to_string_lossy().starts_with('.')
 }
 
-/// Gives the server a stream whose number of entries is not what it says, as a bug of a server would.
+/// Gives the server a stream with a wrong number of entries, as a server bug would.
 async fn make_inconsistent(bench: &Bench) {
     for id in ["5-1", "5-2"] {
         ask::<()>(&bench.primary, &["XADD", "broken", id, "f", "1"]).await;

@@ -1,4 +1,4 @@
-//! A repository that breaks off once, as a network does, and then goes on.
+//! A repository that fails once, as a network does, and then works again.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use super::bench::{Bench, refusal};
 
-/// A fake: real networks do not break off when they are asked to.
+/// A fake, because real networks do not fail on request.
 struct Interrupted(Arc<dyn Repository>);
 
 /// Fails once.

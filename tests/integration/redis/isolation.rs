@@ -1,4 +1,4 @@
-//! A restored server reaches nobody, and nobody reaches it.
+//! A restored server contacts nobody, and nobody can contact it.
 
 use comeback_engine::secret::Secret;
 use comeback_error::ErrorKind;

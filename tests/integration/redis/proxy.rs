@@ -1,4 +1,4 @@
-//! A proxy in front of a server, which interferes once, when a command passes.
+//! A proxy in front of a server that interferes once, at a given command.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use tokio::task::JoinSet;
 /// How a proxy interferes.
 #[derive(Debug, Clone)]
 pub(super) enum Trick {
-    /// Cuts the connection before the server has the command.
+    /// Cuts the connection before the server receives the command.
     CutBefore,
-    /// Cuts the connection when the server has carried the command out, before its answer is read.
+    /// Cuts the connection after the server has run the command, before its answer is read.
     CutAfter,
     /// Changes the byte before this text.
     Alter(&'static [u8]),
-    /// Sends a command to a database of the server first, as somebody else would.
+    /// First sends a command to a database of the server, as another client would.
     First(u32, Vec<&'static str>),
 }
 
@@ -32,7 +32,7 @@ struct Shared {
     is_done: AtomicBool,
 }
 
-/// Removed with everything that passes through it.
+/// Removed together with its connections.
 pub(super) struct Proxy {
     pub(super) address: RedisAddress,
     shared: Arc<Shared>,
@@ -40,7 +40,7 @@ pub(super) struct Proxy {
 }
 
 impl Proxy {
-    /// In front of a local server. Interferes when `at` is sent for the first time.
+    /// Starts in front of a local server. Interferes when `at` is sent for the first time.
     pub(super) fn start(
         server: &RedisServer,
         folder: &Path,

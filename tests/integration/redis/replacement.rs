@@ -1,4 +1,4 @@
-//! What a running server holds is replaced all at once, or not at all, and comes back where the judges disagree.
+//! A running server's content is replaced at once or not at all, and comes back if the judges disagree.
 
 use comeback_engine::judge::Judge as _;
 use comeback_model::{EDITION, KeyspaceFingerprint, Manifest};
@@ -29,7 +29,7 @@ async fn held(server: &RedisServer) -> KeyspaceFingerprint {
     fingerprint_server(&server.address(), EDITION).await.unwrap().fingerprint
 }
 
-/// Fails if a server holds something else than before. Keys may have expired.
+/// Fails if a server holds other content than before. Keys may have expired.
 async fn holds_still(doing: &str, before: &KeyspaceFingerprint, server: &RedisServer) {
     let after = held(server).await;
     let now_ms = server.connect(0).await.unwrap().now_ms().await.unwrap();
@@ -105,7 +105,7 @@ async fn clients_see_the_old_state_or_the_new_one_on_docker() {
     }
 }
 
-/// When the proxy interferes, how, what the error says, and whether somebody else's keys are left where they are.
+/// When and how the proxy interferes, the resulting error, and whether a stranger's keys stay in place.
 type Case = (&'static str, &'static [u8], Trick, &'static str, bool);
 
 fn cases() -> Vec<Case> {
@@ -186,7 +186,7 @@ async fn whatever_fails_the_old_state_serves() {
     bench.end().await;
 }
 
-/// Clears what was not in use before. Gives in how many databases a key of a stranger was.
+/// Clears the databases that were not in use before. Returns how many of them held a stranger's key.
 async fn clear_spares(live: &RedisServer, before: &KeyspaceFingerprint) -> usize {
     let mut strangers = 0;
     for database in live.connect(0).await.unwrap().key_counts().await.unwrap().into_keys() {

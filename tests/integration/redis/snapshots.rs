@@ -1,4 +1,4 @@
-//! A snapshot holds what the server held, and comes back as it was.
+//! A snapshot holds the content of the server, and comes back unchanged.
 
 use comeback_engine::RestoreFailure;
 use comeback_error::ErrorKind;

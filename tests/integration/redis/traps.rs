@@ -1,4 +1,4 @@
-//! The ways in which a complete restore of Redis goes wrong in silence.
+//! Ways in which a restore of Redis silently goes wrong although it looks complete.
 
 use comeback_engine::judge::Judge as _;
 use comeback_error::ErrorKind;

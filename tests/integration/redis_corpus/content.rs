@@ -1,19 +1,19 @@
-//! The content of a key, and its digest, written a second time from the description in `rdb/canon.rs` and from
-//! nothing else: what the reader says is compared with it.
+//! A second implementation of a key's content and digest, written only from the description in `rdb/canon.rs`, for
+//! comparison with the reader.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use comeback_model::{KeyRecord, KeyspaceFingerprint, ValueKind};
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
-/// A value, as commands give it.
+/// A value, in the terms of commands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Content {
     String(Vec<u8>),
     List(Vec<Vec<u8>>),
     Set(BTreeSet<Vec<u8>>),
     SortedSet(BTreeMap<Vec<u8>, f64>),
-    /// Field → value, and when it expires.
+    /// Field → value, and its expiry.
     Hash(BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>),
     Stream(Stream),
 }
@@ -22,7 +22,7 @@ pub(crate) enum Content {
 pub(crate) struct Stream {
     pub(crate) entries: Vec<(Id, EntryFields)>,
     pub(crate) last: Id,
-    /// As the server recorded it.
+    /// The server's record.
     pub(crate) first: Id,
     pub(crate) max_deleted: Id,
     pub(crate) added: u64,
@@ -32,7 +32,7 @@ pub(crate) struct Stream {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Group {
     pub(crate) last: Id,
-    /// `None` where the server does not know it.
+    /// `None` if the server does not know it.
     pub(crate) read: Option<u64>,
     pub(crate) pending: BTreeMap<Id, Pending>,
     pub(crate) consumers: BTreeSet<Vec<u8>>,
@@ -144,7 +144,7 @@ impl Content {
     }
 }
 
-/// The fingerprint of a keyspace and of libraries of functions, name and code.
+/// The fingerprint of a keyspace and of function libraries, as name and code.
 pub(crate) fn fingerprint(keyspace: &Keyspace, functions: &[(String, String)]) -> KeyspaceFingerprint {
     let mut builder = KeyspaceFingerprint::builder();
     for ((database, key), (expires_at_ms, content)) in keyspace {

@@ -1,8 +1,8 @@
-//! A keyspace with something of everything.
+//! A keyspace with every type.
 
 use super::server::Server;
 
-/// Settings under which everything is kept in its plainest encoding, and such under which all is packed.
+/// Settings that keep everything in its plainest encoding, and settings that pack everything.
 pub(crate) const SMALL: &[(&str, &str)] = &[
     ("hash-max-listpack-entries", "1"),
     ("zset-max-listpack-entries", "1"),
@@ -28,13 +28,13 @@ pub(crate) const LARGE: &[(&str, &str)] = &[
     ("maxmemory-policy", "allkeys-lfu"),
 ];
 pub(crate) const USUAL: &[(&str, &str)] = &[];
-/// Known to a server at its start alone.
+/// Settings that a server accepts only at its start.
 pub(crate) const UNCHECKED: &[(&str, &str)] = &[("rdbchecksum", "no")];
 
-/// Instants of 2096, which no test sees pass.
+/// Instants in 2096, which no test reaches.
 const EXPIRY: u64 = 4_000_000_000_000;
 
-/// Words of every length that has an encoding of its own, compressible and not.
+/// Words of every length with its own encoding, compressible and not.
 fn word(seed: usize, length: usize) -> Vec<u8> {
     let bytes = (0..length).map(|at| match seed % 3 {
         0 => b"abc"[at % 3],
@@ -44,7 +44,7 @@ fn word(seed: usize, length: usize) -> Vec<u8> {
     bytes.collect()
 }
 
-/// Integers at the borders of every encoding, as text, and texts that look like numbers and are none.
+/// Integers at the limits of every encoding, as text, and texts that only look like numbers.
 fn odd_words() -> Vec<Vec<u8>> {
     let mut words: Vec<Vec<u8>> = Vec::new();
     for bits in [0, 4, 6, 7, 8, 12, 13, 15, 16, 23, 24, 31, 32, 62, 63] {
@@ -60,14 +60,14 @@ fn odd_words() -> Vec<Vec<u8>> {
     words
 }
 
-/// Words of growing length. The order of insertion is the caller's.
+/// Words of growing length. The caller decides the order of insertion.
 fn long_words() -> Vec<Vec<u8>> {
     let lengths =
         [1, 5, 20, 21, 63, 64, 65, 127, 128, 253, 254, 255, 300, 4_095, 4_096, 16_383, 16_384, 70_000];
     lengths.iter().enumerate().map(|(seed, length)| word(seed, *length)).collect()
 }
 
-/// Fills the server. With `reversed`, everything whose order does not matter goes in the other way round.
+/// Fills the server. `reversed` inserts everything whose order does not matter in the opposite order.
 pub(crate) async fn fill(server: &mut Server<'_>, reversed: bool) {
     let turn = |mut words: Vec<Vec<u8>>| {
         if reversed {
@@ -104,7 +104,7 @@ pub(crate) async fn fill(server: &mut Server<'_>, reversed: bool) {
     }
 }
 
-/// A keyspace of some tens of kilobytes, with something of everything.
+/// A keyspace of some tens of kilobytes, with every type.
 pub(crate) async fn fill_little(server: &mut Server<'_>) {
     let words: Vec<_> =
         [odd_words(), long_words()].concat().into_iter().filter(|word| word.len() < 400).collect();
@@ -185,7 +185,7 @@ async fn streams(server: &mut Server<'_>) {
     server.run("XDEL stream:drained 5-1").await;
 }
 
-/// Moves each delivery to a time of its own, the same one on every server.
+/// Gives each delivery its own time, the same one on every server.
 async fn pin_deliveries(server: &mut Server<'_>, key: &str, group: &str) {
     let range: [&[u8]; 6] = [b"XPENDING", key.as_bytes(), group.as_bytes(), b"-", b"+", b"1000"];
     let pending: Vec<(String, String, u64, u64)> = server.ask(&range).await;
@@ -204,7 +204,7 @@ async fn expiries(server: &mut Server<'_>) {
     server.run(&format!("PEXPIREAT hash:expires {EXPIRY}")).await;
 }
 
-/// Fields that expire one by one. False where the server does not know of such a thing.
+/// Fields with their own expiry. Returns false if the server does not support it.
 pub(crate) async fn fill_expiring_fields(server: &mut Server<'_>) -> bool {
     for size in [2, 300] {
         for field in 0..size {

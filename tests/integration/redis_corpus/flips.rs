@@ -1,5 +1,5 @@
-//! Single bits flipped at random places of files, compressed and not: every one that changes content is seen,
-//! by the checksum and by the fingerprint, each on its own.
+//! Single bits flipped at random places of files, compressed and not: the checksum and the fingerprint each notice
+//! every flip that changes content.
 
 use std::io::Read as _;
 
@@ -15,13 +15,13 @@ use super::live::{read_functions, read_keyspace};
 use super::server::{Bench, MAKES};
 use crate::require::note;
 
-/// How many bits of each kind of file; `COMEBACK_FLIPS` says otherwise.
+/// Number of bits flipped per kind of file, unless `COMEBACK_FLIPS` is set.
 const FLIPS: usize = 250;
 
 fn flips() -> usize {
     std::env::var("COMEBACK_FLIPS").map_or(FLIPS, |count| count.parse().unwrap())
 }
-/// The header of a gzip member that names no file.
+/// The header of a gzip member without a file name.
 const GZIP_HEADER_BYTES: usize = 10;
 
 fn flipped(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
@@ -31,7 +31,7 @@ fn flipped(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
     flipped
 }
 
-/// Puts a checksum on it that is right again, or takes it off.
+/// Corrects the checksum of a file, or removes it.
 fn with_checksum(mut file: Vec<u8>, checksum: bool) -> Vec<u8> {
     let end = file.len() - 8;
     let crc = crc::Crc::<u64>::new(&crc::CRC_64_REDIS).checksum(&file[..end]);
@@ -39,7 +39,7 @@ fn with_checksum(mut file: Vec<u8>, checksum: bool) -> Vec<u8> {
     file
 }
 
-/// What an unchanged fingerprint means: `None` if the change was seen.
+/// `Some` if the fingerprint is unchanged; `None` if the change was noticed.
 fn unseen(file: &[u8], expected: &KeyspaceFingerprint) -> Option<()> {
     fingerprint_rdb(file).ok().filter(|summary| summary.fingerprint.is_same(expected)).map(drop)
 }
@@ -80,7 +80,7 @@ async fn flipped_bits_are_seen() {
     bench.clear().await;
 }
 
-/// Gives what a flipped bit of the compressed form makes of a file where the fingerprint stays the same.
+/// The unpacked files, after a bit flipped in the compressed form, whose fingerprint is unchanged.
 fn flips_of_compressed(file: &[u8], expected: &KeyspaceFingerprint, random: &mut ChaCha8Rng) -> Vec<Vec<u8>> {
     // Nothing but the fingerprint has to see it: neither the checksum in the file nor that of gzip.
     let unchecked = with_checksum(file.to_vec(), false);

@@ -1,4 +1,4 @@
-//! The content of a running server, asked for with commands.
+//! The content of a running server, read with commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,13 +19,13 @@ fn to<T: FromRedisValue>(value: &Value) -> T {
     T::from_redis_value(value.clone()).unwrap_or_else(|error| panic!("{value:?}: {error:?}"))
 }
 
-/// Name and value in turns, as `XINFO` answers.
+/// Alternating names and values, as `XINFO` answers.
 fn fields(value: &Value) -> BTreeMap<String, Value> {
     let items: Vec<Value> = to(value);
     items.chunks_exact(2).map(|pair| (to(&pair[0]), pair[1].clone())).collect()
 }
 
-/// All databases that hold a key.
+/// All databases that hold keys.
 pub(crate) async fn read_keyspace(server: &mut Server<'_>) -> Keyspace {
     let mut keyspace = Keyspace::new();
     for database in 0..20_u32 {
@@ -40,7 +40,7 @@ pub(crate) async fn read_keyspace(server: &mut Server<'_>) -> Keyspace {
     keyspace
 }
 
-/// Libraries of functions, name and code.
+/// Function libraries, as name and code.
 pub(crate) async fn read_functions(server: &mut Server<'_>) -> Vec<(String, String)> {
     let libraries: Vec<Value> = server.ask(&[b"FUNCTION", b"LIST", b"WITHCODE"]).await;
     let libraries = libraries.iter().map(fields);
@@ -109,7 +109,7 @@ async fn read_stream(server: &mut Server<'_>, key: &[u8]) -> Stream {
     stream
 }
 
-/// What was delivered to a group and not acknowledged.
+/// Entries delivered to a group and not acknowledged.
 pub(crate) async fn pending(server: &mut Server<'_>, key: &[u8], group: &[u8]) -> BTreeMap<Id, Pending> {
     let full: Value = server.ask(&[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"]).await;
     let groups: Vec<Value> = to(&fields(&full)["groups"]);
@@ -121,7 +121,7 @@ pub(crate) async fn pending(server: &mut Server<'_>, key: &[u8], group: &[u8]) -
     pending.into_iter().map(one).collect()
 }
 
-/// What the one group of a stream is said to have read.
+/// The entries that the only group of a stream is said to have read.
 pub(crate) async fn entries_read(server: &mut Server<'_>, key: &[u8]) -> Option<u64> {
     let groups: Vec<Value> = server.ask(&[b"XINFO", b"GROUPS", key]).await;
     to(&fields(&groups[0])["entries-read"])

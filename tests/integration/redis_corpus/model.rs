@@ -1,6 +1,6 @@
-//! Random keyspaces, written to a real server, saved and read: the file holds what the model says.
+//! Random keyspaces, written to a real server, saved and read: the file holds the model's content.
 //!
-//! `COMEBACK_REDIS_CASES` sets how many; a few otherwise.
+//! `COMEBACK_REDIS_CASES` sets the number; the default is small.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,15 @@ use super::server::{Bench, MAKES, Server};
 type Bytes = Vec<u8>;
 
 const USUAL_CASES: u32 = 24;
-/// Instants of 2096.
+/// Instants in 2096.
 const EXPIRY: u64 = 4_000_000_000_000;
 
-/// A stream as it is made: what is added, what of it is deleted, and who reads it.
+/// How a stream is made: the entries added, the ones deleted, and the readers.
 #[derive(Debug, Clone)]
 struct StreamPlan {
     entries: Vec<Vec<(Bytes, Bytes)>>,
     deleted: BTreeSet<usize>,
-    /// Consumer and how many entries it reads, one after the other.
+    /// Consumers and the number of entries that each reads, one after another.
     reads: Vec<(u8, usize)>,
     acknowledged: BTreeSet<usize>,
 }
@@ -35,7 +35,7 @@ enum Plan {
     Stream(StreamPlan),
 }
 
-/// Bytes such as applications store: numbers, short and long texts, and anything.
+/// Bytes as applications store them: numbers, short and long texts, and arbitrary bytes.
 fn bytes() -> impl Strategy<Value = Bytes> {
     prop_oneof![
         4 => any::<i64>().prop_map(|number| number.to_string().into_bytes()),

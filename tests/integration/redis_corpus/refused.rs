@@ -1,4 +1,4 @@
-//! What the reader refuses, the server refuses too, or keeps without saying what is wrong with it: both are asked.
+//! A file that the reader refuses is also refused by the server, or kept with its fault unnoticed: both are tested.
 
 use comeback_error::ErrorKind;
 use comeback_redis::rdb::fingerprint_rdb;

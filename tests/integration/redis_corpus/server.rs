@@ -1,4 +1,4 @@
-//! Servers of several makes and versions, with encodings forced by their settings.
+//! Servers of several products and versions, with encodings forced by their settings.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::require;
 
 const LIMIT: Duration = Duration::from_mins(1);
 const PORT: u16 = 6379;
-/// Cannot be changed while a server runs.
+/// A setting that cannot change while a server runs.
 const CHECKSUM: &str = "rdbchecksum";
 const ARGUMENTS: [&str; 6] = ["--save", "", "--protected-mode", "no", "--databases", "20"];
 
-/// A make of server: where it runs, and the name of its program there.
+/// A server product: where it runs, and the name of its program there.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Make {
     image: Option<&'static str>,
@@ -87,7 +87,7 @@ impl Bench {
         }
     }
 
-    /// Starts the server on a file, or on nothing. Settings that it does not know are left out.
+    /// Starts the server on a file, or empty. Skips settings that it does not know.
     pub(crate) async fn start(&self, settings: &[(&str, &str)], file: Option<&[u8]>) -> Server<'_> {
         self.launch(settings, file).await;
         let connected = wait::until("the server to answer", LIMIT, || self.connect()).await;
@@ -99,7 +99,7 @@ impl Bench {
         server
     }
 
-    /// Whether the server starts on a file. One that does not like it stops.
+    /// Whether the server starts on a file. A server that refuses a file stops.
     pub(crate) async fn accepts(&self, file: &[u8]) -> bool {
         self.launch(&[], Some(file)).await;
         let accepted = wait::until("the server to answer or to stop", LIMIT, || async {
@@ -167,7 +167,7 @@ pub(crate) struct Server<'a> {
 }
 
 impl Server<'_> {
-    /// Changes settings. Those that it does not know are left out.
+    /// Changes settings. Skips those that it does not know.
     pub(crate) async fn set(&mut self, settings: &[(&str, &str)]) {
         for (name, value) in settings.iter().filter(|(name, _)| *name != CHECKSUM) {
             let words: [&[u8]; 4] = [b"CONFIG", b"SET", name.as_bytes(), value.as_bytes()];
@@ -198,13 +198,13 @@ impl Server<'_> {
         }
     }
 
-    /// Sends words separated by spaces, and forgets the answer.
+    /// Sends words separated by spaces, and ignores the answer.
     pub(crate) async fn run(&mut self, line: &str) {
         let words: Vec<_> = line.split(' ').map(str::as_bytes).collect();
         self.ask::<redis::Value>(&words).await;
     }
 
-    /// Has the server write its file, and fetches it.
+    /// Makes the server write its file, and fetches it.
     pub(crate) async fn save(&mut self) -> Vec<u8> {
         self.run("SAVE").await;
         self.bench.bytes_of("cat dump.rdb", &mut &b""[..]).await

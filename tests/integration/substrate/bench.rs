@@ -1,4 +1,4 @@
-//! A substrate to try, and a look at what it left behind.
+//! A substrate under test, and a check for what it left behind.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -58,7 +58,7 @@ impl Bench {
         self.substrate.kind() == SubstrateKind::Local
     }
 
-    /// Removes the run, and looks for what it left.
+    /// Removes the run, and checks for leftovers.
     pub(super) async fn clear(self) {
         self.substrate.remove_all().await.unwrap();
         self.substrate.remove_all().await.unwrap();
@@ -84,7 +84,7 @@ pub(super) fn run_folder(run_id: &str) -> PathBuf {
     std::env::temp_dir().join(format!("comeback-{uid}")).join(run_id)
 }
 
-/// What a run left: processes, folders, containers, networks.
+/// Leftovers of a run: processes, folders, containers, networks.
 pub(super) fn left_behind(kind: SubstrateKind, run_id: &str) -> Vec<String> {
     match kind {
         SubstrateKind::Local => {
@@ -117,7 +117,7 @@ pub(super) fn processes_in(folder: &str) -> Vec<String> {
     found
 }
 
-/// What a program of this machine prints.
+/// The output of a program on this machine.
 pub(super) fn lines(program: &str, args: &[&str]) -> Vec<String> {
     let output = process::Command::new(program).args(args).output().unwrap();
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
@@ -128,7 +128,7 @@ pub(super) fn first_line(program: &str, args: &[&str]) -> String {
     lines(program, args).remove(0)
 }
 
-/// A command line of the shell, in a node.
+/// A shell command, in a node.
 pub(super) fn sh(script: &str) -> Command {
     Command::new("sh").arg("-c").arg(script)
 }
@@ -138,7 +138,7 @@ pub(super) async fn run(node: &dyn Node, command: &Command) -> Output {
     node.exec(command, Io::default()).await.unwrap()
 }
 
-/// Runs a script that must succeed, and gives what it printed.
+/// Runs a script that must succeed, and returns its output.
 pub(super) async fn printed(node: &dyn Node, script: &str) -> String {
     run(node, &sh(script)).await.success(script).unwrap().text()
 }

@@ -1,6 +1,6 @@
-//! Runs that are killed with SIGKILL, and what the sweep does about them.
+//! Runs killed with SIGKILL, and what the sweep does about them.
 //!
-//! The run that is killed is this test program again, started for one ignored test.
+//! The killed run is this test program, started again for one ignored test.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -16,9 +16,9 @@ use super::bench::{Bench, identity, left_behind, lines, sh};
 use crate::require::{note, or_skip};
 
 const LIMIT: Duration = Duration::from_secs(20);
-/// The variable that tells the test program whose part it plays: `local`, `docker-kept`, …
+/// The environment variable with the role of the test program: `local`, `docker-kept`, …
 const PART: &str = "COMEBACK_TEST_PART";
-/// A server with children in sessions of their own and an orphan.
+/// A server with children in their own sessions, and an orphan.
 const FAMILY: &str = "setsid sh -c 'sleep 4321; :' & (setsid sleep 4321 &) ; sleep 4321 & wait";
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn the_run_that_is_killed() {
     std::future::pending::<()>().await;
 }
 
-/// Starts a run, and gives it and its id when its server is up.
+/// Starts a run, and returns it and its id once its server is up.
 fn start_run(part: &str) -> (Child, String) {
     let mut run = Command::new(env::current_exe().unwrap())
         .args(["--ignored", "--exact", "substrate::killed_runs::the_run_that_is_killed", "--nocapture"])
@@ -61,7 +61,12 @@ fn kill(mut run: Child) {
 }
 
 async fn sweep_run(kind: SubstrateKind, run_id: &str, include_kept: bool) -> Swept {
-    let options = SweepOptions { kinds: vec![kind], include_kept, only_run: Some(run_id.to_owned()), ..SweepOptions::default() };
+    let options = SweepOptions {
+        kinds: vec![kind],
+        include_kept,
+        only_run: Some(run_id.to_owned()),
+        ..SweepOptions::default()
+    };
     let swept = sweep(&options).await.unwrap();
     assert_eq!(swept.problems, []);
     swept
@@ -98,7 +103,7 @@ async fn killed(kind: SubstrateKind, part: &str) {
     assert_eq!(left, Vec::<String>::new());
 }
 
-/// Before any sweep: the kernel kills the server with the run.
+/// Before any sweep: the kernel kills the server together with the run.
 async fn the_server_is_gone(run_id: &str) {
     wait::until("the server to die with its run", LIMIT, || async {
         let left = left_behind(SubstrateKind::Local, run_id);

@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use super::bench::first_line;
 
-/// Whom the tests are run as: it exists everywhere, and has an entry in the password file.
+/// The user to run the tests as: it exists on every system, and has an entry in the password file.
 const NOBODY: &str = "65534";
 
 #[test]

@@ -89,7 +89,7 @@ pub(super) async fn what_the_host_sees_of_a_node_is_what_is_in_it(bench: &Bench)
     assert_eq!(printed(&*node, "cat note").await, "outside\n");
 }
 
-/// Bytes that follow a rule and never repeat within a block of any size that a copy would use.
+/// Bytes that follow a rule and do not repeat within any block size that a copy could use.
 struct Stream {
     at: u64,
     end: u64,
@@ -169,7 +169,7 @@ pub(super) async fn only_the_end_of_a_long_complaint_is_kept(bench: &Bench) {
     );
 }
 
-/// A source that breaks off in the middle.
+/// A source that fails half-way.
 struct Broken(bool);
 
 impl AsyncRead for Broken {
@@ -208,7 +208,7 @@ pub(super) async fn a_dropped_command_is_killed(bench: &Bench) {
     await_sleepers(&*node, false).await;
 }
 
-/// Waits until programs that sleep for 4321 seconds are there, or have gone.
+/// Waits until programs that sleep for 4321 seconds exist, or are gone.
 async fn await_sleepers(node: &dyn Node, wanted: bool) {
     wait::until("the sleepers", LIMIT, || async {
         let script = "grep -lz '^4321$' /proc/[0-9]*/cmdline 2>/dev/null; true";
@@ -248,7 +248,7 @@ pub(super) async fn a_server_starts_logs_stops_and_starts_again(bench: &Bench) {
     .unwrap();
 }
 
-/// Waits until the last line of the log is this one.
+/// Waits until this is the last line of the log.
 async fn await_log(node: &dyn Node, line: &str) {
     wait::until("a line in the log", LIMIT, || async {
         let last = printed(node, "tail -n 1 server.log").await;

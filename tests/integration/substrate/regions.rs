@@ -1,4 +1,4 @@
-//! Regions: nodes of different ones do not reach each other where there is a network to cut.
+//! Regions: nodes of different regions cannot reach each other, if there is a network to cut.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::bench::{Bench, printed, run, sh};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const PORT: u16 = 5432;
-/// A server that takes connections and says nothing.
+/// A server that accepts connections and says nothing.
 const LISTENER: &str = "use IO::Socket::INET; \
     my $s = IO::Socket::INET->new(LocalPort => 5432, Listen => 5, ReuseAddr => 1) or die; \
     while (my $c = $s->accept) { close $c }";
 
-/// Whether a node reaches the server of another.
+/// Whether a node can reach the server of another.
 async fn reaches(from: &dyn Node, address: &str) -> bool {
     let script = format!("timeout 2 bash -c 'exec 3<>/dev/tcp/{address}/{PORT}'");
     run(from, &sh(&script)).await.code == 0

@@ -35,7 +35,7 @@ async fn start(node: &dyn Node) {
     node.start(&command, "postgres.log").await.unwrap();
 }
 
-/// Connects from the host, as soon as the server lets us.
+/// Connects from the host, as soon as the server accepts.
 async fn connect(node: &dyn Node) -> PgConnection {
     let options = match node.endpoint() {
         Endpoint::Unix { dir } => PgConnectOptions::new().socket(dir),
@@ -110,7 +110,7 @@ fn psql(node: &dyn Node, query: &str) -> Command {
     Command::new("psql").args(["-h", &socket, "-U", "postgres", "-XAtc", query])
 }
 
-/// The server under whichever name it is there; the checker of files becomes the server by its name.
+/// Finds the server under any of its names; the checker of files becomes the server when it is started by that name.
 async fn redis_server(node: &dyn Node) -> Option<String> {
     let mut missing = String::new();
     for RedisProgram { name, is_checker } in REDIS_PROGRAMS {

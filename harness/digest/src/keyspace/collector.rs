@@ -1,4 +1,4 @@
-//! Gathers what a comparison finds, key by key.
+//! Collects the differences that a comparison finds, key by key.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use super::comparison::{
 use super::judge::Outcome;
 use super::record::{KeyName, KeyState};
 
-/// A key that differs, and the state by which its like in another database is found.
+/// A key that differs, and the state by which its counterpart in another database is found.
 struct Found {
     difference: KeyDifference,
     state: KeyState,
 }
 
-/// Gathers what a comparison finds.
+/// Collects what a comparison finds.
 #[derive(Default)]
 pub struct Collector {
     found: Vec<Found>,
@@ -26,7 +26,7 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Takes what became of a key. The name is asked for only where there is something to tell.
+    /// Takes the outcome for one key. Calls `name` only if there is something to report.
     pub fn add(
         &mut self,
         database: u32,
@@ -78,7 +78,7 @@ impl Collector {
         self.keys
     }
 
-    /// All that was found, sorted by database and name.
+    /// Everything that was found, sorted by database and name.
     pub fn finish(
         mut self,
         expected_functions: &BTreeMap<String, String>,
@@ -96,7 +96,7 @@ impl Collector {
         }
     }
 
-    /// A key lost in one database that is there, unchanged, in another, is one difference and not two.
+    /// A key that is missing in one database and present, unchanged, in another is one difference, not two.
     fn pair_databases(&mut self) {
         let mut extra: BTreeMap<&KeyName, Vec<usize>> = BTreeMap::new();
         for (at, found) in self.found.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Compares two fingerprints: by their sketches where these can be read, by their sums of expiry otherwise.
+//! Compares two fingerprints: by their sketches where these can be read, otherwise by their sums of expiry.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,9 @@ const IN_FLUX: &str =
 const MAY_HAVE_CHANGED: &str = "fields of these hashes may have expired";
 
 impl KeyspaceFingerprint {
-    /// How `actual` differs. `now_ms` is the clock of the server that `actual` was taken from, read *after* it
-    /// was taken: a key whose expiry has passed by then is expected to be gone, and no finding either way.
+    /// How `actual` differs. `now_ms` is the clock of the server that `actual` was taken from, read *after* it was
+    /// taken. A key whose expiry has passed by then is expected to be gone; it is not a finding, present or
+    /// missing.
     pub fn compare(&self, actual: &Self, now_ms: u64) -> KeyspaceComparison {
         let (mut collector, none) = (Collector::default(), DatabaseFingerprint::default());
         if self.edition != actual.edition {
@@ -44,21 +45,21 @@ struct Databases<'a> {
     now_ms: u64,
 }
 
-/// How a key was and how it is.
+/// The state of a key before and after.
 #[derive(Default)]
 struct Change {
     before: Option<KeyState>,
     after: Option<KeyState>,
 }
 
-/// What can be said of a set of keys as a whole.
+/// The conclusion about a set of keys as a whole.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Whole {
-    /// Each differing key was named, or there is none.
+    /// Every differing key was named, or no key differs.
     Named,
-    /// For certain there are differences that were not named.
+    /// Some differences were certainly not named.
     Differs,
-    /// All that must be equal is equal: only expired keys are missing.
+    /// Everything that must be equal is equal; only expired keys are missing.
     Same,
 }
 
@@ -84,10 +85,10 @@ impl Databases<'_> {
             let mut outcome = judge_key(before, after, self.now_ms);
             let is_hash = after.is_some_and(|after| after.kind == ValueKind::Hash);
             if before.is_none() && is_hash && self.may_have_changed() && !row.is_in_sample(sampling[2]) {
-                // It may be one that was changing before, and was not read.
+                // The key may have been in the changing set before, in a row that was not read.
                 outcome = Outcome::Unknown;
             }
-            // Those of a set that was judged as a whole were counted there.
+            // Keys of a set that was judged as a whole are already counted.
             let is_counted = match outcome {
                 Outcome::Expired => sampling[1] != 1,
                 Outcome::Unknown => sampling[2] != 1,
@@ -115,14 +116,14 @@ impl Databases<'_> {
         std::array::from_fn(|part| (expected[part], actual[part]))
     }
 
-    /// Whether fields of hashes may have expired since. A hash without any left is an ordinary one: it has
-    /// gone over to another set of keys.
+    /// Whether fields of hashes may have expired since. A hash that has lost its last expiring field becomes an
+    /// ordinary hash and moves to another set of keys.
     fn may_have_changed(&self) -> bool {
         let (cut, _) = self.expected.changing.expiries.cut_both(&self.actual.changing.expiries, self.now_ms);
         cut.past.keys + cut.current.keys > 0
     }
 
-    /// A set of keys whose sums differ, differs; unless hashes may have come over to it.
+    /// Concludes from differing sums: the sets differ, unless hashes may have moved into this set.
     fn settled(&self, keys: u64, collector: &mut Collector) -> Whole {
         if self.may_have_changed() {
             collector.unverified(self.number, keys, MAY_HAVE_CHANGED);
@@ -131,7 +132,7 @@ impl Databases<'_> {
         Whole::Differs
     }
 
-    /// By sums of expiry: what lies ahead must be equal, what has passed does not matter.
+    /// Compares by sums of expiry: future windows must be equal, past windows do not matter.
     fn compare_volatile(&self, (expected, actual): (&Part, &Part), collector: &mut Collector) -> Whole {
         let (before, after) = expected.expiries.cut_both(&actual.expiries, self.now_ms);
         collector.expired(before.past.keys.saturating_sub(after.past.keys));
@@ -141,7 +142,7 @@ impl Databases<'_> {
         if before.ahead == after.ahead { Whole::Same } else { self.settled(before.keys_ahead(), collector) }
     }
 
-    /// The same for hashes whose fields expire: of those whose time has come nothing can be said.
+    /// Like `compare_volatile`, for hashes whose fields expire. Nothing is known about those whose time has come.
     fn compare_changing(&self, (expected, actual): (&Part, &Part), collector: &mut Collector) -> Whole {
         let (before, after) = expected.expiries.cut_both(&actual.expiries, self.now_ms);
         let unknown = before.past.keys + before.current.keys;
@@ -151,21 +152,21 @@ impl Databases<'_> {
         if before.ahead == after.ahead { Whole::Same } else { Whole::Differs }
     }
 
-    /// The keys of a side whose expiry has not passed for certain.
+    /// The keys of one side whose expiry has not certainly passed.
     fn live_keys(&self, side: &DatabaseFingerprint, other: &DatabaseFingerprint) -> u64 {
         let (cut, _) = side.volatile.expiries.cut_both(&other.volatile.expiries, self.now_ms);
         side.permanent.keys + cut.current.keys + cut.keys_ahead() + side.changing.keys
     }
 }
 
-/// Reads the differing keys off the sketches. Gives how many each of them stands for; `u64::MAX` if nothing
+/// Reads the differing keys off the sketches. Returns how many keys each of them stands for; `u64::MAX` if nothing
 /// could be read.
 fn read_off((expected, actual): (&Part, &Part), changes: &mut BTreeMap<EncodedName, Change>) -> u64 {
     if expected.is_same(actual) {
         return 1;
     }
     let difference = expected.sketch.difference(&actual.sketch);
-    // Equal rows under different sums: the digests know better than the rows, which hold less of a value.
+    // Equal rows under different sums: the sums are right, because rows hold less of a value than digests do.
     let is_blind = difference.added.is_empty() && difference.removed.is_empty();
     for row in difference.removed {
         changes.entry(row.key).or_default().before = decode_state(row.digest);

@@ -2,44 +2,44 @@
 
 use super::record::{KeyName, ValueKind};
 
-/// How a key differs. A key that differs in value and in expiry is told twice.
+/// How a key differs. A key that differs in value and in expiry has two entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyChange {
-    /// It is not there, and its expiry (if it had one) has not passed.
+    /// The key is missing, and its expiry (if any) has not passed.
     Lost,
-    /// It is there and was not expected.
+    /// The key was not expected.
     Extra,
-    /// It has the same type and another value.
+    /// The key has the same type and another value.
     ValueChanged,
-    /// It has another type.
+    /// The key has another type.
     TypeChanged {
-        /// The type that it should have.
+        /// The expected type.
         expected: ValueKind,
-        /// The type that it has.
+        /// The actual type.
         actual: ValueKind,
     },
-    /// It was to expire, and never will.
+    /// The key was to expire, and no longer expires.
     ExpiryLost {
-        /// When it was to expire, in milliseconds since 1970.
+        /// The expected expiry, in milliseconds since 1970.
         expected_ms: u64,
     },
-    /// It expires earlier than it should; a permanent key that expires is one of these.
+    /// The key expires earlier than it should. This includes a permanent key that now expires.
     ExpiryShortened {
-        /// When it was to expire; `None` for never.
+        /// The expected expiry, in milliseconds since 1970; `None` for never.
         expected_ms: Option<u64>,
-        /// When it will.
+        /// The actual expiry, in milliseconds since 1970.
         actual_ms: u64,
     },
-    /// It expires later than it should.
+    /// The key expires later than it should.
     ExpiryLengthened {
-        /// When it was to expire.
+        /// The expected expiry, in milliseconds since 1970.
         expected_ms: u64,
-        /// When it will.
+        /// The actual expiry, in milliseconds since 1970.
         actual_ms: u64,
     },
-    /// It is there, unchanged, in another database.
+    /// The key is in another database, unchanged.
     WrongDatabase {
-        /// The database that it is in.
+        /// The database that holds the key.
         actual: u32,
     },
 }
@@ -47,11 +47,11 @@ pub enum KeyChange {
 /// One key that differs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyDifference {
-    /// The database that it should be in; for an extra key, the one that it is in.
+    /// The database that should hold the key; for an extra key, the one that holds it.
     pub database: u32,
     /// Its name.
     pub key: KeyName,
-    /// The type that it should have; for an extra key, the one that it has.
+    /// The expected type; for an extra key, the actual type.
     pub kind: ValueKind,
     /// How it differs.
     pub change: KeyChange,
@@ -60,11 +60,11 @@ pub struct KeyDifference {
 /// How a library of functions differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FunctionChange {
-    /// It is not there.
+    /// The library is missing.
     Lost,
-    /// It is there and was not expected.
+    /// The library was not expected.
     Extra,
-    /// Its code is another one.
+    /// The library has other code.
     Changed,
 }
 
@@ -77,55 +77,54 @@ pub struct FunctionDifference {
     pub change: FunctionChange,
 }
 
-/// A database that differs in more keys than could be named one by one.
+/// A database in which more keys differ than could be named one by one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseDifference {
     /// Its number.
     pub database: u32,
-    /// The keys that it should hold, at most: those are left out whose expiry passed for certain.
+    /// The most keys that it should hold. Keys whose expiry has certainly passed are left out.
     pub expected_keys: u64,
-    /// The keys that it holds, those left out whose expiry passed for certain.
+    /// The keys that it holds. Keys whose expiry has certainly passed are left out.
     pub actual_keys: u64,
-    /// About how many keys differ; `None` if that could not be estimated.
+    /// The approximate number of differing keys; `None` if it could not be estimated.
     pub estimate: Option<u64>,
 }
 
-/// Keys of which it could not be said whether they are as they should be.
+/// Keys that could not be judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unverified {
     /// The number of the database.
     pub database: u32,
-    /// How many keys there are at most.
+    /// The most keys that this can be.
     pub keys: u64,
-    /// Why, as half a sentence.
+    /// The reason, as half a sentence.
     pub why: String,
 }
 
 /// How a keyspace differs from the expected one.
 ///
-/// [`KeyspaceComparison::is_same`] alone says that all is well: no difference, and nothing that could not be
-/// verified.
+/// Only [`KeyspaceComparison::is_same`] means success: no difference, and nothing that could not be verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeyspaceComparison {
-    /// The keys that differ; a sample in those databases that `databases` names.
+    /// The keys that differ; a sample for the databases that `databases` names.
     pub keys: Vec<KeyDifference>,
     /// The libraries of functions that differ.
     pub functions: Vec<FunctionDifference>,
     /// The databases in which more keys differ than `keys` names.
     pub databases: Vec<DatabaseDifference>,
-    /// What could not be verified. Comparing with the backup's file (`compare_exact`) can.
+    /// What could not be verified. Comparing with the backup's file (`compare_exact`) can verify it.
     pub unverified: Vec<Unverified>,
-    /// Expected keys whose expiry passed in the meantime, as far as they could be counted.
+    /// Expected keys that expired in the meantime, as far as they could be counted.
     pub expired: u64,
 }
 
 impl KeyspaceComparison {
-    /// Whether all that was expected is there, and nothing else.
+    /// Whether everything expected is there, and nothing else.
     pub fn is_same(&self) -> bool {
         !self.differs() && self.unverified.is_empty()
     }
 
-    /// Whether anything differs for certain.
+    /// Whether anything certainly differs.
     pub fn differs(&self) -> bool {
         !(self.keys.is_empty() && self.functions.is_empty() && self.databases.is_empty())
     }

@@ -1,8 +1,8 @@
 //! Digests of keys by the time at which they expire.
 //!
-//! A restore is judged some time after the backup was taken; what expired in between is gone, and rightly so.
-//! The keys' digests are therefore summed up in windows of their expiry: those windows that lie ahead must be
-//! equal, those that have passed do not matter. The windows are as narrow as a limit on their number allows.
+//! A restore is judged some time after the backup was taken. Keys that expired in between are gone, as they should
+//! be. The digests are therefore summed in windows of expiry: windows in the future must be equal, windows in the
+//! past do not matter. The windows are as narrow as a limit on their number allows.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-/// The most windows there are. When there would be more, each becomes twice as wide.
+/// The most windows. Beyond it, every window becomes twice as wide.
 const MOST_WINDOWS: usize = 2048;
-/// Wider than this (2⁴⁸ ms), there is one window for all.
+/// Beyond this width (2⁴⁸ ms), there is a single window.
 const WIDEST_BITS: u32 = 48;
 const WINDOW_BYTES: usize = 8 + 8 + 16;
 
@@ -40,14 +40,14 @@ pub(super) struct ExpiryWindows {
     windows: BTreeMap<u64, Window>,
 }
 
-/// The windows, cut at a moment.
+/// The windows, split at a moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct CutWindows {
-    /// All keys whose expiry had passed.
+    /// All keys whose expiry has passed.
     pub(super) past: Window,
-    /// The window that the moment lies in: some of its keys may have expired.
+    /// The window that contains the moment: some of its keys may have expired.
     pub(super) current: Window,
-    /// The windows ahead.
+    /// The windows after the moment.
     pub(super) ahead: BTreeMap<u64, Window>,
 }
 
@@ -96,7 +96,7 @@ impl ExpiryWindows {
         *self = Self { width_bits, windows: wider };
     }
 
-    /// Both cut at the same moment, in windows of the same width.
+    /// Splits both at the same moment, in windows of the same width.
     pub(super) fn cut_both(&self, other: &Self, now_ms: u64) -> (CutWindows, CutWindows) {
         let (mut mine, mut theirs) = (self.clone(), other.clone());
         let width_bits = mine.width_bits.max(theirs.width_bits);
@@ -107,7 +107,7 @@ impl ExpiryWindows {
 
     fn cut(&self, now_ms: u64) -> CutWindows {
         let mut cut = CutWindows::default();
-        // A key whose expiry is now is gone.
+        // A key whose expiry is exactly now is gone.
         let first_ahead = now_ms.saturating_add(1) >> self.width_bits;
         let is_whole = now_ms.saturating_add(1).trailing_zeros() >= self.width_bits;
         for (number, window) in &self.windows {
@@ -123,7 +123,7 @@ impl ExpiryWindows {
     }
 }
 
-/// As text: the width and for each window its number, keys and digest, in base64.
+/// As text: the width, then the number, keys and digest of each window, in base64.
 impl From<ExpiryWindows> for String {
     fn from(windows: ExpiryWindows) -> Self {
         let mut bytes = Vec::with_capacity(4 + windows.windows.len() * WINDOW_BYTES);

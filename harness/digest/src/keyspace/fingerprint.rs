@@ -1,9 +1,9 @@
 //! The fingerprint of a keyspace: some hundred kilobytes that judge millions of keys.
 //!
-//! For each database, three sets of keys are kept apart, because time treats them differently: those that stay,
-//! those that expire, and hashes whose fields expire one by one. Each has its number of keys, the sum of their
-//! digests (name, type, expiry and value), a sketch from which the differing keys are read off, and, where
-//! they expire, the same sums by time of expiry.
+//! Each database has three separate sets of keys, because time affects them differently: permanent keys, keys that
+//! expire, and hashes whose fields expire one by one. Each set has its number of keys, the sum of their digests
+//! (name, type, expiry and value) and a sketch from which the differing keys are read off. Sets that expire also
+//! have the same sums by time of expiry.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,28 @@ use super::record::{KeyRecord, KeyState};
 use super::row::{EncodedRow, KeySketch, encode_name, encode_state, record_digest};
 use crate::hex128;
 
-/// The first edition of the canonical form of values. A fingerprint that tells none is of it.
+/// The first edition of the canonical form of values. A fingerprint without an edition has this one.
 pub const FIRST_EDITION: u32 = 1;
-/// The edition of the canonical form that fingerprints are made in now. `rdb/canon.rs` says what the editions are.
+/// The current edition of the canonical form. `rdb/canon.rs` describes the editions.
 pub const EDITION: u32 = 2;
 
-/// The fingerprint of a keyspace: equal for equal content, whatever the order, the encodings and the version.
+/// The fingerprint of a keyspace: equal for equal content, whatever the order, the encodings and the server
+/// version.
 ///
-/// The digests are sums of 128-bit xxh3 hashes. They find accidents, not forgeries.
+/// The digests are sums of 128-bit xxh3 hashes. They detect accidents, not forgeries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyspaceFingerprint {
     /// The edition of the canonical form of values. Only fingerprints of the same edition can be compared.
     #[serde(default = "first_edition")]
     pub edition: u32,
-    /// Number → content of each database that holds a key.
+    /// Number → content of each database that holds keys.
     #[serde(deserialize_with = "by_number")]
     pub databases: BTreeMap<u32, DatabaseFingerprint>,
     /// Name → digest of the code of each library of functions, in hexadecimal.
     pub functions: BTreeMap<String, String>,
 }
 
-/// Of nothing.
+/// The fingerprint of an empty keyspace.
 impl Default for KeyspaceFingerprint {
     fn default() -> Self {
         Self { edition: EDITION, databases: BTreeMap::new(), functions: BTreeMap::new() }
@@ -47,7 +48,7 @@ fn first_edition() -> u32 {
 }
 
 /// Reads the numbers of the databases, which are text in JSON. Serde reads them as numbers by itself, but not
-/// inside an enum that is told by a tag, as the content of a manifest is.
+/// inside an internally tagged enum such as the content of a manifest.
 fn by_number<'de, D: serde::Deserializer<'de>>(
     from: D,
 ) -> Result<BTreeMap<u32, DatabaseFingerprint>, D::Error> {
@@ -64,9 +65,9 @@ fn by_number<'de, D: serde::Deserializer<'de>>(
 pub struct DatabaseFingerprint {
     /// The number of keys.
     pub keys: u64,
-    /// How many of them expire.
+    /// The number of keys that expire.
     pub expiring: u64,
-    /// The keys that stay.
+    /// The keys that do not expire.
     pub(super) permanent: Part,
     /// The keys that expire.
     #[serde(default, skip_serializing_if = "Part::is_empty")]
@@ -124,7 +125,7 @@ impl DatabaseFingerprint {
         name_hash
     }
 
-    /// Whether the keys, their values and their expiries are the same, as far as the digests can tell.
+    /// Whether the keys, their values and their expiries are the same, as far as digests can show.
     pub fn is_same(&self, other: &Self) -> bool {
         self.parts().iter().zip(other.parts()).all(|(mine, theirs)| mine.is_same(theirs))
     }
@@ -143,7 +144,7 @@ impl DatabaseFingerprint {
 }
 
 impl KeyspaceFingerprint {
-    /// Of nothing yet.
+    /// A builder without keys.
     pub fn builder() -> FingerprintBuilder {
         FingerprintBuilder::default()
     }
@@ -153,17 +154,17 @@ impl KeyspaceFingerprint {
         self.databases.values().map(|database| database.keys).sum()
     }
 
-    /// How many keys expire.
+    /// The number of keys that expire.
     pub fn expiring(&self) -> u64 {
         self.databases.values().map(|database| database.expiring).sum()
     }
 
-    /// Whether it holds neither a key nor a function.
+    /// Whether it holds no key and no function.
     pub fn is_empty(&self) -> bool {
         self.keys() == 0 && self.functions.is_empty()
     }
 
-    /// Whether everything is the same, expiries included, as between a backup's file and its manifest.
+    /// Whether everything is the same, expiries included, as for a backup's file and its manifest.
     pub fn is_same(&self, other: &Self) -> bool {
         self.edition == other.edition
             && self.functions == other.functions
@@ -187,12 +188,12 @@ impl KeyspaceFingerprint {
 pub struct FingerprintBuilder(KeyspaceFingerprint);
 
 impl FingerprintBuilder {
-    /// Adds a key. Each key once.
+    /// Adds a key. Add each key only once.
     pub fn add(&mut self, record: &KeyRecord) {
         let _ = self.add_named(&record.key, record);
     }
 
-    /// The same for a key whose name stands elsewhere than in its record. Gives the xxh3 hash of the name.
+    /// Adds a key whose name is not in its record. Returns the xxh3 hash of the name.
     #[inline]
     pub fn add_named(&mut self, name: &[u8], record: &KeyRecord) -> u128 {
         self.0.databases.entry(record.database).or_default().add(name, record)
@@ -203,17 +204,17 @@ impl FingerprintBuilder {
         self.0.functions.insert(library.to_owned(), format!("{digest:032x}"));
     }
 
-    /// Adds all that another one took.
+    /// Adds everything that another builder took.
     pub fn merge(&mut self, other: &Self) {
         self.0.merge(&other.0);
     }
 
-    /// The fingerprint of all that was added.
+    /// The fingerprint of everything that was added.
     pub fn finish(self) -> KeyspaceFingerprint {
         self.0
     }
 
-    /// The same, of values that were digested in another edition of the canonical form.
+    /// The fingerprint of values that were digested in another edition of the canonical form.
     pub fn finish_in_edition(self, edition: u32) -> KeyspaceFingerprint {
         KeyspaceFingerprint { edition, ..self.0 }
     }

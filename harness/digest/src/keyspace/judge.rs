@@ -1,27 +1,27 @@
-//! One key, before and after: what a comparison by sketch and one key by key have in common.
+//! Judges one key before and after, for comparisons by sketch and comparisons key by key.
 
 use super::comparison::KeyChange;
 use super::record::KeyState;
 
-/// What became of a key.
+/// The outcome for one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as it should be.
+    /// The key is as it should be.
     Same,
-    /// It expired in the meantime, as it should.
+    /// The key expired in the meantime, as it should.
     Expired,
-    /// It may have changed by itself: nothing can be said.
+    /// The key may have changed by itself: nothing is known.
     Unknown,
-    /// It differs, in one way or in two.
+    /// The key differs, in one or two ways.
     Differs(Vec<KeyChange>),
 }
 
-/// Judges one key. A time that has come by `now_ms` has passed.
+/// Judges one key. A time up to and including `now_ms` has passed.
 pub fn judge_key(before: Option<&KeyState>, after: Option<&KeyState>, now_ms: u64) -> Outcome {
     let changed = |change| Outcome::Differs(vec![change]);
     match (before, after) {
         (None, None) => Outcome::Same,
-        // Dead, and not cleared away yet.
+        // The key has expired and the server has not removed it yet.
         (None, Some(after)) if after.is_past(now_ms) && !after.changing => Outcome::Same,
         (None, Some(_)) => changed(KeyChange::Extra),
         (Some(before), Some(after)) if before == after => Outcome::Same,
@@ -44,7 +44,7 @@ fn judge_both(before: &KeyState, after: &KeyState, now_ms: u64) -> Outcome {
         return match expiry_change(before, after) {
             _ if is_dead => Outcome::Expired,
             Some(change) if has_value => Outcome::Differs(vec![change]),
-            // Its own time had passed: this is another key of the same name.
+            // The old key had expired: this is a new key of the same name.
             _ => Outcome::Differs(vec![KeyChange::Extra]),
         };
     }
@@ -54,7 +54,7 @@ fn judge_both(before: &KeyState, after: &KeyState, now_ms: u64) -> Outcome {
     } else if before.value != after.value || before.changing != after.changing {
         changes.push(KeyChange::ValueChanged);
     }
-    // The times of a changing key are part of its value's digest.
+    // For a changing key, the digest of the value includes the times.
     if !before.changing && !after.changing {
         changes.extend(expiry_change(before, after));
     }

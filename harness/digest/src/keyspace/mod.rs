@@ -1,4 +1,4 @@
-//! What a key-value store holds, as values: one record a key, and the fingerprint of a whole keyspace.
+//! The content of a key-value store as values: one record per key, and the fingerprint of a whole keyspace.
 
 mod collector;
 mod compare;

@@ -3,15 +3,15 @@
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// The type of a key's value, as `TYPE` tells it.
+/// The type of a key's value, as `TYPE` reports it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueKind {
     /// Bytes.
     String,
-    /// Elements in an order.
+    /// Ordered elements.
     List,
-    /// Elements without an order.
+    /// Unordered elements.
     Set,
     /// Elements, each with a score.
     SortedSet,
@@ -19,7 +19,7 @@ pub enum ValueKind {
     Hash,
     /// Entries by identifier, and the groups that consume them.
     Stream,
-    /// Whatever a module keeps.
+    /// Whatever a module stores.
     Module,
 }
 
@@ -44,7 +44,7 @@ impl std::fmt::Display for ValueKind {
     }
 }
 
-/// A key, and what a fingerprint needs to know of its value.
+/// A key, and what a fingerprint needs of its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRecord {
     /// The number of its database.
@@ -55,11 +55,11 @@ pub struct KeyRecord {
     pub kind: ValueKind,
     /// When it expires, in milliseconds since 1970; `None` for a permanent key.
     pub expires_at_ms: Option<u64>,
-    /// For a hash whose fields expire one by one: when the first of them does. The value of such a key changes
-    /// by itself from then on.
+    /// For a hash whose fields expire one by one: when the first field expires. From then on the value changes by
+    /// itself.
     pub fields_expire_at_ms: Option<u64>,
-    /// The digest of its value in canonical form: equal for equal content whatever the encoding. The expiry is
-    /// no part of it.
+    /// The digest of its value in canonical form: equal for equal content, whatever the encoding. The expiry is not
+    /// part of it.
     pub digest: u128,
 }
 
@@ -77,7 +77,7 @@ impl std::fmt::Display for KeyName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Bytes(bytes) => match std::str::from_utf8(bytes) {
-                // A backslash is doubled, so that no name reads like the escaped bytes of another.
+                // A backslash is doubled, so that no name looks like the escaped bytes of another.
                 Ok(text) if !text.contains(char::is_control) => f.write_str(&text.replace('\\', r"\\")),
                 _ => write!(f, "{}", bytes.escape_ascii()),
             },
@@ -86,21 +86,21 @@ impl std::fmt::Display for KeyName {
     }
 }
 
-/// What is known of a key's value and of its times.
+/// What is known of a key's value and times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyState {
     /// The type of its value.
     pub kind: ValueKind,
-    /// When it expires; for a changing one, when it first changes or expires by itself.
+    /// When it expires; for a changing key, when it first changes or expires.
     pub instant_ms: Option<u64>,
     /// Whether it is a hash whose fields expire one by one.
     pub changing: bool,
-    /// The digest of its value, or a part of it; of a changing key, of value and expiry.
+    /// The digest of its value, or a part of it; for a changing key, of value and expiry.
     pub value: u128,
 }
 
 impl KeyState {
-    /// The state that a record tells of.
+    /// The state in a record.
     pub fn of(record: &KeyRecord) -> Self {
         let (kind, changing) = (record.kind, record.fields_expire_at_ms.is_some());
         let first = record.expires_at_ms.into_iter().chain(record.fields_expire_at_ms).min();
@@ -113,7 +113,7 @@ impl KeyState {
     }
 }
 
-/// All of a record but its name and database, for hashing.
+/// Everything in a record except name and database, for hashing.
 #[inline]
 pub(super) fn content_bytes(record: &KeyRecord) -> [u8; 64] {
     let mut bytes = [0; 64];

@@ -5,9 +5,9 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::record::{KeyName, KeyRecord, KeyState, ValueKind, content_bytes};
 use crate::sketch::{Sketch, SketchRow};
 
-/// Bytes of a key in the sketch: one for the length, so that names of up to 63 bytes come back whole.
+/// Bytes of a key in the sketch. One byte is the length, so names of up to 63 bytes are recovered whole.
 pub(super) const NAME_BYTES: usize = 64;
-/// Cells of the sketch's first level: some 450 rows come back, and a changed key makes two of them.
+/// Cells of the sketch's first level: some 450 rows can be recovered, and a changed key takes two of them.
 const CELLS: usize = 640;
 /// The first byte of a name that is represented by its hash.
 const HASHED: u8 = 0xFF;
@@ -43,7 +43,7 @@ pub(super) fn encode_state(state: &KeyState) -> u128 {
         | value_bits(state.value)
 }
 
-/// The state out of a row's digest, with a part of the value's digest.
+/// The state from a row's digest, with a part of the value's digest.
 pub(super) fn decode_state(digest: u128) -> Option<KeyState> {
     let code = u8::try_from(digest >> (INSTANT_BITS + VALUE_BITS)).ok()?;
     let changing = code == CHANGING;
@@ -58,7 +58,7 @@ fn value_bits(digest: u128) -> u128 {
     digest & ((1 << VALUE_BITS) - 1)
 }
 
-/// The digest of a record, its expiry and the hash of its name included.
+/// The digest of a record, including its expiry and the hash of its name.
 #[inline]
 pub(super) fn record_digest(name_hash: u128, record: &KeyRecord) -> u128 {
     let mut bytes = content_bytes(record);

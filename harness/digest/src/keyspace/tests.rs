@@ -1,4 +1,4 @@
-//! What a comparison says of each way in which keyspaces can differ.
+//! What a comparison reports for each way in which keyspaces can differ.
 
 use proptest::prelude::*;
 use xxhash_rust::xxh3::xxh3_128;
@@ -40,7 +40,7 @@ fn base() -> Vec<KeyRecord> {
     permanent.chain(volatile).collect()
 }
 
-/// What is found after one key was replaced.
+/// The findings after one key was replaced.
 fn after(name: &str, damaged: Option<KeyRecord>) -> KeyspaceComparison {
     let mut records = base();
     records.retain(|record| record.key != name.as_bytes());
@@ -107,7 +107,7 @@ fn an_expiry_that_passed_is_no_finding_and_one_that_did_not_is() {
     assert!(comparison.is_same(), "{comparison:?}");
     assert_eq!(comparison.expired, 21);
     assert_eq!(of(before.clone()).compare(&alive, NOW - 2).keys.len(), 2);
-    // Not cleared away yet: no finding either.
+    // The server has not removed the key yet: this is not a finding either.
     assert!(of(before.clone()).compare(&of(before.clone()), NOW).is_same());
     assert!(alive.compare(&of(before), NOW).is_same());
 }
@@ -118,7 +118,7 @@ fn an_expired_key_that_became_permanent_is_a_finding() {
     assert_eq!(changes(&comparison), one("a", KeyChange::ExpiryLost { expected_ms: NOW - 5 }));
 }
 
-/// A day of sessions, 100,000 of them, a half of which expired since the backup.
+/// A day of sessions: 100,000, half of which expired since the backup.
 fn sessions() -> impl Iterator<Item = KeyRecord> {
     (0..100_000).map(|n| expiring(&format!("session:{n}"), NOW - 43_200_000 + n * 864))
 }
@@ -209,7 +209,7 @@ struct Damage {
     by: u64,
 }
 
-/// The records, damaged, and whether the live ones differ.
+/// The records, damaged, and whether the live records differ.
 fn damage(mut records: Vec<KeyRecord>, damages: &[Damage], now: u64) -> (Vec<KeyRecord>, bool) {
     let live = |records: &[KeyRecord]| {
         let mut live: Vec<_> = records
@@ -242,7 +242,7 @@ fn damage(mut records: Vec<KeyRecord>, damages: &[Damage], now: u64) -> (Vec<Key
 }
 
 proptest! {
-    /// The judgement is exact, or says that it is none.
+    /// The judgement is exact, or says that it could not verify.
     #[test]
     fn never_a_false_alarm_and_never_a_miss(
         volatile in 0_u64..3_000,
@@ -258,7 +258,7 @@ proptest! {
             damages.into_iter().map(|(at, what, by)| Damage { at, what, by }).collect();
         let expected = of(records.clone());
         let (mut after, differs) = damage(records, &damages, now);
-        // Some of the dead are still there.
+        // Some of the expired keys are still there.
         after.retain(|record| {
             record.expires_at_ms.is_none_or(|at| at > now) || record.digest.is_multiple_of(4)
         });

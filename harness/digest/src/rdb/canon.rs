@@ -1,21 +1,21 @@
 //! The canonical form of values: what counts as content, and how it is digested.
 //!
 //! - Bytes are bytes: an integer is its decimal text, however it was stored.
-//! - Lists are digested in order; sets, hashes and sorted sets as sums over their elements, modulo 2¹²⁸, so that
+//! - Lists are digested in order. Sets, hashes and sorted sets are sums over their elements, modulo 2¹²⁸, so that
 //!   the order in which a server keeps them does not matter.
-//! - A score is its double; −0 is 0, because not every encoding keeps its sign.
+//! - A score is its double. −0 is 0, because not every encoding keeps its sign.
 //! - A field of a hash counts with its own expiry.
-//! - A stream is its entries in order, its last identifier, its counters of entries added and deleted, the
-//!   identifier that it keeps as its first, and its groups: last identifier delivered, counter of entries read,
-//!   pending entries with their number of deliveries and the time of the last one, consumers and what is pending for
-//!   each. When a consumer was last seen or active is no content.
-//! - A module's value is its module, with the encoding's version, and whatever it wrote.
+//! - A stream is its entries in order, its last identifier, its counters of entries added and deleted, its first
+//!   identifier as recorded, and its groups. A group is its last identifier delivered, its counter of entries read,
+//!   its pending entries with their number of deliveries and the time of the last one, its consumers, and what is
+//!   pending for each consumer. When a consumer was last seen or active is not content.
+//! - A module's value is its module, with the encoding's version, and the data that the module wrote.
 //!
-//! Encodings, idle times, frequencies and all auxiliary fields are no content.
+//! Encodings, idle times, frequencies and all auxiliary fields are not content.
 //!
-//! This is the second edition. The [first](FIRST_EDITION) left out the identifier that a stream keeps as its first and
-//! the times of deliveries, and took the expiry −1, which servers take for none, for a time that has passed. A manifest
-//! says which edition its fingerprint is of, and what is compared with it is read in that edition.
+//! This is the second edition. The [first](FIRST_EDITION) left out a stream's first identifier and the times of
+//! deliveries, and took the expiry −1 for a time in the past, while servers take it for no expiry. A manifest names
+//! the edition of its fingerprint, and data compared with it is read in that edition.
 
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
@@ -44,12 +44,12 @@ impl Element<'_> {
     pub(super) fn score(self) -> Option<f64> {
         match self {
             Self::Bytes(bytes) => score(bytes),
-            // A score that is stored as an integer is one that a double holds exactly.
+            // A score that is stored as an integer fits a double exactly.
             Self::Integer(number) => Some(number as f64),
         }
     }
 
-    /// The number, where the element is stored as one or is its text.
+    /// The number, if the element is stored as one or is the text of one.
     #[inline]
     pub(super) fn number(self) -> Option<i64> {
         match self {
@@ -95,7 +95,7 @@ pub(super) fn integer(number: i64) -> u128 {
     xxh3_128(Decimal::new(number).as_bytes())
 }
 
-/// The digest of two things that belong together, in this order.
+/// The digest of an ordered pair.
 #[inline]
 pub(super) fn pair(first: u128, second: u128) -> u128 {
     let mut bytes = [0; 32];
@@ -104,7 +104,7 @@ pub(super) fn pair(first: u128, second: u128) -> u128 {
     xxh3_128(&bytes)
 }
 
-/// The score that a text stands for. No server keeps one that is no number.
+/// The score in a text. No server keeps NaN.
 #[inline]
 pub(super) fn score(text: &[u8]) -> Option<f64> {
     std::str::from_utf8(text).ok()?.parse().ok().filter(|score: &f64| !score.is_nan())
@@ -117,7 +117,7 @@ pub(super) fn scored(member: u128, score: f64) -> u128 {
     pair(member, u128::from((score + 0.0).to_bits()))
 }
 
-/// The digest of a field of a hash. One that expires is another one than one that does not.
+/// The digest of a field of a hash. A field that expires differs from one that does not.
 #[inline]
 pub(super) fn field(name: u128, value: u128, expires_at_ms: Option<u64>) -> u128 {
     let digest = pair(name, value);
@@ -127,7 +127,7 @@ pub(super) fn field(name: u128, value: u128, expires_at_ms: Option<u64>) -> u128
     }
 }
 
-/// Digests of elements, gathered.
+/// Accumulates digests of elements.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Elements {
     sum: u128,
@@ -135,14 +135,14 @@ pub(super) struct Elements {
 }
 
 impl Elements {
-    /// Adds one whose place matters.
+    /// Adds an element whose position matters.
     #[inline]
     pub(super) fn push(&mut self, digest: u128) {
         self.sum = pair(self.sum, digest);
         self.count += 1;
     }
 
-    /// Adds one whose place does not matter.
+    /// Adds an element whose position does not matter.
     #[inline]
     pub(super) fn insert(&mut self, digest: u128) {
         self.sum = self.sum.wrapping_add(digest);

@@ -1,24 +1,24 @@
-//! Finds out whether something stands twice, in bounded memory.
+//! Detects duplicates, in bounded memory.
 //!
-//! Up to [`MOST`] digests are held, and all of them are compared. Of more, a sample is held, chosen by the digests
-//! themselves: of twice as many every second one, and so on. One that stands twice is then found with that chance.
+//! Up to [`MOST`] digests are kept, and all of them are compared. Beyond that a sample is kept, chosen by the
+//! digests themselves: one in two, then one in four, and so on. A duplicate is then found with that probability.
 
-/// The most digests that are held: 4 MB, and 2 MB while they are compared.
+/// The most digests that are kept: 4 MB, and 2 MB more while they are compared.
 const MOST: usize = 1 << 18;
-/// What is kept from one use to the next.
+/// The capacity that is kept from one use to the next.
 const KEPT: usize = 1 << 12;
-/// More slots than there ever are.
+/// A mask for more slots than there ever are.
 const LOW_BITS: u128 = 0xFFFF_FFFF;
-/// So few are compared each with each.
+/// Up to this number, every pair is compared.
 const FEW: usize = 8;
 
 /// Digests of things that must all be different.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Distinct {
     digests: Vec<u128>,
-    /// Only digests that end in this number of zero bits are held.
+    /// Only digests with this number of trailing zero bits are kept.
     level: u32,
-    /// Where each digest is, by its hash; 0 for none.
+    /// The position of each digest, by its hash; 0 for an empty slot.
     slots: Vec<u32>,
 }
 
@@ -47,7 +47,7 @@ impl Distinct {
         }
     }
 
-    /// Adds all that another one took. The order of additions makes no difference.
+    /// Adds everything that another one took. The order of additions does not matter.
     pub(super) fn merge(&mut self, mut other: Self) {
         self.raise(other.level);
         other.raise(self.level);
@@ -55,7 +55,7 @@ impl Distinct {
         self.thin();
     }
 
-    /// Whether one stands twice.
+    /// Whether there is a duplicate.
     #[inline]
     pub(super) fn has_twice(&mut self) -> bool {
         match self.digests.len() {
@@ -73,7 +73,7 @@ impl Distinct {
         self.slots.clear();
         self.slots.resize(mask + 1, 0);
         for (number, digest) in (1_u32..).zip(&self.digests) {
-            // The low bits may be those that the sample was chosen by.
+            // The sample may have been chosen by the low bits, so they are not random.
             let high_bits = usize::try_from(digest >> 64 & LOW_BITS).unwrap_or_default();
             let mut slot = high_bits & mask;
             loop {
@@ -88,7 +88,6 @@ impl Distinct {
         false
     }
 
-    /// Forgets all.
     #[inline]
     pub(super) fn clear(&mut self) {
         self.level = 0;

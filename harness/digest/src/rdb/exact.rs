@@ -1,8 +1,8 @@
 //! Compares two RDB files key by key.
 //!
-//! The keys of the expected file are held by their hashes, as many as fit into a fixed room; the other file is
-//! read past them. Where they do not all fit, the files are read again for the next range of hashes. What was
-//! lost is named in a last reading of the expected file.
+//! The keys of the expected file are held by their hashes, as many as fit into a fixed amount of memory, and the
+//! other file is read against them. If they do not all fit, the files are read again for the next range of hashes.
+//! The last pass reads the expected file again to name the lost keys.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -16,14 +16,14 @@ use crate::keyspace::{
     judge_key,
 };
 
-/// Keys that are held at once: some 50 MB, and half as much again while they are gathered.
+/// Keys that are held at once: some 50 MB, and half as much again while they are collected.
 const HELD_KEYS: usize = 1_048_576;
 
 /// A key of the expected file, in 48 bytes.
 struct Held {
     hash: u128,
     value: u128,
-    /// [`NEVER`] for none.
+    /// [`NEVER`] for no expiry.
     instant_ms: u64,
     database: u32,
     kind: ValueKind,
@@ -49,12 +49,13 @@ impl Held {
 /// Libraries of functions, by name, as in a fingerprint.
 type Functions = BTreeMap<String, String>;
 
-/// Compares two RDB files key by key: exact however many keys differ or expired, and every key named in full.
+/// Compares two RDB files key by key. The result is exact however many keys differ or expired, and every key is
+/// named in full.
 ///
-/// `expected` and `actual` open a file from its beginning each time they are called; with many keys, the files
-/// are read several times to stay within constant memory. `now_ms` as for
+/// `expected` and `actual` open a file from its beginning each time they are called. With many keys, the files are
+/// read several times to stay within constant memory. `now_ms` as for
 /// [`KeyspaceFingerprint::compare`](crate::keyspace::KeyspaceFingerprint::compare). At most `named` differing keys
-/// are listed; how many there are is counted exactly.
+/// are listed; their number is counted exactly.
 pub fn compare_exact<E: Read, A: Read>(
     expected: impl FnMut() -> Result<E>,
     actual: impl FnMut() -> Result<A>,
@@ -86,7 +87,7 @@ pub(super) fn compare_holding<E: Read, A: Read>(
     Ok(join.finish(&functions))
 }
 
-/// The hashes from one to another, both included.
+/// A range of hashes, both ends included.
 #[derive(Clone, Copy)]
 struct Range {
     from: u128,
@@ -106,7 +107,7 @@ impl Range {
         self.last = self.from + (self.last - self.from) / 2;
     }
 
-    /// As much again, behind it.
+    /// The next range of the same size.
     fn next(self) -> Option<Self> {
         let from = self.last.checked_add(1)?;
         Some(Self { from, last: from.saturating_add(self.last - self.from) })
@@ -120,7 +121,7 @@ fn hash_of(record: &KeyRecord) -> u128 {
     hash.digest128()
 }
 
-/// Calls `take` for each key, and gives the functions.
+/// Calls `take` for each key, and returns the functions.
 fn read_all(read: impl Read, mut take: impl FnMut(KeyRecord)) -> Result<Functions> {
     let mut reader = RdbReader::open(read)?;
     let mut functions = Functions::new();
@@ -137,7 +138,7 @@ fn read_all(read: impl Read, mut take: impl FnMut(KeyRecord)) -> Result<Function
     Ok(functions)
 }
 
-/// The keys of a range, sorted by hash. The range is made smaller until they fit.
+/// The keys of a range, sorted by hash. Makes the range smaller until they fit.
 fn hold(read: impl Read, range: &mut Range, held_keys: usize) -> Result<(Vec<Held>, Functions)> {
     let mut held: Vec<Held> = Vec::new();
     let functions = read_all(read, |record| {
@@ -154,7 +155,7 @@ fn hold(read: impl Read, range: &mut Range, held_keys: usize) -> Result<(Vec<Hel
     Ok((held, functions))
 }
 
-/// What was counted of one database.
+/// The counts of one database.
 #[derive(Default)]
 struct Counts {
     expected: u64,
@@ -168,7 +169,7 @@ struct Join {
     named: usize,
     collector: Collector,
     counts: BTreeMap<u32, Counts>,
-    /// The lost keys that are to be named, by hash.
+    /// The lost keys to be named, by hash.
     lost: HashMap<u128, KeyState>,
 }
 
@@ -184,7 +185,7 @@ impl Join {
         }
     }
 
-    /// Reads the other file past the keys that are held.
+    /// Reads the other file against the keys that are held.
     fn read_past(&mut self, read: impl Read, range: Range, held: &mut [Held]) -> Result<Functions> {
         read_all(read, |record| {
             let hash = hash_of(&record);
@@ -195,7 +196,7 @@ impl Join {
             let is_live = self.is_live(&after);
             self.counts.entry(record.database).or_default().actual += u64::from(is_live);
             let at = held.binary_search_by_key(&hash, |held| held.hash).ok();
-            // A key that stands there twice is one too many.
+            // A second key of the same name is an extra key.
             let before = at.map(|at| &mut held[at]).filter(|held| !held.is_seen).map(|held| {
                 held.is_seen = true;
                 held.state()
@@ -253,7 +254,7 @@ impl Join {
 
     fn finish(mut self, (expected, actual): &(Functions, Functions)) -> KeyspaceComparison {
         let differing: u64 = self.counts.values().map(|counts| counts.differing).sum();
-        // Each key at most once, one that differs in two ways included.
+        // Counts each key once, including keys that differ in two ways.
         if differing > self.collector.keys() {
             for (number, counts) in &self.counts {
                 if counts.differing > 0 {

@@ -1,13 +1,13 @@
-//! How far a key reaches, without a look at what is in it: so that keys can be read by several threads.
+//! Finds where a key ends without reading its content, so that several threads can read keys.
 //!
-//! Only sizes are followed here, and nothing is judged: where something is odd, the reader itself shall meet it.
+//! This follows sizes only and judges nothing. On anything unusual it stops, and the reader reports it.
 
 use std::ops::Range;
 
 use super::lzf;
 
-/// How many bytes at the front are whole keys, each with its expiry. Ends before what is no key, what a module wrote,
-/// and what is not all there.
+/// How many bytes at the front are whole keys, each with its expiry. Stops before anything that is not a key,
+/// module data, and incomplete data.
 pub(super) fn whole_keys(bytes: &[u8]) -> usize {
     let mut scan = Scan { rest: bytes };
     let mut whole = 0;
@@ -17,8 +17,8 @@ pub(super) fn whole_keys(bytes: &[u8]) -> usize {
     whole
 }
 
-/// Where a stream keeps the identifier of its first entry: in bytes that begin with its type, as `DUMP` gives them.
-/// `None` where it is no stream, or one of a server before Redis 7.
+/// Where a stream keeps the identifier of its first entry. `value` begins with the type, as in the output of
+/// `DUMP`. `None` if it is not a stream, or is from a server before Redis 7.
 pub fn first_id_of_stream(value: &[u8]) -> Option<Range<usize>> {
     let mut scan = Scan { rest: value };
     if !matches!(scan.byte()?, 19 | 21) {
@@ -26,14 +26,14 @@ pub fn first_id_of_stream(value: &[u8]) -> Option<Range<usize>> {
     }
     let nodes = scan.length()?;
     scan.times(nodes, |scan| scan.string().and_then(|()| scan.string()))?;
-    // How many entries there are, and the last identifier.
+    // The number of entries, and the last identifier.
     scan.times(3, |scan| scan.length().map(drop))?;
     let from = value.len() - scan.rest.len();
     scan.times(2, |scan| scan.length().map(drop))?;
     Some(from..value.len() - scan.rest.len())
 }
 
-/// Passes over things; `None` where one is not all there, or not known here.
+/// Skips over items. Returns `None` if an item is incomplete, or unknown here.
 struct Scan<'a> {
     rest: &'a [u8],
 }
@@ -57,7 +57,7 @@ impl Scan<'_> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// A length; of a string in another form, the size of what follows.
+    /// A length; for a string in another form, the size of what follows.
     #[inline]
     fn size(&mut self, first: u8) -> Option<u64> {
         match first {
@@ -87,7 +87,7 @@ impl Scan<'_> {
         self.skip(size)
     }
 
-    /// So many things. Each takes a byte at least: a count that lies is found out where the bytes end.
+    /// Skips `count` items. Each takes at least one byte, so a wrong count runs out of bytes.
     fn times(&mut self, count: u64, mut pass: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         (0..count).try_for_each(|_| pass(self))
     }
@@ -133,7 +133,7 @@ impl Scan<'_> {
                 self.times(count, |scan| scan.string().and_then(|()| scan.skip(8)))
             }
             15 | 19 | 21 => self.stream(type_code),
-            // Of Valkey; in a file of Redis the reader refuses it.
+            // A type of Valkey; in a file of Redis, the reader refuses it.
             22 => {
                 let count = self.length()?;
                 self.times(count, |scan| {
@@ -163,7 +163,7 @@ impl Scan<'_> {
     fn stream(&mut self, type_code: u8) -> Option<()> {
         let nodes = self.length()?;
         self.times(nodes, |scan| scan.string().and_then(|()| scan.string()))?;
-        // Entries and the last identifier; then the first one, the last deleted one, and what was ever added.
+        // Entries and the last identifier; then the first one, the last deleted one, and the number ever added.
         let counters = if type_code == 15 { 3 } else { 8 };
         self.times(counters, |scan| scan.length().map(drop))?;
         let groups = self.length()?;
@@ -192,7 +192,7 @@ mod tests {
     use super::super::tests::{file, samples};
     use super::*;
 
-    /// Of every type and encoding: the keys that are passed over end where the reader says that they do.
+    /// For every type and encoding, skipping a key ends at the byte where the reader ends.
     #[test]
     fn keys_end_where_the_reader_ends() {
         let (mut passed, mut samples_passed) = (0, 0);

@@ -1,22 +1,22 @@
-//! The bytes of a file, counted and checked on their way.
+//! The bytes of a file, counted and added to the checksum as they are read.
 
 use std::io::{ErrorKind, Read};
 
 use comeback_error::{Error, Result};
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// What is read at once, and the longest run of bytes that is handed out without copying.
+/// How much is read at once, and the longest run of bytes that is handed out without copying.
 const BUFFER_BYTES: usize = 128 * 1024;
 
-/// A file that is read from the front to the end.
+/// A file that is read from start to end.
 pub(super) struct Input<'r> {
-    // One type for all sources: what is generic is compiled where it is used, and slower there.
+    // One type for all sources: generic code is compiled in the crate that uses it, and is slower there.
     read: Box<dyn Read + 'r>,
     buffer: Vec<u8>,
-    /// The bytes that were read and not handed out are `buffer[at..end]`.
+    /// The bytes that were read and not yet handed out are `buffer[at..end]`.
     at: usize,
     end: usize,
-    /// The bytes before it are in the checksum.
+    /// Bytes before this position are in the checksum.
     checked: usize,
     checksum: Digest,
     /// The offset in the file of `buffer[0]`.
@@ -30,19 +30,19 @@ impl<'r> Input<'r> {
         Self { read: Box::new(read), buffer, at: 0, end: 0, checked: 0, checksum, base: 0, is_at_end: false }
     }
 
-    /// A piece out of a file's middle, which begins at an offset.
+    /// A piece from the middle of a file, starting at offset `base`.
     pub(super) fn of_piece(bytes: Vec<u8>, base: u64) -> Self {
         let (end, checksum) = (bytes.len(), Digest::new(CrcAlgorithm::Crc64Redis));
         let read = Box::new(std::io::empty());
         Self { read, buffer: bytes, at: 0, end, checked: 0, checksum, base, is_at_end: false }
     }
 
-    /// What is here already and was not handed out.
+    /// The bytes that are in memory and not yet handed out.
     pub(super) fn ahead(&self) -> &[u8] {
         &self.buffer[self.at..self.end]
     }
 
-    /// Passes over so many bytes of what is [ahead](Self::ahead).
+    /// Skips `count` bytes of what is [ahead](Self::ahead).
     pub(super) fn pass(&mut self, count: usize) {
         self.at = (self.at + count).min(self.end);
     }
@@ -65,7 +65,7 @@ impl<'r> Input<'r> {
         self.checked = self.at;
     }
 
-    /// Reads until that many bytes are there.
+    /// Reads until `count` bytes are in memory.
     #[cold]
     #[inline]
     fn fill(&mut self, count: usize) -> Result<()> {
@@ -99,7 +99,7 @@ impl<'r> Input<'r> {
                 Err(error) => {
                     let offset = self.base + self.end as u64;
                     let message = format!("reading the RDB file at byte {offset}: {error}");
-                    // What a decompressor says of its input is said of the backup.
+                    // A decompressor's error about its input is an error of the backup.
                     let is_content = matches!(
                         error.kind(),
                         ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof
@@ -114,7 +114,7 @@ impl<'r> Input<'r> {
         }
     }
 
-    /// Whether nothing follows.
+    /// Whether the file ends here.
     #[inline]
     pub(super) fn is_finished(&mut self) -> Result<bool> {
         if self.at == self.end && !self.is_at_end {
@@ -146,13 +146,13 @@ impl<'r> Input<'r> {
         Ok(bytes)
     }
 
-    /// Whether so many bytes can be handed out without copying.
+    /// `count`, if that many bytes can be handed out without copying.
     #[inline]
     pub(super) fn fits(count: u64) -> Option<usize> {
         usize::try_from(count).ok().filter(|count| *count <= BUFFER_BYTES)
     }
 
-    /// So many bytes, of which [`Input::fits`] said that they fit.
+    /// The next `count` bytes, a number that [`Input::fits`] accepted.
     #[inline]
     pub(super) fn slice(&mut self, count: usize) -> Result<&[u8]> {
         if self.end - self.at < count {
@@ -163,7 +163,7 @@ impl<'r> Input<'r> {
         Ok(&self.buffer[from..self.at])
     }
 
-    /// Hands out so many bytes, piece by piece.
+    /// Hands out `count` bytes, piece by piece.
     pub(super) fn pieces(&mut self, count: u64, mut take: impl FnMut(&[u8])) -> Result<()> {
         let mut left = count;
         while left > 0 {
@@ -178,13 +178,13 @@ impl<'r> Input<'r> {
         Ok(())
     }
 
-    /// Copies so many bytes. The copy grows with what is really there, whatever the count claims.
+    /// Copies `count` bytes. The copy grows with the bytes that are really there, whatever `count` says.
     pub(super) fn copy(&mut self, count: u64, to: &mut Vec<u8>) -> Result<()> {
         self.pieces(count, |piece| to.extend_from_slice(piece))
     }
 }
 
-/// That the file does not make sense at the place that was reached.
+/// The error for invalid data at the current offset.
 pub(super) fn damaged(input: &Input, what: &str) -> Error {
     Error::failed(format!("the RDB file is damaged before byte {}: {what}", input.offset()))
 }

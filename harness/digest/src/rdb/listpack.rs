@@ -1,16 +1,16 @@
 //! Listpacks: short collections as one run of bytes, since version 10.
 //!
-//! Every size and every count in it is checked, those for reading backwards included: a server would walk by
+//! Every size and every count is checked, including those for reading backwards, because a server would follow
 //! them.
 
 use super::canon::Element;
 
 const HEADER_BYTES: usize = 6;
 const END: u8 = 0xFF;
-/// Where there are more elements than the header can count.
+/// The header's value for more elements than it can count.
 const UNCOUNTED: u16 = u16::MAX;
 
-/// The elements of a listpack, in order. Ends with an error where it is damaged.
+/// The elements of a listpack, in order. Ends with an error if the listpack is damaged.
 #[derive(Debug, Clone)]
 pub(super) struct Listpack<'a> {
     rest: &'a [u8],
@@ -19,7 +19,7 @@ pub(super) struct Listpack<'a> {
     is_over: bool,
 }
 
-/// That a run of bytes is no valid collection.
+/// The bytes are not a valid collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Invalid;
 
@@ -66,7 +66,7 @@ impl<'a> Iterator for Listpack<'a> {
     }
 }
 
-/// The element at the front, and how many bytes it takes.
+/// The first element, and its size in bytes.
 #[inline]
 fn element(first: u8, bytes: &[u8]) -> Option<(Element<'_>, usize)> {
     let text = |header: usize, length: usize| {
@@ -104,7 +104,7 @@ pub(super) fn little_endian(bytes: &[u8]) -> i64 {
     i64::from_le_bytes(whole)
 }
 
-/// Takes off the size that stands behind an element, seven bits a byte, the last seven in the last byte.
+/// Removes the size that follows an element: seven bits per byte, the last seven in the last byte.
 #[inline]
 fn check_backwards_size(size: usize, bytes: &[u8]) -> Option<&[u8]> {
     let groups = match size {
@@ -129,7 +129,7 @@ fn check_backwards_size(size: usize, bytes: &[u8]) -> Option<&[u8]> {
 pub(in crate::rdb) mod tests {
     use super::*;
 
-    /// Builds a listpack out of encoded elements.
+    /// Builds a listpack from encoded elements.
     pub(in crate::rdb) fn build(elements: &[Vec<u8>]) -> Vec<u8> {
         let mut body = Vec::new();
         for element in elements {

@@ -6,18 +6,18 @@ use super::input::{Input, damaged};
 
 /// How far back a reference can point.
 const WINDOW: usize = 8 * 1024;
-/// What a stream hands on at once.
+/// The most that is handed out at once.
 const PIECE: usize = 64 * 1024;
-/// A reference of three bytes stands for at most 264.
+/// A reference takes three bytes and stands for at most 264.
 const BEST_RATIO: u64 = 88;
 
-/// Whether so few bytes can stand for so many.
+/// Whether `packed` bytes can stand for `unpacked` bytes.
 #[inline]
 pub(super) fn is_plausible(packed: u64, unpacked: u64) -> bool {
     unpacked <= packed.saturating_mul(BEST_RATIO)
 }
 
-/// Appends a reference's bytes: `length` bytes, from `distance` back. The two may overlap.
+/// Appends the bytes of a reference: `length` bytes, from `distance` back. The two ranges may overlap.
 fn refer(output: &mut Vec<u8>, distance: usize, length: usize) -> Option<()> {
     let from = output.len().checked_sub(distance)?;
     if distance >= length {
@@ -30,10 +30,10 @@ fn refer(output: &mut Vec<u8>, distance: usize, length: usize) -> Option<()> {
     Some(())
 }
 
-/// What is copied at once, where there is room for it: a copy of a fixed length is faster than one of any length.
+/// How much is copied at once if there is room: a copy of a fixed length is faster.
 const STRIDE: usize = 32;
 
-/// Copies a literal: the front of `from` to the front of `to`.
+/// Copies a literal: the start of `from` to the start of `to`.
 #[inline]
 fn copy_literal(from: &[u8], to: &mut [u8], length: usize) -> Option<()> {
     match (from.first_chunk::<STRIDE>(), to.first_chunk_mut::<STRIDE>()) {
@@ -43,7 +43,7 @@ fn copy_literal(from: &[u8], to: &mut [u8], length: usize) -> Option<()> {
     Some(())
 }
 
-/// Copies a reference's bytes to `at`: `length` bytes, from `distance` back. The two may overlap.
+/// Copies the bytes of a reference to `at`: `length` bytes, from `distance` back. The two ranges may overlap.
 #[inline]
 fn copy_back(output: &mut [u8], at: usize, distance: usize, length: usize) -> Option<()> {
     let from = at.checked_sub(distance)?;
@@ -60,10 +60,10 @@ fn copy_back(output: &mut [u8], at: usize, distance: usize, length: usize) -> Op
     Some(())
 }
 
-/// Unpacks the whole input to exactly `unpacked` bytes, the first ones of `output`, which grows where it has to.
-/// `None` if it is damaged.
+/// Unpacks the whole input to exactly `unpacked` bytes at the start of `output`, which grows if needed. `None` if
+/// the input is damaged.
 pub(super) fn unpack(input: &[u8], unpacked: usize, output: &mut Vec<u8>) -> Option<()> {
-    // Room for the last stride: what it copies too much is no content.
+    // Room for the last stride, which may copy bytes beyond the content.
     let room = unpacked.checked_add(STRIDE)?;
     if output.len() < room {
         output.resize(room, 0);
@@ -108,7 +108,7 @@ pub(super) fn unpack_pieces(
     let (mut left, mut handed_on) = (packed, 0);
     while left > 0 {
         let control = usize::from(input.byte()?);
-        // What an instruction takes besides its first byte.
+        // The further bytes of the instruction.
         let more = match control {
             0..32 => control + 1,
             _ if control >> 5 == 7 => 2,
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// A simple compressor: references where the last occurrence of three bytes is near, literals otherwise.
+    /// A simple compressor: references where the last occurrence of three bytes is near, otherwise literals.
     fn pack(bytes: &[u8]) -> Vec<u8> {
         let (mut packed, mut literal, mut at) = (Vec::new(), Vec::new(), 0);
         let flush = |packed: &mut Vec<u8>, literal: &mut Vec<u8>| {

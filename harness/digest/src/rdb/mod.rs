@@ -1,6 +1,6 @@
-//! Reads RDB files: what Redis up to 8.0 and Valkey up to 9.1 write.
+//! Reads RDB files as written by Redis up to 8.0 and Valkey up to 9.1.
 //!
-//! Synchronous, and busy with the processor: on a runtime, run it through `spawn_blocking`.
+//! Synchronous and CPU-bound: on a runtime, use `spawn_blocking`.
 
 mod canon;
 mod distinct;

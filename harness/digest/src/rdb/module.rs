@@ -1,4 +1,4 @@
-//! What modules write: a row of values, each with its type, so that it can be passed over.
+//! Module data: a sequence of typed values, so that it can be skipped.
 
 use comeback_error::Result;
 
@@ -8,26 +8,26 @@ use super::strings::Strings;
 const NAME_CHARACTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const NAME_LENGTH: u32 = 9;
 
-/// The name out of a module type's identifier: nine characters of six bits, then ten bits of its version.
+/// The name in a module type's identifier: nine characters of six bits, then ten bits of version.
 pub(super) fn name(identifier: u64) -> String {
     let character = |at: u32| NAME_CHARACTERS[(identifier >> (64 - 6 * (at + 1)) & 0x3F) as usize];
     (0..NAME_LENGTH).map(|at| char::from(character(at))).collect()
 }
 
-/// Reads a module's value to its digest.
+/// Reads the value of a module and digests it.
 pub(super) fn read_value(strings: &mut Strings) -> Result<u128> {
     let identifier = strings.length()?;
     Ok(pair(u128::from(identifier), read_parts(strings)?))
 }
 
-/// Passes over what a module keeps beside the keys, and gives the module's name.
+/// Skips the data that a module keeps beside the keys. Returns the module's name.
 pub(super) fn read_aux(strings: &mut Strings) -> Result<String> {
     let identifier = strings.length()?;
     read_parts(strings)?;
     Ok(name(identifier))
 }
 
-/// Reads typed parts up to the end mark.
+/// Reads typed parts up to the end marker.
 fn read_parts(strings: &mut Strings) -> Result<u128> {
     let mut parts = Elements::default();
     loop {

@@ -1,8 +1,8 @@
 //! Files of every type and encoding, damaged at random, a hundred thousand times: the reader answers or refuses,
 //! and never panics.
 //!
-//! `COMEBACK_FUZZ_SECONDS` goes on for so long. The target under `fuzz/` does the same with coverage, and begins with
-//! the same files: `COMEBACK_FUZZ_SEEDS` names a folder that they are written to.
+//! `COMEBACK_FUZZ_SECONDS` makes the test run for at least that many seconds. The target under `fuzz/` does the same
+//! with coverage and starts with the same files: `COMEBACK_FUZZ_SEEDS` names a folder that they are written to.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use super::tests::{file, samples};
 use super::{RdbReader, compare_exact, fingerprint_rdb, fingerprint_rdb_quietly};
 
 const MUTATIONS: u64 = 100_000;
-/// Values at which lengths, counts and markers change their meaning.
+/// Values at which lengths, counts and markers change meaning.
 const ODD: [u8; 12] = [0x00, 0x01, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xFC, 0xFE, 0xFF];
 
-/// Numbers by a seed.
+/// A seeded random number generator.
 struct Random(u64);
 
 impl Random {
@@ -59,7 +59,7 @@ fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     }
 }
 
-/// A file out of a damaged body: with a checksum, so that what lies behind it is reached too.
+/// A file from a damaged body, with a right checksum, so that the code behind the checksum runs too.
 fn damaged(bodies: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut body = bodies[random.below(bodies.len())].clone();
     let other = &bodies[random.below(bodies.len())];
@@ -96,7 +96,7 @@ fn damaged_files_are_answered_or_refused() {
         assert_eq!(found, fingerprint_rdb_quietly(&bytes[..]), "{bytes:?}");
         let Ok(summary) = found else { continue };
         answered += 1;
-        // What was answered once is answered again, and is equal to itself.
+        // A file that was accepted once is accepted again, and compares equal to itself.
         let mut reader = RdbReader::open(&bytes[..]).unwrap();
         while reader.next_entry().unwrap().is_some() {}
         if answered % 64 == 0 {

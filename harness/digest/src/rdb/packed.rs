@@ -4,10 +4,10 @@ use super::canon::Element;
 use super::listpack::{Invalid, Next, little_endian};
 
 const END: u8 = 0xFF;
-/// Of a ziplist.
+/// The header of a ziplist.
 const HEADER_BYTES: usize = 10;
 
-/// The elements of a ziplist, in order. Ends with an error where it is damaged.
+/// The elements of a ziplist, in order. Ends with an error if the ziplist is damaged.
 pub(super) struct Ziplist<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -58,7 +58,7 @@ impl<'a> Ziplist<'a> {
     }
 }
 
-/// The size of the element before, for reading backwards, and how many bytes that takes.
+/// The size of the previous element, for reading backwards, and how many bytes that field takes.
 fn previous_size(bytes: &[u8]) -> Option<(usize, usize)> {
     match bytes.split_first()? {
         (0xFE, rest) => Some((usize::try_from(u32::from_le_bytes(*rest.first_chunk()?)).ok()?, 5)),
@@ -79,7 +79,7 @@ impl<'a> Iterator for Ziplist<'a> {
     }
 }
 
-/// The element of a ziplist at the front, and how many bytes it takes.
+/// The first element of a ziplist, and its size in bytes.
 fn element(bytes: &[u8]) -> Option<(Element<'_>, usize)> {
     let first = *bytes.first()?;
     let text = |header: usize, length: usize| {
@@ -104,7 +104,7 @@ fn element(bytes: &[u8]) -> Option<(Element<'_>, usize)> {
     }
 }
 
-/// Hands out the fields and values of a zipmap.
+/// Passes each field and value of a zipmap to `take`.
 pub(super) fn zipmap<'a>(bytes: &'a [u8], take: impl FnMut(&'a [u8], &'a [u8])) -> Result<(), Invalid> {
     read_zipmap(bytes, take).ok_or(Invalid)
 }
@@ -116,14 +116,14 @@ fn read_zipmap<'a>(bytes: &'a [u8], mut take: impl FnMut(&'a [u8], &'a [u8])) ->
         let (length, after) = zipmap_length(rest)?;
         let (field, after) = after.split_at_checked(length)?;
         let (length, after) = zipmap_length(after)?;
-        // A value may have room behind it, to grow without moving the rest.
+        // A value may be followed by free bytes, so that it can grow in place.
         let (free, after) = after.split_first()?;
         let (value, after) = after.split_at_checked(length)?;
         rest = after.get(usize::from(*free)..)?;
         seen += 1;
         take(field, value);
     }
-    // From 254 on the fields are not counted. Source: zipmapValidateIntegrity in Redis' zipmap.c.
+    // From 254 on, fields are not counted. Source: zipmapValidateIntegrity in Redis' zipmap.c.
     (seen > 0 && (*count == 254 || seen == usize::from(*count))).then_some(())
 }
 
@@ -148,7 +148,7 @@ pub(super) fn intset(bytes: &[u8]) -> Result<impl Iterator<Item = i64>, Invalid>
         return Err(Invalid);
     }
     let members = rest.chunks_exact(width).map(little_endian);
-    // A server looks a member up by halving: in another order it would not find it.
+    // A server finds a member by binary search, which fails in any other order.
     if members.clone().is_sorted_by(|one, next| one < next) { Ok(members) } else { Err(Invalid) }
 }
 
@@ -156,7 +156,7 @@ pub(super) fn intset(bytes: &[u8]) -> Result<impl Iterator<Item = i64>, Invalid>
 pub(in crate::rdb) mod tests {
     use super::*;
 
-    /// Builds a ziplist out of encoded elements.
+    /// Builds a ziplist from encoded elements.
     pub(in crate::rdb) fn ziplist(elements: &[Vec<u8>]) -> Vec<u8> {
         let (mut body, mut previous) = (Vec::new(), 0);
         let mut tail = 10;

@@ -13,33 +13,34 @@ use super::{frame, module, values};
 use crate::keyspace::{EDITION, FIRST_EDITION, KeyRecord};
 
 const MAGIC: &[u8; 5] = b"REDIS";
-/// The magic of Valkey 9 and later.
+/// The magic bytes of Valkey 9 and later.
 const VALKEY_MAGIC: &[u8; 6] = b"VALKEY";
 /// Redis 7.4 and 8.0 write 12, Redis 7.2 and Valkey 7.2 to 8.1 write 11, Redis 7.0 writes 10.
 const NEWEST_VERSION: u32 = 12;
-/// What Valkey 9.0 and 9.1 write; those in between are of Redis alone. Source: `RDB_VERSION_MAP` in Valkey's rdb.h.
+/// What Valkey 9.0 and 9.1 write; the versions in between belong to Redis. Source: `RDB_VERSION_MAP` in Valkey's
+/// rdb.h.
 const NEWEST_OF_VALKEY: u32 = 80;
-/// Before it, files end without a checksum.
+/// Files of earlier versions end without a checksum.
 const FIRST_WITH_CHECKSUM: u32 = 5;
-/// What stands where a file has no more entries.
+/// The opcode at the end of a file.
 const END: u8 = 255;
-/// A server has some ten of them.
+/// A server writes some ten of them.
 const MOST_AUX_FIELDS: usize = 256;
-/// Of the name of a key that cannot be read, only so much is told.
+/// How much of an unreadable key's name is reported.
 const LONGEST_NAME: usize = 200;
-/// Of an auxiliary field that is longer, only so much is kept.
+/// How much of an auxiliary field is kept.
 const LONGEST_AUX_FIELD: usize = 1024;
 
-/// What the checksum at the end of a file said. One that is wrong is an error.
+/// The result of the checksum at the end of a file. A wrong checksum is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksum {
-    /// It is right.
+    /// The checksum is right.
     Valid,
-    /// The server wrote none (`rdbchecksum no`, or a version before 5).
+    /// The server wrote no checksum (`rdbchecksum no`, or a version before 5).
     Absent,
 }
 
-/// One thing that an RDB file holds.
+/// One item of an RDB file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A key.
@@ -51,18 +52,18 @@ pub enum Entry {
         /// The digest of its code.
         digest: u128,
     },
-    /// Data that a module keeps beside the keys. Its content is not looked at.
+    /// Data that a module keeps beside the keys. Its content is not checked.
     ModuleAux {
         /// The module's name.
         module: String,
     },
 }
 
-/// Whole keys out of the middle of a file, which anybody can read.
+/// Whole keys from the middle of a file, which any thread can read.
 pub(super) struct Block {
-    /// They end as a file does.
+    /// They end with the end marker, like a file.
     bytes: Vec<u8>,
-    /// Where they stand in the file.
+    /// Their offset in the file.
     pub(super) offset: u64,
     version: u32,
     edition: u32,
@@ -74,7 +75,7 @@ impl Block {
         self.bytes.len()
     }
 
-    /// A reader of its keys, which tells offsets of the file.
+    /// A reader of these keys. It reports offsets in the file.
     pub(super) fn reader(self) -> RdbReader<'static> {
         let mut strings = Strings::of(Input::of_piece(self.bytes, self.offset));
         strings.edition = self.edition;
@@ -82,11 +83,11 @@ impl Block {
     }
 }
 
-/// Reads an RDB file, entry by entry, in constant memory: some hundred kilobytes, and the largest packed
-/// collection in the file.
+/// Reads an RDB file, entry by entry, in constant memory: some hundred kilobytes, and the largest packed collection
+/// in the file.
 ///
-/// Errors are of kind *failed* where the bytes are no whole, valid RDB file, and *could not verify* where the
-/// file cannot be judged: reading failed, or its version or a type in it is not known here.
+/// Errors are of kind *failed* if the bytes are not a whole, valid RDB file. They are of kind *could not verify* if
+/// the file cannot be judged: reading failed, or its version or a type in it is not known here.
 pub struct RdbReader<'r> {
     strings: Strings<'r>,
     distinct: Distinct,
@@ -125,8 +126,8 @@ impl<'r> RdbReader<'r> {
         Self { strings, distinct, version, aux, database: 0, is_at_end: false }
     }
 
-    /// The same, with digests as an older edition of the canonical form has them. An edition that is not known here
-    /// is one of a newer Comeback.
+    /// Reads digests in an older edition of the canonical form. An unknown edition comes from a newer Comeback and
+    /// is an error.
     pub fn in_edition(mut self, edition: u32) -> Result<Self> {
         if !(FIRST_EDITION..=EDITION).contains(&edition) {
             return Err(Error::could_not_verify(format!(
@@ -148,8 +149,8 @@ impl<'r> RdbReader<'r> {
         self.version
     }
 
-    /// The auxiliary fields that were read so far (`redis-ver`, `ctime`, `used-mem`, …). They stand at the
-    /// front: after the first entry they are all there.
+    /// The auxiliary fields that were read so far (`redis-ver`, `ctime`, `used-mem`, …). They are at the start of
+    /// the file, so they are complete after the first entry.
     pub fn aux(&self) -> &BTreeMap<String, String> {
         &self.aux
     }
@@ -159,8 +160,8 @@ impl<'r> RdbReader<'r> {
         self.strings.input.offset()
     }
 
-    /// The keys that are in memory already, to be read by somebody else; none where the next thing is another one,
-    /// or is not all there yet.
+    /// The keys that are already in memory, for another thread to read. `None` if the next item is not a key or is
+    /// not complete yet.
     pub(super) fn next_block(&mut self) -> Option<Block> {
         let ahead = self.strings.input.ahead();
         let whole = if self.is_at_end { 0 } else { frame::whole_keys(ahead) };
@@ -185,8 +186,8 @@ impl<'r> RdbReader<'r> {
         Ok(entry)
     }
 
-    /// The same, but the name of a key is appended to `names`, and not in its record: a million small buffers cost
-    /// more than what is in them.
+    /// Like [`RdbReader::next_entry`], but appends the name of a key to `names` instead of storing it in the
+    /// record. A million small buffers cost more than their content.
     pub(super) fn next_nameless(&mut self, names: &mut Vec<u8>) -> Result<Option<Entry>> {
         let mut expires_at_ms = None;
         while !self.is_at_end {
@@ -208,7 +209,7 @@ impl<'r> RdbReader<'r> {
                     let seconds = i32::from_le_bytes(self.strings.input.array()?);
                     expires_at_ms = Some(expiry(i64::from(seconds) * 1000));
                 }
-                // How long a key was idle, or how often it was used: no content.
+                // Idle time or access frequency of the key: not content.
                 248 => drop(self.strings.length()?),
                 249 => drop(self.strings.input.byte()?),
                 _ if expires_at_ms.is_some() => {
@@ -230,7 +231,7 @@ impl<'r> RdbReader<'r> {
         expires_at_ms: Option<u64>,
         names: &mut Vec<u8>,
     ) -> Result<Option<KeyRecord>> {
-        // Of an unknown type not even the name can be read: it may be no type, but an opcode.
+        // For an unknown type the name cannot be read either: the byte may be an opcode.
         if !values::is_known(type_code, self.version) {
             return Err(values::unknown_type(&self.strings, type_code));
         }
@@ -254,10 +255,10 @@ impl<'r> RdbReader<'r> {
         Ok(Some(record))
     }
 
-    /// What is no key and does not belong to one.
+    /// Reads an item that is not a key and does not belong to one.
     fn read_frame(&mut self, opcode: u8) -> Result<Option<Entry>> {
         match opcode {
-            // How many keys a slot of a cluster holds, and how many a database: hints for the server.
+            // The number of keys in a cluster slot, and in a database: hints for the server.
             244 => {
                 for _ in 0..3 {
                     self.strings.length()?;
@@ -313,12 +314,12 @@ impl<'r> RdbReader<'r> {
         Ok(Entry::Function { library, digest })
     }
 
-    /// Reads what is left, checks the checksum, and that nothing follows it.
+    /// Reads the rest, verifies the checksum, and checks that nothing follows it.
     pub fn finish(self) -> Result<Checksum> {
         self.finish_counted().map(|(checksum, _)| checksum)
     }
 
-    /// The same, with the size of the file.
+    /// Like [`RdbReader::finish`], with the size of the file.
     pub(super) fn finish_counted(mut self) -> Result<(Checksum, u64)> {
         while self.next_entry()?.is_some() {}
         let input = &mut self.strings.input;
@@ -345,12 +346,12 @@ impl<'r> RdbReader<'r> {
     }
 }
 
-/// A time before 1970 has passed like any other one.
+/// A time before 1970 has passed, like any other time in the past.
 fn expiry(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or(0)
 }
 
-/// Names the key that could not be read; of a long name only the beginning.
+/// Names the key that could not be read; only the start of a long name.
 fn in_key(error: Error, database: u32, name: &[u8]) -> Error {
     let shown = name[..name.len().min(LONGEST_NAME)].escape_ascii();
     let rest = if name.len() > LONGEST_NAME { "…" } else { "" };

@@ -8,7 +8,7 @@ use super::listpack::{Invalid, Listpack};
 use super::strings::Strings;
 use crate::keyspace::FIRST_EDITION;
 
-/// How the counter of entries read says that it is not known.
+/// The value of the counter of entries read if it is not known.
 const UNKNOWN_READ: u64 = u64::MAX;
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
@@ -20,7 +20,7 @@ struct Id {
     seq: u64,
 }
 
-/// As commands write it: `5-1`.
+/// As in commands: `5-1`.
 impl std::fmt::Display for Id {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}-{}", self.ms, self.seq)
@@ -42,7 +42,6 @@ impl Id {
     }
 }
 
-/// The entries of a stream.
 #[derive(Default)]
 struct Entries {
     digests: Elements,
@@ -50,7 +49,7 @@ struct Entries {
     last: Option<Id>,
 }
 
-/// What a stream knows of itself besides its entries.
+/// The counters of a stream besides its entries.
 struct Counters {
     length: u64,
     last: Id,
@@ -109,7 +108,8 @@ fn refuse_twice(strings: &Strings, distinct: &mut Distinct, what: &str) -> Resul
 
 fn read_counters(strings: &mut Strings, form: u8, entries: &Entries) -> Result<Counters> {
     let (length, last) = (strings.length()?, Id::read(strings)?);
-    // The first form has no more; a server that reads it assumes this. Source: streamGetEdgeID in Redis' t_stream.c.
+    // The first form ends here; a server that reads it assumes these values. Source: streamGetEdgeID in Redis'
+    // t_stream.c.
     if form == 1 {
         let first = entries.first.unwrap_or(Id { ms: u64::MAX, seq: u64::MAX });
         return Ok(Counters { length, last, first, max_deleted: Id::default(), added: length });
@@ -118,8 +118,8 @@ fn read_counters(strings: &mut Strings, form: u8, entries: &Entries) -> Result<C
     Ok(Counters { length, last, first, max_deleted: Id::read(strings)?, added: strings.length()? })
 }
 
-/// A node: how many entries live and how many are deleted, the fields that entries share, then the entries,
-/// each with the number of elements that it takes, for reading backwards.
+/// A node: the numbers of live and deleted entries, the fields that entries share, then the entries. Each entry
+/// ends with its number of elements, for reading backwards.
 fn read_node(bytes: &[u8], master: Id, entries: &mut Entries) -> Result<(), Invalid> {
     let shared = Listpack::new(bytes)?;
     let mut node = Node { elements: shared };
@@ -162,7 +162,7 @@ impl Node<'_> {
         self.elements.next().ok_or(Invalid)??.number().ok_or(Invalid)
     }
 
-    /// A part of an identifier, stored as its distance from the node's.
+    /// A part of an identifier, stored as the difference from the node's.
     fn offset(&mut self, from: u64) -> Result<u64, Invalid> {
         Ok(from.wrapping_add_signed(self.number()?))
     }
@@ -195,7 +195,7 @@ impl Node<'_> {
     }
 }
 
-/// A group: where it stands, what is pending, and for which consumer.
+/// A group: its position, its pending entries, and their consumers.
 fn read_group(strings: &mut Strings, form: u8, counters: &Counters, name: u128) -> Result<u128> {
     let last = Id::read(strings)?;
     let read = if form == 1 { estimate_read(counters, last) } else { strings.length()? };
@@ -245,7 +245,7 @@ fn pending_id(strings: &mut Strings) -> Result<u128> {
     Ok(Id { ms: u64::from_be_bytes(ms), seq: u64::from_be_bytes(seq) }.digest())
 }
 
-/// How many entries a group has read, as a server that reads the first form works it out.
+/// How many entries a group has read, as a server computes it when it reads the first form.
 fn estimate_read(counters: &Counters, last: Id) -> u64 {
     let Counters { length, added, .. } = *counters;
     if added == 0 {
@@ -264,7 +264,7 @@ pub(super) mod tests {
     use super::super::listpack::tests::{build, small, text};
     use super::*;
 
-    /// A stream of two entries with the same field, a third that is deleted, and one group.
+    /// A stream of two entries with the same field, a third entry that is deleted, and one group.
     fn stream(form: u8, change: impl Fn(&mut Vec<Vec<u8>>)) -> Vec<u8> {
         let mut node = vec![small(2), small(1), small(1), text(b"f"), small(0)];
         for (seq, flags, value) in [(0, 2, &b"a"[..]), (1, 3, b"b"), (2, 2, b"c")] {

@@ -1,4 +1,4 @@
-//! Lengths and strings, as an RDB file writes them.
+//! Lengths and strings, as in an RDB file.
 
 use std::io::Read;
 
@@ -10,26 +10,25 @@ use super::input::{Input, damaged};
 use super::lzf;
 use crate::keyspace::EDITION;
 
-/// A compressed string that is longer than this is unpacked piece by piece where that will do.
+/// A longer compressed string is unpacked piece by piece where possible.
 const WHOLE_BYTES: u64 = 1024 * 1024;
-/// What a scratch buffer may keep from one key to the next.
+/// The capacity that a scratch buffer may keep from one key to the next.
 const KEPT_BYTES: usize = 1024 * 1024;
 
-/// A length, or the way in which a string is encoded.
+/// A length, or the encoding of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Prefix {
     Length(u64),
     Encoded(u8),
 }
 
-/// How a string stands in the file.
+/// The form of a string in the file.
 enum Form {
     Raw(u64),
     Integer(i64),
     Packed { packed: u64, unpacked: u64 },
 }
 
-/// Reads lengths and strings.
 pub(super) struct Strings<'r> {
     pub(super) input: Input<'r>,
     unpacked: Vec<u8>,
@@ -51,7 +50,7 @@ impl<'r> Strings<'r> {
         damaged(&self.input, what)
     }
 
-    /// Gives back what an uncommonly large string needed.
+    /// Frees the memory that an unusually large string needed.
     pub(super) fn shrink(&mut self) {
         for buffer in [&mut self.unpacked, &mut self.packed] {
             if buffer.capacity() > KEPT_BYTES {
@@ -76,7 +75,7 @@ impl<'r> Strings<'r> {
         })
     }
 
-    /// A length, or any other number that is written like one.
+    /// A length, or any other number in the same encoding.
     #[inline]
     pub(super) fn length(&mut self) -> Result<u64> {
         match self.prefix()? {
@@ -105,7 +104,7 @@ impl<'r> Strings<'r> {
         })
     }
 
-    /// The digest of a string, however long it is.
+    /// The digest of a string of any length.
     #[inline]
     pub(super) fn digest(&mut self) -> Result<u128> {
         match self.form()? {
@@ -149,7 +148,7 @@ impl<'r> Strings<'r> {
     }
 
     fn unpack(&mut self, packed: u64, unpacked: u64) -> Result<&[u8]> {
-        // Longer than memory cannot be: the file would have to hold a part of it.
+        // A string longer than memory cannot exist: the file would have to hold a part of it.
         let unpacked = usize::try_from(unpacked).unwrap_or(usize::MAX);
         let input = if let Some(packed) = Input::fits(packed) {
             self.input.slice(packed)?

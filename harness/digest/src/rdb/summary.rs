@@ -1,4 +1,4 @@
-//! A whole file at once.
+//! Summarises a whole file.
 
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -19,9 +19,9 @@ pub struct RdbSummary {
     pub server_name: &'static str,
     /// The version of the server that wrote it, such as `7.0.15`.
     pub server_version: Option<String>,
-    /// What its checksum said.
+    /// The result of its checksum.
     pub checksum: Checksum,
-    /// What is in it.
+    /// The fingerprint of its content.
     pub fingerprint: KeyspaceFingerprint,
     /// The number of keys.
     pub keys: u64,
@@ -29,38 +29,40 @@ pub struct RdbSummary {
     pub bytes: u64,
     /// The memory that the server used, in bytes.
     pub used_mem_bytes: Option<u64>,
-    /// When the server wrote it, by its clock, to the second.
+    /// When the server wrote it, by the server's clock, to the second.
     pub created_at: Option<Timestamp>,
     /// Whether it is the base of an append-only file.
     pub is_aof_base: bool,
     /// The modules that keep data beside the keys, in the order of the file.
     pub modules: Vec<String>,
-    /// Whether a key is a stream.
+    /// Whether any key is a stream.
     pub has_streams: bool,
 }
 
-/// Blocks that may wait for each helper: some two milliseconds of work, so that nobody is out of it.
+/// Blocks that may wait for each helper: some two milliseconds of work, so that no helper runs out of work.
 const WAITING_BLOCKS: usize = 4;
-/// A block of fewer bytes is not worth handing over.
+/// A smaller block is not worth handing over.
 const SHORT_BLOCK: usize = 4 * 1024;
-/// More threads than this find no work: one has to hand it out.
+/// More threads would find no work, because a single thread hands it out.
 const MOST_THREADS: usize = 4;
 
-/// Reads a whole RDB file, checks it, and takes its fingerprint. Decompress before.
+/// Reads a whole RDB file, checks it, and takes its fingerprint. Decompress it first.
 ///
-/// It uses all processors, up to four: one thread finds out how far the keys reach, and reads those that find no
-/// helper with time for them.
+/// Uses all processors, up to four. One thread finds where the keys end, and reads the blocks that no helper has
+/// time for.
 pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     fingerprint(RdbReader::open(read)?, threads - 1)
 }
 
-/// The same on this thread alone, for one who shares the machine with what is slower: less work in all.
+/// Like [`fingerprint_rdb`], on this thread alone: less work in total, for a caller that shares the machine with
+/// slower work.
 pub fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
     fingerprint_rdb_in_edition(read, EDITION)
 }
 
-/// The same in an older edition of the canonical form, to be compared with a fingerprint of that edition.
+/// Like [`fingerprint_rdb`], in an older edition of the canonical form, for comparison with a fingerprint of that
+/// edition.
 pub fn fingerprint_rdb_in_edition(read: impl Read, edition: u32) -> Result<RdbSummary> {
     fingerprint(RdbReader::open(read)?.in_edition(edition)?, 0)
 }
@@ -75,7 +77,8 @@ fn fingerprint(mut reader: RdbReader<'_>, helpers: usize) -> Result<RdbSummary> 
             .unzip();
         let mut parts = vec![share_out(&mut reader, &blocks)];
         drop(blocks);
-        // A scope waits until a thread has done its work, and this until it is gone, with all that it had.
+        // The scope waits only until a thread's work is done. `join` also waits until the thread and its memory are
+        // gone.
         for helper in helpers {
             let part = helper.join();
             parts.push(part.map_err(|_| Error::could_not_verify("reading the RDB file ended early"))?);
@@ -85,13 +88,13 @@ fn fingerprint(mut reader: RdbReader<'_>, helpers: usize) -> Result<RdbSummary> 
     summarise(reader, sum)
 }
 
-/// What could not be read, and where its block began.
+/// An error, and the offset of its block.
 struct Misread {
     offset: u64,
     error: Error,
 }
 
-/// Reads all entries. Keys that are in memory already go to helpers, as long as these have time.
+/// Reads all entries. Hands keys that are already in memory to helpers that have time.
 fn share_out(reader: &mut RdbReader<'_>, helpers: &[SyncSender<Block>]) -> Result<Sum, Misread> {
     let (mut sum, mut name) = (Sum::default(), Vec::new());
     loop {
@@ -99,7 +102,7 @@ fn share_out(reader: &mut RdbReader<'_>, helpers: &[SyncSender<Block>]) -> Resul
             match hand_over(block, helpers) {
                 Given::Taken => {}
                 Given::Back(block) => sum.add_block(block)?,
-                // Somebody has met an error in what came before.
+                // A helper met an error in an earlier block.
                 Given::Gone => return Ok(sum),
             }
         }
@@ -112,14 +115,14 @@ fn share_out(reader: &mut RdbReader<'_>, helpers: &[SyncSender<Block>]) -> Resul
     }
 }
 
-/// What became of a block that was offered.
+/// The result of offering a block.
 enum Given {
     Taken,
     Back(Block),
     Gone,
 }
 
-/// Gives a block to the first helper who has time for it.
+/// Hands a block to the first helper that has time.
 fn hand_over(mut block: Block, helpers: &[SyncSender<Block>]) -> Given {
     if block.bytes() < SHORT_BLOCK {
         return Given::Back(block);
@@ -142,7 +145,7 @@ fn sum_up(blocks: Receiver<Block>) -> Result<Sum, Misread> {
     Ok(sum)
 }
 
-/// The sum of all parts, or the first error in the file: what comes before it was read by everybody.
+/// The sum of all parts, or the first error in the file: everything before it was read.
 fn put_together(parts: Vec<Result<Sum, Misread>>) -> Result<Sum> {
     let (mut sums, mut errors) = (Sum::default(), Vec::new());
     for part in parts {
@@ -187,14 +190,14 @@ fn summarise(reader: RdbReader<'_>, mut sum: Sum) -> Result<RdbSummary> {
     })
 }
 
-/// Where the number of a database is added to the hash of a name: its last bits stay as they are.
+/// Where the database number is added to the hash of a name; the lower bits stay unchanged.
 const DATABASE_BIT: u32 = 64;
 
-/// What entries come to.
+/// The sum of entries.
 #[derive(Default)]
 struct Sum {
     keyspace: FingerprintBuilder,
-    /// Of all keys.
+    /// The names of all keys, to detect duplicates.
     names: Distinct,
     modules: Vec<String>,
     has_streams: bool,
@@ -211,7 +214,8 @@ impl Sum {
         Ok(())
     }
 
-    /// Adds what another thread has read. Only the one that shares out meets modules: none is named twice.
+    /// Adds what another thread has read. Only the thread that hands out blocks meets modules, so no module is
+    /// named twice.
     fn merge(&mut self, other: Self) {
         self.keyspace.merge(&other.keyspace);
         self.names.merge(other.names);

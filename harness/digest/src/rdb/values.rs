@@ -1,4 +1,4 @@
-//! Values of every type and encoding, brought to their digests.
+//! Reads values of every type and encoding and digests them.
 
 use comeback_error::{Error, Result};
 
@@ -10,14 +10,13 @@ use super::strings::Strings;
 use super::{module, stream};
 use crate::keyspace::ValueKind;
 
-/// A value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) kind: ValueKind,
     pub(super) digest: u128,
     /// When the first field of a hash expires.
     pub(super) fields_expire_at_ms: Option<u64>,
-    /// A collection of nothing: a server does not keep the key.
+    /// An empty collection: a server does not keep the key.
     pub(super) is_empty: bool,
 }
 
@@ -36,7 +35,6 @@ impl Value {
     }
 }
 
-/// The fields of a hash.
 #[derive(Clone, Copy, Default)]
 struct Fields {
     elements: Elements,
@@ -52,7 +50,7 @@ impl Fields {
 
 /// Redis keeps the expiry of a field in 48 bits.
 const LATEST_FIELD_EXPIRY_MS: u64 = (1 << 48) - 1;
-/// From it on, a file is one of Valkey 9 or later, and a type may mean something else than in a file of Redis.
+/// From this version on, a file is of Valkey 9 or later, and a type code may differ from Redis.
 const FIRST_OF_VALKEY: u32 = 80;
 
 /// Whether values of this type can be read, in a file of this version.
@@ -129,7 +127,7 @@ pub(super) fn unknown_type(strings: &Strings, type_code: u8) -> Error {
     )
 }
 
-/// Reads a count and so many elements.
+/// Reads a count and that many elements.
 fn each<'r>(
     strings: &mut Strings<'r>,
     mut read: impl FnMut(&mut Strings<'r>) -> Result<u128>,
@@ -160,7 +158,7 @@ fn text_score(strings: &mut Strings) -> Result<f64> {
     score.ok_or_else(|| strings.damaged("a score is no number"))
 }
 
-/// Reads a collection that is one string.
+/// Reads a collection that is stored as one string.
 fn read_packed(strings: &mut Strings, distinct: &mut Distinct, type_code: u8) -> Result<Value> {
     let bytes = strings.bytes()?;
     let value = match type_code {
@@ -222,7 +220,7 @@ fn members_of_intset(bytes: &[u8]) -> Result<Elements, Invalid> {
     Ok(elements)
 }
 
-/// What belongs to the element before: without it, the collection is damaged.
+/// The element that must follow: without it, the collection is damaged.
 fn partner(next: Next<'_>) -> Result<canon::Element<'_>, Invalid> {
     next.ok_or(Invalid)?
 }
@@ -302,13 +300,13 @@ fn quicklist2(strings: &mut Strings) -> Result<Elements> {
     Ok(elements)
 }
 
-/// A hash whose fields expire: the first expiry, then each field with its own, counted from that one.
+/// A hash whose fields expire: the first expiry, then each field with its own expiry relative to the first.
 fn hash_with_expiries(
     strings: &mut Strings,
     mut member_digest: impl FnMut(&mut Strings) -> Result<u128>,
 ) -> Result<Fields> {
     let first = u64::from_le_bytes(strings.input.array()?);
-    // One more than the latest stands for none.
+    // The latest value plus one means no expiry.
     if first > LATEST_FIELD_EXPIRY_MS + 1 {
         return Err(strings.damaged("the first expiry of its fields is out of range"));
     }
@@ -327,8 +325,8 @@ fn hash_with_expiries(
     Ok(all)
 }
 
-/// The same as Valkey writes it: field, value and expiry; −1 for none, and nothing below it. Source: `rdbLoadObject` in
-/// Valkey's rdb.c.
+/// The form that Valkey writes: field, value and expiry. −1 means no expiry, and lower values are refused. Source:
+/// `rdbLoadObject` in Valkey's rdb.c.
 fn hash_of_valkey(
     strings: &mut Strings,
     mut member_digest: impl FnMut(&mut Strings) -> Result<u128>,
@@ -348,7 +346,8 @@ fn hash_of_valkey(
     Ok(all)
 }
 
-/// The same as Redis packs it: field, value and expiry in turns, in the order of expiry; 0 for none, at the end.
+/// The form that Redis packs: field, value and expiry in turn, in the order of expiry; 0 means no expiry and comes
+/// last.
 fn packed_hash_with_expiries(strings: &mut Strings, distinct: &mut Distinct) -> Result<Fields> {
     let _first: [u8; 8] = strings.input.array()?;
     let mut read = |bytes| {
@@ -357,7 +356,7 @@ fn packed_hash_with_expiries(strings: &mut Strings, distinct: &mut Distinct) -> 
         while let Some(name) = found.next() {
             let (value, expiry) = (partner(found.next())?, partner(found.next())?);
             let at_ms = expiry.number().and_then(|at| u64::try_from(at).ok()).ok_or(Invalid)?;
-            // Read as the latest of all, one that never expires keeps the order.
+            // Reading 0 as the latest time keeps the order.
             let in_order = if at_ms == 0 { u64::MAX } else { at_ms };
             if at_ms > LATEST_FIELD_EXPIRY_MS || in_order < before {
                 return Err(Invalid);

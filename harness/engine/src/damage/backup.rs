@@ -1,4 +1,4 @@
-//! Damages to backups of any kind: what happens to them while nobody looks.
+//! Damages to backups of any kind, between backup and restore.
 
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{FindingCode, Manifest};
@@ -6,14 +6,14 @@ use comeback_model::{FindingCode, Manifest};
 use super::{Checksums, Damage, DamageSpec, DamageTable, Injury, StoredBackup, Target, rewrite};
 use crate::repository::Repository;
 
-/// The newest backup in a repository, between the backup and the restore.
+/// The target: the newest backup in a repository, between the backup and the restore.
 pub struct Backup;
 
 impl Target for Backup {
     type On<'a> = &'a dyn Repository;
 }
 
-/// To which backup is the newest.
+/// Damages to the choice of the newest backup.
 pub static TO_THE_CHOICE: DamageTable<Backup> = DamageTable {
     class: "choice",
     groups: &[&[Damage {
@@ -27,7 +27,7 @@ pub static TO_THE_CHOICE: DamageTable<Backup> = DamageTable {
     }]],
 };
 
-/// To the bytes of a backup.
+/// Damages to the bytes of a backup.
 pub static TO_ANY_BACKUP: DamageTable<Backup> = DamageTable {
     class: "backup",
     groups: &[&[Damage {
@@ -53,7 +53,7 @@ pub async fn older(repository: &dyn Repository) -> Result<String> {
     repository.list().await?.into_iter().nth(1).ok_or_else(missing)
 }
 
-/// Puts the older backup, files and manifest, under the newest one's name.
+/// Replaces the newest backup by the older one, files and manifest, under the newest one's name.
 async fn replace_by_older(repository: &dyn Repository) -> Result<Injury> {
     let (id, older) = (newest(repository).await?, older(repository).await?);
     let older = StoredBackup::read(repository, &older, Checksums::Kept).await?;

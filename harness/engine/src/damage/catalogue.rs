@@ -1,11 +1,11 @@
-//! The damages that there are, out of the tables of those who inject them.
+//! The damages that exist, collected from the tables of the stores.
 
 use super::{DamageSpec, Damages};
 
-/// Damages of several tables: each once, in their order.
+/// The damages of several tables: each once, in the order of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Catalogue {
-    /// The damages. One that several stores have is in it once.
+    /// The damages. A damage that several stores share is listed once.
     pub damages: Vec<&'static DamageSpec>,
     /// Their classes.
     pub classes: Vec<&'static str>,
@@ -28,7 +28,7 @@ impl Catalogue {
         Self { damages, classes }
     }
 
-    /// The damage of a name.
+    /// The damage with this name.
     pub fn find(&self, name: &str) -> Option<&'static DamageSpec> {
         self.damages.iter().copied().find(|damage| damage.name == name)
     }

@@ -1,8 +1,8 @@
-//! Damages: corruption that is injected on purpose, so that a judge can be seen to notice it. A check that cannot
-//! fail is worth nothing.
+//! Damages: corruption that is injected on purpose, to show that a judge notices it. A check that cannot fail is
+//! worth nothing.
 //!
-//! A damage is a row of a table: its name, what it does, which judge has to find it and as what, and the function
-//! that injects it. The tables lie with what they damage, in the stores; here are those for any backup.
+//! A damage is a row of a table: its name, what it does, which judge must find it and as what, and the function
+//! that injects it. Each store has the tables of its own damages; this module has those for any backup.
 
 mod backup;
 mod catalogue;

@@ -1,4 +1,4 @@
-//! A backup is damaged where it is stored: its files are read, edited in memory, and put back under its name.
+//! Damages a stored backup: reads its files, edits them in memory, and puts them back under the same name.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,13 +11,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::repository::{BackupWriter, Fetch, Repository};
 
-/// What the manifest says of the edited files.
+/// What the manifest says about the edited files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checksums {
-    /// What it said before: the stored backup was damaged. The files are edited as they are stored.
+    /// Unchanged: the stored backup was damaged. The files are edited as they are stored.
     Kept,
-    /// What fits the files: they were damaged before the backup was taken. Those that the repository compresses are
-    /// edited without that compression.
+    /// Matching the edited files: they were damaged before the backup was taken. Files that the repository
+    /// compresses are edited uncompressed.
     Renewed,
 }
 
@@ -59,7 +59,7 @@ impl StoredBackup {
         found.map(|(_, content)| content).ok_or_else(missing)
     }
 
-    /// Puts it in place of the backup of its name.
+    /// Puts it in place of the backup with the same name.
     async fn put(self, repository: &dyn Repository, checksums: Checksums) -> Result<()> {
         let Self { manifest, files } = self;
         repository.remove(&manifest.id).await?;
@@ -82,7 +82,7 @@ impl StoredBackup {
     }
 }
 
-/// Edits a backup where it is stored; gives what the edit gave.
+/// Edits a backup where it is stored. Returns the result of `edit`.
 pub async fn rewrite<R>(
     repository: &dyn Repository,
     id: &str,
@@ -95,14 +95,14 @@ pub async fn rewrite<R>(
     Ok(outcome)
 }
 
-/// What a file of gzip holds.
+/// The content of a gzip file.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>> {
     let mut content = Vec::new();
     GzDecoder::new(packed).read_to_end(&mut content).context("unpacking a file to damage")?;
     Ok(content)
 }
 
-/// A file of gzip, of one member.
+/// A gzip file with one member.
 pub fn pack(content: &[u8]) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(content).context("packing a damaged file")?;

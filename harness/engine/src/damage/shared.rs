@@ -1,10 +1,10 @@
-//! Damages that several stores have. Each store injects them in its own way.
+//! Damages that several stores share. Each store injects them in its own way.
 
 use comeback_model::FindingCode;
 
 use super::DamageSpec;
 
-/// To a restored server of any kind.
+/// For a restored server of any kind.
 pub const LOG_WARNING: DamageSpec = DamageSpec {
     name: "log-warning",
     does: "the server logs a warning",
@@ -12,7 +12,7 @@ pub const LOG_WARNING: DamageSpec = DamageSpec {
     finding: FindingCode::ServerLog,
 };
 
-/// To what a workload wrote.
+/// For the writes of a workload.
 pub const WRITE_LOST: DamageSpec = DamageSpec {
     name: "write-lost",
     does: "every row of an acknowledged transaction is gone",
@@ -20,7 +20,7 @@ pub const WRITE_LOST: DamageSpec = DamageSpec {
     finding: FindingCode::WriteLost,
 };
 
-/// To what a workload wrote.
+/// For the writes of a workload.
 pub const WRITE_PHANTOM: DamageSpec = DamageSpec {
     name: "write-phantom",
     does: "a row of a transaction is there that was rolled back, or never was",

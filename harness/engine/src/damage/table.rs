@@ -14,9 +14,9 @@ pub struct DamageSpec {
     pub name: &'static str,
     /// What it does, as a sentence without its full stop: `a row is deleted`.
     pub does: &'static str,
-    /// The judge that has to find it, by its name in reports.
+    /// The judge that must find it, by its name in reports.
     pub judge: &'static str,
-    /// What the judge has to find it as.
+    /// The finding that the judge must report.
     pub finding: FindingCode,
 }
 
@@ -26,17 +26,17 @@ impl fmt::Display for DamageSpec {
     }
 }
 
-/// What a damage is done to, and when: a restored cluster, the backups in a repository, …
+/// What a damage applies to, and when: a restored cluster, the backups in a repository, …
 pub trait Target: 'static {
-    /// What the function that injects the damage is given.
+    /// What the injecting function receives.
     type On<'a>: Send;
 }
 
-/// What a damage is aimed at.
+/// Where a damage is injected.
 pub struct Aim<'a, T: Target> {
-    /// What it is done to.
+    /// The target.
     pub on: T::On<'a>,
-    /// Chooses the victim among all that qualify.
+    /// Selects one of the candidates.
     pub seed: u64,
 }
 
@@ -45,7 +45,7 @@ pub struct Aim<'a, T: Target> {
 pub struct Injury {
     /// The table, index, database, file, … that was damaged.
     pub subject: String,
-    /// The row's key, such as `id=17`, where a row was damaged; `key=session:17` where a key was.
+    /// The key: `id=17` for a row, `key=session:17` for a key; `None` if the subject has no keys.
     pub key: Option<String>,
 }
 
@@ -55,7 +55,7 @@ impl Injury {
         Self { subject: subject.into(), key: None }
     }
 
-    /// The same, to one key or row of it.
+    /// The same injury, to one key or row.
     #[must_use]
     pub fn key(self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self }
@@ -74,7 +74,7 @@ impl fmt::Display for Injury {
 pub struct Damage<T: Target> {
     /// What is known of it.
     pub spec: DamageSpec,
-    /// Injects it. Where nothing qualifies as a victim, the error is of the kind *could not verify*.
+    /// Injects it. If nothing can be damaged, the error is of kind *could not verify*.
     pub inject: for<'a> fn(Aim<'a, T>) -> BoxFuture<'a, Result<Injury>>,
 }
 
@@ -82,7 +82,7 @@ pub struct Damage<T: Target> {
 pub struct DamageTable<T: Target> {
     /// Their class on the command line, such as `base-backup`.
     pub class: &'static str,
-    /// The damages, in groups: one of each file that holds some.
+    /// The damages, in groups: one group for each file that defines some.
     pub groups: &'static [&'static [Damage<T>]],
 }
 
@@ -93,7 +93,7 @@ impl<T: Target> DamageTable<T> {
     }
 }
 
-/// A table, whatever its target is.
+/// A table of any target.
 pub trait Damages: Any + Send + Sync {
     /// The class of its damages.
     fn class(&self) -> &'static str;
@@ -118,13 +118,13 @@ impl fmt::Debug for dyn Damages {
     }
 }
 
-/// The damage of a name to one kind of target, in some tables.
+/// The damage with this name for one kind of target, from several tables.
 pub fn find<T: Target>(tables: &[&'static dyn Damages], name: &str) -> Option<&'static Damage<T>> {
     let own = tables.iter().filter_map(|table| (*table as &dyn Any).downcast_ref::<DamageTable<T>>());
     own.flat_map(DamageTable::iter).find(|damage| damage.spec.name == name)
 }
 
-/// A number below `count` for a seed.
+/// A number below `count`, derived from a seed.
 pub fn choose(seed: u64, count: usize) -> usize {
     let spread = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16;
     usize::try_from(spread % (count.max(1) as u64)).unwrap_or(0)

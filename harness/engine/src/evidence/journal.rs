@@ -17,7 +17,7 @@ use crate::hex::hex;
 /// The name of the journal in the evidence of a run.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
 
-/// Is told every event after it was written, with the record as it is then.
+/// Called for every event after it was written, with the record at that point.
 pub type Sink = Box<dyn Fn(&Event, &Record) + Send + Sync>;
 
 /// An open journal. Clones write to the same file.
@@ -34,11 +34,11 @@ struct Shared {
 
 struct State {
     file: File,
-    /// The SHA-256 of the last line, which the next one carries.
+    /// The SHA-256 of the last line, which the next line carries.
     last_line: Option<String>,
-    /// How many events there are.
+    /// The number of events.
     events: u64,
-    /// What they were folded into.
+    /// The record that the events were folded into.
     record: Option<Record>,
     failure: Option<Error>,
 }
@@ -59,18 +59,22 @@ impl Journal {
         &self.0.wall_clock
     }
 
-    /// The clock that every event's `elapsed_ms` is read from.
+    /// The clock of every event's `elapsed_ms`.
     pub fn clock(&self) -> Stopwatch {
         self.0.clock
     }
 
-    /// Appends an event; gives its time in milliseconds.
+    /// Appends an event; returns its time in milliseconds.
     ///
     /// An event that cannot be written is not silently lost: [`Journal::finish`] reports the first failure.
     pub fn append(&self, body: EventBody) -> u64 {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let event =
-            Event { seq: state.events, at: self.0.wall_clock.now(), elapsed_ms: self.0.clock.elapsed_ms(), body };
+        let event = Event {
+            seq: state.events,
+            at: self.0.wall_clock.now(),
+            elapsed_ms: self.0.clock.elapsed_ms(),
+            body,
+        };
         let written = state
             .write_line(&event)
             .map_err(|error| error.context(format!("writing {}", self.0.path.display())));
@@ -83,12 +87,12 @@ impl Journal {
         event.elapsed_ms
     }
 
-    /// The record of the run as far as it has come.
+    /// The record of the run so far.
     pub fn record(&self) -> Result<Record> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner).so_far()
     }
 
-    /// Flushes the journal to the disk, and gives the record of the run.
+    /// Flushes the journal to disk, and returns the record of the run.
     pub fn finish(&self) -> Result<Record> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = state.failure.take() {
@@ -117,12 +121,12 @@ impl State {
         let mut line = serde_json::to_vec(&Line { event, before: &before }).context("encoding an event")?;
         self.last_line = Some(hex(&Sha256::digest(&line)));
         line.push(b'\n');
-        // One write, so that a kill leaves whole lines and at most one half at the end.
+        // One write, so that a kill leaves whole lines, and at most one partial line at the end.
         self.file.write_all(&line).context("appending an event")
     }
 }
 
-/// A line of the journal: the event, and what ties it to the line before.
+/// A line of the journal: the event, and its link to the previous line.
 #[derive(Serialize)]
 struct Line<'a> {
     #[serde(flatten)]
@@ -131,16 +135,16 @@ struct Line<'a> {
     before: &'a Link,
 }
 
-/// What ties a line to the line before. The first line has none, and neither has any line of a version before
-/// [`CHAINED_SINCE`].
+/// The link to the previous line. The first line has none, and no line of a version before [`CHAINED_SINCE`] has
+/// one.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Link {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous_sha256: Option<String>,
 }
 
-/// Reads the journal in the evidence folder of a run. A last line that was cut short by a kill is left out;
-/// any other line that cannot be read, or that does not continue the line before it, is an error.
+/// Reads the journal in the evidence folder of a run. Ignores a last line that a kill cut short. Any other line
+/// that cannot be read, or that does not continue the previous line, is an error.
 pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
     let path = folder.join(JOURNAL_FILE);
     let file = File::open(&path).map_err(|error| {
@@ -184,7 +188,7 @@ pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
 
 const EDITED: &str = "the journal was edited, or lost lines: do not trust it";
 
-/// Whether a journal that begins with this event is one whose lines are chained.
+/// Whether the lines of a journal that begins with this event are chained.
 fn is_chained(first: &Event) -> bool {
     matches!(&first.body, EventBody::RunStarted(run) if run.journal_version >= CHAINED_SINCE)
 }
@@ -275,7 +279,7 @@ mod tests {
         let link = lines[1].find(",\"previous_sha256\"").unwrap();
         let unlinked = [lines[0].clone(), format!("{}}}", &lines[1][..link])];
         assert!(refusal(folder.path(), &unlinked).contains("does not continue"));
-        // To call it a journal of the time before chains does not help while a line is still chained.
+        // Changing the version to one before chains does not help while any line is still chained.
         let older = [lines[0].replace("\"journal_version\":3", "\"journal_version\":1"), lines[1].clone()];
         assert_ne!(older[0], lines[0]);
         assert!(refusal(folder.path(), &older).contains("does not continue"));

@@ -1,4 +1,4 @@
-//! The append-only journal of a run. Its events, and the record that is folded from them, are values of the model.
+//! The append-only journal of a run. The events, and the record folded from them, are in the model.
 
 mod journal;
 

@@ -1,5 +1,5 @@
-//! Judges: each looks at the restored system and at what was recorded before the disaster, never at the
-//! source after it.
+//! Judges: each compares the restored system with what was recorded before the disaster, and never reads the source
+//! after it.
 
 mod newest_backup;
 mod objective;
@@ -11,34 +11,34 @@ use comeback_model::{Finding, NotLookedAt};
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, TimeObjective};
 
-/// A judge. One that cannot look answers with an error: that is *could not verify*, never a pass.
+/// A judge. A judge that cannot look returns an error: that is *could not verify*, never a pass.
 #[async_trait]
 pub trait Judge: Send + Sync {
     /// The judge's name in reports: lower-case words joined by `-`.
     fn name(&self) -> &'static str;
 
-    /// Looks.
+    /// Compares, and returns what it found.
     async fn judge(&self) -> Result<Opinion>;
 }
 
-/// What a judge saw.
+/// What a judge found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opinion {
     /// What was looked at, in one sentence.
     pub summary: String,
-    /// What is wrong; nothing if all is well.
+    /// The discrepancies; empty if there are none.
     pub findings: Vec<Finding>,
-    /// What was not looked at, and is therefore not part of what the judge says.
+    /// What was not looked at; the opinion does not cover it.
     pub not_looked_at: Vec<NotLookedAt>,
 }
 
 impl Opinion {
-    /// The opinion of a judge that looked at everything it is there for.
+    /// The opinion of a judge that looked at everything in its scope.
     pub fn new(summary: impl Into<String>, findings: impl IntoIterator<Item = Finding>) -> Self {
         Self { summary: summary.into(), findings: findings.into_iter().collect(), not_looked_at: Vec::new() }
     }
 
-    /// Says what was not looked at.
+    /// Adds what was not looked at.
     #[must_use]
     pub fn not_looked_at(mut self, things: impl IntoIterator<Item = NotLookedAt>) -> Self {
         self.not_looked_at.extend(things);

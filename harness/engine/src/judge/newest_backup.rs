@@ -1,4 +1,4 @@
-//! Judge of the choice of the backup: whether it is the newest one that was taken.
+//! Judges the choice of the backup: whether it is the newest one.
 
 use async_trait::async_trait;
 use comeback_error::Result;
@@ -6,12 +6,12 @@ use comeback_model::{Finding, FindingCode, Manifest};
 
 use super::{Judge, Opinion};
 
-/// Compares the manifest of the backup that was restored with the manifest that was recorded when the newest
-/// backup was taken: an old backup under a new name restores without complaint.
+/// Compares the manifest of the restored backup with the manifest that was recorded when the newest backup was
+/// taken. This is necessary because an old backup under a new name restores without an error.
 pub struct NewestBackup<'a> {
-    /// What was recorded before the disaster.
+    /// The manifest that was recorded before the disaster.
     pub recorded: &'a Manifest,
-    /// What the repository gave out.
+    /// The manifest that the repository returned.
     pub restored: &'a Manifest,
 }
 

@@ -1,4 +1,4 @@
-//! Judges of the documented limits.
+//! Judges the documented limits: time to recovery, and loss.
 
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
@@ -7,21 +7,21 @@ use comeback_model::{Finding, FindingCode, Objective};
 use super::{Judge, Opinion};
 use crate::evidence::Loss;
 
-/// Compares the time to recovery with the runbook. Without a documented limit there is nothing to compare
-/// with, and the verdict is *could not verify*: there is no default.
+/// Compares the time to recovery with the runbook. Without a documented limit the verdict is *could not verify*:
+/// there is no default.
 pub struct TimeObjective<'a> {
-    /// The limit, or why there is none.
+    /// The limit, or the reason that there is none.
     pub objective: &'a Result<Objective>,
-    /// Declared → recovered, in milliseconds.
+    /// Time to recovery, from declared to recovered, in milliseconds.
     pub ttr_ms: u64,
-    /// The steps of that time, and how long each took, in milliseconds.
+    /// The steps of the recovery, and how long each took, in milliseconds.
     pub steps: Vec<(String, u64)>,
-    /// Whether what was recovered is sample data: being in time on it is no promise for production.
+    /// Whether sample data was recovered: a time that it meets promises nothing for production.
     pub is_sample: bool,
 }
 
 impl TimeObjective<'_> {
-    /// Where the time went: the slowest steps, which together took most of it.
+    /// The slowest steps, which together took most of the time.
     fn slowest(&self) -> String {
         let mut steps = self.steps.iter().collect::<Vec<_>>();
         steps.sort_by_key(|(_, elapsed_ms)| std::cmp::Reverse(*elapsed_ms));
@@ -54,10 +54,10 @@ impl Judge for TimeObjective<'_> {
     }
 }
 
-/// Compares the measured loss with the recovery point objective of the runbook. A limit that is not understood is
-/// *could not verify*.
+/// Compares the measured loss with the recovery point objective of the runbook. If the limit is not understood, the
+/// verdict is *could not verify*.
 pub struct LossObjective<'a> {
-    /// The limit, or why it is not understood.
+    /// The limit, or the reason that it is not understood.
     pub objective: &'a Result<Objective>,
     /// What was lost.
     pub loss: &'a Loss,
@@ -86,7 +86,7 @@ impl Judge for LossObjective<'_> {
 
 /// How many steps a missed objective names.
 const SLOWEST_NAMED: usize = 3;
-/// What can be done in every case.
+/// The remedy that is always possible.
 const DOCUMENT: &str = "document a limit that it can keep";
 
 fn seconds(ms: u64) -> String {

@@ -1,4 +1,4 @@
-//! A backup that is being taken: the one place that names it, times it and writes its manifest.
+//! A backup that is being taken. Its name, its times and its manifest come from here only.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use super::{BackupWriter, Repository};
 use crate::clock::Stopwatch;
 
-/// A backup from its beginning to its manifest. It is listed once it is finished; a draft that is dropped leaves
-/// nothing that is ever listed.
+/// A backup from its start to its manifest. It is listed once it is finished. Dropping a draft leaves nothing that
+/// is listed.
 pub struct BackupDraft {
     id: String,
     started_at: Timestamp,
     watch: Stopwatch,
-    /// What it took before the draft began.
+    /// The milliseconds spent before the draft began.
     earlier_ms: u64,
     versions: BTreeMap<String, String>,
     writer: BackupWriter,
@@ -27,7 +27,7 @@ impl BackupDraft {
         Self::begin_earlier(repository, kind, repository.clock().now(), 0).await
     }
 
-    /// Begins the backup of what was read earlier, which took `earlier_ms` from `started_at` on.
+    /// Begins the backup of data that was already read. Reading it took `earlier_ms`, from `started_at` on.
     pub async fn begin_earlier(
         repository: &dyn Repository,
         kind: &str,
@@ -41,24 +41,24 @@ impl BackupDraft {
         Ok(Self { id, started_at, watch, earlier_ms, versions, writer })
     }
 
-    /// Notes the version of the server or tool that the backup is made with.
+    /// Records the version of the server or tool that makes the backup.
     #[must_use]
     pub fn made_with(mut self, product: &str, version: &str) -> Self {
         self.versions.insert(product.to_owned(), version.to_owned());
         self
     }
 
-    /// When it began, as it stands in its name: `20260101T060000123Z`.
+    /// When it began, as in its name: `20260101T060000123Z`.
     pub fn stamp(&self) -> String {
         stamp(self.started_at)
     }
 
-    /// Where its files are written.
+    /// The writer of its files.
     pub fn files(&mut self) -> &mut BackupWriter {
         &mut self.writer
     }
 
-    /// Writes the manifest and makes the backup appear. `taken_at` is the moment whose content it holds.
+    /// Writes the manifest and makes the backup visible. `taken_at` is the moment whose content it holds.
     pub async fn finish(self, taken_at: Timestamp, content: Content) -> Result<Manifest> {
         let manifest = Manifest {
             manifest_version: MANIFEST_VERSION,

@@ -18,7 +18,7 @@ use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
 use super::{Reader, Repository, Upload, Writer, check_name};
 
 const MANIFEST: &str = "manifest.json";
-/// The folder of the log archives, in which each cluster has its own.
+/// The folder of the log archives. Each cluster has a folder of its own in it.
 const LOG: &str = "wal";
 
 /// Backups as folders below one folder.
@@ -44,7 +44,8 @@ impl LocalRepository {
         Self { clock, ..self }
     }
 
-    /// Removes what backups left that were killed before they were whole; gives the names of what was removed.
+    /// Removes the remains of backups that were killed before they were complete. Returns the names of what was
+    /// removed.
     pub async fn sweep_unfinished(&self) -> Result<Vec<String>> {
         let (root, log, now) = (self.root.clone(), self.root.join(LOG), self.clock.now());
         let doing = format!("looking for unfinished backups in {}", self.root.display());
@@ -194,9 +195,9 @@ impl Repository for LocalRepository {
 struct LocalUpload {
     unfinished: tempfile::TempDir,
     target: PathBuf,
-    /// The folders below the backup's own, each behind the one that it is in.
+    /// The folders inside the backup's own, each after its parent.
     folders: BTreeSet<PathBuf>,
-    /// Shows that somebody works on it, for as long as this process lives.
+    /// Shows that this process works on it, for as long as the process lives.
     _claim: std::fs::File,
 }
 
@@ -214,19 +215,19 @@ impl Upload for LocalUpload {
         let mut file = self.create(MANIFEST).await?;
         file.write_all(&text).await.context("writing the manifest")?;
         file.shutdown().await.context("writing the manifest")?;
-        // A file is durable once the folder is that its name is in.
+        // A file is durable only when the folder that contains its name is synced.
         for folder in self.folders.iter().map(PathBuf::as_path).chain([self.unfinished.path()]) {
             sync_folder(folder).await.context("making the backup durable")?;
         }
         let doing = format!("moving the backup to {}", self.target.display());
         fs::rename(self.unfinished.path(), &self.target).await.context(&doing)?;
-        // The folder has its final name now, and is not ours to remove any more.
+        // The folder has its final name now, so dropping the guard must not remove it.
         let _ = self.unfinished.keep();
         sync_folder(self.target.parent().unwrap_or(&self.target)).await.context(&doing)
     }
 }
 
-/// The folders that the name of a file is in, the backup's own left out.
+/// The folders in the name of a file, without the backup's own.
 fn folders_of(name: &str) -> impl Iterator<Item = &Path> {
     Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
 }
@@ -243,7 +244,7 @@ async fn sync_folder(path: &Path) -> io::Result<()> {
     fs::File::open(path).await?.sync_all().await
 }
 
-/// A file that is flushed to the disk when it is shut down.
+/// A file that is synced to disk on shutdown.
 struct DurableFile {
     file: fs::File,
     path: PathBuf,
@@ -266,7 +267,7 @@ impl AsyncWrite for DurableFile {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         if self.sync.is_none() {
             ready!(Pin::new(&mut self.file).poll_flush(cx))?;
-            // Flushing through a second handle flushes the file: it is the file that is dirty, not the handle.
+            // Syncing through a second handle syncs the file: dirty pages belong to the file, not to the handle.
             let path = self.path.clone();
             self.sync = Some(tokio::task::spawn_blocking(move || std::fs::File::open(path)?.sync_all()));
         }

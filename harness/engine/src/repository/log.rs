@@ -1,12 +1,12 @@
-//! The log archive of one cluster: the files that its server hands over, each stored once and for ever.
+//! The log archive of one cluster: the files that its server archives, each stored once and for ever.
 //!
-//! A stored file's name holds the SHA-256 of what the server wrote: `NAME-SHA256.zst`. One object is then both
-//! content and proof, it appears at once in any place that stores objects whole, and handing the same file
-//! over again is seen to be the same without reading it. Nothing is ever replaced. Two contents under one name
-//! are told apart, and only a `.partial` segment may have several: each is a longer or shorter beginning.
+//! A stored file's name contains the SHA-256 of what the server wrote: `NAME-SHA256.zst`. One object is therefore
+//! content and proof at once, and appears at once in any store that writes objects whole. A file that is archived
+//! again is recognised without reading it. Nothing is ever replaced. Two contents under one name are told apart.
+//! Only a `.partial` segment may have several contents: each is a longer or shorter start of the same segment.
 //!
-//! Beside them, one small file for each timeline names the newest segment that was ever stored. Without it nobody could
-//! tell an archive that has lost its last segments from one that never had them.
+//! For each timeline, a small file names the newest segment that was ever stored. Without it, an archive that has
+//! lost its last segments looks like one that never had them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use super::Repository;
 use crate::sha256::Sha256;
 
-/// What the name of a stored file ends in.
+/// The suffix of a stored file's name.
 const COMPRESSED: &str = ".zst";
 
 /// The name of the file that names the newest segment of a timeline.
@@ -67,7 +67,8 @@ impl LogArchive {
         Self { repository, cluster: cluster.to_owned() }
     }
 
-    /// What is there, by the names that the server gave; more than one file where contents differ.
+    /// The archived files, by the names that the server gave them; more than one file for a name if contents
+    /// differ.
     pub async fn list(&self) -> Result<BTreeMap<String, Vec<LogFile>>> {
         let mut files: BTreeMap<String, Vec<LogFile>> = BTreeMap::new();
         for stored in self.repository.list_log(&self.cluster, "").await? {
@@ -78,14 +79,14 @@ impl LogArchive {
         Ok(files)
     }
 
-    /// The files with a name.
+    /// The files with this name.
     pub async fn find(&self, name: &str) -> Result<Vec<LogFile>> {
         let stored = self.repository.list_log(&self.cluster, &format!("{name}-")).await?;
         Ok(stored.iter().filter_map(|stored| LogFile::parse(stored)).collect())
     }
 
-    /// Stores a file: whole or not at all. The same content under the same name is no error, and nothing is
-    /// written; another content is refused, unless several may have that name.
+    /// Stores a file, whole or not at all. If the same content is already stored under this name, nothing is
+    /// written. Other content is refused, unless `may_differ`.
     pub async fn store(&self, name: &str, content: &[u8], may_differ: bool) -> Result<LogFile> {
         let file = LogFile::of(name, content);
         let present = self.find(name).await?;
@@ -109,7 +110,7 @@ impl LogArchive {
         Ok(file)
     }
 
-    /// Reads a file and compares it with its SHA-256. One that is damaged is a finding that names it.
+    /// Reads a file and compares it with its SHA-256. A damaged file is a finding that names it.
     pub async fn fetch(&self, file: &LogFile) -> Result<Vec<u8>, Finding> {
         let mut content = Vec::new();
         let read = match self.repository.open_log(&self.cluster, &file.stored_name()).await {
@@ -131,7 +132,7 @@ impl LogArchive {
             .remedy("recover to a moment before it, or from a base backup that was taken after it"))
     }
 
-    /// Takes note that a segment is stored: the archive promises it from now on.
+    /// Records that a segment is stored: from now on the archive promises it.
     pub async fn promise(&self, segment: SegmentName) -> Result<()> {
         if self.promised(segment.timeline).await?.is_some_and(|newest| newest >= segment) {
             return Ok(());
@@ -140,7 +141,8 @@ impl LogArchive {
         self.repository.put_log(&self.cluster, &name, format!("{segment}\n").as_bytes()).await
     }
 
-    /// The newest segment of a timeline that was ever stored. None in an archive of a version that did not take note.
+    /// The newest segment of a timeline that was ever stored. `None` in an archive of a version that did not record
+    /// it.
     pub async fn promised(&self, timeline: u32) -> Result<Option<SegmentName>> {
         let name = promise_name(timeline);
         if !self.repository.list_log(&self.cluster, &name).await?.contains(&name) {
@@ -165,12 +167,12 @@ impl LogArchive {
         Ok(stored)
     }
 
-    /// Puts bytes under the name of a file, whatever they are.
+    /// Stores bytes under the name of a file, whatever they are.
     pub async fn write_stored(&self, file: &LogFile, stored: &[u8]) -> Result<()> {
         self.repository.put_log(&self.cluster, &file.stored_name(), stored).await
     }
 
-    /// A file of the archive, for people.
+    /// The place of an archived file, for people.
     pub fn describe(&self, name: &str) -> String {
         format!("log archive of cluster {}/{name}", self.cluster)
     }

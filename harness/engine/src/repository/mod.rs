@@ -1,9 +1,9 @@
-//! Where backups live.
+//! Where backups are kept.
 //!
-//! A backup is a folder of files with a manifest. It is listed only when it is whole: the files are written
-//! first and the manifest last, and where the place can rename, the whole folder appears at once.
+//! A backup is a folder of files with a manifest. It is listed only when it is complete: the files are written
+//! first and the manifest last, and where the store can rename, the whole folder appears at once.
 //!
-//! Beside the backups lie the log archives, one for each cluster: see [`LogArchive`].
+//! Beside the backups are the log archives, one for each cluster: see [`LogArchive`].
 
 mod draft;
 mod local;
@@ -28,63 +28,63 @@ pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
 /// How much is copied at a time.
 const COPY_BYTES: usize = 256 * 1024;
 
-/// A stream of bytes out of the repository.
+/// A stream of bytes from the repository.
 pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
 /// A stream of bytes into the repository. Shutting it down makes the file durable.
 pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A place that keeps backups. Names of files contain `/` only between folders, and never `..`.
+/// A store of backups. Names of files contain `/` only between folders, and never `..`.
 #[async_trait]
 pub trait Repository: Send + Sync {
-    /// Where it is, for people.
+    /// Its location, for people.
     fn location(&self) -> String;
 
-    /// The clock that dates its backups: the machine's, if it is not told otherwise.
+    /// The clock that dates its backups: the machine's, unless told otherwise.
     fn clock(&self) -> Clock {
         Clock::machine()
     }
 
-    /// Begins a backup that is listed only once it is committed. Its name must be new.
+    /// Begins a backup that is listed only once it is committed. The name must be new.
     async fn begin(&self, id: &str) -> Result<Box<dyn Upload>>;
 
-    /// The whole backups, the newest first: names begin with the time at which they were started.
+    /// The complete backups, the newest first: names begin with the start time.
     async fn list(&self) -> Result<Vec<String>>;
 
-    /// The manifest of a backup. One that cannot be understood is an error of the kind *failed*.
+    /// The manifest of a backup. A manifest that cannot be understood is an error of kind *failed*.
     async fn manifest(&self, id: &str) -> Result<Manifest>;
 
     /// Reads a file of a backup.
     async fn open(&self, id: &str, file: &str) -> Result<Reader>;
 
-    /// Removes a backup: first it is no longer listed, then its files go. An unknown one is an error.
+    /// Removes a backup: removes it from the list, then deletes its files. An unknown name is an error.
     async fn remove(&self, id: &str) -> Result<()>;
 
-    /// The names of the files in the log archive of a cluster that begin so, in order. An archive that nobody
-    /// has written to is empty.
+    /// The names in the log archive of a cluster that start with `prefix`, sorted. An archive without files is
+    /// empty.
     async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>>;
 
-    /// Puts a file into the log archive of a cluster: it appears whole and durable, or not at all. Putting the
-    /// same file again is no error.
+    /// Puts a file into the log archive of a cluster: it appears whole and durable, or not at all. Safe to repeat
+    /// with the same file.
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()>;
 
-    /// Removes a file of a log archive. An unknown one is an error.
+    /// Removes a file of a log archive. An unknown name is an error.
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()>;
 
     /// Reads a file of a log archive.
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader>;
 }
 
-/// A backup that is being written. Dropping it leaves nothing that is ever listed.
+/// A backup that is being written. Dropping it leaves nothing that is listed.
 #[async_trait]
 pub trait Upload: Send {
-    /// A new file of the backup.
+    /// Creates a file of the backup.
     async fn create(&mut self, name: &str) -> Result<Writer>;
 
-    /// Writes the manifest and makes the backup appear.
+    /// Writes the manifest and makes the backup visible.
     async fn commit(self: Box<Self>, manifest: &Manifest) -> Result<()>;
 }
 
-/// The newest backup, by its manifest; older ones are skipped over only if they are of another kind.
+/// The newest backup, by its manifest. Skips only backups of other kinds.
 pub async fn newest(repository: &dyn Repository, wanted: impl Fn(&Manifest) -> bool) -> Result<Manifest> {
     let ids = repository.list().await?;
     for id in &ids {
@@ -101,7 +101,7 @@ pub async fn newest(repository: &dyn Repository, wanted: impl Fn(&Manifest) -> b
     .hint("take one, or name the repository that holds them"))
 }
 
-/// Copies a backup into another repository, as it is: whether it arrived whole is for its checksums to say.
+/// Copies a backup into another repository, unchanged. Checksums show later whether it is complete.
 pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -> Result<()> {
     let manifest = from.manifest(id).await?;
     let mut upload = to.begin(id).await?;
@@ -116,7 +116,7 @@ pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -
     upload.commit(&manifest).await
 }
 
-/// Refuses names that would leave the backup's own folder.
+/// Refuses names that lead outside the backup's folder.
 fn check_name(name: &str) -> Result<()> {
     let good = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
     if name.split('/').all(good) {

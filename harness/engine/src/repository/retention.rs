@@ -1,4 +1,4 @@
-//! Which backups may go.
+//! Decides which backups may be removed.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use jiff::Timestamp;
 
 use super::{Repository, verify_files};
 
-/// What a pruning did.
+/// The result of pruning.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// The backups that were removed.
     pub removed: Vec<String>,
-    /// The backups that are too old and were kept nevertheless, and why.
+    /// The backups that are too old and were kept, and why.
     pub kept: Vec<(String, String)>,
 }
 
-/// Removes the backups of the same kind and source as `newest` that are older than `keep`, but for the last good
+/// Removes the backups of the same kind and source as `newest` that are older than `keep`, except the last good
 /// one, however old it is.
 ///
-/// A repository can be shared: the backups of another server that has stopped making new ones are all that is
-/// left of it, and are never removed here. Neither are those whose manifest does not say what they are of.
-/// Good means that every byte was read again and is what the manifest says. Where no backup is good, nothing is
-/// removed: an old one may still be of use to somebody, and the age of the others is the lesser problem.
+/// A repository can be shared. The backups of another server that no longer makes backups are all that is left of
+/// it, and are never removed here. Backups whose manifest does not name their source are never removed either. Good
+/// means that every byte was read again and matches the manifest. If no backup is good, nothing is removed: an old
+/// backup may still be useful, which matters more than its age.
 pub async fn prune(
     repository: &dyn Repository,
     newest: &Manifest,

@@ -1,4 +1,4 @@
-//! Bytes into and out of a repository: compressed, counted and hashed on the way.
+//! Streams into and out of a repository: compressed, counted and hashed.
 
 use std::io;
 use std::pin::Pin;
@@ -16,15 +16,15 @@ use tokio_util::io::{InspectReader, InspectWriter};
 use super::{Reader, Repository, Upload, Writer};
 use crate::sha256::Sha256;
 
-/// Files whose name ends so are compressed.
+/// Files with this suffix are compressed.
 const COMPRESSED: &str = ".zst";
-/// The fastest level of zlib-rs does without Huffman codes of its own: an RDB file of 140 MB becomes 115 MB in 1.6 s
-/// there, 82 MB in 2.9 s at this one, and 81 MB in 3.2 s at the usual sixth.
+/// The fastest level of zlib-rs builds no Huffman codes of its own. An RDB file of 140 MB becomes 115 MB in 1.6 s
+/// at that level, 82 MB in 2.9 s at level 2, and 81 MB in 3.2 s at the default level 6.
 const GZIP_LEVEL: Level = Level::Precise(2);
 /// How much is read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Counts and hashes what passes by.
+/// Counts and hashes the bytes of a stream.
 #[derive(Debug, Clone, Default)]
 struct Meter(Arc<Mutex<(u64, Sha256)>>);
 
@@ -48,12 +48,12 @@ pub struct BackupWriter {
 }
 
 impl BackupWriter {
-    /// Writes into an upload.
+    /// A writer into an upload.
     pub fn new(upload: Box<dyn Upload>) -> Self {
         Self { upload, files: Vec::new() }
     }
 
-    /// A new file; what is written into it is compressed if its name ends in `.zst`.
+    /// A new file; the content is compressed if its name ends in `.zst`.
     pub async fn create(&mut self, name: &str) -> Result<FileSink<'_>> {
         let (meter, metered) = self.metered(name).await?;
         let writer: Writer = if name.ends_with(COMPRESSED) {
@@ -64,7 +64,7 @@ impl BackupWriter {
         Ok(FileSink { writer, meter, name: name.to_owned(), files: &mut self.files })
     }
 
-    /// A new file; what is written into it is compressed as one member of gzip.
+    /// A new file; the content is compressed as one gzip member.
     pub async fn create_gzip(&mut self, name: &str) -> Result<FileSink<'_>> {
         let (meter, metered) = self.metered(name).await?;
         let writer: Writer = Box::new(GzipEncoder::with_quality(metered, GZIP_LEVEL));
@@ -84,18 +84,18 @@ impl BackupWriter {
         sink.finish().await
     }
 
-    /// The files that were finished so far.
+    /// The files that are finished so far.
     pub fn files(&self) -> &[FileEntry] {
         &self.files
     }
 
-    /// Makes the backup appear.
+    /// Makes the backup visible.
     pub async fn commit(self, manifest: &Manifest) -> Result<()> {
         self.upload.commit(manifest).await
     }
 }
 
-/// A file that is being written. It counts only once it is finished.
+/// A file that is being written. It is part of the backup only once it is finished.
 pub struct FileSink<'a> {
     writer: Writer,
     meter: Meter,
@@ -104,7 +104,7 @@ pub struct FileSink<'a> {
 }
 
 impl FileSink<'_> {
-    /// Writes what is still held back and adds the file to the backup.
+    /// Writes what is still buffered and adds the file to the backup.
     pub async fn finish(mut self) -> Result<()> {
         self.writer.shutdown().await.context(format_args!("writing {}", self.name))?;
         self.files.push(self.meter.entry(&self.name));
@@ -130,7 +130,7 @@ impl AsyncWrite for FileSink<'_> {
     }
 }
 
-/// A file that is being read out of a backup, decompressed if its name says so. What was read counts only
+/// A file that is being read from a backup, decompressed if its name has the suffix. Content is trustworthy only
 /// once [`Fetch::finish`] has compared it with the manifest.
 pub struct Fetch {
     reader: FetchReader,
@@ -159,7 +159,7 @@ impl Fetch {
         Ok(Self { reader, meter, entry: entry.clone(), backup: backup.to_owned() })
     }
 
-    /// Reads what is left of the stored file, and compares size and checksum with the manifest.
+    /// Reads the rest of the stored file, and compares size and checksum with the manifest.
     pub async fn finish(self) -> Result<(), Finding> {
         let Self { reader, meter, entry, backup } = self;
         let mut rest = match reader {

@@ -1,7 +1,7 @@
-//! What is still being written, and what a killed process left of it.
+//! Files that are still being written, and the remains of killed processes.
 //!
-//! A writer holds a lock on its own unfinished folder or file. The kernel gives the lock back when the process
-//! ends, however it ends: what can be locked is nobody's any more.
+//! A writer holds a lock on its own unfinished folder or file. The kernel releases the lock when the process ends,
+//! however it ends: whatever can be locked is abandoned.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-
-/// What the name of something that is still being written begins with.
+/// The prefix of the name of anything that is still being written.
 pub(super) const UNFINISHED: &str = ".unfinished-";
-/// What is younger may not have been claimed yet.
+/// Anything younger may not be locked yet.
 const YOUNG: Duration = Duration::from_mins(1);
 
-/// Claims an unfinished folder or file, until the result is dropped. Where the place knows no locks, there is
-/// nothing to claim, and nothing is ever swept.
+/// Locks an unfinished folder or file until the result is dropped. On a file system without locks there is nothing
+/// to lock, and nothing is ever swept.
 pub(super) fn claim(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     match file.try_lock() {
@@ -27,7 +26,7 @@ pub(super) fn claim(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Removes what this user left unfinished in a repository and in its log archives, and gives the names.
+/// Removes this user's unfinished files from a repository and its log archives. Returns their names.
 pub(super) fn sweep_unfinished(root: &Path, log: &Path, now: Timestamp) -> io::Result<Vec<String>> {
     let mut removed = Vec::new();
     let archives = match fs::read_dir(log) {
@@ -46,10 +45,10 @@ pub(super) fn sweep_unfinished(root: &Path, log: &Path, now: Timestamp) -> io::R
     Ok(removed)
 }
 
-/// Removes it, if it is this user's and nobody works on it.
+/// Removes it, if it belongs to this user and nobody works on it.
 fn remove_abandoned(path: &Path, now: Timestamp) -> io::Result<bool> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    // What cannot be opened has gone, or is not ours; a link is neither.
+    // Opening fails for a path that is gone, a path of another user and a link.
     let Ok(file) = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) else {
         return Ok(false);
     };
@@ -72,7 +71,7 @@ mod tests {
         Clock::machine().now()
     }
 
-    /// Something unfinished of a time long ago.
+    /// An unfinished file or folder of long ago.
     fn leave(folder: &Path, name: &str, is_folder: bool) -> std::path::PathBuf {
         let path = folder.join(format!("{UNFINISHED}{name}"));
         if is_folder {

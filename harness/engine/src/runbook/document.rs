@@ -1,7 +1,7 @@
-//! Reads Markdown into what a runbook is made of: headings, blocks of text, tables and fenced commands.
+//! Parses Markdown into the parts of a runbook: headings, blocks of text, tables and fenced commands.
 //!
-//! Everything keeps the place in the source where it stood. Code, comments and struck-through text are not
-//! text: a number in them is never an objective.
+//! Every part keeps its place in the source. Code, comments and struck-through text are not text: a number in them
+//! is never an objective.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, T
 
 use super::lines::Lines;
 
-/// A heading as it stands in the file.
+/// A heading in the file.
 #[derive(Debug)]
 pub(super) struct Heading {
     pub(super) level: usize,
@@ -21,18 +21,18 @@ pub(super) struct Heading {
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) text: String,
-    /// Where pieces of `text` begin, and where they stand in the source; ascending.
+    /// Where pieces of `text` begin, and where they are in the source; ascending.
     pieces: Vec<(usize, usize)>,
 }
 
 impl Block {
-    /// Where the text at `position` stands in the source.
+    /// The source offset of the text at `position`.
     pub(super) fn source_offset(&self, position: usize) -> usize {
         let index = self.pieces.partition_point(|(start, _)| *start <= position);
         self.pieces.get(index.saturating_sub(1)).map_or(0, |(_, source)| *source)
     }
 
-    /// Where it begins in the source.
+    /// The source offset of its start.
     pub(super) fn offset(&self) -> usize {
         self.source_offset(0)
     }
@@ -53,7 +53,7 @@ pub struct Table {
 /// A row of a [`Table`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The text of its cells; as many as the header has.
+    /// The text of its cells; as many as in the header.
     pub cells: Vec<String>,
     /// The line, counted from 1.
     pub line: usize,
@@ -62,16 +62,16 @@ pub struct Row {
 /// A fenced block of commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandBlock {
-    /// The first word behind the fence, such as `sh` or `sql`; empty where there is none.
+    /// The first word after the fence, such as `sh` or `sql`; empty if there is none.
     pub language: String,
-    /// What stands between the fences.
+    /// The text between the fences.
     pub text: String,
     /// The line of the opening fence, counted from 1.
     pub line: usize,
     pub(super) offset: usize,
 }
 
-/// A file of Markdown, taken apart.
+/// A parsed Markdown file.
 #[derive(Debug, Default)]
 pub(super) struct Document {
     pub(super) headings: Vec<Heading>,
@@ -81,7 +81,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Takes any text apart; odd Markdown is text like any other.
+    /// Parses any text. Malformed Markdown is plain text.
     pub(super) fn read(text: &str, lines: &Lines) -> Self {
         let options = Options::ENABLE_TABLES
             | Options::ENABLE_STRIKETHROUGH
@@ -98,7 +98,7 @@ impl Document {
     }
 }
 
-/// What the text that comes next belongs to.
+/// What the next text belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Prose,
@@ -111,7 +111,7 @@ struct Reader<'a> {
     found: Document,
     block: Option<Block>,
     place: Place,
-    /// How many elements are open whose text nobody is meant to read.
+    /// How many open elements hide their text from readers.
     hidden: usize,
 }
 
@@ -223,7 +223,7 @@ impl Reader<'_> {
     }
 }
 
-/// Blanks of every width become one kind; what is not seen goes.
+/// Every kind of space becomes a plain space; invisible characters are removed.
 fn plain(character: char) -> Option<char> {
     match character {
         '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{ad}' | '\u{fe0e}' | '\u{fe0f}' => None,

@@ -1,15 +1,15 @@
-//! Reads a length of time, or a range of two, as people write it in documents.
+//! Reads a length of time, or a range, as people write it in documents.
 //!
-//! It knows units from seconds to days, in words and short; numbers with a fraction; compounds such as `1h30m`;
-//! ranges with any dash or `to`; and the words of a limit in front, such as `within` or `<`. What it does not
-//! know for certain it refuses: a wrong objective is worse than none.
+//! Accepted are units from seconds to days, in full and abbreviated; decimal numbers; compounds such as `1h30m`;
+//! ranges with any dash or `to`; and the words of a limit in front, such as `within` or `<`. Anything ambiguous is
+//! refused: a wrong objective is worse than none.
 
 /// A length of time, or a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reading {
     /// The lower end of a range.
     pub(super) lower_ms: Option<u64>,
-    /// The only figure, or the upper end.
+    /// The only value, or the upper end.
     pub(super) upper_ms: u64,
 }
 
@@ -24,7 +24,7 @@ const LONGEST_MS: u64 = 365 * DAY_MS;
 /// Numbers are counted in millionths, so that fractions stay exact.
 const ONE: u64 = 1_000_000;
 
-/// What may stand in front of a limit without changing it; longer ones first.
+/// Words in front of a limit that do not change it; longer ones first.
 const LIMITS: &[&str] = &[
     "a maximum of",
     "no longer than",
@@ -87,7 +87,7 @@ pub(super) fn unit_ms(word: &str) -> Option<u64> {
     }
 }
 
-/// Reads what a text begins with, and gives back what follows it. `unit` is the unit of a number that has none,
+/// Reads the amount at the start of a text, and returns the rest of the text. `unit` is the unit of a bare number,
 /// for a column such as "RTO (minutes)".
 pub(super) fn read(text: &str, unit: Option<u64>) -> Result<(Reading, &str), String> {
     let (text, between) = skip_limits(text);
@@ -115,7 +115,7 @@ fn checked(reading: Reading, rest: &str) -> Result<(Reading, &str), String> {
     Ok((reading, rest))
 }
 
-/// Drops the words of a limit; says whether `between` was among them, behind which `and` makes a range.
+/// Removes the words of a limit. Also returns whether `between` was one of them, because `and` then makes a range.
 fn skip_limits(text: &str) -> (&str, bool) {
     let mut text = text.trim_start();
     if let Some(rest) = strip_word(text, "between") {
@@ -130,7 +130,7 @@ fn skip_limits(text: &str) -> (&str, bool) {
     (behind_article.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text), false)
 }
 
-/// The text behind a word or sign that it begins with.
+/// The text after a word or sign at the start.
 fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let head = text.get(..word.len())?;
     let rest = text.get(word.len()..)?;
@@ -139,7 +139,7 @@ fn strip_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     (head.eq_ignore_ascii_case(word) && ends).then_some(rest)
 }
 
-/// The second end of a range, where the text goes on with one. An end whose number is not understood is an error:
+/// The second end of a range, if the text continues with one. An end whose number is not understood is an error:
 /// the lower end alone would be another objective.
 fn upper_end(text: &str, between: bool) -> Result<Option<(Amount, &str)>, String> {
     // "15 min. – 30 min.": the full stop of an abbreviation.
@@ -157,18 +157,18 @@ fn upper_end(text: &str, between: bool) -> Result<Option<(Amount, &str)>, String
     }
 }
 
-/// Why a text begins with no amount.
+/// Why no amount is at the start of a text.
 fn no_amount(text: &str) -> String {
     two_readings(text).unwrap_or_else(|| "no length of time stands there".to_owned())
 }
 
-/// What is wrong with a number that can be read as two: three digits behind a point or a comma are a fraction to
-/// some people and thousands to others.
+/// Why a number is ambiguous: three digits after a point or a comma are a fraction to some people and thousands to
+/// others.
 fn two_readings(text: &str) -> Option<String> {
     let (whole, rest) = digits(text);
     let (group, _) = rest.strip_prefix(['.', ',']).map(digits)?;
     let sign = rest.chars().next()?;
-    // Nobody groups the thousands of a number of more than three digits, or of "0" with a point.
+    // More than three digits before the sign, or "0" before a point, are not thousands.
     let is_fraction = whole.len() > 3 || (whole == "0" && sign == '.');
     (group.len() == 3 && !whole.is_empty() && !is_fraction).then(|| {
         format!("{whole}{sign}{group} can be read as {whole}{group} and as {whole}.{group}: write it without `{sign}`")
@@ -202,11 +202,11 @@ fn times(millionths: u64, unit_ms: u64) -> Option<u64> {
     u64::try_from(u128::from(millionths) * u128::from(unit_ms) / u128::from(ONE)).ok()
 }
 
-/// The amount that a text begins with: `90 s`, `1h30m`, `1 hour and 30 minutes`, `half an hour`, or a bare number.
+/// The amount at the start of a text: `90 s`, `1h30m`, `1 hour and 30 minutes`, `half an hour`, or a bare number.
 fn amount(text: &str) -> Option<(Amount, &str)> {
     let (millionths, behind_number) = number(text)?;
     let Some((first_unit_ms, mut rest)) = unit(behind_number) else {
-        // A bare "a" is no number: only digits may go without a unit.
+        // A bare "a" is not a number: only digits may omit the unit.
         let bare = text.starts_with(|c: char| c.is_ascii_digit()) && ends_here(behind_number);
         return bare.then_some((Amount::Bare { millionths }, behind_number));
     };
@@ -221,7 +221,7 @@ fn amount(text: &str) -> Option<(Amount, &str)> {
     ends_here(rest).then_some((Amount::Timed { ms, only_unit_ms }, rest))
 }
 
-/// A further term of a sum: of a smaller unit, or the minutes of `1h30`.
+/// A further term of a sum: one of a smaller unit, or the minutes of `1h30`.
 fn further_term(text: &str, smallest_ms: u64) -> Option<(u64, u64, &str)> {
     let trimmed = text.trim_start();
     let joined = strip_word(trimmed, "and");
@@ -235,7 +235,7 @@ fn further_term(text: &str, smallest_ms: u64) -> Option<(u64, u64, &str)> {
     (unit_ms < smallest_ms).then_some((times(millionths, unit_ms)?, unit_ms, rest))
 }
 
-/// Whether an amount may end in front of this text: not in the middle of a word, a time of day or a version.
+/// Whether an amount may end before this text: not inside a word, a time of day or a version.
 fn ends_here(rest: &str) -> bool {
     let mut next = rest.chars();
     match next.next() {
@@ -245,14 +245,14 @@ fn ends_here(rest: &str) -> bool {
     }
 }
 
-/// A unit, behind a blank or a hyphen ("4-hour") or nothing.
+/// A unit, after a space ("4 hours"), a hyphen ("4-hour") or nothing.
 fn unit(text: &str) -> Option<(u64, &str)> {
     let text = text.strip_prefix('-').unwrap_or_else(|| text.trim_start());
     let end = text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len());
     Some((unit_ms(text.get(..end)?)?, text.get(end..)?))
 }
 
-/// A number in millionths: in digits, with a decimal point or comma, or as a word in front of a unit.
+/// A number in millionths: digits with a decimal point or comma, or a word before a unit.
 fn number(text: &str) -> Option<(u64, &str)> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return number_word(text);
@@ -280,7 +280,7 @@ fn digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
 
-/// Nine digits before the point and six behind it are more than any limit needs.
+/// Nine digits before the point and six after it are more than any limit needs.
 fn millionths(whole: &str, fraction: &str) -> Option<u64> {
     if whole.len() > 9 || fraction.len() > 6 {
         return None;

@@ -1,6 +1,6 @@
-//! Finds the line of an offset, and the text of a line.
+//! Finds the line of an offset, and the text of lines.
 
-/// Where the lines of a text begin.
+/// The offsets at which the lines of a text begin.
 #[derive(Debug, Clone)]
 pub(super) struct Lines {
     starts: Vec<usize>,
@@ -17,7 +17,8 @@ impl Lines {
         self.starts.partition_point(|start| *start <= offset)
     }
 
-    /// Lines `first` to `last` of the text that this was made of, each trimmed, joined by blanks.
+    /// Lines `first` to `last` of `text`, each trimmed, joined by spaces. `text` is the text that this was made
+    /// from.
     pub(super) fn text_of(&self, text: &str, first: usize, last: usize) -> String {
         let start = |line: usize| self.starts.get(line.saturating_sub(1)).copied().unwrap_or(text.len());
         let wanted = text.get(start(first)..start(last + 1)).unwrap_or_default();

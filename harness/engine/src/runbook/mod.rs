@@ -1,8 +1,8 @@
-//! The runbook: its sections, its documented objectives and its commands, read from the Markdown itself.
+//! The runbook: its sections, documented objectives and commands, read from the Markdown itself.
 //!
-//! A drill is bound to a section of the document that people follow in a disaster, and judged by the number that
-//! stands there. Where no number is found, or none that has only one meaning, nothing is assumed: that is an
-//! error with the place and what to write.
+//! A drill is bound to a section of the document that people follow in a disaster, and is judged by the number in
+//! it. If no number is found, or only an ambiguous one, nothing is assumed: that is an error with the place and
+//! what to write.
 
 mod document;
 mod duration;
@@ -43,7 +43,7 @@ impl fmt::Display for ObjectiveKind {
     }
 }
 
-/// A runbook, read.
+/// A parsed runbook.
 #[derive(Debug)]
 pub struct Runbook {
     file: String,
@@ -54,8 +54,8 @@ pub struct Runbook {
 }
 
 impl Runbook {
-    /// Reads a runbook. `file` is the name under which it is cited. Any text can be read; one without headings
-    /// has no sections.
+    /// Parses a runbook. `file` is the name in citations. Any text can be parsed; a text without headings has no
+    /// sections.
     pub fn parse(file: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
         let lines = Lines::of(&text);
@@ -64,31 +64,31 @@ impl Runbook {
         Self { file: file.into(), text, lines, document, sections }
     }
 
-    /// The name under which it is cited.
+    /// The name in citations.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// The sections of the first level; the others hang below them.
+    /// The top-level sections; the others are below them.
     pub fn sections(&self) -> &[Section] {
         &self.sections
     }
 
-    /// The section that a name means: its heading, or a path of headings such as `PostgreSQL / Full restore`.
-    /// Case, punctuation, emoji and numbering do not matter. A name that fits no section, or several, is an
-    /// error that names the closest ones.
+    /// The section with a name: its heading, or a path of headings such as `PostgreSQL / Full restore`. Case,
+    /// punctuation, emoji and numbering do not matter. A name that fits no section, or several, is an error that
+    /// names the closest ones.
     pub fn section(&self, name: &str) -> Result<&Section> {
         section::find(&self.sections, &self.file, name)
     }
 
-    /// The documented objective of a section, with the place where it stands. Never a default: an objective
-    /// that is missing, not understood or contradictory is an error.
+    /// The documented objective of a section, with its place. Never a default: an objective that is missing, not
+    /// understood or contradictory is an error.
     pub fn objective(&self, section: &Section, kind: ObjectiveKind) -> Result<Objective> {
         self.documented(section, kind)?.ok_or_else(|| objective::not_found(self, section, kind))
     }
 
-    /// The same, for an objective that a runbook may leave out: `None` where none is documented. One that is not
-    /// understood or contradictory is an error all the same.
+    /// Like [`Runbook::objective`], for an objective that a runbook may leave out: `None` if none is documented. An
+    /// objective that is not understood or contradictory is still an error.
     pub fn documented(&self, section: &Section, kind: ObjectiveKind) -> Result<Option<Objective>> {
         objective::find(self, section, kind)
     }

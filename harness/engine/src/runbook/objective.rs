@@ -1,8 +1,8 @@
-//! Looks for the documented objective of a section, and refuses to guess.
+//! Finds the documented objective of a section, and never guesses.
 //!
-//! The section's own text comes first, then its sub-sections that are no procedures of their own ("Objectives",
-//! "Steps"), nearest first. A table anywhere in the file whose row names the section counts beside them; where
-//! two places differ, none is believed.
+//! The section's own text comes first. Then come its sub-sections that are not procedures of their own
+//! ("Objectives", "Steps"), nearest first. A table row anywhere in the file that names the section counts as well.
+//! If two places differ, neither is used.
 
 use comeback_error::{Error, Result};
 use comeback_model::{Citation, Objective};
@@ -14,7 +14,7 @@ use super::statement::{Outcome, Statement, column, figure, is_of_measurements, l
 use super::words::words;
 use super::{ObjectiveKind, Runbook};
 
-/// Headings that part a procedure without beginning another one hold one of these words, or a label.
+/// A heading with one of these words, or with a label, divides a procedure and does not begin another one.
 const GENERIC: &[&str] = &[
     "commands",
     "details",
@@ -36,7 +36,7 @@ const GENERIC: &[&str] = &[
     "verification",
 ];
 
-/// Words that may stand beside them.
+/// Words that may accompany them.
 const FILLING: &[&str] = &["and", "key", "level", "of", "recovery", "restore", "service", "the"];
 
 /// A place where an objective is written.
@@ -47,7 +47,7 @@ struct Candidate {
     outcome: Outcome,
 }
 
-/// Reads the documented objective of a section; `None` where nothing is documented.
+/// Reads the documented objective of a section; `None` if none is documented.
 pub(super) fn find(runbook: &Runbook, section: &Section, kind: ObjectiveKind) -> Result<Option<Objective>> {
     let scope = scope(section);
     let mut candidates = scope
@@ -63,7 +63,7 @@ pub(super) fn find(runbook: &Runbook, section: &Section, kind: ObjectiveKind) ->
     decide(runbook, section, kind, &candidates)
 }
 
-/// The section, then level by level its sub-sections that are no procedures of their own.
+/// The section, then level by level its sub-sections that are not procedures of their own.
 fn scope(section: &Section) -> Vec<Vec<&Section>> {
     let mut levels = vec![vec![section]];
     loop {
@@ -86,7 +86,7 @@ fn is_generic(section: &Section) -> bool {
         && others.iter().all(|word| is(GENERIC, word) || is(FILLING, word) || figure(word))
 }
 
-/// What is written in the own text of `part` about the objective of `section`.
+/// What the own text of `part` says about the objective of `section`.
 fn written_in(runbook: &Runbook, section: &Section, part: &Section, kind: ObjectiveKind) -> Vec<Candidate> {
     let range = part.own_range();
     let blocks = runbook.document.blocks.iter().filter(|block| range.contains(&block.offset()));
@@ -118,14 +118,14 @@ fn stated_in(runbook: &Runbook, block: &Block, kind: ObjectiveKind) -> Vec<Candi
     statements(&block.text, kind).into_iter().map(candidate).collect()
 }
 
-/// The figure that stands alone below a heading such as "Time to recovery".
+/// The lone figure below a heading such as "Time to recovery".
 fn under_label(runbook: &Runbook, block: &Block) -> Option<Candidate> {
     let outcome = figure(&block.text, None).filter(Result::is_ok)?;
     let line = runbook.lines.line_of(block.offset());
     Some(Candidate { offset: block.offset(), first_line: line, last_line: line, outcome })
 }
 
-/// The rows of a table with a column for the objective that name the section in their first cells.
+/// The rows that name the section in their first cells, in a table with a column for the objective.
 fn named_rows(runbook: &Runbook, section: &Section, table: &Table, kind: ObjectiveKind) -> Vec<Candidate> {
     let roots = runbook.sections();
     let names = |row: &&Row| match &row.cells[..] {
@@ -139,7 +139,7 @@ fn named_rows(runbook: &Runbook, section: &Section, table: &Table, kind: Objecti
     table.rows.iter().filter(names).flat_map(|row| cells_of(table, row, kind)).collect()
 }
 
-/// The cells of a row that stand in columns for the objective.
+/// The cells of a row in columns for the objective.
 fn cells_of(table: &Table, row: &Row, kind: ObjectiveKind) -> Vec<Candidate> {
     let columns = table.header.iter().zip(&row.cells);
     let wanted = columns.filter_map(|(heading, cell)| match column(heading)? {
@@ -149,7 +149,8 @@ fn cells_of(table: &Table, row: &Row, kind: ObjectiveKind) -> Vec<Candidate> {
     wanted.map(|outcome| row_candidate(table, row, outcome)).collect()
 }
 
-/// What a table inside the section says without naming it: a single row below "RTO", or a row "RTO | 4 hours".
+/// What a table inside the section says without naming the section: a single row below "RTO", or a row "RTO | 4
+/// hours".
 fn unnamed_rows(table: &Table, kind: ObjectiveKind) -> Vec<Candidate> {
     let begins_with_objective = table.header.first().is_some_and(|heading| column(heading).is_some());
     if let ([row], true) = (&table.rows[..], begins_with_objective) {
@@ -161,7 +162,7 @@ fn unnamed_rows(table: &Table, kind: ObjectiveKind) -> Vec<Candidate> {
     table.rows.iter().filter(is_labelled).flat_map(|row| beside_label(table, row)).collect()
 }
 
-/// The figures to the right of a label, but for columns of measurements.
+/// The figures to the right of a label, except in columns of measurements.
 fn beside_label(table: &Table, row: &Row) -> Vec<Candidate> {
     let columns = table.header.iter().zip(&row.cells).skip(1);
     let wanted = columns.filter(|(heading, _)| !is_of_measurements(heading));
@@ -175,7 +176,7 @@ fn row_candidate(table: &Table, row: &Row, outcome: Outcome) -> Candidate {
     Candidate { offset: table.offset, first_line: row.line, last_line: row.line, outcome }
 }
 
-/// Believes the candidates if all of them can be read and say the same.
+/// Accepts the candidates if all of them can be read and agree.
 fn decide(
     runbook: &Runbook,
     section: &Section,
@@ -215,7 +216,7 @@ fn citation(runbook: &Runbook, candidate: &Candidate) -> Citation {
     }
 }
 
-/// That no objective is documented, where one is needed.
+/// The error for a missing objective that is required.
 pub(super) fn not_found(runbook: &Runbook, section: &Section, kind: ObjectiveKind) -> Error {
     let (title, line, file) = (section.title(), section.line(), &runbook.file);
     let error =

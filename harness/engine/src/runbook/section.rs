@@ -1,4 +1,4 @@
-//! The sections of a runbook, and how one is found by a name that a person wrote.
+//! The sections of a runbook, and how to find one by a name that a person wrote.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use super::document::Heading;
 use super::lines::Lines;
 use super::words::{letters_alike, words};
 
-/// A heading with all that stands below it, down to the next heading of its level.
+/// A heading with everything below it, down to the next heading of its level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     level: usize,
@@ -24,7 +24,7 @@ impl Section {
         self.level
     }
 
-    /// Its heading, as it stands there without mark-up.
+    /// Its heading, without mark-up.
     pub fn title(&self) -> &str {
         self.path.last().map_or("", String::as_str)
     }
@@ -39,7 +39,7 @@ impl Section {
         self.line
     }
 
-    /// The bytes of the file that it takes up, heading and sub-sections included.
+    /// Its bytes in the file, including heading and sub-sections.
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
     }
@@ -59,7 +59,7 @@ impl Section {
         std::iter::once(self).chain(self.children.iter().flat_map(Self::walk)).collect()
     }
 
-    /// How errors name it: "PostgreSQL / Full restore" (line 12).
+    /// Its name in errors: "PostgreSQL / Full restore" (line 12).
     fn named(&self) -> String {
         // The title of the document says nothing about the section.
         let skip = usize::from(self.path.len() > 1);
@@ -92,19 +92,19 @@ fn nest(mut headings: &[Heading], above: &[String], end: usize, lines: &Lines) -
     sections
 }
 
-/// How closely a name fits a title; the first of these that anything fits decides.
+/// How closely a name fits a title. The first of these that matches any section decides.
 const FITS: [fn(&str, &str) -> bool; 3] = [
     |name, title| words(name) == words(title),
     |name, title| unnumbered(name) == unnumbered(title),
     |name, title| unnumbered(without_gloss(name)) == unnumbered(without_gloss(title)),
 ];
 
-/// The section that a name means: a heading, or a path of headings such as `PostgreSQL / Full restore`.
+/// The section with a name: a heading, or a path of headings such as `PostgreSQL / Full restore`.
 pub(super) fn find<'a>(roots: &'a [Section], file: &str, name: &str) -> Result<&'a Section> {
     let all = roots.iter().flat_map(Section::walk).collect::<Vec<_>>();
     let path = name.split(['/', '›', '>']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>();
     for fits in FITS {
-        // A title may hold a slash itself, so the name as a whole goes first.
+        // A title may contain a slash, so the whole name is tried first.
         for wanted in [&[name][..], &path[..]] {
             let found = all.iter().filter(|section| leads_to(section, wanted, fits)).collect::<Vec<_>>();
             match found[..] {
@@ -117,7 +117,7 @@ pub(super) fn find<'a>(roots: &'a [Section], file: &str, name: &str) -> Result<&
     Err(not_found(&all, file, name))
 }
 
-/// Whether the last part of `wanted` is the section's title and the parts before it stand above, in order.
+/// Whether the last part of `wanted` is the section's title and the earlier parts are headings above it, in order.
 fn leads_to(section: &Section, wanted: &[&str], fits: fn(&str, &str) -> bool) -> bool {
     let Some((last, before)) = wanted.split_last() else { return false };
     let Some((title, above)) = section.path.split_last() else { return false };
@@ -127,7 +127,7 @@ fn leads_to(section: &Section, wanted: &[&str], fits: fn(&str, &str) -> bool) ->
         && before.iter().all(|part| above.any(|heading| fits(part, heading)))
 }
 
-/// Whether a cell of a table names this section: by its title, or by its title and those above it.
+/// Whether a table cell names this section: by its title, or by its title and the headings above it.
 pub(super) fn is_named_by(section: &Section, roots: &[Section], cell: &str) -> bool {
     let wanted = unnumbered(without_gloss(cell));
     if wanted.is_empty() {
@@ -135,7 +135,7 @@ pub(super) fn is_named_by(section: &Section, roots: &[Section], cell: &str) -> b
     }
     let title = unnumbered(without_gloss(section.title()));
     if wanted == title {
-        // Where two sections share a title, a bare title means neither.
+        // If two sections share a title, the title alone names neither.
         let namesakes = roots.iter().flat_map(Section::walk);
         return namesakes.filter(|other| unnumbered(without_gloss(other.title())) == title).count() == 1;
     }
@@ -171,14 +171,14 @@ fn to_add(name: &str) -> String {
     }
 }
 
-/// The words of a title without the number in front of them, if anything is left then.
+/// The words of a title without its leading number, unless nothing else is left.
 fn unnumbered(title: &str) -> Vec<String> {
     let words = words(title);
     let number = words.iter().take_while(|word| word.chars().all(|c| c.is_ascii_digit())).count();
     if number < words.len() { words.into_iter().skip(number).collect() } else { words }
 }
 
-/// A title without what stands in brackets at its end: "Full restore (RTO: 1 hour)".
+/// A title without brackets at its end: "Full restore (RTO: 1 hour)".
 fn without_gloss(title: &str) -> &str {
     let title = title.trim();
     let open = if title.ends_with(')') { title.rfind('(') } else { None };

@@ -1,10 +1,10 @@
-//! Finds statements of an objective in a text: a label such as "RTO", and the figure that goes with it.
+//! Finds statements of an objective in a text: a label such as "RTO", and its figure.
 
 use super::ObjectiveKind;
 use super::duration::{self, Reading, unit_ms};
 use super::words::{Word, spans};
 
-/// What people call the two objectives. The longest that fits counts.
+/// The names that people use for the two objectives. The longest match counts.
 const LABELS: &[(&[&str], ObjectiveKind)] = &[
     (&["recovery", "time", "objective"], ObjectiveKind::TimeToRecovery),
     (&["recovery", "time", "target"], ObjectiveKind::TimeToRecovery),
@@ -23,7 +23,7 @@ const LABELS: &[(&[&str], ObjectiveKind)] = &[
     (&["rpo"], ObjectiveKind::RecoveryPoint),
 ];
 
-/// Words that tell of a figure that was seen, not of one that is promised.
+/// Words that mark a figure as measured, not promised.
 const MEASURED: &[&str] = &[
     "achieved",
     "actual",
@@ -47,11 +47,11 @@ const MEASURED: &[&str] = &[
     "worst",
 ];
 
-/// Words of a column's heading that do not change what the column is.
+/// Words in a column heading that do not change the meaning of the column.
 const QUALIFIERS: &[&str] =
     &["documented", "estimated", "expected", "in", "limit", "max", "maximum", "our", "target", "the"];
 
-/// How far behind a label its explanation in brackets may reach.
+/// How far after a label its explanation in brackets may reach.
 const LONGEST_GLOSS: usize = 120;
 
 /// What was read, or why it was not understood.
@@ -67,7 +67,7 @@ pub(super) struct Statement {
     pub(super) outcome: Outcome,
 }
 
-/// A place where a label stands, whether or not a figure follows.
+/// A place with a label, with or without a figure.
 #[derive(Debug)]
 struct Mention {
     kind: ObjectiveKind,
@@ -109,7 +109,7 @@ fn label_at(text: &str, words: &[Word], at: usize, label: &[&str]) -> bool {
         && words.windows(2).all(|pair| matches!(pair, [left, right] if adjoin(text, left, right)))
 }
 
-/// Whether nothing but blanks and hyphens parts two words.
+/// Whether only spaces and hyphens separate two words.
 fn adjoin(text: &str, left: &Word, right: &Word) -> bool {
     let between = text.get(left.end..right.start).unwrap_or("?");
     between.chars().all(|c| c.is_whitespace() || c == '-')
@@ -119,7 +119,7 @@ fn is_measured(word: &Word) -> bool {
     MEASURED.contains(&word.lower.as_str())
 }
 
-/// Reads the figure behind a label. A label in passing, without a figure, is not a statement.
+/// Reads the figure after a label. A label without a figure is not a statement.
 fn statement(text: &str, mention: &Mention, later: &[Mention]) -> Option<Statement> {
     let behind = skip_gloss(text.get(mention.end..)?.trim_start()).trim_start();
     let marked = behind.strip_prefix([':', '=', '：']);
@@ -145,7 +145,7 @@ fn statement(text: &str, mention: &Mention, later: &[Mention]) -> Option<Stateme
     }
 }
 
-/// The text behind an explanation in brackets: "RTO (recovery time objective)".
+/// The text after an explanation in brackets: "RTO (recovery time objective)".
 fn skip_gloss(text: &str) -> &str {
     let close = match text.chars().next() {
         Some('(') => ')',
@@ -156,7 +156,7 @@ fn skip_gloss(text: &str) -> &str {
     end.and_then(|(at, _)| text.get(at + 1..)).unwrap_or(text)
 }
 
-/// The text behind a dash or a word that ties a figure to its label without marking it as one.
+/// The text after a dash or a word that links a figure to its label without marking it as the limit.
 fn skip_link(text: &str) -> &str {
     if let Some(rest) = text.strip_prefix(['-', '–', '—', '→']) {
         return rest;
@@ -170,12 +170,12 @@ fn skip_link(text: &str) -> &str {
     }
 }
 
-/// Whether a text sends the reader elsewhere.
+/// Whether a text refers the reader elsewhere.
 fn is_reference(text: &str) -> bool {
     spans(text).first().is_some_and(|word| word.start == 0 && matches!(word.lower.as_str(), "see" | "as"))
 }
 
-/// Reads a text that is nothing but a figure and remarks, such as a cell. `None` where there is none to read.
+/// Reads a text that is only a figure and remarks, such as a cell. `None` if there is no figure.
 pub(super) fn figure(text: &str, unit: Option<u64>) -> Option<Outcome> {
     let blank =
         !text.contains(char::is_alphanumeric) || matches!(&*text.to_ascii_lowercase(), "n/a" | "none");
@@ -185,7 +185,7 @@ pub(super) fn figure(text: &str, unit: Option<u64>) -> Option<Outcome> {
     Some(duration::read(text, unit).and_then(|(reading, rest)| judge_tail(reading, rest)))
 }
 
-/// Refuses a figure whose meaning the text behind it changes.
+/// Refuses a figure if the text after it changes its meaning.
 fn judge_tail(reading: Reading, tail: &str) -> Outcome {
     let tail = remark(tail);
     let first = tail.trim_start();
@@ -206,8 +206,7 @@ fn judge_tail(reading: Reading, tail: &str) -> Outcome {
     Ok(reading)
 }
 
-/// What belongs to a figure: the text behind it up to the end of the sentence, or to a line with a label of its
-/// own.
+/// The remark on a figure: the text after it up to the end of the sentence, or to a line with its own label.
 fn remark(text: &str) -> &str {
     let sentence = text
         .char_indices()
@@ -221,7 +220,7 @@ fn remark(text: &str) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Every length of time that a text writes in digits.
+/// Every length of time in a text that is written in digits.
 fn readings(text: &str) -> Vec<Reading> {
     let mut before = ' ';
     let mut found = Vec::new();
@@ -237,7 +236,7 @@ fn readings(text: &str) -> Vec<Reading> {
     found
 }
 
-/// Which objective a column holds, by its heading, and in which unit its bare numbers are.
+/// The objective that a column holds, by its heading, and the unit of its bare numbers.
 pub(super) fn column(heading: &str) -> Option<(ObjectiveKind, Option<u64>)> {
     let (kind, others) = label(heading)?;
     let mut units = others.iter().filter_map(|word| unit_ms(word));
@@ -246,7 +245,7 @@ pub(super) fn column(heading: &str) -> Option<(ObjectiveKind, Option<u64>)> {
     (units.next().is_none() && others.iter().all(known)).then_some((kind, unit))
 }
 
-/// The one kind of objective that a short text is about, and its words beside the labels.
+/// The single objective that a short text is about, and its words beside the labels.
 pub(super) fn label(text: &str) -> Option<(ObjectiveKind, Vec<String>)> {
     let mentions = mentions(text);
     let kind = mentions.first()?.kind;
@@ -258,7 +257,7 @@ pub(super) fn label(text: &str) -> Option<(ObjectiveKind, Vec<String>)> {
     Some((kind, others.collect()))
 }
 
-/// Whether the heading of a column tells of figures that were seen, not promised.
+/// Whether a column heading marks measured figures, not promised ones.
 pub(super) fn is_of_measurements(heading: &str) -> bool {
     spans(heading).iter().any(is_measured)
 }

@@ -1,11 +1,11 @@
-//! Words as people compare them: without case, punctuation, emoji.
+//! Words as people compare them: without case, punctuation and emoji.
 
-/// The words of a text in lower case; whatever is neither letter nor digit parts them.
+/// The words of a text in lower case. Any character that is not a letter or a digit separates words.
 pub(super) fn words(text: &str) -> Vec<String> {
     spans(text).into_iter().map(|word| word.lower).collect()
 }
 
-/// A word and where it stands in the text.
+/// A word and its place in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub(super) lower: String,
@@ -13,7 +13,7 @@ pub(super) struct Word {
     pub(super) end: usize,
 }
 
-/// The words of a text with their places.
+/// The words of a text, with their places.
 pub(super) fn spans(text: &str) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     for (start, character) in text.char_indices().filter(|(_, character)| character.is_alphanumeric()) {
@@ -29,8 +29,8 @@ pub(super) fn spans(text: &str) -> Vec<Word> {
     words
 }
 
-/// How alike two texts are, in thousandths: the share of pairs of letters that they have in common. It forgives
-/// typing errors and another order of the words alike.
+/// How similar two texts are, in thousandths: the share of letter pairs that they have in common. Tolerates typing
+/// errors and a different order of words.
 pub(super) fn letters_alike(left: &str, right: &str) -> usize {
     let (left, mut right) = (pairs(left), pairs(right));
     let total = left.len() + right.len();

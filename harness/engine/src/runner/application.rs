@@ -1,4 +1,4 @@
-//! The application of a drill: what its users see is where its connections point.
+//! The application of a drill: its users see the server that its connections point to.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Where the application finds a server, whose address is a `T`. Clones point to the same application.
+/// The address at which the application finds a server, a `T`. Clones point to the same application.
 pub struct Application<T>(Arc<watch::Sender<Option<T>>>);
 
 impl<T> Clone for Application<T> {
@@ -27,23 +27,23 @@ impl<T> Application<T> {
         self.0.send_replace(Some(server));
     }
 
-    /// Takes the server away from the application.
+    /// Disconnects the application from its server.
     pub fn disconnect(&self) {
         self.0.send_replace(None);
     }
 
-    /// The server that it is switched to now, and every later one.
+    /// The current server of the application, and every later one.
     pub fn watch(&self) -> watch::Receiver<Option<T>> {
         self.0.subscribe()
     }
 }
 
-/// What one application connects to, one [`Application`] for each kind of address. Clones share them.
+/// The connections of one application: one [`Application`] for each kind of address. Clones share them.
 #[derive(Clone, Default)]
 pub struct Applications(Arc<Mutex<HashMap<TypeId, Box<dyn Any + Send>>>>);
 
 impl Applications {
-    /// Where the application finds the server whose address is a `T`.
+    /// The application for servers whose address is a `T`.
     pub fn of<T: Send + Sync + 'static>(&self) -> Application<T> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let one = all.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(Application::<T>::default()));

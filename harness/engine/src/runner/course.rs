@@ -1,4 +1,4 @@
-//! The course of a drill or of a restore: its steps, notes and checks as they go into the journal, and its servers.
+//! The course of a drill or of a restore: its steps, notes and checks in the journal, and its servers.
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
 use crate::substrate::Substrate;
 
-/// What a drill and a restore have in common, and what procedures are written in. Everything that is done is in
-/// the journal as it happens.
+/// The common part of a drill and a restore, and the interface of procedures. Everything is in the journal as it
+/// happens.
 pub struct Course {
     settings: CourseSettings,
     doing: Mutex<String>,
@@ -28,15 +28,15 @@ pub struct Course {
     checks: Mutex<Vec<Check>>,
 }
 
-/// Where a course runs, and where it is told.
+/// Where a course runs, and where it reports.
 pub struct CourseSettings {
-    /// Its place in the journal.
+    /// Its index in the journal.
     pub index: usize,
     /// The scenario, or the command.
     pub name: String,
     /// Takes every event.
     pub journal: Journal,
-    /// Where servers run; nothing where none is started.
+    /// Where servers run; `None` if no server is started.
     pub substrate: Option<Arc<dyn Substrate>>,
     /// Where the backups are.
     pub repository: Arc<dyn Repository>,
@@ -58,7 +58,7 @@ impl Course {
         })
     }
 
-    /// Its place in the journal.
+    /// Its index in the journal.
     pub(super) fn index(&self) -> usize {
         self.settings.index
     }
@@ -72,7 +72,7 @@ impl Course {
         &self.settings.scratch
     }
 
-    /// What the judges concluded so far.
+    /// The conclusions of the judges so far.
     pub(super) fn checks(&self) -> Vec<Check> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -104,7 +104,7 @@ impl Course {
         self.settings.journal.wall_clock()
     }
 
-    /// The clock of the run, which every duration is measured by.
+    /// The clock of the run. Every duration is measured with it.
     pub fn clock(&self) -> Stopwatch {
         self.settings.journal.clock()
     }
@@ -114,7 +114,7 @@ impl Course {
         &*self.settings.repository
     }
 
-    /// The same, for tasks that go on beside this.
+    /// The same repository, for tasks that run beside this one.
     pub fn shared_repository(&self) -> Arc<dyn Repository> {
         self.settings.repository.clone()
     }
@@ -124,25 +124,25 @@ impl Course {
         LogArchive::new(self.settings.repository.clone(), cluster)
     }
 
-    /// A further repository, of this name. It is removed with the run.
+    /// A further repository, for a region. It is removed with the run.
     pub async fn repository_in(&self, region: &str) -> Result<LocalRepository> {
         let repository = LocalRepository::open(self.settings.scratch.join(region)).await?;
         Ok(repository.timed_by(self.wall_clock().clone()))
     }
 
-    /// A repository of this name in the evidence, where it stays.
+    /// A repository in the evidence. It stays after the run.
     pub async fn evidence_repository(&self, name: &str) -> Result<LocalRepository> {
         let repository = LocalRepository::open(self.evidence_folder().await?.join(name)).await?;
         Ok(repository.timed_by(self.wall_clock().clone()))
     }
 
-    /// Begins a step, in the runbook's words; it ends where the next one begins.
+    /// Begins a step, in the runbook's words; it ends when the next one begins.
     pub fn step(&self, phase: Phase, title: &str) {
         title.clone_into(&mut self.doing.lock().unwrap_or_else(PoisonError::into_inner));
         self.journal().append(EventBody::StepStarted { drill: self.index(), phase, title: title.to_owned() });
     }
 
-    /// An error that struck in the current step, with that step.
+    /// An error with the current step as its context.
     pub(super) fn in_its_step(&self, error: Error) -> Error {
         let step = self.doing.lock().unwrap_or_else(PoisonError::into_inner).clone();
         error
@@ -150,12 +150,12 @@ impl Course {
             .hint("the servers' logs in the evidence say what they were doing")
     }
 
-    /// Tells something worth knowing about the current step.
+    /// Records a note on the current step.
     pub fn note(&self, text: impl Into<String>) {
         self.journal().append(EventBody::Note { drill: self.index(), text: text.into() });
     }
 
-    /// Tells what was backed up.
+    /// Records that a backup was taken.
     pub fn backup_taken(&self, manifest: &Manifest) {
         let backup = BackupSummary {
             id: manifest.id.clone(),
@@ -186,7 +186,7 @@ impl Course {
         file.flush().await.context(&doing)
     }
 
-    /// Runs a judge; a failure ends the course: to go on would waste time on what cannot be right.
+    /// Runs a judge; a failure ends the course, because continuing would waste time.
     pub async fn insist(&self, judge: &dyn Judge) -> Result<()> {
         match self.judge(judge).await {
             Verdict::Failed => Err(Error::failed(format!(
@@ -197,7 +197,8 @@ impl Course {
         }
     }
 
-    /// Lets a judge look, and records what it says. A judge that fails or panics could not verify.
+    /// Runs a judge, and records its conclusion. A judge that fails with an error or panics gives *could not
+    /// verify*.
     pub async fn judge(&self, judge: &dyn Judge) -> Verdict {
         let watch = Stopwatch::start();
         let judged = AssertUnwindSafe(judge.judge()).catch_unwind().await;
@@ -225,7 +226,7 @@ impl Course {
         verdict
     }
 
-    /// What a step of the restore gave; a backup that is at fault becomes a finding, and ends the course as
+    /// Unwraps the result of a restore step. A backup that is at fault becomes a finding, and ends the course as
     /// *failed*.
     pub fn restored<T>(&self, outcome: Result<T, RestoreFailure>) -> Result<T> {
         match outcome {
@@ -265,8 +266,8 @@ impl Course {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
     }
 
-    /// Tells how to connect to every server, for a run that keeps them. The password goes into a
-    /// file for its owner alone, because what is told here becomes evidence.
+    /// Records how to connect to every server, for a run that keeps its servers. The password goes into a file that
+    /// only its owner can read, because the journal is evidence.
     pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
         for (name, server) in &self.servers {
             let hint = server.tell_how_to_connect(&self.settings.scratch, name).await?;

@@ -1,4 +1,4 @@
-//! One execution of a scenario: the vocabulary that scenarios are written in.
+//! One execution of a scenario, and the methods that scenarios are written with.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +10,14 @@ use super::{Applications, Course};
 use crate::damage::{Aim, Damage, DamageSpec, Damages, Target, find};
 use crate::evidence::EventBody;
 
-/// A running drill: a [`Course`], and what makes it a drill.
+/// A running drill: a [`Course`], and what only drills have.
 pub struct Drill {
     pub(super) course: Course,
     pub(super) seed: u64,
     pub(super) scale: String,
-    /// Those that the scenario has.
+    /// The damages of the scenario.
     pub(super) damages: Vec<&'static dyn Damages>,
-    /// The one that the run asked for.
+    /// The damage that the run asked for.
     pub(super) damage: Option<&'static DamageSpec>,
     pub(super) shows_values: bool,
     pub(super) is_injected: AtomicBool,
@@ -59,12 +59,12 @@ impl Drill {
         &self.applications
     }
 
-    /// The limit of loss that the runbook documents; nothing where it documents none.
+    /// The recovery point objective of the runbook; `None` if it documents none.
     pub fn loss_objective(&self) -> Result<Option<Objective>> {
         self.loss_objective.clone()
     }
 
-    /// Whether findings may say what a restored row holds.
+    /// Whether findings may contain values of restored rows.
     pub fn shows_values(&self) -> bool {
         self.shows_values
     }
@@ -74,7 +74,7 @@ impl Drill {
         &self.queries
     }
 
-    /// The disaster is declared: time to recovery starts. Gives the instant on the clock of the run, in
+    /// The disaster is declared: time to recovery starts. Returns the time on the clock of the run, in
     /// milliseconds.
     pub fn declare_disaster(&mut self) -> u64 {
         let at_ms = self.reached(Milestone::Declared);
@@ -117,13 +117,13 @@ impl Drill {
         }
     }
 
-    /// Keeps the ledger of the workload with the evidence, next to the servers' logs.
+    /// Saves the ledger of the workload in the evidence, next to the servers' logs.
     pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
         let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
         self.save_evidence("ledger.json", &text).await
     }
 
-    /// Tells that the drill's servers hold sample data, and how much.
+    /// Records that the drill's servers hold sample data, and how many bytes.
     pub fn sample_data_loaded(&self, bytes: u64) {
         self.journal().append(EventBody::SampleDataLoaded { drill: self.index(), bytes });
     }

@@ -1,4 +1,4 @@
-//! The servers of a course: how they are made, where, under which name, and how they go.
+//! The servers of a course: how nodes are created, their region and names, and their removal.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use comeback_error::{Error, ErrorKind, Result};
 use super::{Course, Server};
 use crate::{died, wait};
 
-/// The death of a server in front of what came of it. Where its machine is to blame, nothing else is.
+/// Puts the death of a server in front of the error that it caused. If its machine is at fault, the error counts as
+/// *could not verify*.
 fn explain(error: &Error, death: &Error) -> Error {
     let kind = if death.kind() == ErrorKind::Failed { error.kind() } else { death.kind() };
     let message = format!("{}; what came of it: {}", death.message(), error.message());
@@ -16,8 +17,8 @@ fn explain(error: &Error, death: &Error) -> Error {
 }
 
 impl Course {
-    /// From here on new nodes are made in another region, cut off from those of the one before where the
-    /// substrate has networks.
+    /// From now on new nodes are created in another region. If the substrate has networks, they cannot reach the
+    /// previous region.
     pub fn enter_region(&mut self, region: &str) -> Result<()> {
         let region = self.node_name(region);
         let substrate = self.shared_substrate()?.in_region(&region)?;
@@ -25,18 +26,18 @@ impl Course {
         Ok(())
     }
 
-    /// The name of a node of this part of the run: its own among all nodes of the run.
+    /// The name of a node of this part of the run, unique among all nodes of the run.
     pub fn node_name(&self, name: &str) -> String {
         format!("d{}-{name}", self.index())
     }
 
-    /// Takes a server in: its log is saved, its death is told, and its node is removed at the end.
+    /// Registers a server: its log is saved, its death is reported, and its node is removed at the end.
     pub fn adopt(&mut self, name: &str, server: impl Server + 'static) {
         self.servers.push((name.to_owned(), Arc::new(server)));
     }
 
-    /// Gives a server the name of the one that it stands in for. That one keeps its node, as evidence, and is
-    /// called damaged from now on.
+    /// Gives a server the name of the server that it replaces. The old server keeps its node, as evidence, under
+    /// the name `…-damaged`.
     pub fn take_over(&mut self, name: &str, successor: &dyn Server) {
         for (own, server) in &mut self.servers {
             if own == name {
@@ -48,11 +49,11 @@ impl Course {
         self.note(format!("{} is {name} now", successor.node().name()));
     }
 
-    /// An error, behind what a server said when it died: that explains the error, and a connection that broke off
-    /// does not.
+    /// Puts the last words of a server that died in front of an error: they explain it, a broken connection does
+    /// not.
     pub(super) async fn with_last_words(&self, error: Error) -> Error {
         for (_, server) in &self.servers {
-            // A server that cannot even be asked is no better explanation.
+            // A server that does not answer explains nothing.
             let words = wait::at_most("its last words", wait::limits().connect, server.last_words()).await;
             let Ok(Ok(Some(words))) = words else { continue };
             if error.message().contains(&words) {
@@ -63,7 +64,7 @@ impl Course {
         error
     }
 
-    /// Removes every node; gives the first failure after having tried all.
+    /// Removes every node. Tries all of them, then returns the first failure.
     pub(super) async fn remove_nodes(&self) -> Result<()> {
         let mut outcome = Ok(());
         for (_, server) in &self.servers {

@@ -1,4 +1,4 @@
-//! What a drill measured, judged by what the runbook promises.
+//! Judges the measurements of a drill by the runbook.
 
 use comeback_error::{Error, Result};
 use comeback_model::{Check, Verdict};
@@ -27,7 +27,7 @@ impl Drill {
         Ok(())
     }
 
-    /// Tells what was lost, and judges it where the runbook sets a limit.
+    /// Records the loss, and judges it if the runbook sets a limit.
     pub async fn judge_loss(&self, loss: Loss) {
         self.journal().append(EventBody::LossMeasured { drill: self.index(), loss: loss.clone() });
         match self.loss_objective.clone().transpose() {
@@ -41,8 +41,8 @@ impl Drill {
         }
     }
 
-    /// Tells of a recovery point objective that was not judged, in a drill that measured no loss: one that is not
-    /// understood could not be verified, and of one that is nothing is said.
+    /// Reports a recovery point objective that was not judged, in a drill that measured no loss. A limit that is
+    /// not understood is *could not verify*; for one that is understood, a note says that it was not judged.
     pub(super) fn tell_unjudged_loss(&self, has_ended: bool) {
         if self.checks().iter().any(|check| check.judge == LossObjective::NAME) {
             return;

@@ -21,9 +21,9 @@ use crate::wait;
 pub struct RunPlace {
     /// Where servers run.
     pub substrate: Arc<dyn Substrate>,
-    /// What the substrate runs on, to be watched; nothing where that cannot be told.
+    /// What the substrate runs on, to be watched; `None` if that is unknown.
     pub room: Option<Room>,
-    /// Where each drill keeps its repository; removed with the run.
+    /// The folder of the drills' repositories; removed with the run.
     pub scratch: PathBuf,
     /// Where the servers' logs are saved, in the evidence.
     pub logs: PathBuf,
@@ -54,11 +54,11 @@ pub struct RunSettings {
     pub applications: Applications,
 }
 
-/// Runs drills; gives the verdict of each, in their order. `None` is one that was interrupted, or that did not
+/// Runs drills. Returns the verdict of each, in their order; `None` for a drill that was interrupted, or did not
 /// start because of an interruption.
 ///
-/// The drills' numbers in the journal are their places in `scenarios`. Whatever happens to a drill, its nodes
-/// are removed before this returns, unless they are to be kept.
+/// The number in `scenarios` is the drill's index in the journal. Whatever happens to a drill, its nodes are
+/// removed before this returns, unless they are to be kept.
 pub async fn run_drills(
     scenarios: &[(usize, Arc<dyn Scenario>)],
     settings: &RunSettings,
@@ -80,13 +80,13 @@ pub async fn run_drills(
         match running.join_next().await {
             None => return verdicts,
             Some(Ok((place, verdict))) => verdicts[place] = verdict,
-            // A drill catches its own panics; what is left is a panic in the teardown: not verified.
+            // A drill catches its own panics; this one is from the teardown: not verified.
             Some(Err(_)) => {}
         }
     }
 }
 
-/// The most time that the runbook gives each drill, in milliseconds; 0 where it says nothing.
+/// The longest time that the runbook allows each drill, in milliseconds; 0 if it documents none.
 fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: &Runbook) -> Vec<u64> {
     let limit = |section: &str| {
         let section = runbook.section(section).ok()?;
@@ -95,8 +95,8 @@ fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: &Runbook) -> 
     scenarios.iter().map(|(_, scenario)| limit(&scenario.spec().section).unwrap_or_default()).collect()
 }
 
-/// The places of the drills, in the order in which they start. Where several run at once, those that the runbook
-/// gives most time start first: a long one that starts last runs alone in the end.
+/// The indexes of the drills, in the order in which they start. If several run at once, the drills with the longest
+/// limit start first: a long drill that starts last would run alone at the end.
 fn in_order_of_start(upper_limits: &[u64], jobs: usize) -> Vec<usize> {
     let mut places: Vec<_> = (0..upper_limits.len()).collect();
     if jobs > 1 {
@@ -195,8 +195,8 @@ async fn prepare(
     })
 }
 
-/// Ends a drill in the journal. An error counts besides what the judges said: one kind says that the backup
-/// failed, every other that the drill could not get far enough to know.
+/// Ends a drill in the journal. An error counts together with the judges' verdicts: *failed* means that the backup
+/// failed, any other kind means that the drill could not get far enough to know.
 pub(super) fn end_drill(
     index: usize,
     journal: &Journal,

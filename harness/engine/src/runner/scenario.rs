@@ -6,10 +6,10 @@ use comeback_error::Result;
 use super::Drill;
 use crate::damage::Damages;
 
-/// A set of scenarios that is run on an occasion.
+/// A set of scenarios that run on one occasion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suite {
-    /// On every change to schema, backup script or runbook: a gate of a minute.
+    /// On every change to schema, backup script or runbook: a gate of one minute.
     Ci,
     /// Every Sunday at 06:00: every scenario.
     Weekly,
@@ -37,7 +37,7 @@ impl std::fmt::Display for Suite {
     }
 }
 
-/// What a scenario is.
+/// The declaration of a scenario.
 #[derive(Debug, Clone)]
 pub struct ScenarioSpec {
     /// Its name, `store/what-happened`.
@@ -48,18 +48,18 @@ pub struct ScenarioSpec {
     pub section: String,
     /// The suites that it belongs to.
     pub suites: Vec<Suite>,
-    /// The damages that its judges notice. The drill injects the one that a run asks for.
+    /// The damages that its judges detect. The drill injects the one that a run asks for.
     pub damages: Vec<&'static dyn Damages>,
 }
 
-/// A drill, written down like its section of the runbook.
+/// A drill, written like its section of the runbook.
 ///
-/// A scenario opens no connection and spawns no process itself: it speaks the vocabulary of the harness.
+/// A scenario opens no connection and spawns no process itself; it calls the harness.
 #[async_trait]
 pub trait Scenario: Send + Sync {
-    /// What it is.
+    /// Its declaration.
     fn spec(&self) -> ScenarioSpec;
 
-    /// Carries it out: prepare, back up, disaster, recover, judge.
+    /// Runs it: prepare, back up, disaster, recover, judge.
     async fn run(&self, drill: &mut Drill) -> Result<()>;
 }

@@ -1,4 +1,4 @@
-//! A server of a drill, of whichever store: what the end of a drill needs of it.
+//! A server of a drill, of any store: what the end of a drill needs.
 
 use std::path::Path;
 
@@ -16,9 +16,9 @@ pub trait Server: Send + Sync {
     /// The text of its log; an error if it never started.
     async fn log_text(&self) -> Result<String>;
 
-    /// What it said when it died by itself; nothing if it did not.
+    /// Its last words if it died by itself; `None` if it did not.
     async fn last_words(&self) -> Result<Option<String>>;
 
-    /// Puts its password into a file below a folder, and gives the command that connects a person with it.
+    /// Writes its password to a file below `folder`, and returns the command for a person to connect.
     async fn tell_how_to_connect(&self, folder: &Path, name: &str) -> Result<String>;
 }

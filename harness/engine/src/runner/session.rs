@@ -20,7 +20,7 @@ use crate::substrate::{
     kind_of, open, sweep,
 };
 
-/// Where servers are going to run: swept of what killed runs left, and with room for what is coming.
+/// The place where servers will run: swept of the remains of killed runs, with enough room for the new ones.
 #[derive(Clone)]
 pub struct Ground {
     choice: SubstrateChoice,
@@ -29,8 +29,8 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Removes what killed runs left, tells it, and checks that there is room. If no substrate can be found, opening
-    /// it says why.
+    /// Removes the remains of killed runs, reports them, and checks that there is enough room. If no substrate can
+    /// be found, opening it reports why.
     pub async fn prepare(
         choice: SubstrateChoice,
         docker: DockerSettings,
@@ -61,11 +61,11 @@ pub fn make_evidence_folder(root: &Path, identity: &RunIdentity, clock: &Clock) 
     Ok(folder)
 }
 
-/// A run between its beginning and its end.
+/// A run from its start to its end.
 pub struct Session {
     identity: RunIdentity,
     folder: PathBuf,
-    /// Nothing where no server is started.
+    /// `None` if no server is started.
     ground: Option<Ground>,
     cancel: CancellationToken,
     journal: Journal,
@@ -73,16 +73,16 @@ pub struct Session {
     substrate: Option<Arc<dyn Substrate>>,
 }
 
-/// What a session came to.
+/// The result of a session.
 pub struct Ended {
     /// The record of the run.
     pub record: Record,
-    /// Whether everything that was started is gone.
+    /// Whether everything that was started has been removed.
     pub torn_down: Result<()>,
 }
 
 impl Session {
-    /// Creates the journal in the folder of the evidence. From here on every event is told to the sinks.
+    /// Creates the journal in the evidence folder. From now on the sinks receive every event.
     pub fn begin(
         identity: RunIdentity,
         folder: PathBuf,
@@ -101,8 +101,8 @@ impl Session {
         &self.journal
     }
 
-    /// Opens the substrate and begins the record. The session fills in who the run is and where it runs. Without a
-    /// substrate no drill can run: each says so, and there is no place.
+    /// Opens the substrate and begins the record. The session fills in the identity and the place of the run.
+    /// Without a substrate no drill can run: each drill reports that, and the result is `None`.
     pub async fn start_drills(&mut self, run: RunStarted) -> Option<RunPlace> {
         let drills = run.planned.len();
         match self.start(run).await {
@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    /// Carries out a restore, the one part of its run, and removes what it started. The checks are in the record.
+    /// Runs a restore, the only part of its run, and removes what it started. The checks are in the record.
     pub async fn restore<T>(
         &mut self,
         run: RunStarted,
@@ -141,7 +141,7 @@ impl Session {
         })?;
         let ended = self.carry_out(&mut course, procedure).await;
         let removed = if course.servers.is_empty() { Ok(()) } else { course.end(self.identity.keep).await };
-        // An interruption is told by the end of the run.
+        // The end of the run reports an interruption.
         let ended = match ended {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
             Err(error) => Err(course.with_last_words(error).await),
@@ -172,18 +172,17 @@ impl Session {
         repository: Option<Arc<dyn Repository>>,
     ) -> Result<Course> {
         let scratch = self.scratch.path().to_owned();
-        let repository = match repository {
-            Some(repository) => repository,
-            None => {
-                let repository = LocalRepository::open(scratch.join("repository")).await?;
-                Arc::new(repository.timed_by(self.journal.wall_clock().clone()))
-            }
+        let repository = if let Some(repository) = repository {
+            repository
+        } else {
+            let repository = LocalRepository::open(scratch.join("repository")).await?;
+            Arc::new(repository.timed_by(self.journal.wall_clock().clone()))
         };
         let (journal, logs) = (self.journal.clone(), self.logs());
         Course::new(CourseSettings { index: 0, name, journal, substrate, repository, logs, scratch })
     }
 
-    /// Where logs and other files go, in the evidence.
+    /// The folder of logs and other files, in the evidence.
     fn logs(&self) -> PathBuf {
         self.folder.join("logs")
     }
@@ -205,7 +204,7 @@ impl Session {
         opened
     }
 
-    /// Removes what is left of the run, and gives its record.
+    /// Removes what is left of the run, and returns its record.
     pub async fn end(self) -> Result<Ended> {
         let torn_down = match &self.substrate {
             Some(substrate) => tear_down(&**substrate).await,

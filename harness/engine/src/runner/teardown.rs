@@ -1,4 +1,4 @@
-//! The end of drills and restores: servers go, on every path, and each end has a limit.
+//! The end of drills and restores: servers are removed on every path, and each action has a time limit.
 
 use comeback_error::Result;
 use comeback_model::Phase;
@@ -7,12 +7,12 @@ use super::Course;
 use crate::substrate::Substrate;
 use crate::wait;
 
-/// Removes what is left of a run, and gives up where that does not come to an end.
+/// Removes what is left of a run, up to a time limit.
 pub(super) async fn tear_down(substrate: &dyn Substrate) -> Result<()> {
     at_end("the rest of the run to be removed", substrate.remove_all()).await
 }
 
-/// Does one thing at the end, which must come to an end itself.
+/// Runs one action at the end, with a time limit of its own.
 async fn at_end(what: &str, doing: impl Future<Output = Result<()>>) -> Result<()> {
     wait::at_most(what, wait::limits().teardown, doing)
         .await
@@ -20,7 +20,7 @@ async fn at_end(what: &str, doing: impl Future<Output = Result<()>>) -> Result<(
 }
 
 impl Course {
-    /// Saves the servers' logs and removes the servers, or keeps them and tells how to connect.
+    /// Saves the servers' logs and removes the servers, or keeps them and reports how to connect.
     pub(super) async fn end(&self, keep: bool) -> Result<()> {
         self.step(Phase::Teardown, if keep { "keep the servers" } else { "remove the servers" });
         let saved = at_end("the servers' logs to be saved", self.save_logs()).await;

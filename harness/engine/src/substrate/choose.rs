@@ -1,4 +1,4 @@
-//! Which substrate a run gets.
+//! Chooses the substrate of a run.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,15 +12,15 @@ use super::{
     DockerSettings, DockerSubstrate, LocalSubstrate, RunIdentity, Software, Substrate, SubstrateKind,
 };
 
-/// What the user asked for.
+/// The choice of the user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SubstrateChoice {
-    /// Docker if its daemon answers and has an image with servers, or else this machine if it has them.
+    /// Docker if its daemon answers and has an image with servers; otherwise this machine if it has servers.
     #[default]
     Auto,
-    /// Docker, or nothing.
+    /// Docker only.
     Docker,
-    /// This machine, or nothing.
+    /// This machine only.
     Local,
 }
 
@@ -64,7 +64,7 @@ pub async fn open(
     })
 }
 
-/// Which substrate a choice comes to on this machine.
+/// The substrate that a choice selects on this machine.
 pub async fn kind_of(choice: SubstrateChoice, settings: &DockerSettings) -> Result<SubstrateKind> {
     match choice {
         SubstrateChoice::Auto => choose(settings).await,
@@ -73,7 +73,7 @@ pub async fn kind_of(choice: SubstrateChoice, settings: &DockerSettings) -> Resu
     }
 }
 
-/// The better of the two: one with PostgreSQL, which most drills need, goes before one with Redis alone.
+/// The better of the two: one with PostgreSQL, which most drills need, comes before one with only Redis.
 async fn choose(settings: &DockerSettings) -> Result<SubstrateKind> {
     let mut reasons = Vec::new();
     for software in [Software::Postgres, Software::Redis] {
@@ -114,7 +114,7 @@ fn local_has(software: Software) -> Result<()> {
     }
 }
 
-/// The error that tells what both lack, and every way out, once.
+/// The error that lists what both lack, and every remedy once.
 fn neither(reasons: &[Error]) -> Error {
     let mut sentences: Vec<&str> = Vec::new();
     let mut hints: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! Who a run is: the mark that everything it starts carries, and whether its owner still lives.
+//! The identity of a run: the mark of everything that it starts, and whether its owner is alive.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::processes;
 use crate::secret::random_hex;
 use crate::sha256::Sha256;
 
-/// The run for which nodes are made.
+/// The run that nodes are created for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunIdentity {
     /// Eight lower-case hexadecimal digits, unique per run. Folders and containers are named after it.
@@ -19,7 +19,7 @@ pub struct RunIdentity {
 }
 
 impl RunIdentity {
-    /// An identity, if the id is one.
+    /// An identity, if the id is valid.
     pub fn new(run_id: impl Into<String>, keep: bool) -> Result<Self> {
         let run_id = run_id.into();
         if !is_run_id(&run_id) {
@@ -41,7 +41,7 @@ pub(super) fn is_run_id(text: &str) -> bool {
     text.len() == 8 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Refuses a node name that would not do as a folder, a host name and a part of a label.
+/// Refuses a node name that is not valid as a folder, a host name and part of a label.
 pub(super) fn check_node_name(name: &str) -> Result<()> {
     let fits = (1..=32).contains(&name.len())
         && !name.starts_with('-')
@@ -54,18 +54,18 @@ pub(super) fn check_node_name(name: &str) -> Result<()> {
     )))
 }
 
-/// The process to which a run belongs, told apart from any later process with the same number.
+/// The process that owns a run, distinguishable from any later process with the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Owner {
     /// Its number, in its process namespace.
     pub(super) pid: i32,
     /// When it started, in clock ticks since boot: field 22 of `/proc/PID/stat`.
     pub(super) start_ticks: u64,
-    /// The boot of the machine on which it ran.
+    /// The boot of the machine that it ran on.
     pub(super) boot_id: String,
-    /// The process namespace in which the number means something.
+    /// The process namespace of the number.
     pub(super) pid_ns: String,
-    /// The machine on which it ran, the same for each of its boots; empty where that is not known.
+    /// The machine that it ran on, the same for each of its boots; empty if unknown.
     #[serde(default)]
     pub(super) machine: String,
 }
@@ -73,16 +73,16 @@ pub(super) struct Owner {
 /// What is known about an owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
-    /// It runs.
+    /// It is running.
     Alive,
-    /// It runs no more.
+    /// It is no longer running.
     Dead,
-    /// It belongs to another machine, boot or process namespace, into which we cannot see.
+    /// It belongs to another machine, boot or process namespace, which is not visible from here.
     Elsewhere,
 }
 
 impl Owner {
-    /// This very process.
+    /// The current process.
     pub(super) fn current() -> Result<Self> {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let process = processes::lookup(pid)
@@ -96,7 +96,7 @@ impl Owner {
         })
     }
 
-    /// Whether it still runs, as far as this process can tell.
+    /// Whether it is still running, as far as this process can see.
     pub(super) fn life(&self) -> Result<Life> {
         if self.boot_id != boot_id()? || self.pid_ns != pid_namespace()? {
             return Ok(Life::Elsewhere);
@@ -106,8 +106,8 @@ impl Owner {
         Ok(if alive { Life::Alive } else { Life::Dead })
     }
 
-    /// Whether it ran on this machine before it was last started. Of another machine, whose boots are other
-    /// ones as well, that is not known.
+    /// Whether it ran on this machine before the last boot. False for another machine: its boots differ too, so
+    /// nothing is known.
     pub(super) fn is_of_an_earlier_boot(&self) -> Result<bool> {
         Ok(!self.machine.is_empty() && self.machine == machine() && self.boot_id != boot_id()?)
     }
@@ -119,8 +119,8 @@ fn boot_id() -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-/// A digest of what tells machines apart: systemd's machine id, which is confidential as it is, and the host
-/// name, because cloned machines often share the id. Empty where this machine has no id.
+/// A digest that identifies this machine: of systemd's machine id, which is confidential, and of the host name,
+/// because cloned machines often share the id. Empty if this machine has no id.
 fn machine() -> String {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
     let ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map(read);

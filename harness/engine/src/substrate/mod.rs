@@ -1,8 +1,8 @@
 //! Where servers run: in containers (`docker`) or as processes (`local`).
 //!
-//! A [`Substrate`] makes [`Node`]s. A node is a place with a folder of its own in which programs run and one
-//! server lives. Whoever starts a thing removes it: [`Substrate::remove_all`] on the ordinary path, the
-//! sweep of the reaper for what a killed run left behind.
+//! A [`Substrate`] creates [`Node`]s. A node is a place with its own folder in which programs run and one server
+//! lives. The creator removes what it starts: [`Substrate::remove_all`] on the ordinary path, and the reaper's
+//! sweep for the remains of a killed run.
 
 mod choose;
 mod docker;
@@ -34,7 +34,7 @@ pub use scratch::Scratch;
 
 use comeback_error::{Error, Result};
 
-/// Which substrate.
+/// The kind of substrate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SubstrateKind {
     /// Containers of a Docker daemon, through testcontainers.
@@ -59,7 +59,7 @@ impl std::fmt::Display for SubstrateKind {
     }
 }
 
-/// The server software that a node is for.
+/// The server software of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Software {
     /// PostgreSQL, client programs and contrib included.
@@ -68,17 +68,17 @@ pub enum Software {
     Redis,
 }
 
-/// A name under which a distribution keeps the server of Redis or Valkey.
+/// A name of the server of Redis or Valkey in a distribution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedisProgram {
     /// The name.
     pub name: &'static str,
-    /// Whether it is the checker of RDB files. It is the same program: which of the two it is it tells by the
-    /// name that it is started under, and packages with tools alone (`redis-tools`) bring no other.
+    /// Whether it is the checker of RDB files. Checker and server are the same program, which decides by the name
+    /// that starts it. Packages with only tools (`redis-tools`) contain only this name.
     pub is_checker: bool,
 }
 
-/// The names under which the server is looked for, in order.
+/// The names to search for, in order.
 pub const REDIS_PROGRAMS: [RedisProgram; 4] = [
     RedisProgram { name: "redis-server", is_checker: false },
     RedisProgram { name: "valkey-server", is_checker: false },
@@ -86,15 +86,15 @@ pub const REDIS_PROGRAMS: [RedisProgram; 4] = [
     RedisProgram { name: "valkey-check-rdb", is_checker: true },
 ];
 
-/// What a node is to be.
+/// The specification of a node.
 #[derive(Debug, Clone)]
 pub struct NodeSpec {
     /// A short name, unique in the run: `primary`, `restored`. Lower-case letters, digits and `-`.
     pub name: String,
-    /// What runs in it.
+    /// The server software.
     pub software: Software,
-    /// The major version that is preferred, where the substrate has a choice of images. What the node got is for
-    /// the caller to find out.
+    /// The preferred major version, if the substrate has a choice of images. The node may have another one; the
+    /// caller must check.
     pub major: Option<u32>,
     /// The TCP port that the server listens on inside the node, and the number in the name of its socket.
     pub port: u16,
@@ -103,7 +103,7 @@ pub struct NodeSpec {
 /// Where the host reaches a node's server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
-    /// A folder for Unix sockets: the server listens there, and on no address.
+    /// A folder for Unix sockets. The server listens there, and on no address.
     Unix {
         /// The folder; it exists, and belongs to the node's user.
         dir: String,
@@ -120,7 +120,7 @@ pub enum Endpoint {
 /// A program and its arguments, run without a shell.
 #[derive(Debug, Clone, Default)]
 pub struct Command {
-    /// A name to be found in the node's search path, or a path inside the node.
+    /// A name in the node's search path, or a path inside the node.
     pub program: String,
     /// The arguments. Never a secret: every user of the machine can read them.
     pub args: Vec<String>,
@@ -156,35 +156,35 @@ impl Command {
     }
 }
 
-/// Where a command's standard input comes from and its standard output goes.
+/// The source of a command's standard input, and the destination of its standard output.
 #[derive(Default)]
 pub struct Io<'a> {
-    /// Copied to the end into the standard input; nothing where there is none.
+    /// Copied to the end into the standard input; `None` for no input.
     pub stdin: Option<&'a mut (dyn AsyncRead + Send + Unpin)>,
-    /// Takes the standard output; collected into [`Output::stdout`] where there is none.
+    /// Receives the standard output; if `None`, it is collected in [`Output::stdout`].
     pub stdout: Option<&'a mut (dyn AsyncWrite + Send + Unpin)>,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
-    /// Its exit code; 128 + n where signal n ended it.
+    /// Its exit code; 128 + n if signal n ended it.
     pub code: i32,
-    /// What it wrote, unless that was sent elsewhere.
+    /// Its standard output, unless that was sent elsewhere.
     pub stdout: Vec<u8>,
-    /// What it complained about.
+    /// Its standard error, or the end of it.
     pub stderr: String,
 }
 
 impl Output {
-    /// The output of a command that ended with 0; otherwise an error with the end of its complaint.
+    /// The output of a command that ended with 0; otherwise an error with the end of its standard error.
     pub fn success(self, doing: &str) -> Result<Self> {
         if self.code == 0 {
             return Ok(self);
         }
         let lines: Vec<&str> = self.stderr.trim().lines().collect();
         let (earlier, last) = lines.split_at(lines.len().saturating_sub(5));
-        // What follows from a full disk says least about it.
+        // After a full disk, the last lines say the least about it.
         let cause = earlier.iter().find(|line| line.contains("No space left on device"));
         let complaint = cause.into_iter().chain(last).copied().collect::<Vec<_>>().join("; ");
         Err(Error::could_not_verify(format!("{doing}: exit code {}: {complaint}", self.code)))
@@ -196,7 +196,7 @@ impl Output {
     }
 }
 
-/// The signals that a server understands.
+/// Signals to a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// SIGTERM.
@@ -205,73 +205,71 @@ pub enum Signal {
     Int,
 }
 
-/// Makes nodes, and removes them.
+/// Creates and removes nodes.
 #[async_trait]
 pub trait Substrate: Send + Sync {
-    /// Which one it is.
+    /// Its kind.
     fn kind(&self) -> SubstrateKind;
 
-    /// A new node, ready to run commands; no server runs in it yet. Asking for a name that is in use is an
-    /// error.
+    /// Creates a node, ready to run commands, without a server. A name that is in use is an error.
     async fn create(&self, spec: &NodeSpec) -> Result<Arc<dyn Node>>;
 
-    /// The same run in another region: nodes of different regions share no network, where the substrate has
-    /// networks. Processes of one machine have none between them to cut.
+    /// The same run in another region. Nodes of different regions share no network, if the substrate has networks.
+    /// Processes of one machine have no network between them to cut.
     fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>>;
 
-    /// Removes every node of this run that still exists, in every region, killing what runs in it; a run that is to be kept is
-    /// left as it is. Doing so twice is no error.
+    /// Removes every node of this run that still exists, in every region, and kills what runs in it. A run that is
+    /// to be kept stays as it is. Safe to repeat.
     async fn remove_all(&self) -> Result<()>;
 }
 
-/// A place with a folder of its own, in which programs run as an unprivileged user and one server lives.
+/// A place with its own folder, in which programs run as an unprivileged user and one server lives.
 #[async_trait]
 pub trait Node: Send + Sync {
     /// The name from its [`NodeSpec`].
     fn name(&self) -> &str;
 
-    /// The absolute path, inside the node, of the node's own folder: empty at first, private to its user, on
-    /// a real disk.
+    /// The absolute path of the node's own folder, inside the node: empty at first, private to its user, on a real
+    /// disk.
     fn dir(&self) -> &str;
 
     /// Where the host reaches the server of this node.
     fn endpoint(&self) -> Endpoint;
 
-    /// The path on the host of an absolute path inside the node, where the host sees the node's files and this
-    /// process may open them.
+    /// The path on the host of an absolute path inside the node; `None` if the host cannot see the node's files or
+    /// this process may not open them.
     fn host_path(&self, inside: &str) -> Option<PathBuf>;
 
-    /// The path, inside the node, of a program such as `initdb`, wherever the distribution keeps it.
+    /// The path, inside the node, of a program such as `initdb`, wherever the distribution installs it.
     async fn find_program(&self, name: &str) -> Result<String>;
 
-    /// Runs a command to its end, as the node's user, in the node's folder, streaming in both directions at
-    /// once. A command that cannot be started is an error; one that ends with another code than 0 is not.
-    /// Dropping the future kills the command.
+    /// Runs a command to its end, as the node's user, in the node's folder, streaming in both directions at once. A
+    /// command that cannot be started is an error; an exit code other than 0 is not. Dropping the future kills the
+    /// command.
     async fn exec(&self, command: &Command, io: Io<'_>) -> Result<Output>;
 
-    /// Starts the server of this node in the background; its output is appended to the file `log`, a path
-    /// from the node's folder or an absolute one. Starting a second one while the first is running is an
-    /// error. Whether the server is ready is for the caller to find out.
+    /// Starts the server of this node in the background. Its output is appended to the file `log`, an absolute path
+    /// or one relative to the node's folder. Starting a second server while the first is running is an error. This
+    /// does not wait until the server is ready.
     async fn start(&self, command: &Command, log: &str) -> Result<()>;
 
-    /// Whether the server's process is there.
+    /// Whether the server's process exists.
     async fn is_running(&self) -> Result<bool>;
 
-    /// Whether the server has ended by itself: it was started, and neither stopped nor killed through this node.
+    /// Whether the server has ended by itself: it was started, and was not stopped or killed through this node.
     async fn has_crashed(&self) -> Result<bool>;
 
-    /// Sends a signal to the server and waits until its process has gone. That there is none is an error:
-    /// a server that was to be stopped and had crashed before is worth knowing about.
+    /// Sends a signal to the server and waits until its process has ended. Stopping a server that is not running is
+    /// an error: it crashed unnoticed.
     async fn stop(&self, signal: Signal, limit: Duration) -> Result<()>;
 
-    /// Kills the server, all that it started and every command that still runs in the node with SIGKILL, as
-    /// a power cut would, and waits until they have gone. Shared memory goes with them; the folder stays.
-    /// That nothing runs is no error.
+    /// Kills the server, its children and every running command in the node with SIGKILL, like a power cut, and
+    /// waits until they have ended. Shared memory is removed; the folder stays. Succeeds if nothing is running.
     async fn kill(&self) -> Result<()>;
 
-    /// Kills what runs in it and removes everything of it. Doing so twice is no error.
+    /// Kills what runs in the node and removes everything of it. Safe to repeat.
     async fn remove(&self) -> Result<()>;
 
-    /// A line that tells a person how to get a shell in it.
+    /// A line that tells a person how to get a shell in the node.
     fn shell_hint(&self) -> String;
 }

@@ -1,4 +1,4 @@
-//! A look at what a machine has, for a person who wonders why a drill does not start.
+//! Examines a machine, for a person who wonders why a drill does not start.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -23,43 +23,43 @@ const POSTGRES_PROGRAMS: [&str; 9] = [
     "pg_amcheck",
     "pg_waldump",
 ];
-/// The programs with which processes are started and cleared away.
+/// The programs that start and clean up processes.
 const SYSTEM_PROGRAMS: [&str; 3] = ["setsid", "setpriv", "ipcrm"];
 
-/// What Docker has to offer.
+/// What Docker provides.
 #[derive(Debug, Clone)]
 pub struct DockerProbe {
     /// The daemon's version, or why it does not answer.
     pub version: Result<String>,
-    /// The first and the last of the ports that nodes are published on.
+    /// The first and the last port in the range for publishing nodes.
     pub ports: Result<(u16, u16)>,
-    /// Each image that would do, and whether the daemon has it. Empty if it does not answer.
+    /// Each suitable image, and whether the daemon has it. Empty if it does not answer.
     pub images: Vec<ImageProbe>,
 }
 
 /// Whether the daemon has an image.
 #[derive(Debug, Clone)]
 pub struct ImageProbe {
-    /// What would run in it.
+    /// The server software in it.
     pub software: Software,
     /// Its name and tag.
     pub image: String,
-    /// Whether it is there, or why that cannot be told.
+    /// Whether it exists, or why that is unknown.
     pub is_present: Result<bool>,
 }
 
-/// What this machine has to offer.
+/// What this machine provides.
 #[derive(Debug, Clone)]
 pub struct LocalProbe {
-    /// The folder under which runs get theirs, or why there can be none.
+    /// The parent folder of runs, or why it cannot be used.
     pub folder: Result<PathBuf>,
-    /// The name of the user as whom programs would run.
+    /// The name of the user that programs would run as.
     pub user: Result<String>,
-    /// Bytes that are free for an ordinary user where the runs' folders are.
+    /// The bytes that an ordinary user can still write on the disk of the runs' folders.
     pub free_bytes: Result<u64>,
-    /// Each program that drills of PostgreSQL use, and those that all need.
+    /// Each program that PostgreSQL drills use, and those that all drills need.
     pub programs: Vec<ProgramProbe>,
-    /// The server of Redis or Valkey, under whichever name it is here.
+    /// The server of Redis or Valkey, under any of its names.
     pub redis: ProgramProbe,
 }
 
@@ -68,13 +68,13 @@ pub struct LocalProbe {
 pub struct ProgramProbe {
     /// Its name.
     pub name: &'static str,
-    /// Where it is, or how to get it.
+    /// Its path, or how to install it.
     pub path: Result<PathBuf>,
-    /// The first line of what it says about its version.
+    /// The first line of its version output.
     pub version: Option<String>,
 }
 
-/// Asks the daemon who it is and which images it has.
+/// Asks the daemon for its version and images.
 pub async fn probe_docker(settings: &DockerSettings) -> DockerProbe {
     let ports = port_range();
     let (docker, version) = match connect().await {
@@ -91,9 +91,9 @@ pub async fn probe_docker(settings: &DockerSettings) -> DockerProbe {
     DockerProbe { version: Ok(version), ports, images }
 }
 
-/// Looks for the programs, the user and the room that servers need on this machine.
+/// Looks for the programs, the user and the disk space that servers need on this machine.
 ///
-/// It starts each program once, for its version, and so may take a second.
+/// Starts each program once, for its version, which may take a second.
 pub fn probe_local() -> LocalProbe {
     let account = Account::choose();
     let search = account.as_ref().map(SearchPath::of_this_machine);
@@ -115,7 +115,7 @@ pub fn probe_local() -> LocalProbe {
 fn probe_redis(search: Result<SearchPath>) -> ProgramProbe {
     let found = search.and_then(|search| search.find_redis());
     let version = found.as_ref().ok().and_then(|(_, path)| {
-        // Whatever the file is called: under this name it is the server.
+        // Whatever the name of the file, under this name it is the server.
         version_of(Command::new(path).arg0("redis-server"))
     });
     ProgramProbe { name: REDIS_PROGRAMS[0].name, path: found.map(|(_, path)| path), version }
@@ -133,7 +133,7 @@ fn version_of(command: &mut Command) -> Option<String> {
     text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
 }
 
-/// The ports that the kernel gives out where none is asked for, as Docker does for what it publishes.
+/// The kernel's range of ephemeral ports, which Docker uses for published ports.
 fn port_range() -> Result<(u16, u16)> {
     let doing = "read the range of ports";
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").context(doing)?;

@@ -10,19 +10,15 @@ use rustix::process::{Pid, Signal};
 
 use crate::wait;
 
-/// How long killed processes may take to go: one can be deep in a write to a slow disk.
+/// How long killed processes may take to end: one can be inside a write to a slow disk.
 const KILL_LIMIT: Duration = Duration::from_mins(1);
 
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
-    /// Its number.
     pub(super) pid: i32,
-    /// Its parent.
     pub(super) parent: i32,
-    /// Its process group.
     pub(super) group: i32,
-    /// Its session.
     pub(super) session: i32,
     /// Its controlling terminal; 0 for none.
     pub(super) terminal: i32,
@@ -32,31 +28,30 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Whether it has ended, and only waits for its parent to notice.
+    /// Whether it has ended, and only waits for its parent to reap it.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, 'Z' | 'X')
     }
 
-    /// Its working directory, where we may see it.
+    /// Its working directory, if this process may read it.
     fn cwd(&self) -> Option<PathBuf> {
         fs::read_link(format!("/proc/{}/cwd", self.pid)).ok()
     }
 
-    /// Sends it a signal. One that has gone in the meantime is no concern of ours.
+    /// Sends it a signal. A process that has ended is ignored.
     pub(super) fn signal(&self, signal: Signal) {
         signal_pid(self.pid, signal);
     }
 }
 
-/// Sends a signal to a process that may have gone.
+/// Sends a signal to a process that may have ended.
 pub(super) fn signal_pid(pid: i32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid) {
-        // It has gone, or is not ours to signal: whoever looks for it afterwards sees which.
+        // It has ended, or is not ours to signal: callers look for it afterwards and see which.
         let _ = rustix::process::kill_process(pid, signal);
     }
 }
 
-/// The process with this number.
 pub(super) fn lookup(pid: i32) -> Option<Process> {
     parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -72,15 +67,15 @@ fn all() -> Vec<Process> {
         .collect()
 }
 
-/// A process's number and when it started, in clock ticks since boot: no other process has both.
+/// A process's number and start time, in clock ticks since boot: no other process has both.
 pub(super) type Mark = (i32, u64);
 
-/// What belongs to a node: its server, whatever descends from it or shares its session, and everything that
-/// works in the node's folder.
+/// The processes of a node: its server, its descendants, everything in its session, and everything that works in
+/// the node's folder.
 ///
-/// PostgreSQL gives each of its processes a session of its own and orphans are handed to init, so neither
-/// group nor ancestry finds all; each of them works in the data directory, however. A shell that a person
-/// has opened there has a terminal and is spared; what we start has none.
+/// PostgreSQL gives each of its processes its own session, and init adopts orphans, so neither group nor ancestry
+/// finds all of them. However, each of them works in the data directory. A shell that a person has opened there has
+/// a terminal and is spared; processes of Comeback have none.
 pub(super) fn family(servers: &[Mark], folder: &Path) -> Vec<Process> {
     let me = rustix::process::getpid().as_raw_nonzero().get();
     let table = all();
@@ -110,18 +105,18 @@ pub(super) fn family(servers: &[Mark], folder: &Path) -> Vec<Process> {
     table.into_iter().filter(|one| members.contains(&one.pid) && one.pid != me && one.pid != 1).collect()
 }
 
-/// Whether a process can be a server of a run: init and this process with its ancestors, whose families are
-/// half of the machine, cannot, whatever a record says.
+/// Whether a process can be a server of a run. Init, this process and its ancestors cannot, whatever a record says:
+/// their families are half of the machine.
 fn may_be_server(pid: i32, table: &[Process]) -> bool {
     let parent_of = |child: i32| table.iter().find(|one| one.pid == child).map(|one| one.parent);
     let me = rustix::process::getpid().as_raw_nonzero().get();
     pid > 1 && std::iter::successors(Some(me), |&one| parent_of(one)).take(table.len()).all(|one| one != pid)
 }
 
-/// Kills the families of these servers and whatever else works in the folder, and waits until all have gone.
-/// Gives the numbers of the dead.
+/// Kills the families of these servers and everything else that works in the folder, and waits until all have
+/// ended. Returns the numbers of the killed processes.
 pub(super) async fn exterminate(servers: &[Mark], folder: &Path) -> Result<BTreeSet<i32>> {
-    // Frozen first, so that nobody in it can start another member, or mourn one, while it is being killed.
+    // Frozen first, so that no member can start another one, or notice a death, while the family is being killed.
     let mut dead: BTreeSet<i32> = freeze(servers, folder);
     for &pid in &dead {
         signal_pid(pid, Signal::KILL);
@@ -140,7 +135,7 @@ pub(super) async fn exterminate(servers: &[Mark], folder: &Path) -> Result<BTree
 
 fn freeze(servers: &[Mark], folder: &Path) -> BTreeSet<i32> {
     let mut frozen = BTreeSet::new();
-    // A member that starts others faster than we look is caught by the killing loop that follows.
+    // A member that starts others faster than this looks is caught by the killing loop that follows.
     for _ in 0..8 {
         let found = family(servers, folder);
         let fresh: Vec<_> = found.iter().filter(|one| !frozen.contains(&one.pid)).collect();
@@ -157,7 +152,7 @@ fn freeze(servers: &[Mark], folder: &Path) -> BTreeSet<i32> {
 
 /// One process, from the text of its `/proc/PID/stat`.
 pub(super) fn parse(pid: i32, stat: &str) -> Option<Process> {
-    // The program's name comes second, in brackets, and may itself hold blanks and brackets.
+    // The program's name is the second field, in brackets, and may contain spaces and brackets.
     let fields: Vec<&str> = stat.get(stat.rfind(')')? + 1..)?.split_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<i32>().ok();
     Some(Process {

@@ -1,10 +1,10 @@
-//! Removes what runs left behind whose process is gone: killed, crashed, or gone with its machine.
+//! Removes the remains of runs whose process is gone: killed, crashed, or gone with its machine.
 //!
-//! Nothing is touched that does not carry our marks, and nothing whose owner lives. A number alone does not
-//! make a process the owner: it must have started at the recorded instant of the recorded boot. A record that
-//! another user could have written is no mark: the folder of all runs lies in an open temp dir. An owner
-//! that cannot be seen from here (another container of a CI machine, another client of a shared daemon)
-//! gets the benefit of the doubt for a day.
+//! Nothing without our marks is touched, and nothing whose owner is alive. A process number alone does not identify
+//! the owner: the process must have started at the recorded time of the recorded boot. A record that another user
+//! could have written is not a mark, because the folder of all runs is in an open temp dir. An owner that is not
+//! visible from here (another container of a CI machine, another client of a shared daemon) is assumed alive for a
+//! day.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -30,7 +30,7 @@ use super::{SubstrateChoice, SubstrateKind};
 use crate::clock::Clock;
 use crate::wait;
 
-/// How long an owner that cannot be seen is taken to be alive, in seconds. No drill takes so long.
+/// How long an owner that is not visible is assumed alive, in seconds. No drill takes that long.
 const DOUBT_S: i64 = 24 * 60 * 60;
 /// How long another sweep may take: it may have many large folders to remove.
 const LOCK_LIMIT: Duration = Duration::from_mins(2);
@@ -40,16 +40,16 @@ const LOCK_LIMIT: Duration = Duration::from_mins(2);
 pub struct SweepOptions {
     /// Where to look.
     pub kinds: Vec<SubstrateKind>,
-    /// Also what was left on purpose, with `--keep`.
+    /// Also what `--keep` left on purpose.
     pub include_kept: bool,
-    /// Only what belongs to this run.
+    /// Only the remains of this run.
     pub only_run: Option<String>,
     /// What ages are counted by.
     pub clock: Clock,
 }
 
 impl Default for SweepOptions {
-    /// Everywhere, every run, but for what was left on purpose.
+    /// Everywhere, every run, except what was left on purpose.
     fn default() -> Self {
         Self {
             kinds: vec![SubstrateKind::Local, SubstrateKind::Docker],
@@ -60,14 +60,14 @@ impl Default for SweepOptions {
     }
 }
 
-/// One thing that a run left behind.
+/// One remainder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// Where it was.
+    /// The substrate that it was on.
     pub kind: SubstrateKind,
-    /// Whose it was.
+    /// The run that it belonged to.
     pub run_id: String,
-    /// What it was, for people: a folder, a container or a network, by name.
+    /// The object, for people: a folder, a container or a network, by name.
     pub what: String,
 }
 
@@ -77,20 +77,20 @@ impl fmt::Display for Leftover {
     }
 }
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
     /// What was removed.
     pub removed: Vec<Leftover>,
-    /// What could not be removed, or not even be looked at.
+    /// What could not be removed, or not be examined.
     pub problems: Vec<Error>,
-    /// Why the Docker daemon could not be reached, where it was looked for. No problem for those who do not use it.
+    /// Why the Docker daemon could not be reached, if it was tried. Not a problem for users without Docker.
     pub unreachable: Option<Error>,
 }
 
-/// Removes what dead runs left behind. Sweeps may run at the same time, and beside live runs.
+/// Removes the remains of dead runs. Sweeps may run at the same time, and beside live runs.
 ///
-/// What cannot be removed is reported in [`Swept::problems`], and does not keep the rest from being swept.
+/// Failures are reported in [`Swept::problems`], and do not stop the sweep.
 pub async fn sweep(options: &SweepOptions) -> Result<Swept> {
     let mut swept = Swept::default();
     for kind in &options.kinds {
@@ -106,7 +106,7 @@ pub async fn sweep(options: &SweepOptions) -> Result<Swept> {
 }
 
 impl SweepOptions {
-    /// What is swept for somebody who made this choice: all, unless that is this machine alone.
+    /// What to sweep for this choice of substrate: all, unless the choice is this machine only.
     pub fn beside(choice: SubstrateChoice) -> Self {
         match choice {
             SubstrateChoice::Local => Self { kinds: vec![SubstrateKind::Local], ..Self::default() },
@@ -123,8 +123,8 @@ impl SweepOptions {
         is_run_id(run_id) && self.only_run.as_deref().is_none_or(|only| only == run_id)
     }
 
-    /// Whether something of this owner and age may be removed. `is_off` says that it has stopped with its
-    /// machine if that was started anew since.
+    /// Whether an object of this owner and age may be removed. `is_off` means that it has stopped with its machine,
+    /// if the machine was restarted since.
     fn may_remove(&self, owner: &Owner, keep: bool, age_s: i64, is_off: bool) -> Result<bool> {
         let abandoned = match owner.life()? {
             Life::Alive => false,
@@ -150,26 +150,31 @@ async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
         return Ok(());
     }
     check_own_folder(&base)?;
-    // One sweep at a time: two would trip over each other's removals. Given back when the file is closed.
+    // One sweep at a time, so that sweeps do not disturb each other's removals. Closing the file releases the lock.
     let _lock = lock(&base.join(".lock"), LOCK_LIMIT).await?;
     let doing = format!("look into {}", base.display());
     for entry in fs::read_dir(&base).context(&doing)? {
         let entry = entry.context(&doing)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        // One that was killed while it made its folder left it under a preliminary name.
+        // A run that was killed while it created its folder left it under a temporary name.
         let run_id = name.strip_prefix(NASCENT).and_then(|rest| rest.split('-').next()).unwrap_or(&name);
         let folder = entry.path();
         if !options.concerns(run_id) {
             continue;
         }
         if let Err(error) = check_own_folder(&folder) {
-            // Another sweep, or the run itself, may have removed it by now.
+            // Another sweep, or the run itself, may have removed it meanwhile.
             swept.problems.extend(fs::symlink_metadata(&folder).is_ok().then_some(error));
             continue;
         }
         match record_of(&folder, options) {
             Some(record)
-                if options.may_remove(&record.owner, record.keep, options.age_s(record.started_at), true)? =>
+                if options.may_remove(
+                    &record.owner,
+                    record.keep,
+                    options.age_s(record.started_at),
+                    true,
+                )? =>
             {
                 let removed = remove_run(&folder, &record).await;
                 swept.note(removed, SubstrateKind::Local, run_id, format!("folder {}", folder.display()));
@@ -180,7 +185,7 @@ async fn sweep_local(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
     Ok(())
 }
 
-/// Locks a file until the result is dropped, unless somebody else holds it for so long.
+/// Locks a file until the result is dropped, unless another process holds the lock for all of `limit`.
 async fn lock(path: &Path, limit: Duration) -> Result<File> {
     let file = open_lock(path).context(format!("lock {}", path.display()))?;
     let what = format!("another sweep to give back {}", path.display());
@@ -190,8 +195,8 @@ async fn lock(path: &Path, limit: Duration) -> Result<File> {
     Ok(file)
 }
 
-/// The record of a run. A folder without one has lost it to a removal that was cut short: it gets one that
-/// makes it go as soon as there is no doubt.
+/// The record of a run. A folder without one lost it to an interrupted removal: it gets a record that lets it be
+/// removed after the period of doubt.
 fn record_of(folder: &Path, options: &SweepOptions) -> Option<RunRecord> {
     if let Ok(record) = read_record(&folder.join(RUN_FILE)) {
         return Some(record);
@@ -209,7 +214,7 @@ fn record_of(folder: &Path, options: &SweepOptions) -> Option<RunRecord> {
 }
 
 async fn remove_run(folder: &Path, record: &RunRecord) -> Result<()> {
-    // Numbers of another boot or process namespace are those of strangers.
+    // Process numbers of another boot or process namespace mean other processes.
     let servers = match record.owner.life()? {
         Life::Elsewhere => Vec::new(),
         Life::Alive | Life::Dead => server_records(folder),
@@ -242,7 +247,7 @@ async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
             swept.note(removed, SubstrateKind::Docker, &run_id, what);
         }
     }
-    // After what is in them.
+    // Networks go after their containers.
     for network in find_networks(&docker, &[(LABEL_RUN, "")]).await? {
         let labels = network.labels.unwrap_or_default();
         let Some((run_id, owner, keep)) = marks_of(&labels).filter(|marks| options.concerns(&marks.0)) else {
@@ -259,7 +264,7 @@ async fn sweep_docker(options: &SweepOptions, swept: &mut Swept) -> Result<()> {
     Ok(())
 }
 
-/// The run, owner and purpose of what bears all our labels.
+/// The run, the owner and whether to keep it, of an object that has all our labels.
 fn marks_of(labels: &HashMap<String, String>) -> Option<(String, Owner, bool)> {
     let owner = Owner {
         pid: labels.get(LABEL_PID)?.parse().ok()?,

@@ -1,5 +1,5 @@
-//! Whether a machine has the disk and the memory that drills will take: looked at before anything starts, and
-//! watched while it runs.
+//! Whether a machine has enough disk and memory for the drills: checked before anything starts, and watched while
+//! they run.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,35 +13,35 @@ use super::docker::connect;
 use super::local::base_dir;
 use crate::wait;
 
-/// With less than this left of disk or memory, a server is about to fail with an error that explains nothing.
+/// With less free disk or memory than this, a server is about to fail with an error that explains nothing.
 const LEAST_FREE_BYTES: u64 = 32 << 20;
-/// How often disks are looked at. A look is one system call.
+/// How often disks are checked. A check is one system call.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What drills will take, in bytes: estimates.
+/// What drills need, in bytes: estimates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Need {
-    /// The disk of the servers' nodes.
+    /// The disk space of the servers' nodes.
     pub node_bytes: u64,
-    /// The disk of the repositories of backups, beside the nodes.
+    /// The disk space of the backup repositories, in addition to the nodes.
     pub repository_bytes: u64,
     /// The memory of the servers.
     pub memory_bytes: u64,
 }
 
-/// What a substrate runs on.
+/// The resources under a substrate.
 #[derive(Debug, Clone)]
 pub struct Room {
-    /// Where nodes keep their data; nothing if that is another machine's.
+    /// The disk of the nodes' data; `None` if it is another machine's.
     nodes: Option<PathBuf>,
-    /// Where repositories of backups are.
+    /// The disk of the backup repositories.
     repositories: PathBuf,
-    /// The memory that servers can have, in bytes; nothing if that cannot be told.
+    /// The memory available to servers, in bytes; `None` if unknown.
     memory_bytes: Option<u64>,
 }
 
 impl Room {
-    /// Looks at what a substrate runs on.
+    /// Examines the resources under a substrate.
     pub async fn of(kind: SubstrateKind) -> Result<Self> {
         let base = base_dir()?;
         let repositories = base.parent().unwrap_or(&base).to_owned();
@@ -51,7 +51,7 @@ impl Room {
                 let info =
                     connect().await?.0.info().await.context("ask the Docker daemon about its machine")?;
                 let total = info.mem_total.and_then(|bytes| u64::try_from(bytes).ok());
-                // A daemon elsewhere has its folder there.
+                // The folder of a daemon on another machine is not here.
                 let folder = info.docker_root_dir.map(PathBuf::from).filter(|folder| folder.is_dir());
                 (folder, total.map(|total| free_memory().map_or(total, |free| free.min(total))))
             }
@@ -59,7 +59,7 @@ impl Room {
         Ok(Self { nodes, repositories, memory_bytes })
     }
 
-    /// Refuses to begin what there is no room for.
+    /// Refuses to start what there is not enough room for.
     pub fn check(&self, need: Need) -> Result<()> {
         for (place, needed, what) in self.demands(need)? {
             let free = free_bytes(place)?;
@@ -85,7 +85,7 @@ impl Room {
         }
     }
 
-    /// The places, what each has to hold, and what that is. Two on one disk are one.
+    /// The places, the bytes that each must hold, and the purpose. Two places on one disk are combined.
     fn demands(&self, need: Need) -> Result<Vec<(&Path, u64, &'static str)>> {
         let repositories = self.repositories.as_path();
         let Some(nodes) = self.nodes.as_deref() else {
@@ -100,10 +100,10 @@ impl Room {
         Ok(vec![(nodes, need.node_bytes, "servers"), (repositories, need.repository_bytes, "backups")])
     }
 
-    /// Gives the error of a disk or of a memory that is all but full, as soon as there is one.
+    /// Returns the error of a disk or a memory that is almost full, as soon as there is one.
     pub async fn until_full(&self) -> Error {
         loop {
-            // A disk that cannot be asked is the concern of those who use it.
+            // A disk that cannot be checked is reported by whatever uses it.
             if let Some(full) = self.full(free_memory(), |place| free_bytes(place).ok()) {
                 return full;
             }
@@ -111,10 +111,11 @@ impl Room {
         }
     }
 
-    /// The error of what is all but full, given the memory that is free and the room on the disk of a folder.
+    /// The error of the first resource that is almost full, from the free memory and the free space on the disk of
+    /// a folder.
     fn full(&self, memory: Option<u64>, disk: impl Fn(&Path) -> Option<u64>) -> Option<Error> {
         let is_short = |free: &u64| *free < LEAST_FREE_BYTES;
-        // The memory of another machine is not ours to watch.
+        // The memory of another machine cannot be watched.
         if let Some(free) = memory.filter(is_short).filter(|_| self.nodes.is_some()) {
             let sentence =
                 format!("the memory of this machine is all but full: {} are free", megabytes(free));
@@ -146,8 +147,8 @@ pub(super) fn free_bytes(dir: &Path) -> Result<u64> {
     Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }
 
-/// The memory that processes of this machine can have without swapping, in bytes: what the kernel has to give,
-/// and what a control group lets us have.
+/// The memory that processes of this machine can use without swapping, in bytes: the kernel's available memory,
+/// limited by the control group.
 fn free_memory() -> Option<u64> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let of_machine = read("/proc/meminfo").and_then(|text| available(&text));

@@ -1,4 +1,4 @@
-//! A folder of this machine for what a run keeps outside its nodes.
+//! A folder on this machine for a run's files outside its nodes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use comeback_error::Result;
 use super::RunIdentity;
 use super::local::{RunRecord, create_run, make_base};
 
-/// A folder that goes with the run; the sweep removes it where the run was killed.
+/// A folder that is removed with the run; if the run was killed, the sweep removes it.
 #[derive(Debug)]
 pub struct Scratch {
     folder: PathBuf,
@@ -15,9 +15,9 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes one, for a run that uses it until this is dropped, or for good if the run keeps its nodes.
+    /// Creates one. It exists until this is dropped, or for good if the run keeps its nodes.
     pub fn create(keep: bool) -> Result<Self> {
-        // An identity of its own, because the local substrate has a folder under the run's.
+        // A separate identity, because the local substrate has a folder under the run's.
         let identity = RunIdentity::random(keep)?;
         let folder = create_run(&make_base()?, &identity.run_id, &RunRecord::new(keep)?)?;
         Ok(Self { folder, keep })
@@ -32,7 +32,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.keep {
-            // What survives this is swept by the next run.
+            // The next run sweeps what remains.
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }

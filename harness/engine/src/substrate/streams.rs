@@ -1,13 +1,13 @@
-//! Copying a command's streams, the same way on every substrate.
+//! Copies a command's streams, in the same way on every substrate.
 
 use std::io;
 
 use comeback_error::{Context, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// How much of a command's complaint is kept: its end, which says why it gave up.
+/// How much of a command's standard error is kept: the end, which says why it failed.
 const COMPLAINT_BYTES: usize = 64 * 1024;
-/// Large enough that a copy of a big database is not dominated by system calls.
+/// Large enough that system calls do not dominate the copy of a big database.
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The end of a stream of any length.
@@ -15,7 +15,7 @@ const CHUNK_BYTES: usize = 128 * 1024;
 pub(super) struct Tail(Vec<u8>);
 
 impl Tail {
-    /// Adds a piece, and forgets what is too old.
+    /// Adds a piece, and drops the oldest bytes beyond the limit.
     pub(super) fn push(&mut self, piece: &[u8]) {
         self.0.extend_from_slice(piece);
         if self.0.len() > 2 * COMPLAINT_BYTES {
@@ -23,7 +23,7 @@ impl Tail {
         }
     }
 
-    /// What was kept, as text.
+    /// The kept end, as text.
     pub(super) fn into_text(mut self) -> String {
         if self.0.len() > COMPLAINT_BYTES {
             self.0.drain(..self.0.len() - COMPLAINT_BYTES);
@@ -34,19 +34,16 @@ impl Tail {
 
 /// Where standard output goes.
 pub(super) enum Sink<'a> {
-    /// To a writer.
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
-    /// To memory.
     Memory(Vec<u8>),
 }
 
 impl<'a> Sink<'a> {
-    /// The writer, if there is one; memory otherwise.
+    /// To the writer if there is one, otherwise to memory.
     pub(super) fn new(writer: Option<&'a mut (dyn AsyncWrite + Send + Unpin)>) -> Self {
         writer.map_or_else(|| Self::Memory(Vec::new()), Self::Writer)
     }
 
-    /// Takes a piece.
     pub(super) async fn push(&mut self, piece: &[u8]) -> Result<()> {
         match self {
             Self::Writer(writer) => writer.write_all(piece).await.context("pass on the output of a command"),
@@ -57,7 +54,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Hands everything on, and gives what was collected.
+    /// Flushes the writer, and returns the collected bytes.
     pub(super) async fn finish(self) -> Result<Vec<u8>> {
         match self {
             Self::Writer(writer) => {
@@ -69,10 +66,10 @@ impl<'a> Sink<'a> {
     }
 }
 
-/// Copies all of `source` into a command's standard input, and closes that.
+/// Copies all of `source` into a command's standard input, and closes it.
 ///
-/// A command that stops listening is no error: `head` does so. A source that cannot be read is one, because
-/// the command would take the part for the whole.
+/// A command that stops reading is not an error: `head` does that. A source that cannot be read is an error,
+/// because the command would take the part for the whole.
 pub(super) async fn feed(
     source: Option<&mut (dyn AsyncRead + Send + Unpin)>,
     stdin: &mut (dyn AsyncWrite + Send + Unpin),
@@ -118,7 +115,7 @@ pub(super) async fn drain(pipe: &mut (dyn AsyncRead + Send + Unpin), sink: &mut 
     }
 }
 
-/// Reads a pipe to its end, and keeps the end.
+/// Reads a pipe to its end, and keeps the last part.
 pub(super) async fn tail(pipe: &mut (dyn AsyncRead + Send + Unpin), tail: &mut Tail) -> Result<()> {
     let mut chunk = vec![0; 8 * 1024];
     loop {

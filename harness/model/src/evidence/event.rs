@@ -1,4 +1,4 @@
-//! The events of a run, as they are appended to `journal.jsonl`.
+//! The events of a run, as appended to `journal.jsonl`.
 
 use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Check, Milestone, Objective, Phase, Verdict};
 
-/// The version of the journal's form. A reader refuses a newer one.
+/// The version of the journal format. A reader refuses a newer one.
 pub const JOURNAL_VERSION: u32 = 3;
 /// The first version whose lines each carry the SHA-256 of the line before.
 pub const CHAINED_SINCE: u32 = 2;
@@ -18,7 +18,7 @@ pub struct Event {
     pub seq: u64,
     /// The wall clock, for people.
     pub at: Timestamp,
-    /// Milliseconds since the run started, on the monotonic clock: what every duration is computed from.
+    /// Milliseconds since the run started, on the monotonic clock. Every duration is computed from this.
     pub elapsed_ms: u64,
     /// What happened.
     #[serde(flatten)]
@@ -35,11 +35,11 @@ pub enum EventBody {
     DrillStarted {
         /// Which one.
         drill: usize,
-        /// The documented limit that it is judged by, where the runbook gives one.
+        /// The documented limit that it is judged by; `None` if the runbook has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         objective: Option<Objective>,
     },
-    /// A step of the drill begins; it lasts until the drill's next step, or its end.
+    /// A step of the drill begins; it lasts until the drill's next step or the drill's end.
     StepStarted {
         /// Which drill.
         drill: usize,
@@ -48,18 +48,18 @@ pub enum EventBody {
         /// The step in the runbook's words.
         title: String,
     },
-    /// Something worth telling, such as a row count or a file size.
+    /// A note, such as a row count or a file size.
     Note {
         /// Which drill.
         drill: usize,
         /// One sentence.
         text: String,
     },
-    /// What the drill's servers hold is generated sample data, and not somebody's production.
+    /// The drill's servers hold generated sample data, not production data.
     SampleDataLoaded {
         /// Which drill.
         drill: usize,
-        /// How much it takes in the store once loaded, in bytes.
+        /// Its size in the store once loaded, in bytes.
         bytes: u64,
     },
     /// A milestone was reached.
@@ -69,14 +69,14 @@ pub enum EventBody {
         /// Which milestone.
         milestone: Milestone,
     },
-    /// A backup was taken, and is in the repository.
+    /// A backup was taken and is in the repository.
     BackupTaken {
         /// Which drill.
         drill: usize,
-        /// What and how much.
+        /// The backup in figures.
         backup: BackupSummary,
     },
-    /// What the recovery lost, from the ledger of the workload.
+    /// What the recovery lost, by the ledger of the workload.
     LossMeasured {
         /// Which drill.
         drill: usize,
@@ -94,9 +94,9 @@ pub enum EventBody {
     DrillEnded {
         /// Which one.
         drill: usize,
-        /// Its verdict: the merge of its checks, or what its error says.
+        /// Its verdict: the verdicts of its checks and of its error, merged.
         verdict: Verdict,
-        /// Why it did not get to its end.
+        /// Why it did not finish.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Failure>,
     },
@@ -119,7 +119,7 @@ pub enum RunKind {
 }
 
 impl RunKind {
-    /// What one of its parts is called.
+    /// The name of one of its parts.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Drill => "drill",
@@ -128,17 +128,17 @@ impl RunKind {
     }
 }
 
-/// Whether a value is the one that is meant where none is written.
+/// Whether a value is the default, which is not written.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What a run is, and what it is going to do.
+/// What a run is, and what it will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
     /// [`JOURNAL_VERSION`] of the writer.
     pub journal_version: u32,
-    /// What it is for. The journals of drills do not say it.
+    /// The purpose of the run. Journals of drills omit it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kind: RunKind,
     /// Eight hexadecimal digits.
@@ -149,23 +149,23 @@ pub struct RunStarted {
     pub seed: u64,
     /// The scale of the data set: `ci`, `small`, …
     pub scale: String,
-    /// The suite asked for, where one was.
+    /// The requested suite, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suite: Option<String>,
-    /// The damage injected on purpose, where one was asked for.
+    /// The damage injected on purpose, if any was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damage: Option<String>,
-    /// The runbook whose objectives the drills are judged by; unknown in older journals.
+    /// The runbook whose objectives judge the drills; `None` in older journals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
-    /// Whether that is the sample that is built in, and not a document of the user's.
+    /// Whether that is the built-in sample, and not a document of the user.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sample_runbook: bool,
     /// Whether servers ran with production-like settings (`fsync` on).
     pub durable: bool,
     /// What made this run.
     pub provenance: Provenance,
-    /// The drills, in the order in which they are told.
+    /// The drills, in order.
     pub planned: Vec<PlannedDrill>,
 }
 
@@ -174,7 +174,7 @@ pub struct RunStarted {
 pub struct Provenance {
     /// The version of Comeback.
     pub comeback_version: String,
-    /// The commit of the checkout that the run was started in, if it was one.
+    /// The commit of the checkout that the run was started in; `None` if it was not a checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub git_commit: Option<String>,
     /// Whether that checkout had uncommitted changes.
@@ -184,13 +184,13 @@ pub struct Provenance {
     pub operating_system: String,
     /// The processor architecture.
     pub architecture: String,
-    /// The number of processors that may be used.
+    /// The number of processors that the run may use.
     pub cpus: usize,
     /// The memory, in bytes.
     pub memory_bytes: u64,
 }
 
-/// A drill that the run intends to make, or its restore.
+/// A drill that the run plans, or its restore.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedDrill {
     /// The scenario, such as `postgres/full-restore`.
@@ -201,12 +201,12 @@ pub struct PlannedDrill {
     pub section: String,
     /// Where its servers run: `docker` or `local`.
     pub substrate: String,
-    /// Why policy leaves it out, where it does.
+    /// Why policy excludes it, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
 }
 
-/// A backup in a few figures.
+/// A backup in figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupSummary {
     /// Its name in the repository.
@@ -230,8 +230,8 @@ pub struct Loss {
     pub lost_writes: u64,
     /// Acknowledged transactions in all.
     pub acknowledged_writes: u64,
-    /// The disaster less the commit instant of the earliest acknowledged transaction that is missing; 0 if
-    /// none is.
+    /// The time from the commit of the earliest acknowledged transaction that is missing to the disaster, in
+    /// milliseconds; 0 if none is missing.
     pub rpo_ms: u64,
 }
 
@@ -243,7 +243,7 @@ pub struct Failure {
     /// What the reader can do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hints: Vec<String>,
-    /// Whether the thing under test said no; otherwise the drill could not get far enough to know.
+    /// Whether the thing under test failed. If not, the drill could not get far enough to know.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
 }
@@ -259,7 +259,7 @@ impl From<&Error> for Failure {
 }
 
 impl Failure {
-    /// What the drill's own course says of its verdict.
+    /// The verdict that follows from this error.
     pub fn verdict(&self) -> Verdict {
         if self.failed { Verdict::Failed } else { Verdict::CouldNotVerify }
     }

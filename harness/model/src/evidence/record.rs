@@ -1,4 +1,4 @@
-//! The record of a run, folded from its events: what every report is a function of.
+//! The record of a run, folded from its events. Every report is a function of it.
 
 use std::collections::BTreeMap;
 
@@ -19,13 +19,13 @@ pub struct Record {
     pub run: RunStarted,
     /// When it started.
     pub started_at: Timestamp,
-    /// How far its journal goes, in milliseconds.
+    /// The time of the last event in its journal, in milliseconds.
     pub elapsed_ms: u64,
-    /// Whether it came to its end, was interrupted by a signal, or just stops.
+    /// Whether it finished, was interrupted by a signal, or stopped without an end.
     pub ending: Ending,
-    /// The merge of the drills.
+    /// The verdicts of the drills merged.
     pub verdict: Verdict,
-    /// The planned drills, in their order, run or not.
+    /// The planned drills, in order, run or not.
     pub drills: Vec<DrillRecord>,
 }
 
@@ -33,11 +33,11 @@ pub struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// It came to its end.
+    /// It finished.
     Complete,
-    /// A signal told it to stop, and it did.
+    /// A signal told it to stop, and it stopped.
     Interrupted,
-    /// The journal has no end: the run is still going, or it was killed.
+    /// The journal has no end: the run is still going, or was killed.
     Unfinished,
 }
 
@@ -56,15 +56,15 @@ pub struct DrillRecord {
     pub milestones_ms: BTreeMap<String, u64>,
     /// The backups that were taken.
     pub backups: Vec<BackupSummary>,
-    /// How much generated sample data the drill ran on, in bytes; unknown in older journals.
+    /// The size of the generated sample data of the drill, in bytes; `None` in older journals.
     pub sample_bytes: Option<u64>,
-    /// What was lost, where it was measured.
+    /// What was lost, if it was measured.
     pub loss: Option<Loss>,
     /// What the judges concluded.
     pub checks: Vec<Check>,
     /// The verdict.
     pub verdict: Verdict,
-    /// Why it did not get to its end.
+    /// Why it did not finish.
     pub error: Option<Failure>,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
@@ -85,7 +85,7 @@ pub struct StepRecord {
     pub started_ms: u64,
     /// How long it took, in milliseconds.
     pub elapsed_ms: u64,
-    /// What was worth telling.
+    /// The notes on it.
     pub notes: Vec<String>,
 }
 
@@ -114,22 +114,22 @@ impl DrillRecord {
         self.milestones_ms.get(milestone.label()).map(|reached| reached.saturating_sub(*declared))
     }
 
-    /// Time to recovery: declared → recovered, in milliseconds.
+    /// Time to recovery, from declared to recovered, in milliseconds.
     pub fn ttr_ms(&self) -> Option<u64> {
         self.since_declared(Milestone::Recovered)
     }
 
-    /// Declared → the server answers a read and accepts a write, in milliseconds.
+    /// From declared until the server answers a read and accepts a write, in milliseconds.
     pub fn time_to_ready_ms(&self) -> Option<u64> {
         self.since_declared(Milestone::Ready)
     }
 
-    /// Declared → the judges have finished, in milliseconds.
+    /// From declared until the judges have finished, in milliseconds.
     pub fn time_to_verified_ms(&self) -> Option<u64> {
         self.since_declared(Milestone::Verified)
     }
 
-    /// What a damage hit, if the drill was given it: the subject and the key, as the judges should name them.
+    /// What a damage hit, if it was injected in the drill: the subject and the key, as the judges should name them.
     pub fn injury(&self, damage: &str) -> Option<&str> {
         let mut notes = self.steps.iter().flat_map(|step| &step.notes);
         notes.find_map(|note| note.strip_prefix("injected ")?.strip_prefix(damage)?.strip_prefix(": "))
@@ -184,15 +184,15 @@ impl DrillRecord {
         }
     }
 
-    /// The verdict that checks and error bear. The one that was written down counts only where it is worse:
-    /// nothing is verified because a line says so.
+    /// The verdict that follows from checks and error. A written verdict counts only if it is worse: a line alone
+    /// verifies nothing.
     fn concluded(&self, written: Verdict) -> Verdict {
         let course = self.error.as_ref().map(Failure::verdict);
         let borne = Verdict::merge(self.checks.iter().map(|check| check.verdict).chain(course));
         Verdict::merge([borne, written])
     }
 
-    /// What a drill without an end is taken for.
+    /// Concludes a drill that has no end in the journal.
     fn close(&mut self, kind: RunKind, ending: Ending) {
         if self.ended {
             return;
@@ -216,7 +216,7 @@ impl DrillRecord {
 }
 
 impl EventBody {
-    /// The drill that the event belongs to, where it belongs to one.
+    /// The drill of the event, if it has one.
     pub fn drill(&self) -> Option<usize> {
         match self {
             Self::RunStarted(_) | Self::RunEnded { .. } => None,
@@ -234,12 +234,12 @@ impl EventBody {
 }
 
 impl Record {
-    /// Whether an edit of the journal would be noticed: each of its lines carries the hash of the one before.
+    /// Whether an edit of the journal would be detected: each line carries the hash of the previous one.
     pub fn is_chained(&self) -> bool {
         self.run.journal_version >= CHAINED_SINCE
     }
 
-    /// Folds the events of a journal. A journal that just stops gives a record that says so.
+    /// Folds the events of a journal. For a journal without an end, the record says so.
     pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self> {
         let mut events = events.into_iter();
         let first = events.next().ok_or_else(|| Error::usage("the journal is empty"))?;
@@ -272,7 +272,7 @@ impl Record {
         Ok(record)
     }
 
-    /// Takes the next event in. After each one the record says what is known by then.
+    /// Adds the next event. After each one the record contains what is known so far.
     pub fn apply(&mut self, event: &Event) -> Result<()> {
         self.elapsed_ms = event.elapsed_ms;
         if let EventBody::RunEnded { interrupted } = &event.body {
@@ -291,12 +291,12 @@ impl Record {
         Ok(())
     }
 
-    /// What the run would have come to if it ended here.
+    /// Computes the verdict of the run as if it ended here.
     fn conclude(&mut self) {
         for drill in &mut self.drills {
             drill.close(self.run.kind, self.ending);
         }
-        // A run that did not come to its end has not looked at everything, whatever its drills say.
+        // A run that did not finish has not checked everything, whatever its drills say.
         let course = (self.ending != Ending::Complete).then_some(Verdict::CouldNotVerify);
         self.verdict = Verdict::merge(self.drills.iter().map(|drill| drill.verdict).chain(course));
     }

@@ -1,20 +1,20 @@
-//! What is wrong with the rows that are there.
+//! Compares the rows that are there with the ledger.
 //!
-//! Every row carries the number of the transaction and of the operation that wrote it. The operations on a row
-//! form a chain in the order of their commits, and what is there shows how far along the chain it got.
+//! Every row carries the number of the transaction and of the operation that wrote it. The operations on a row form
+//! a chain in commit order, and the row's content shows its place in the chain.
 //!
-//! Not seen: damage to columns that the workload does not have, and to rows of other tables.
+//! Not detected: damage to columns that the workload does not have, and to rows of other tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Expectation, Ledger, Operation, Presence};
 
-/// A row as it is in the database.
+/// A row in the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedRow {
     /// Its key.
     pub key: i64,
-    /// The transaction that wrote it, by what the row says.
+    /// The transaction that wrote it, according to the row.
     pub number: u64,
     /// The operation of that transaction.
     pub op: u32,
@@ -22,7 +22,7 @@ pub struct ObservedRow {
     pub value: String,
 }
 
-/// Everything of one workload that is in a database.
+/// Everything of one workload in a database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObservedWrites {
     /// The rows.
@@ -31,52 +31,51 @@ pub struct ObservedWrites {
     pub prepared: BTreeSet<u64>,
 }
 
-/// In what way a write is not as it should be.
+/// How a write differs from what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DiscrepancyKind {
-    /// It must be there, and is not.
+    /// It must be there, and is missing.
     Lost,
-    /// It must not be there, and is.
+    /// It must not be there, and is there.
     Phantom,
     /// A row that was deleted is back, or has the value from before an update.
     Resurrected,
-    /// It is not there, but another write of the same transaction is; or a row is half of one write and half
-    /// of another.
+    /// It is missing, but another write of the same transaction is there; or a row is a mixture of two writes.
     Torn,
 }
 
-/// One write that is not as it should be.
+/// One write that differs from what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discrepancy {
-    /// In what way.
+    /// How it differs.
     pub kind: DiscrepancyKind,
-    /// The transaction that it is about, by its number.
+    /// The number of the transaction.
     pub number: u64,
     /// The row; `None` for a prepared transaction.
     pub key: Option<i64>,
-    /// What should be there.
+    /// The expected state.
     pub expected: String,
-    /// What is there.
+    /// The actual state.
     pub actual: String,
 }
 
-/// What a comparison gave.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// What is wrong, by transaction and row.
+    /// The discrepancies, by transaction and row.
     pub discrepancies: Vec<Discrepancy>,
-    /// Acknowledged transactions whose writes are not there, whether they should be or not: the loss.
+    /// Acknowledged transactions whose writes are missing, whether they should be there or not: the loss.
     pub missing: BTreeSet<u64>,
 }
 
 impl Discrepancy {
-    /// What a report calls the write: `txn=17, key=42`.
+    /// The name of the write in reports: `txn=17, key=42`.
     pub fn name(&self) -> String {
         write_name(self.number, self.key)
     }
 }
 
-/// What a report calls a write: `txn=17, key=42`.
+/// The name of a write in reports: `txn=17, key=42`.
 pub fn write_name(number: u64, key: Option<i64>) -> String {
     key.map_or_else(|| format!("txn={number}"), |key| format!("txn={number}, key={key}"))
 }
@@ -112,7 +111,7 @@ impl Ledger {
         Comparison { discrepancies, missing: self.missing(expectation, &readings) }
     }
 
-    /// The operations on each row that can ever have been committed, in the order of their commits.
+    /// The operations on each row that can have been committed, in commit order.
     fn chains<'a>(&'a self, expectation: &Expectation) -> BTreeMap<i64, Chain<'a>> {
         let mut chains: BTreeMap<i64, Chain<'a>> = BTreeMap::new();
         for transaction in self.transactions.iter().filter(|transaction| transaction.asked_to_commit()) {
@@ -174,40 +173,40 @@ struct Link<'a> {
     presence: Presence,
 }
 
-/// What was done to one row, and what is there of it.
+/// The operations on one row, and its observed state.
 #[derive(Default)]
 struct Chain<'a> {
     links: Vec<Link<'a>>,
     observed: Option<&'a ObservedRow>,
 }
 
-/// What the state of one row says.
+/// The conclusions from the state of one row.
 struct Reading<'a> {
     key: i64,
-    /// The transaction whose row is there.
+    /// The transaction that wrote the observed row.
     shows: Option<u64>,
-    /// The transaction that has deleted the row, if all others that must be there are.
+    /// The transaction that deleted the row, if all others that must be there are.
     shows_deletion: Option<u64>,
-    /// Transactions that may be there, and on this row surely are not.
+    /// Transactions that may be there and are certainly missing on this row.
     lacks: Vec<u64>,
-    /// The transactions whose writes are not there: those further along the chain.
+    /// The transactions whose writes are missing: those further along the chain.
     absent: Vec<u64>,
     fault: Option<Fault<'a>>,
     observed: Option<&'a ObservedRow>,
 }
 
 enum Fault<'a> {
-    /// The row was never written so, or by a transaction that must not be there.
+    /// The row was never written with these values, or by a transaction that must not be there.
     Foreign,
-    /// The row says who wrote it, and has not the value that was written.
+    /// The row names its writer, and does not have the value that it wrote.
     Mixed { link: &'a Link<'a> },
-    /// The last write that must be there does not show. Where a transaction that must not be there deletes the
-    /// row, that may be the reason.
+    /// The last write that must be there is not visible. If a transaction that must not be there deletes the row,
+    /// that may be the reason.
     Behind { link: &'a Link<'a>, deleted_by: Option<u64> },
 }
 
 impl<'a> Chain<'a> {
-    /// The places along the chain at which a row looks like this: 0 is before the first link.
+    /// The places in the chain at which a row looks like this: 0 is before the first link.
     fn candidates(&self) -> Vec<usize> {
         let matches = |link: &Link<'_>| match self.observed {
             None => link.operation.change == Change::Delete,
@@ -224,7 +223,8 @@ impl<'a> Chain<'a> {
         place.checked_sub(1).map_or(Presence::MustBeThere, |at| self.links[at].presence)
     }
 
-    /// Whether the row may be at this place: its last write may be there, and nothing that must be is missing.
+    /// Whether the row may be at this place: its last write may be there, and no write that must be there is
+    /// missing.
     fn allowed(&self, place: usize) -> bool {
         self.presence(place) != Presence::MustNotBeThere
             && self.links[place..].iter().all(|link| link.presence != Presence::MustBeThere)
@@ -241,14 +241,14 @@ impl<'a> Chain<'a> {
         let place = allowed.last().copied().or(plausible).or(candidates.last().copied());
         let mut reading = Reading::new(key, self.observed);
         let Some(place) = place else {
-            // Nobody in the ledger wrote this row: what should be there cannot be read off it.
+            // No transaction in the ledger wrote this row, so its expected state is unknown.
             reading.fault = self.observed.map(|_| Fault::Foreign);
             return reading;
         };
         let link = place.checked_sub(1).map(|at| &self.links[at]);
         let (number, beyond) = (link.map(|link| link.number), &self.links[place..]);
         reading.shows = number.filter(|_| self.observed.is_some());
-        // Several places look alike where the row is absent: then it is evidence for none.
+        // If the row is absent, several places look alike: it is evidence for none of them.
         if self.observed.is_some() || allowed.len() == 1 {
             reading.shows_deletion = number.filter(|_| self.observed.is_none());
             let open = beyond.iter().filter(|link| link.presence == Presence::MayBeThere);
@@ -264,7 +264,7 @@ impl<'a> Chain<'a> {
         (link.operation.change.value() != Some(&*row.value)).then_some(Fault::Mixed { link })
     }
 
-    /// What is wrong at a place at which the row must not be.
+    /// What is wrong if the row is at a forbidden place.
     fn fault(&'a self, place: usize) -> Fault<'a> {
         let due = self.links[place..].iter().rfind(|link| link.presence == Presence::MustBeThere);
         let Some(link) = due.filter(|_| self.presence(place) != Presence::MustNotBeThere) else {
@@ -284,8 +284,8 @@ impl<'a> Reading<'a> {
         Self { key, shows, shows_deletion, lacks: Vec::new(), absent: Vec::new(), fault, observed }
     }
 
-    /// Transactions that may be there as a whole, and are there in part. `evidence` are those that are seen
-    /// somewhere.
+    /// Transactions that may be there as a whole, and are there in part. `evidence` are the transactions seen in
+    /// any row.
     fn halves(&self, evidence: &BTreeSet<u64>) -> Vec<Discrepancy> {
         let torn = self.lacks.iter().filter(|number| evidence.contains(number));
         torn.map(|number| Discrepancy {
@@ -305,7 +305,7 @@ impl<'a> Reading<'a> {
         )
     }
 
-    /// What is wrong with the row. `evidence` are the transactions whose rows are seen somewhere.
+    /// What is wrong with the row. `evidence` are the transactions whose rows are seen anywhere.
     fn discrepancy(&self, evidence: &BTreeSet<u64>) -> Option<Discrepancy> {
         let (kind, number, expected) = match self.fault.as_ref()? {
             Fault::Foreign => {

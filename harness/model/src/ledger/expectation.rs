@@ -1,7 +1,7 @@
 //! Which transactions must be there after a recovery, which may be, and which must not.
 //!
-//! Where the log was read, every answer is exact. Where it was not, a transaction is known to have ended
-//! between two positions and two moments, and what those leave open is answered with *may be*.
+//! Where the log was read, every answer is exact. Elsewhere a transaction is only known to have ended between two
+//! positions and two times; what these leave open is answered with *may be*.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use super::stop::{Cut, Path};
 use super::{End, Ledger, LogRecord, LogRecordKind, Statement, Transaction};
 use crate::{Lsn, RecoveryTarget};
 
-/// What replay starts from, and how much log there is to replay.
+/// The start of replay, and the end of the log that it reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
-    /// Where replay begins: the redo position of the base backup. What was written before is in the backup,
-    /// whatever the target. The start of the ledger's knowledge where it is not given.
+    /// Where replay begins: the redo position of the base backup. Anything written before it is in the backup,
+    /// whatever the target. `None` means the start of the ledger's knowledge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Lsn>,
-    /// Where the base backup becomes consistent, as the server logs it: a target before cannot be reached,
-    /// and `immediate` is here.
+    /// Where the base backup becomes consistent, as the server logs it. An earlier target cannot be reached, and
+    /// `immediate` stops here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistent_at: Option<Lsn>,
-    /// Where the log ends that is there to replay: a record that ends later is not replayed. Everything that
-    /// was written is there where it is not given.
+    /// Where the available log ends: a record that ends later is not replayed. `None` means that everything written
+    /// is available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Lsn>,
-    /// The older timelines that replay goes through, as the history file of the target's timeline lists
-    /// them. Where there is more than one timeline, the target has to name its own.
+    /// The older timelines that replay passes through, as in the history file of the target's timeline. If there is
+    /// more than one timeline, the target must name its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<LeftTimeline>,
 }
@@ -37,7 +37,7 @@ pub struct Replay {
 pub struct LeftTimeline {
     /// The timeline.
     pub timeline: u32,
-    /// Where it is left.
+    /// The position where replay leaves it.
     pub at: Lsn,
 }
 
@@ -45,7 +45,7 @@ pub struct LeftTimeline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
-    /// Not one row of it.
+    /// No row of it.
     MustNotBeThere,
     /// All of it or nothing.
     MayBeThere,
@@ -53,39 +53,40 @@ pub enum Presence {
     MustBeThere,
 }
 
-/// Whether replay gets to its target. A server that does not refuses to open.
+/// Whether replay reaches its target. A server that does not reach it refuses to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
-    /// It does.
+    /// It reaches the target.
     Reached,
-    /// The log ends before.
+    /// The log ends before the target.
     NotReached,
-    /// The target is before the moment at which the base backup is consistent.
+    /// The target is before the base backup is consistent.
     BeforeConsistency,
     /// The ledger does not know.
     Unknown,
 }
 
-/// What follows from a ledger for one recovery target.
+/// What a ledger expects for one recovery target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expectation {
-    /// Whether the target is reached. What follows holds if it is.
+    /// Whether the target is reached. The other fields apply only if it is.
     pub reach: Reach,
     /// Number of the transaction → whether its writes must be there.
     pub transactions: BTreeMap<u64, Presence>,
-    /// Number of the transaction → whether it must be there as a prepared one, visible to nobody. Those that
-    /// were never prepared are left out.
+    /// Number of the transaction → whether it must be there as a prepared transaction, not visible to others.
+    /// Transactions that were never prepared are left out.
     pub prepared: BTreeMap<u64, Presence>,
 }
 
 impl Expectation {
-    /// Whether the writes of a transaction must be there. One that the ledger does not know must not.
+    /// Whether the writes of a transaction must be there. For a transaction that is not in the ledger, they must
+    /// not.
     pub fn of(&self, number: u64) -> Presence {
         self.transactions.get(&number).copied().unwrap_or(Presence::MustNotBeThere)
     }
 
-    /// How many transactions are of a presence.
+    /// The number of transactions with a presence.
     pub fn count(&self, presence: Presence) -> usize {
         self.transactions.values().filter(|one| **one == presence).count()
     }
@@ -116,22 +117,22 @@ struct Reader<'a> {
     cut: Cut,
 }
 
-/// Whether the record of a statement is replayed: what is known of it.
+/// Whether the record of a statement is replayed: the facts to decide it.
 struct Question<'a> {
     transaction: &'a Transaction,
     statement: &'a Statement,
-    /// Where the log was read.
+    /// The record, if the log was read there.
     record: Option<&'a LogRecord>,
-    /// What the target itself says of it.
+    /// What the target itself decides.
     decided: Option<Presence>,
     /// Whether replay to a time stops at such a record.
     stops: bool,
 }
 
 impl Reader<'_> {
-    /// Whether a transaction is visible, and whether it is prepared if it ever was.
+    /// Whether a transaction is visible, and whether it is prepared; `None` if it was never prepared.
     fn judge(&self, transaction: &Transaction) -> (Presence, Option<Presence>) {
-        // Replay stops at the end of the target's own transaction, and so after its preparation.
+        // Replay stops at the end of the target's own transaction, which is after its preparation.
         let own = self.cut.own.filter(|(xid, _)| *xid == transaction.xid).map(|(_, inclusive)| inclusive);
         let ended =
             transaction.end.as_ref().map_or(Presence::MustNotBeThere, |End { outcome, statement }| {
@@ -163,30 +164,30 @@ impl Reader<'_> {
                 sure => sure,
             });
         let replayed = by_cut.min(between(until <= limit, from >= limit));
-        // Whether there is such a record at all is not known.
+        // Without an acknowledgement it is not known whether the record exists.
         let acknowledged = question.statement.is_acknowledged();
         replayed.min(if acknowledged { Presence::MustBeThere } else { Presence::MayBeThere })
     }
 
-    /// What the time of a target says of a statement whose position leaves it open.
+    /// What the target's time decides about a statement whose position leaves it open.
     fn by_time(&self, question: &Question<'_>, from: Lsn) -> Presence {
         let Some((time, inclusive)) = self.cut.time else { return Presence::MayBeThere };
         let beyond = |at| if inclusive { at > time } else { at >= time };
-        // What ended before the server's clock showed the time is before every record that carries a later one.
+        // A record that ended before the server's clock showed this time precedes every record with a later time.
         let seen_before = question.statement.seen.is_some_and(|seen| !beyond(seen.at));
-        // Replay stops at a record that carries a later time; if it has not begun behind it.
+        // Replay stops at a record with a later time, unless replay begins after that record.
         let stops = question.stops && from >= self.path.from();
         let earliest = question.statement.at.unwrap_or(question.transaction.begun.at);
         between(seen_before, stops && beyond(earliest))
     }
 
-    /// Between which positions the record of a statement begins and ends that was not found in the log.
+    /// The positions between which a statement's record begins and ends, if it was not found in the log.
     fn span(&self, question: &Question<'_>) -> (Lsn, Lsn) {
         let until = question.statement.seen.map_or(Lsn(u64::MAX), |seen| seen.lsn);
         let mut from = question.transaction.begun.lsn;
         let own = self.ledger.log.iter().find(|extract| extract.timeline == self.ledger.timeline);
-        // It is not in what was read, so it is after that. A commit that was confirmed, and that the log does
-        // not hold where it should, has been lost: its absence explains nothing.
+        // The record is not in the part that was read, so it is after it. If a confirmed commit is missing where
+        // the log should contain it, the log has lost it, and its absence explains nothing.
         if let Some(own) = own.filter(|own| own.from <= from && own.until < until) {
             from = from.max(own.until);
         }
@@ -194,7 +195,7 @@ impl Reader<'_> {
     }
 }
 
-/// Three values out of two certainties.
+/// One of three values from two certainties.
 fn between(surely: bool, surely_not: bool) -> Presence {
     match (surely, surely_not) {
         (true, false) => Presence::MustBeThere,

@@ -1,4 +1,4 @@
-//! What the write-ahead log says of transactions.
+//! What the write-ahead log says about transactions.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,19 +9,18 @@ use crate::Lsn;
 /// A record of the log that prepares or ends a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRecord {
-    /// Where the record before it begins, whatever that is about: what a target between the two means is
-    /// decided by it.
+    /// Where the previous record of any kind begins. It decides the meaning of a target between the two.
     pub prev: Lsn,
     /// Where it begins.
     pub lsn: Lsn,
     /// Where it ends.
     pub end: Lsn,
-    /// The transaction that it is about; of `COMMIT PREPARED` the one that was prepared. A savepoint that was
-    /// rolled back has a record, and a number, of its own.
+    /// Its transaction; for `COMMIT PREPARED`, the prepared one. A savepoint that was rolled back has its own
+    /// record and number.
     pub xid: u32,
     /// What it does.
     pub kind: LogRecordKind,
-    /// The time that it carries. Not in the order of positions: the clock is read before the place in the log
+    /// The time in the record. Not in the order of positions, because the clock is read before the place in the log
     /// is taken.
     pub at: Timestamp,
 }
@@ -30,20 +29,20 @@ pub struct LogRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogRecordKind {
-    /// Prepares it. Replay never stops here.
+    /// Prepares the transaction. Replay never stops here.
     Prepare,
-    /// Commits it.
+    /// Commits the transaction.
     Commit,
-    /// Rolls it back.
+    /// Rolls the transaction back.
     Abort,
-    /// Commits it after it was prepared.
+    /// Commits a prepared transaction.
     CommitPrepared,
-    /// Rolls it back after it was prepared.
+    /// Rolls a prepared transaction back.
     AbortPrepared,
 }
 
 impl LogRecordKind {
-    /// How it ends its transaction, if it does.
+    /// How it ends its transaction; `None` if it does not.
     pub fn outcome(self) -> Option<Outcome> {
         match self {
             Self::Prepare => None,
@@ -53,14 +52,14 @@ impl LogRecordKind {
     }
 }
 
-/// A stretch of the log, read without a hole: every such record in it, of whatever transaction.
+/// A contiguous part of the log: every such record in it, of any transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogExtract {
     /// The timeline.
     pub timeline: u32,
     /// Every record that begins here or later …
     pub from: Lsn,
-    /// … and ends here or earlier is known. No record spans this position, unless the log ends in it.
+    /// … and ends here or earlier is known. No record spans this position, unless the log ends within it.
     pub until: Lsn,
     /// The records, by position.
     pub records: Vec<LogRecord>,

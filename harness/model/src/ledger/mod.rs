@@ -1,8 +1,8 @@
-//! The ledger of a workload: what each of its transactions wrote, and what is known of how it ended.
+//! The ledger of a workload: what each transaction wrote, and what is known about its end.
 //!
-//! From a ledger and a [`RecoveryTarget`](super::RecoveryTarget) follows which transactions must be there after
-//! a recovery, which may be, and which must not ([`Ledger::expectation`]); from that and from the rows that are
-//! there follows what is wrong ([`Ledger::compare`]).
+//! For a [`RecoveryTarget`](super::RecoveryTarget), a ledger gives the transactions that must be there after a
+//! recovery, those that may be, and those that must not ([`Ledger::expectation`]). Comparing these with the rows
+//! that are there gives the discrepancies ([`Ledger::compare`]).
 
 mod comparison;
 mod expectation;
@@ -25,46 +25,46 @@ use super::Lsn;
 /// Everything that one workload did to one server, on one timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// What its rows carry, so that two workloads in one database are told apart.
+    /// An identifier in its rows that separates two workloads in one database.
     pub id: i64,
     /// The timeline of the server that it wrote to.
     pub timeline: u32,
-    /// Before its first transaction.
+    /// A moment before its first transaction.
     pub started: Moment,
     /// The transactions, by their number.
     pub transactions: Vec<Transaction>,
-    /// What was read of the log: where each transaction ended in it.
+    /// The parts of the log that were read: they show where each transaction ended.
     pub log: Vec<LogExtract>,
-    /// The restore points that were set, each with the end of its record.
+    /// The restore points that were set, each with the end position of its record.
     pub restore_points: Vec<RestorePoint>,
 }
 
-/// A name that replay can stop at.
+/// A named point at which replay can stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestorePoint {
-    /// The name. Several may have the same.
+    /// The name. Several points may have the same name.
     pub name: String,
-    /// The end of its record, which is what `pg_create_restore_point` answers.
+    /// The end of its record, as returned by `pg_create_restore_point`.
     pub lsn: Lsn,
 }
 
 impl Ledger {
-    /// An empty one.
+    /// An empty ledger.
     pub fn new(id: i64, timeline: u32, started: Moment) -> Self {
         Self { id, timeline, started, transactions: Vec::new(), log: Vec::new(), restore_points: Vec::new() }
     }
 
-    /// The name under which a transaction is prepared.
+    /// The name of a prepared transaction on the server.
     pub fn prepared_name(&self, number: u64) -> String {
         format!("comeback-{}-{number}", self.id)
     }
 
-    /// The transaction that was prepared under a name; `None` if the name is none of this ledger's.
+    /// The transaction with a prepared name; `None` if the name is not from this ledger.
     pub fn number_of_prepared(&self, name: &str) -> Option<u64> {
         name.strip_prefix(&format!("comeback-{}-", self.id))?.parse().ok()
     }
 
-    /// Transactions in a state.
+    /// The number of transactions in a state.
     pub fn count(&self, state: TransactionState) -> usize {
         self.transactions.iter().filter(|transaction| transaction.state() == state).count()
     }
@@ -75,7 +75,7 @@ impl Ledger {
         self.transactions.get(place)
     }
 
-    /// Notes a restore point, with what `pg_create_restore_point` answered.
+    /// Records a restore point, with the result of `pg_create_restore_point`.
     pub fn note_restore_point(&mut self, name: impl Into<String>, lsn: Lsn) {
         self.restore_points.push(RestorePoint { name: name.into(), lsn });
     }
@@ -86,8 +86,8 @@ impl Ledger {
         own.map_or(self.started.lsn, |extract| extract.until)
     }
 
-    /// Adds what was read of the log. A part that does not join what is already there is refused: a
-    /// transaction that was not found in a hole would count as never committed.
+    /// Adds a part of the log. A part that does not adjoin the known part is refused: a transaction in the gap
+    /// would count as never committed.
     pub fn learn(&mut self, extract: LogExtract) -> Result<(), String> {
         if let Some(known) = self.log.iter_mut().find(|known| known.timeline == extract.timeline) {
             return known.merge(extract);
@@ -96,7 +96,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// The place in the log at which a transaction was committed, and when, where the log was read.
+    /// The commit record of a transaction, with its position and time, if the log was read there.
     pub fn commit_record(&self, transaction: &Transaction) -> Option<&LogRecord> {
         self.end_record(transaction.xid, Outcome::Commit)
     }
@@ -110,7 +110,7 @@ impl Ledger {
         own.of_transaction(xid).find(|record| wanted(record.kind))
     }
 
-    /// When a transaction was committed, in the server's time.
+    /// When a transaction was committed, by the server's clock.
     pub fn committed_at(&self, transaction: &Transaction) -> Option<Timestamp> {
         let told = transaction.end.as_ref().filter(|end| end.outcome == Outcome::Commit);
         self.commit_record(transaction).map(|record| record.at).or(told.and_then(|end| end.statement.at))

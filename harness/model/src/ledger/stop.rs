@@ -1,12 +1,12 @@
-//! Where replay stops.
+//! Finds where replay stops.
 //!
-//! A stop is a position: records that begin before it are replayed, the others are not. It is found among the
-//! records that are known, and left open where they are not. The rules are those of PostgreSQL's
+//! A stop is a position: records that begin before it are replayed, the others are not. It is found among the known
+//! records, and left open where records are not known. The rules are those of PostgreSQL's
 //! `src/backend/access/transam/xlogrecovery.c`:
 //!
-//! - a time stops *before* the first record in the order of positions that ends a transaction, or a savepoint,
-//!   with a later time (an equal one, if exclusive), and no matter what comes after it;
-//! - a transaction stops before or after the record that ends exactly that one, a rollback included;
+//! - a time stops *before* the first record, in the order of positions, that ends a transaction or a savepoint with
+//!   a later time (an equal time, if exclusive), whatever comes after it;
+//! - a transaction stops before or after the record that ends exactly that one, including a rollback;
 //! - a position stops before or after the first record that begins there or later;
 //! - a name stops after the first record with it.
 
@@ -19,13 +19,13 @@ use crate::{Lsn, RecoveryPoint, RecoveryTarget};
 
 const END_OF_TIME: Lsn = Lsn(u64::MAX);
 
-/// The known records that replay comes along.
+/// The known records on the path of replay.
 pub(super) struct Path<'a> {
     replay: &'a Replay,
     target_timeline: Option<u32>,
-    /// By position, from where replay begins to where the log ends.
+    /// By position, from the start of replay to the end of the log.
     records: Vec<&'a LogRecord>,
-    /// All of the ledger's own timeline.
+    /// All records of the ledger's own timeline.
     own: BTreeMap<u32, Vec<&'a LogRecord>>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Path<'a> {
         path
     }
 
-    /// The records that end a transaction or a savepoint: replay to a time or a transaction looks at no others.
+    /// The records that end a transaction or a savepoint: replay to a time or a transaction checks only these.
     fn ends(&self) -> impl Iterator<Item = &'a LogRecord> {
         self.records.iter().copied().filter(|record| record.kind.outcome().is_some())
     }
@@ -73,18 +73,17 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Where replay stops, as far as that is known.
+/// Where replay stops, as far as known.
 pub(super) struct Cut {
     /// Records that begin before this are replayed …
     pub(super) low: Lsn,
-    /// … and those that begin here or later are not. Equal to `low` where the stop is known exactly.
+    /// … and those that begin here or later are not. Equal to `low` if the stop is known exactly.
     pub(super) high: Lsn,
-    /// Whether replay gets there.
+    /// Whether replay reaches the stop.
     pub(super) reach: Reach,
-    /// The target, where it is a time, and whether it is inclusive: what no record decides, times may.
+    /// The target if it is a time, and whether it is inclusive. Times may decide what no record decides.
     pub(super) time: Option<(Timestamp, bool)>,
-    /// The target, where it is a transaction of the ledger whose record is not known, and whether it is
-    /// inclusive.
+    /// The target if it is a transaction of the ledger whose record is not known, and whether it is inclusive.
     pub(super) own: Option<(u32, bool)>,
 }
 
@@ -123,14 +122,14 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
-    /// The stop at a record: after it, or before it.
+    /// The stop after or before a record.
     fn stop(&self, record: &LogRecord, after: bool) -> Cut {
         let stop = Cut::at(if after { record.end } else { record.lsn }, Reach::Reached);
-        // A stop that was not seen may come before one that was.
+        // An unknown stop may come before a known one.
         if self.is_read_from_the_start() { stop } else { Cut { low: self.path.from(), ..stop } }
     }
 
-    /// No stop among the known records: it comes after them, if at all.
+    /// No stop among the known records: it is after them, if it exists.
     fn nowhere(&self) -> Cut {
         if !self.is_read_from_the_start() {
             return Cut::unknown(self.path.from(), Reach::Unknown);
@@ -140,8 +139,8 @@ impl Finder<'_> {
         Cut::unknown(until, if whole { Reach::NotReached } else { Reach::Unknown })
     }
 
-    /// Whether nothing that replay comes along, and that could matter to this ledger, was left unread before
-    /// the last known record. What ended before the workload began carries an earlier time than all of it.
+    /// Whether the log was read from the start: from where the workload or replay begins, whichever is later.
+    /// Records from before the workload need not be read, because they carry earlier times than all of it.
     fn is_read_from_the_start(&self) -> bool {
         let start = self.ledger.started.lsn.max(self.path.from());
         self.ledger.log.iter().any(|extract| {
@@ -159,7 +158,7 @@ impl Finder<'_> {
             return Cut::unknown(self.path.from(), Reach::Unknown);
         };
         let lsn = consistent.max(self.path.from());
-        // It stops before the next record of any kind, and gives up where there is none.
+        // Replay stops before the next record of any kind, and fails if there is none.
         let reach = if self.path.records.iter().any(|record| record.lsn >= lsn) {
             Reach::Reached
         } else if self.replay.ends_at.is_some_and(|end| end < lsn) {
@@ -190,13 +189,13 @@ impl Finder<'_> {
     }
 
     fn xid(&self, xid: u32) -> Cut {
-        // There is one such record at most: a stop before it that was not seen is impossible.
+        // There is at most one such record, so there cannot be an unknown stop before it.
         if let Some(record) = self.path.ends().find(|record| record.xid == xid) {
             return Cut::at(if self.inclusive { record.end } else { record.lsn }, Reach::Reached);
         }
         let own = self.ledger.transactions.iter().find(|transaction| transaction.xid == xid);
         match own {
-            // Its record may be in the log and behind where replay begins, or beyond where it ends.
+            // Its record may be in the log and before the start of replay, or after its end.
             Some(transaction) if self.path.record(xid, |kind| kind.outcome().is_some()).is_none() => {
                 self.unlocated(transaction)
             }
@@ -219,7 +218,7 @@ impl Finder<'_> {
         let next = self.path.records.iter().find(|record| record.lsn >= lsn);
         let consistent = self.replay.consistent_at.unwrap_or(Lsn(0));
         let reach = match (next, self.replay.ends_at) {
-            // The record in which the position lies is replayed, and where that ends is not known.
+            // The record that contains the position is replayed, and its end is not known.
             (next, _) if lsn < consistent && next.is_none_or(|next| next.lsn >= consistent) => Reach::Unknown,
             (Some(_), _) => Reach::Reached,
             (None, Some(end)) if end <= lsn => Reach::NotReached,
@@ -230,7 +229,7 @@ impl Finder<'_> {
             // No record of any kind begins between the position and this one.
             Some(record) if record.prev < lsn => Cut::at(record.end, Reach::Reached),
             Some(_) => Cut::at(lsn, reach),
-            // The first record after what was read may be one of ours, and then it is replayed.
+            // The first record after the part that was read may be one of ours, and is then replayed.
             None => {
                 let until = self.ledger.log_read_until();
                 let high = if until < lsn { lsn } else { Lsn(until.0.saturating_add(1)) };

@@ -1,14 +1,14 @@
-//! One transaction of a workload, and what its client knows of it.
+//! One transaction of a workload, and what its client knows about it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Lsn;
 
-/// A moment in the life of a server: how far its log went, and what its clock said.
+/// A point in a server's life: the position of its log, and the time of its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moment {
-    /// The insert position of the log: every record written before ends at or before it.
+    /// The insert position of the log: every record written earlier ends at or before it.
     pub lsn: Lsn,
     /// The server's clock.
     pub at: Timestamp,
@@ -19,16 +19,16 @@ pub struct Moment {
 pub struct Transaction {
     /// Its number in the workload, in the order in which transactions began.
     pub number: u64,
-    /// The number that the server gave it. Not the order in which they were committed.
+    /// The server's number for it. Not in commit order.
     pub xid: u32,
-    /// Before its first write: every record that it wrote begins at or after this position.
+    /// A moment before its first write: every record that it wrote begins at or after this position.
     pub begun: Moment,
-    /// What it wrote, without what it took back to a savepoint.
+    /// What it wrote, without operations that it rolled back to a savepoint.
     pub operations: Vec<Operation>,
-    /// `PREPARE TRANSACTION`, where it was sent.
+    /// `PREPARE TRANSACTION`, if it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare: Option<Statement>,
-    /// The statement that ended it, where one was sent.
+    /// The statement that ended it, if one was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
 }
@@ -38,10 +38,10 @@ pub struct Transaction {
 pub struct Statement {
     /// When the server's answer arrived, in milliseconds on the clock of the run; `None` if it never did.
     pub acknowledged_ms: Option<u64>,
-    /// The time that the server keeps with it.
+    /// The time in its record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// After the answer: its record ends at or before this position.
+    /// A moment after the answer: its record ends at or before this position.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Moment>,
 }
@@ -49,33 +49,33 @@ pub struct Statement {
 /// How a transaction was ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// To commit it, or to roll it back. A commit that the server refused is a rollback.
+    /// Commit or rollback. A commit that the server refused is a rollback.
     pub outcome: Outcome,
     /// The statement.
     pub statement: Statement,
 }
 
-/// What an end of a transaction makes of its writes.
+/// The effect of a transaction's end on its writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// They are there for everybody.
+    /// They are visible to all.
     Commit,
-    /// They never were.
+    /// They are discarded.
     Rollback,
 }
 
 /// A row written by a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
-    /// Its number in the transaction; the row carries it.
+    /// Its number in the transaction; also stored in the row.
     pub op: u32,
     /// The row.
     pub key: i64,
-    /// The order of operations on one row. A row is locked until its writer has ended, so the order in which
-    /// the answers arrived is the order of the commits.
+    /// The order of operations on one row. A row is locked until its writer has ended, so answers arrive in commit
+    /// order.
     pub sequence: u64,
-    /// What was done.
+    /// The change.
     pub change: Change,
 }
 
@@ -83,16 +83,16 @@ pub struct Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// A new row with this value.
+    /// Inserts the row with this value.
     Insert(String),
-    /// This value instead of the one before.
+    /// Replaces the value by this one.
     Update(String),
-    /// The row is gone.
+    /// Deletes the row.
     Delete,
 }
 
 impl Change {
-    /// The value that the row has after it; `None` if there is no row.
+    /// The value of the row after it; `None` if there is no row.
     pub fn value(&self) -> Option<&str> {
         match self {
             Self::Insert(value) | Self::Update(value) => Some(value),
@@ -110,14 +110,14 @@ impl Change {
     }
 }
 
-/// What the client knows of a transaction's end.
+/// What the client knows about a transaction's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransactionState {
-    /// The connection was lost before its end was asked for: the server rolls it back.
+    /// The connection was lost before an end was requested: the server rolls it back.
     NotAttempted,
     /// It was rolled back, by the client or by the server.
     Aborted,
-    /// It is prepared, and nothing more was asked for.
+    /// It is prepared, and nothing else was requested.
     Prepared,
     /// The answer to its commit, or to its preparation, never came.
     Indeterminate,
@@ -133,7 +133,7 @@ impl Statement {
 }
 
 impl Transaction {
-    /// What the client knows of its end.
+    /// What the client knows about its end.
     pub fn state(&self) -> TransactionState {
         match (&self.end, &self.prepare) {
             (Some(End { outcome: Outcome::Rollback, .. }), _) => TransactionState::Aborted,
@@ -144,7 +144,7 @@ impl Transaction {
         }
     }
 
-    /// Whether its commit was asked for: only then can its writes ever be there.
+    /// Whether its commit was requested. If not, its writes can never be there.
     pub fn asked_to_commit(&self) -> bool {
         self.end.as_ref().is_some_and(|end| end.outcome == Outcome::Commit)
     }
@@ -157,7 +157,7 @@ impl Transaction {
             .and_then(|end| end.statement.acknowledged_ms)
     }
 
-    /// What it left on each row that it touched: the last of its operations on it.
+    /// Its final effect on each row: the last of its operations on the row.
     pub fn effects(&self) -> impl Iterator<Item = &Operation> {
         self.operations.iter().enumerate().filter_map(|(place, operation)| {
             let later = &self.operations[place + 1..];

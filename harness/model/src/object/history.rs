@@ -4,10 +4,10 @@ use jiff::Timestamp;
 
 use super::ObjectVersion;
 
-/// What happened to a key, for stores that tell it in this way.
+/// An event of a key, for stores that report events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectEvent {
-    /// A version was written. When it ended is taken from the event after it.
+    /// A version was written. The next event gives its end.
     Written(ObjectVersion),
     /// The key was deleted at this moment: a delete marker.
     Deleted(Timestamp),
@@ -22,21 +22,21 @@ impl ObjectEvent {
     }
 }
 
-/// What a bucket still keeps of one key.
+/// What a bucket still holds of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyHistory {
     /// The key.
     pub key: String,
-    /// Its versions, in the order in which they were written. Their times never decide the order: two of them may
-    /// bear the same.
+    /// Its versions, in the order in which they were written. Times never decide the order: two versions may have
+    /// the same time.
     pub versions: Vec<ObjectVersion>,
 }
 
 impl KeyHistory {
-    /// The history that a list of events tells, the oldest first: each version ends with the event after it.
+    /// The history from a list of events, the oldest first: each version ends with the next event.
     ///
-    /// Where a version was removed for good, the one before it seems to have lived longer than it did: a list of
-    /// events does not tell. An inventory of that moment does.
+    /// If a version was removed for good, the previous version seems to have lived longer than it did: the list
+    /// does not show this. An inventory of that moment does.
     pub fn from_events(key: impl Into<String>, events: Vec<ObjectEvent>) -> Self {
         let ends: Vec<_> = events.iter().skip(1).map(|next| Some(next.at())).chain([None]).collect();
         let versions = events.into_iter().zip(ends).filter_map(|(event, ended_at)| match event {
@@ -46,8 +46,8 @@ impl KeyHistory {
         Self { key: key.into(), versions: versions.collect() }
     }
 
-    /// The version that was live at a moment: the last one written until then, if it had not ended by then. What
-    /// happened at the moment itself has happened. Of several things at one time the last one counts.
+    /// The version that was live at a moment: the last one written by then, if it had not ended by then. An event
+    /// at exactly that moment has happened. Of several events with the same time, the last one counts.
     pub fn live_at(&self, moment: Timestamp) -> Option<&ObjectVersion> {
         let last = self.versions.iter().rev().find(|version| version.created_at <= moment)?;
         last.ended_at.is_none_or(|ended| ended > moment).then_some(last)
@@ -58,7 +58,7 @@ impl KeyHistory {
         self.versions.last().filter(|version| version.ended_at.is_none())
     }
 
-    /// The version of this name.
+    /// The version with this name.
     pub fn version(&self, name: &str) -> Option<&ObjectVersion> {
         self.versions.iter().find(|version| version.version == name)
     }

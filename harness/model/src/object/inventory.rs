@@ -1,4 +1,4 @@
-//! What a bucket held at a moment, written down while it was well.
+//! The content of a bucket at a moment, recorded while the bucket was intact.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,15 +9,15 @@ use super::ObjectAttributes;
 pub struct ObjectRecord {
     /// The object's key.
     pub key: String,
-    /// The version that was live.
+    /// The live version.
     pub version: String,
     /// Its size, in bytes.
     pub bytes: u64,
-    /// The CRC32C of its bytes, as they were read.
+    /// The CRC32C of its bytes, computed while reading them.
     pub crc32c: u32,
-    /// The SHA-256 of its bytes, as they were read, in hexadecimal.
+    /// The SHA-256 of its bytes, computed while reading them, in hexadecimal.
     pub sha256: String,
-    /// What travels with its bytes.
+    /// The attributes stored with its bytes.
     #[serde(flatten)]
     pub attributes: ObjectAttributes,
 }
@@ -34,15 +34,15 @@ pub fn content_text(bytes: u64, crc32c: u32) -> String {
     format!("{bytes} bytes with CRC32C {crc32c:08x}")
 }
 
-/// What an inventory is of.
+/// The scope of an inventory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InventoryScope {
     /// The bucket, such as `file:///srv/photos`.
     pub bucket: String,
-    /// What the keys begin with; empty for all of them.
+    /// The prefix of the keys; empty for all keys.
     pub prefix: String,
     /// The number of objects.
     pub objects: u64,
-    /// Their size, in bytes.
+    /// Their total size, in bytes.
     pub bytes: u64,
 }

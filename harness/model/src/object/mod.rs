@@ -1,4 +1,4 @@
-//! Objects of a bucket that keeps old versions, and which of them was the live one at a moment.
+//! Objects of a bucket that keeps old versions, and which version was live at a moment.
 
 mod history;
 mod inventory;
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 pub use history::{KeyHistory, ObjectEvent};
 pub use inventory::{InventoryScope, ObjectRecord, content_text};
 
-/// What travels with the bytes of an object.
+/// The attributes stored with the bytes of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectAttributes {
-    /// The media type; `None` where the object has none.
+    /// The media type; `None` if the object has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
     /// The user's own names and values.
@@ -31,22 +31,22 @@ impl std::fmt::Display for ObjectAttributes {
     }
 }
 
-/// One version of an object, as its store tells it.
+/// One version of an object, as its store reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
     /// The object's key.
     pub key: String,
     /// Its name among the versions of the key: a generation, or a version id.
     pub version: String,
-    /// When it became the live one, by the store's clock.
+    /// When it became the live version, by the store's clock.
     pub created_at: Timestamp,
-    /// Since when it is the live one no more, by the store's clock; `None` of the live one.
+    /// When it stopped being the live version, by the store's clock; `None` for the live version.
     pub ended_at: Option<Timestamp>,
     /// Its size, in bytes.
     pub bytes: u64,
-    /// The CRC32C of its bytes, where the store knows it.
+    /// The CRC32C of its bytes, if the store knows it.
     pub crc32c: Option<u32>,
-    /// What travels with its bytes; `None` where a listing does not tell.
+    /// The attributes stored with its bytes; `None` if a listing does not include them.
     pub attributes: Option<ObjectAttributes>,
 }
 

@@ -1,4 +1,4 @@
-//! The choice at a moment, against a model that plays the history again.
+//! Compares the version chosen at a moment with a model that replays the history.
 
 use jiff::Timestamp;
 use proptest::prelude::{Just, Strategy, any, prop_assert_eq, prop_oneof, proptest};
@@ -21,7 +21,7 @@ fn written(name: usize, second: i64) -> ObjectVersion {
     }
 }
 
-/// What was done to a key, in order; several things may bear the same second.
+/// The operations on a key, in order; several may have the same second.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Write,
@@ -41,7 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<(i64, Step)>> {
     })
 }
 
-/// A store that plays every step up to a moment, and then looks what is there.
+/// A store that replays every step up to a moment, and then returns what is there.
 fn played(steps: &[(i64, Step)], moment: i64) -> Option<usize> {
     let mut live = None;
     for (name, (second, step)) in steps.iter().enumerate() {
@@ -55,7 +55,7 @@ fn played(steps: &[(i64, Step)], moment: i64) -> Option<usize> {
     live
 }
 
-/// As a store with delete markers tells it.
+/// The history as a store with delete markers reports it.
 fn from_events(steps: &[(i64, Step)]) -> KeyHistory {
     let events = steps.iter().enumerate().map(|(name, (second, step))| match step {
         Step::Write => ObjectEvent::Written(written(name, *second)),
@@ -64,7 +64,7 @@ fn from_events(steps: &[(i64, Step)]) -> KeyHistory {
     KeyHistory::from_events("k", events.collect())
 }
 
-/// As a store with generations tells it, which writes down when each ended.
+/// The history as a store with generations reports it, which records when each one ended.
 fn from_generations(steps: &[(i64, Step)]) -> KeyHistory {
     let mut versions: Vec<ObjectVersion> = Vec::new();
     for (name, (second, step)) in steps.iter().enumerate() {
@@ -90,8 +90,8 @@ proptest! {
         }
     }
 
-    /// A lifecycle rule takes the oldest ended versions. Whatever it takes, no other version than the right one is
-    /// ever chosen in its place.
+    /// A lifecycle rule removes the oldest ended versions. Whatever it removes, no wrong version is ever chosen
+    /// instead of the right one.
     #[test]
     fn after_an_expiry_the_right_version_or_none_is_chosen(
         steps in steps(), moment in 0..40_i64, expired in any::<proptest::sample::Index>()

@@ -1,4 +1,4 @@
-//! Buckets by the addresses that users type.
+//! Addresses of buckets, as users type them.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,11 +10,11 @@ use super::{LocalBucket, ObjectStore};
 /// Where a bucket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketAddress {
-    /// In a folder of this machine, such as `file:///srv/photos`, or a path.
+    /// A folder of this machine, such as `file:///srv/photos`, or a path.
     Folder(PathBuf),
-    /// In Google Cloud Storage: `gs://photos`.
+    /// Google Cloud Storage: `gs://photos`.
     Gcs(String),
-    /// In S3: `s3://photos`.
+    /// S3: `s3://photos`.
     S3(String),
 }
 
@@ -34,13 +34,14 @@ impl FromStr for BucketAddress {
     }
 }
 
-/// Whether both clouds would take it for the name of a bucket. What follows the name, a prefix, is named apart.
+/// Whether both clouds would accept it as the name of a bucket. A prefix is given separately, not after the
+/// name.
 fn is_name(bucket: &str) -> bool {
     bucket.starts_with(|c: char| c.is_ascii_alphanumeric())
         && bucket.chars().all(|c| c.is_ascii_alphanumeric() || ['.', '-', '_'].contains(&c))
 }
 
-/// Opens a bucket that is there.
+/// Opens an existing bucket.
 pub async fn open_bucket(address: &BucketAddress) -> Result<Box<dyn ObjectStore>> {
     match address {
         BucketAddress::Folder(folder) => Ok(Box::new(LocalBucket::open(folder).await?)),
@@ -61,7 +62,7 @@ async fn there(bucket: impl ObjectStore + 'static) -> Result<Box<dyn ObjectStore
     Ok(Box::new(bucket))
 }
 
-/// The error of a cloud that this binary was built without.
+/// The error for a cloud that this binary was built without.
 #[cfg(not(all(feature = "gcs", feature = "s3")))]
 fn left_out(location: &str, feature: &str) -> comeback_error::Error {
     comeback_error::Error::usage(format!(

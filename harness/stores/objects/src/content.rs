@@ -1,4 +1,4 @@
-//! The bytes of objects: read in pieces, counted, hashed and compared.
+//! The bytes of objects: reading in pieces, counting, hashing and comparing.
 
 use comeback_engine::repository::Reader;
 use comeback_engine::sha256::Sha256;
@@ -10,26 +10,26 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 /// How much of an object is in memory at a time.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// CRC-32C, as clouds compute it of their objects.
+/// CRC-32C, as clouds compute it for their objects.
 static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
-/// A CRC32C in the making.
+/// Starts computing a CRC32C.
 pub(super) fn crc32c() -> Digest<'static, u32, Table<16>> {
     CRC32C.digest()
 }
 
-/// What the bytes of an object are.
+/// The size and checksums of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectDigest {
-    /// How many.
+    /// The size in bytes.
     pub bytes: u64,
-    /// Their CRC32C.
+    /// The CRC32C of the bytes.
     pub crc32c: u32,
-    /// Their SHA-256, in hexadecimal.
+    /// The SHA-256 of the bytes, in hexadecimal.
     pub sha256: String,
 }
 
-/// `12345 bytes with CRC32C 0a1b2c3d`
+/// Prints `12345 bytes with CRC32C 0a1b2c3d`.
 impl std::fmt::Display for ObjectDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&content_text(self.bytes, self.crc32c))
@@ -49,8 +49,8 @@ pub async fn digest(mut reader: Reader, key: &str) -> Result<ObjectDigest> {
     }
 }
 
-/// Reads two objects beside each other; what they are if they are equal to the last byte, and otherwise what each
-/// of them is.
+/// Reads two objects in parallel. Returns their common digest if every byte is equal, otherwise the digest of
+/// each.
 pub(super) async fn compare(
     key: &str,
     mut first: Reader,
@@ -71,7 +71,7 @@ pub(super) async fn compare(
     }
 }
 
-/// Fills the piece, but for the last one of a stream.
+/// Fills the piece completely, except at the end of a stream.
 async fn fill(reader: &mut (impl AsyncRead + Unpin), piece: &mut [u8]) -> std::io::Result<usize> {
     let mut filled = 0;
     while filled < piece.len() {

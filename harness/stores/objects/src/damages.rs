@@ -1,4 +1,4 @@
-//! Damages to a bucket: to its settings, to the versions that it keeps, to what was restored in it.
+//! Damages to a bucket: to its settings, to the versions that it keeps, to restored objects.
 
 use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target, choose};
 use comeback_error::{Context as _, Error, Result};
@@ -9,28 +9,29 @@ use tokio::io::AsyncReadExt as _;
 
 use super::{LocalBucket, ObjectStore as _};
 
-/// The settings of a bucket, while all is well.
+/// The target of these damages: the settings of a bucket, before the disaster.
 pub struct Settings;
 
 impl Target for Settings {
     type On<'a> = &'a LocalBucket;
 }
 
-/// The old versions that a bucket keeps, between the disaster and the restore to this moment.
+/// The target of these damages: the old versions of a bucket, between the disaster and the restore to this
+/// moment.
 pub struct Versions;
 
 impl Target for Versions {
     type On<'a> = (&'a LocalBucket, Timestamp);
 }
 
-/// A bucket that was restored to this moment, before the judges look.
+/// The target of these damages: a bucket that was restored to this moment, before the judges look at it.
 pub struct RestoredBucket;
 
 impl Target for RestoredBucket {
     type On<'a> = (&'a LocalBucket, Timestamp);
 }
 
-/// To the settings of a bucket.
+/// Damages to the settings of a bucket.
 pub static TO_SETTINGS: DamageTable<Settings> = DamageTable {
     class: "bucket",
     groups: &[&[Damage {
@@ -44,7 +45,7 @@ pub static TO_SETTINGS: DamageTable<Settings> = DamageTable {
     }]],
 };
 
-/// To the versions that a restore needs.
+/// Damages to the versions that a restore needs.
 pub static TO_VERSIONS: DamageTable<Versions> = DamageTable {
     class: "bucket",
     groups: &[&[Damage {
@@ -58,7 +59,7 @@ pub static TO_VERSIONS: DamageTable<Versions> = DamageTable {
     }]],
 };
 
-/// To what was restored in a bucket.
+/// Damages to restored objects.
 pub static TO_A_RESTORED_BUCKET: DamageTable<RestoredBucket> = DamageTable {
     class: "bucket",
     groups: &[&[
@@ -137,7 +138,7 @@ async fn lose_metadata(Aim { on: (bucket, moment), seed }: Aim<'_, RestoredBucke
         live.attributes.as_ref().is_some_and(|told| !told.metadata.is_empty()).then_some(live)
     };
     let live = any(bucket, seed, told).await?;
-    // As a tool does that copies bytes and knows the name's ending.
+    // Like a tool that copies only the bytes and derives the content type from the name.
     let content_type = live.attributes.clone().and_then(|told| told.content_type);
     let lost = ObjectAttributes { content_type, ..ObjectAttributes::default() };
     bucket.put(&live.key, &read(bucket, &live).await?, &lost).await?;
@@ -149,7 +150,7 @@ fn right_and_live(moment: Timestamp) -> impl Fn(&KeyHistory) -> Option<ObjectVer
     move |history| history.live_at(moment).and(history.live()).cloned()
 }
 
-/// A version that fits, chosen by the seed.
+/// A version that qualifies, chosen by the seed.
 async fn any(
     bucket: &LocalBucket,
     seed: u64,

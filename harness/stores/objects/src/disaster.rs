@@ -1,11 +1,11 @@
-//! The disaster of a job that deletes the wrong objects.
+//! The disaster: a job that deletes the wrong objects.
 
 use comeback_error::Result;
 use futures_util::stream::TryStreamExt as _;
 
 use super::ObjectStore;
 
-/// Deletes everything below a prefix, as a job does that was given the wrong one; gives how many objects.
+/// Deletes everything below a prefix, as a job with the wrong prefix does. Returns the number of objects.
 pub async fn delete_prefix(store: &dyn ObjectStore, prefix: &str) -> Result<u64> {
     let mut deleted = 0;
     let mut histories = store.histories(prefix);

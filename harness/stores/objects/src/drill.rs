@@ -1,4 +1,4 @@
-//! The vocabulary of drills of objects.
+//! What drills of objects can do.
 
 use std::path::PathBuf;
 
@@ -8,13 +8,13 @@ use comeback_error::Result;
 
 use super::LocalBucket;
 
-/// What a drill can do with buckets.
+/// The steps that a drill can do with buckets.
 #[async_trait]
 pub trait ObjectsDrill {
-    /// A new bucket that keeps old versions for so many days; it is removed with the drill.
+    /// Creates a bucket that keeps old versions for `noncurrent_days` days. The drill removes it.
     async fn bucket(&self, name: &str, noncurrent_days: u32) -> Result<LocalBucket>;
 
-    /// Where this drill keeps how far a restore is, so that it could go on.
+    /// The file for the progress of a restore, so that the restore can be resumed.
     fn progress_file(&self) -> PathBuf;
 }
 

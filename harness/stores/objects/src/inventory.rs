@@ -1,4 +1,4 @@
-//! Inventories: what a bucket held at a moment, in a repository.
+//! Inventories in a repository: what a bucket held at a moment.
 
 use comeback_engine::RestoreFailure;
 use comeback_engine::repository::{BackupDraft, Fetch, Repository, find_file, verify_files};
@@ -11,12 +11,13 @@ use super::{ObjectStore, digest};
 
 /// One line of JSON for each object, in the order of the keys.
 const FILE: &str = "objects.jsonl.zst";
-/// So many objects are read at once.
+/// How many objects to read at once.
 const PARALLEL: usize = 8;
 
-/// Writes down what a bucket holds now, by its own clock: every object that begins so, read to its last byte.
+/// Records what a bucket holds now, by its own clock: every object whose key starts with the prefix, read to
+/// its last byte.
 ///
-/// The moment is in the manifest, as `taken_at`.
+/// The manifest holds the moment as `taken_at`.
 pub async fn take_inventory(
     store: &dyn ObjectStore,
     prefix: &str,
@@ -62,7 +63,7 @@ async fn record(store: &dyn ObjectStore, version: &ObjectVersion) -> Result<Obje
     })
 }
 
-/// The objects of an inventory, one after the other.
+/// Reads the objects of an inventory, one by one.
 pub struct InventoryReader(Lines<BufReader<Fetch>>);
 
 impl InventoryReader {
@@ -74,7 +75,7 @@ impl InventoryReader {
     }
 }
 
-/// Opens an inventory, once its bytes are proven to be those of its manifest.
+/// Opens an inventory after checking its bytes against its manifest.
 pub async fn read_inventory(
     repository: &dyn Repository,
     manifest: &Manifest,

@@ -1,7 +1,7 @@
-//! Buckets that keep old versions of their objects, and the restore of a moment from those.
+//! Buckets that keep old versions of their objects, and the restore of a moment from them.
 //!
-//! There is no second copy: the old versions are the backup. An inventory (key, version, size, checksums, content
-//! type, metadata), taken while all is well, is what a restore is judged by.
+//! There is no second copy: the old versions are the backup. A restore is judged by an inventory (key,
+//! version, size, checksums, content type, metadata), which is taken before the disaster.
 
 mod address;
 #[cfg(feature = "requests")]
@@ -46,36 +46,37 @@ pub use restore::{PrefixRestore, RestoredObjects, restore_object, restore_prefix
 pub use s3::S3Bucket;
 pub use upload::{NewObject, upload_objects};
 
-/// What a bucket does with old versions, and the time that it is there.
+/// How a bucket treats old versions, and its present time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BucketState {
-    /// Whether what is overwritten or deleted is kept as an old version.
+    /// Whether overwritten and deleted objects are kept as old versions.
     pub versioning: bool,
-    /// After how many days a lifecycle rule removes a version that is live no more; `None` if no rule does.
+    /// After how many days a lifecycle rule removes a version that is no longer live; `None` if no rule does.
     pub noncurrent_days: Option<u32>,
-    /// A moment that had passed on the store's own clock. What is written after this was asked is later.
+    /// A moment that has passed on the store's own clock. Anything written after this query is later.
     pub now: Timestamp,
 }
 
-/// A bucket. Keys are ordered by their UTF-8 bytes, wherever an order is promised.
+/// A bucket. Where an order is promised, keys are ordered by their UTF-8 bytes.
 ///
-/// Errors: a bucket that does not exist is of the kind *usage*; one that may not be read or written is *could not
-/// verify*, each with a hint.
+/// Errors: a missing bucket is of the kind *usage*; a bucket that may not be read or written is *could not
+/// verify*. Both have a hint.
 #[async_trait]
 pub trait ObjectStore: Send + Sync {
-    /// Where it is, for people and for manifests: `file:///srv/photos`.
+    /// The location, for people and for manifests: `file:///srv/photos`.
     fn location(&self) -> String;
 
-    /// What it does with old versions. Asking is the first thing that a restore does.
+    /// How it treats old versions. A restore queries this first.
     async fn state(&self) -> Result<BucketState>;
 
-    /// Whether it tells when each version ended. A store that lists what happened does not: where a version was
-    /// removed for good, the one before it seems to have lived on.
+    /// Whether it reports when each version ended. A store that lists events does not: if a version was
+    /// removed permanently, the version before it seems to have stayed live.
     fn tells_ends(&self) -> bool {
         true
     }
 
-    /// What is kept of every key that begins so, in the order of the keys. Few of them are in memory at a time.
+    /// The history of every key that starts with `prefix`, in the order of the keys. Only few of them are in
+    /// memory at a time.
     fn histories(&self, prefix: &str) -> BoxStream<'_, Result<KeyHistory>>;
 
     /// The live version of a key, with its attributes.
@@ -90,17 +91,18 @@ pub trait ObjectStore: Send + Sync {
     /// Writes an object. What was live becomes an old version.
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion>;
 
-    /// Deletes an object. What was live becomes an old version. Deleting what is not there is no error.
+    /// Deletes an object. What was live becomes an old version. Deleting a missing object is not an error.
     async fn delete(&self, key: &str) -> Result<()>;
 
-    /// Makes an old version live again, by a copy inside the store, with its attributes; gives the new version.
+    /// Makes an old version live again, by a copy inside the store with its attributes. Returns the new
+    /// version.
     ///
-    /// It appears whole or not at all, and only if `over` is what is live now (`None`: nothing is). Otherwise the
-    /// error says that somebody else wrote, and is *could not verify*.
+    /// The copy appears whole or not at all, and only if `over` is the live version (`None`: no version is
+    /// live). Otherwise the error says that somebody else wrote, and is *could not verify*.
     async fn revive(&self, version: &ObjectVersion, over: Option<&ObjectVersion>) -> Result<ObjectVersion>;
 }
 
-/// The error of a write that came in between.
+/// The error for a write by somebody else in between.
 fn overtaken(key: &str, expected: Option<&str>, found: Option<&str>) -> Error {
     let told = |version: Option<&str>| version.map_or("nothing".to_owned(), |name| format!("version {name}"));
     let (expected, found) = (told(expected), told(found));
@@ -110,13 +112,13 @@ fn overtaken(key: &str, expected: Option<&str>, found: Option<&str>) -> Error {
     .hint("stop what writes there, and run the restore again: what is finished is not done twice")
 }
 
-/// The error of a bucket that is not there.
+/// The error for a missing bucket.
 fn no_such_bucket(location: &str) -> Error {
     Error::usage(format!("there is no bucket {location}"))
         .hint("look at the name, and at the project or the account that it belongs to")
 }
 
-/// The error of a bucket that may not be used.
+/// The error for a bucket that we may not use.
 fn no_permission(doing: impl std::fmt::Display, why: impl std::fmt::Display) -> Error {
     Error::could_not_verify(format!("{doing}: permission denied: {why}")).hint(
         "a restore lists versions, reads old ones, writes objects, and reads the settings of the bucket",

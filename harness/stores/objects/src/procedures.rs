@@ -1,4 +1,4 @@
-//! The procedures of buckets: the steps of the runbook, for the drill and for the disaster.
+//! The procedures of buckets: the steps of the runbook, for drills and for disasters.
 
 use comeback_engine::runner::Course;
 use comeback_error::Result;
@@ -7,16 +7,16 @@ use comeback_model::{Phase, Verdict};
 use super::{ObjectStore, PrefixRestore, RestoredObjects, restore_prefix};
 use crate::judges::PrefixJudge;
 
-/// Everything below a prefix becomes what it was at a moment.
+/// Restores everything below a prefix to a moment.
 pub struct PrefixProcedure<'a> {
     /// The bucket.
     pub store: &'a dyn ObjectStore,
-    /// What is restored, to when.
+    /// What to restore, and to which moment.
     pub request: PrefixRestore<'a>,
 }
 
 impl PrefixProcedure<'_> {
-    /// Brings the objects back. `told` is called after each.
+    /// Restores the objects. `told` is called after each.
     pub async fn bring_back(
         &self,
         course: &Course,
@@ -35,7 +35,7 @@ impl PrefixProcedure<'_> {
         Ok(restored)
     }
 
-    /// Lists the versions once more: somebody may have written meanwhile.
+    /// Lists the versions again and judges them: somebody may have written meanwhile.
     pub async fn judge(&self, course: &Course) -> Verdict {
         course.step(
             Phase::Judge,

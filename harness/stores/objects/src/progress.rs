@@ -1,4 +1,4 @@
-//! How far a restore of many objects has come, in a file: whoever runs it again goes on from there.
+//! The progress of a restore of many objects, in a file: the next run resumes there.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use comeback_error::{Context as _, Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// So many objects are finished between two times that the file is written. What a kill loses of it is looked at
-/// again, and not written again.
+/// How many objects are finished between two writes of the file. After a kill, at most this many are checked
+/// again; none is written again.
 const EVERY: u64 = 100;
 const WRITABLE: &str = "name a file that may be read and written, in a folder that is there";
 
-/// How far a restore has come: every key up to one is finished. The file is as large as two keys, however many
+/// The progress of a restore: every key up to one is finished. The file holds at most two keys, however many
 /// objects there are.
 #[derive(Debug)]
 pub(super) struct RestoreProgress {
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl RestoreProgress {
-    /// Begins, or goes on where the file says. A file of another restore is an error of the kind *usage*.
+    /// Begins, or resumes where the file says. The file of another restore is an error of the kind *usage*.
     pub(super) async fn open(path: &Path, bucket: &str, prefix: &str, moment: Timestamp) -> Result<Self> {
         let mut state =
             State { bucket: bucket.to_owned(), prefix: prefix.to_owned(), moment, finished_to: None };
@@ -60,17 +60,17 @@ impl RestoreProgress {
             }
         }
         let mut progress = Self { path: path.to_owned(), state, unsaved: 0 };
-        // A place that cannot be written is no surprise for later.
+        // Write it now, so that a file that cannot be written fails at the start.
         progress.save().await.map_err(|error| error.into_kind(ErrorKind::Usage).hint(WRITABLE))?;
         Ok(progress)
     }
 
-    /// The last key of those that are finished.
+    /// The last finished key.
     pub(super) fn finished_to(&self) -> Option<&str> {
         self.state.finished_to.as_deref()
     }
 
-    /// Every key up to this one is finished, the keys that were before among them.
+    /// Records that every key up to this one is finished, including all earlier keys.
     pub(super) async fn finished(&mut self, key: &str) -> Result<()> {
         if self.finished_to().is_some_and(|to| key <= to) {
             return Ok(());
@@ -80,7 +80,7 @@ impl RestoreProgress {
         if self.unsaved >= EVERY { self.save().await } else { Ok(()) }
     }
 
-    /// Writes down how far it is.
+    /// Writes the progress to the file.
     pub(super) async fn save(&mut self) -> Result<()> {
         let text = serde_json::to_vec(&self.state).context("writing the progress down")?;
         let path = self.path.clone();
@@ -91,14 +91,14 @@ impl RestoreProgress {
         Ok(())
     }
 
-    /// There is nothing to go on with any more.
+    /// Removes the file: nothing is left to resume.
     pub(super) async fn remove(self) -> Result<()> {
         let doing = format!("removing {}", self.path.display());
         tokio::fs::remove_file(&self.path).await.context(doing)
     }
 }
 
-/// Writes a file that is there whole, or as it was before.
+/// Replaces a file as a whole: after a crash it has the old or the new content.
 pub(super) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,4 +1,5 @@
-//! Success of a copy proves nothing: what was restored is read again, and compared with where it came from.
+//! A copy that reports success proves nothing: restored objects are read again, and compared with their
+//! source.
 
 use comeback_engine::RestoreFailure;
 use comeback_error::Error;
@@ -7,8 +8,8 @@ use comeback_model::{Finding, FindingCode, ObjectAttributes, ObjectVersion, cont
 use super::content::compare;
 use super::{ObjectDigest, ObjectStore, overtaken};
 
-/// Proves that a version which was made live is the live one, and equals the old one that it was made from: every
-/// byte, the CRC32C as we compute it and as the store tells it, content type, metadata.
+/// Checks that a version that was made live is the live one, and equals the old version that it was made
+/// from: every byte, the CRC32C as we compute it and as the store reports it, content type, metadata.
 pub async fn prove(
     store: &dyn ObjectStore,
     old: &ObjectVersion,
@@ -47,18 +48,18 @@ pub async fn prove(
     }
 }
 
-/// The attributes of a version that was asked for them.
+/// The attributes of a described version.
 fn of(version: &ObjectVersion) -> Result<ObjectAttributes, Error> {
     let told = version.attributes.clone();
     told.ok_or_else(|| Error::could_not_verify(format!("the store does not tell the metadata of {version}")))
 }
 
-/// What differs between the attributes that are expected and those that are there.
+/// The expected and the found attributes, if they differ.
 pub(crate) fn differing(expected: &ObjectAttributes, found: &ObjectAttributes) -> Option<(String, String)> {
     (expected != found).then(|| (expected.to_string(), found.to_string()))
 }
 
-/// The finding of lost attributes.
+/// The finding for lost attributes.
 pub(crate) fn metadata_differs(key: &str, expected: String, found: String) -> Finding {
     Finding::new(FindingCode::MetadataDiffers, key, expected, found)
         .remedy("write the object again, with the content type and the metadata of its version")

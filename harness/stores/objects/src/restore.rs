@@ -1,4 +1,4 @@
-//! Brings objects back as they were at a moment: one of them, or all below a prefix.
+//! Restores objects to a moment: one object, or all below a prefix.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use super::proof::prove;
 use super::{BucketState, ObjectStore};
 
 const DAY: Duration = Duration::from_hours(24);
-/// After so many objects that could not be restored the rest is left alone: what ails them ails all.
+/// Give up after this many failures: the cause is probably shared.
 const MOST_FAILURES: u64 = 10;
 
 /// The restore of everything below a prefix.
 #[derive(Debug, Clone, Copy)]
 pub struct PrefixRestore<'a> {
-    /// What the keys begin with; empty for all of the bucket.
+    /// The prefix of the keys; empty for the whole bucket.
     pub prefix: &'a str,
     /// The moment, by the store's clock.
     pub moment: Timestamp,
-    /// How many objects are worked on at once.
+    /// How many objects are restored at once.
     pub parallel: usize,
-    /// The file in which its progress is kept, so that another run can go on.
+    /// The file for its progress, so that another run can resume it.
     pub progress: Option<&'a Path>,
 }
 
-/// How far a restore of many objects is, or what it came to.
+/// The progress or the result of a restore of many objects.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestoredObjects {
-    /// Objects that were made live again, and proven.
+    /// Objects that were made live again and checked.
     pub restored: u64,
     /// Their size, in bytes.
     pub restored_bytes: u64,
-    /// Objects whose version of that moment is the live one still.
+    /// Objects whose version of that moment is still live.
     pub untouched: u64,
-    /// Objects that an earlier run had restored, and that still are what it made of them.
+    /// Objects that an earlier run restored, and that have not changed since.
     pub finished_before: u64,
-    /// Live objects of keys that held nothing at that moment. They are left alone: what came later is nobody's
+    /// Live objects of keys that held nothing at that moment. They are left alone: later objects are not
     /// damage, and deleting is not restoring.
     pub later: u64,
     /// Objects that could not be restored.
@@ -49,13 +49,13 @@ pub struct RestoredObjects {
 }
 
 impl RestoredObjects {
-    /// The number of objects that are as they were at the moment.
+    /// The number of objects that are as they were at that moment.
     pub fn right(&self) -> u64 {
         self.restored + self.untouched + self.finished_before
     }
 }
 
-/// What was done to one key.
+/// The outcome for one key.
 enum Outcome {
     Restored(u64),
     Untouched,
@@ -64,7 +64,7 @@ enum Outcome {
     Nothing,
 }
 
-/// Makes the version of a key that was live at a moment the live one again, and proves it. Gives that version, and
+/// Makes the version of a key that was live at a moment live again, and checks it. Returns that version, and
 /// the one that is live now.
 pub async fn restore_object(
     store: &dyn ObjectStore,
@@ -72,7 +72,7 @@ pub async fn restore_object(
     moment: Timestamp,
 ) -> Result<(ObjectVersion, ObjectVersion), RestoreFailure> {
     check(store, moment).await?;
-    // A key is the first of all that begin with it.
+    // The key itself sorts before all longer keys with this prefix.
     let first = store.histories(key).next().await.transpose()?;
     let history = first.filter(|history| history.key == key);
     let Some(chosen) = history.as_ref().and_then(|history| history.live_at(moment)) else {
@@ -87,11 +87,12 @@ pub async fn restore_object(
     Ok((chosen.clone(), revived))
 }
 
-/// Makes everything below a prefix what it was at a moment, several objects at a time, and proves each. `told` is
+/// Restores everything below a prefix to a moment, several objects at a time, and checks each. `told` is
 /// called after each object.
 ///
-/// Only what is worked on is in memory. An object that is right already is not written again, whoever restored it.
-/// If it fails or is killed, another run goes on. Its errors come after the rest was tried, but for what ails all.
+/// Only the objects in progress are in memory. An object that is right already is not written again, even if
+/// another tool restored it. After a failure or a kill, another run resumes. If objects fail, the others are
+/// still tried, up to the limit of failures, and the first error is returned at the end.
 pub async fn restore_prefix(
     store: &dyn ObjectStore,
     request: &PrefixRestore<'_>,
@@ -111,7 +112,7 @@ pub async fn restore_prefix(
         let outcome = restore_one(store, &history, moment, is_finished).await;
         Ok::<_, Error>((history.key, outcome))
     });
-    // In the order of the keys, so that everything up to one of them is finished.
+    // In the order of the keys, so that every key up to the last finished one is finished.
     let mut work = std::pin::pin!(work.buffered(parallel.max(1)));
     while let Some(done) = work.next().await {
         let (key, outcome) = done?;
@@ -172,7 +173,7 @@ async fn restore_one(
     };
     match live {
         Some(live) if live.version == chosen.version => return Ok(Outcome::Untouched),
-        // What an earlier run has written is looked at again, and not written again.
+        // What an earlier run wrote is checked again, but not written again.
         Some(live)
             if is_copy(store, chosen, live).await?
                 && ((is_finished && tells_equal(chosen, live))
@@ -186,7 +187,7 @@ async fn restore_one(
     Ok(Outcome::Restored(prove(store, chosen, &revived).await?.bytes))
 }
 
-/// Whether a version can be a copy of another one, by what the store tells without reading it.
+/// Whether a version can be a copy of another one, by what the store reports without reading it.
 async fn is_copy(store: &dyn ObjectStore, chosen: &ObjectVersion, live: &ObjectVersion) -> Result<bool> {
     let differ =
         |one: Option<u32>, other: Option<u32>| one.zip(other).is_some_and(|(one, other)| one != other);
@@ -196,13 +197,13 @@ async fn is_copy(store: &dyn ObjectStore, chosen: &ObjectVersion, live: &ObjectV
     Ok(store.describe(chosen).await?.attributes == store.describe(live).await?.attributes)
 }
 
-/// Whether the store's own checksums say that both hold the same bytes: enough for what an earlier run has read and
-/// proven already. Where the store has none, the bytes are read again.
+/// Whether the store's own checksums say that both hold the same bytes. This is enough for what an earlier
+/// run has read and checked. If the store has none, the bytes are read again.
 fn tells_equal(chosen: &ObjectVersion, live: &ObjectVersion) -> bool {
     chosen.crc32c.is_some() && chosen.crc32c == live.crc32c
 }
 
-/// What has to be so before anything is written.
+/// Checks the conditions for writing anything.
 async fn check(store: &dyn ObjectStore, moment: Timestamp) -> Result<(), RestoreFailure> {
     let state = store.state().await?;
     if let Some(finding) = versioning_off(&store.location(), &state) {
@@ -224,7 +225,7 @@ async fn check(store: &dyn ObjectStore, moment: Timestamp) -> Result<(), Restore
     }
 }
 
-/// The finding of a bucket that keeps no old versions.
+/// The finding for a bucket that keeps no old versions.
 pub(crate) fn versioning_off(bucket: &str, state: &BucketState) -> Option<Finding> {
     (!state.versioning).then(|| {
         let (expected, found) = ("a bucket that keeps old versions", "versioning is off");

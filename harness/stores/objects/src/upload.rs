@@ -6,21 +6,21 @@ use futures_util::stream::{StreamExt as _, TryStreamExt as _, iter};
 
 use super::ObjectStore;
 
-/// So many objects are written at once.
+/// How many objects to write at once.
 const PARALLEL: usize = 16;
 
-/// An object to be.
+/// An object to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewObject {
     /// Its key.
     pub key: String,
     /// Its bytes.
     pub bytes: Vec<u8>,
-    /// What travels with them.
+    /// Its content type and metadata.
     pub attributes: ObjectAttributes,
 }
 
-/// Writes objects of different keys, in no particular order; gives how many.
+/// Writes objects with different keys, in any order. Returns their number.
 pub async fn upload_objects(
     store: &dyn ObjectStore,
     objects: impl Iterator<Item = NewObject> + Send,

@@ -1,11 +1,11 @@
-//! What a server says of its cluster.
+//! What a server reports about its cluster.
 
 use super::connection::address::PostgresAddress;
 use super::connection::session::close;
 use crate::error::{Context as _, Result};
 
-/// The databases of a cluster that take connections. Templates come first: nobody can create a database from one
-/// while we are in it, so they are read and left before the others.
+/// The databases of a cluster that accept connections. Templates come first: nobody can create a database
+/// from a template while we are connected to it, so they are read and left first.
 pub(super) async fn list_databases(server: &PostgresAddress) -> Result<Vec<String>> {
     let mut connection = server.connect_to_cluster().await?;
     let sql = "select datname::text from pg_database where datallowconn and datconnlimit <> -2 \
@@ -13,7 +13,7 @@ pub(super) async fn list_databases(server: &PostgresAddress) -> Result<Vec<Strin
     sqlx::query_scalar(sql).fetch_all(&mut connection).await.context("listing the databases")
 }
 
-/// The identity of a server's cluster, under which the repository keeps its log archive.
+/// The identifier of a server's cluster. The repository keeps the cluster's log archive under it.
 pub async fn system_identifier(server: &PostgresAddress) -> Result<String> {
     let mut connection = server.connect_to_cluster().await?;
     sqlx::query_scalar("select system_identifier::text from pg_control_system()")
@@ -22,7 +22,7 @@ pub async fn system_identifier(server: &PostgresAddress) -> Result<String> {
         .context("reading the cluster's identity")
 }
 
-/// The size of the log segments of a server's cluster.
+/// The size of a log segment of a server's cluster, in bytes.
 pub(super) async fn segment_bytes(server: &PostgresAddress) -> Result<u64> {
     let mut connection = server.connect_to_cluster().await?;
     let bytes: i32 = sqlx::query_scalar("select bytes_per_wal_segment from pg_control_init()")
@@ -32,7 +32,7 @@ pub(super) async fn segment_bytes(server: &PostgresAddress) -> Result<u64> {
     u64::try_from(bytes).context("asking for the size of the log segments")
 }
 
-/// The version of a server, in the words of `postgres --version`.
+/// The version of a server, in the format of `postgres --version`.
 pub(super) async fn server_version(server: &PostgresAddress) -> Result<String> {
     let mut connection = server.connect_to_cluster().await?;
     let version: String = sqlx::query_scalar("select current_setting('server_version')")

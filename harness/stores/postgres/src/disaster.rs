@@ -1,11 +1,11 @@
-//! The disaster of a lost region.
+//! The disaster: a lost region.
 
 use comeback_engine::repository::Repository;
 
 use super::PostgresServer;
 use crate::error::Result;
 
-/// Takes a server away with its node, and every backup that is kept beside it: nothing of it answers again.
+/// Destroys a server with its node, and every backup that is kept beside it.
 pub async fn lose_region(server: &PostgresServer, repository: &dyn Repository) -> Result<()> {
     server.node().kill().await?;
     server.node().remove().await?;

@@ -1,4 +1,4 @@
-//! The vocabulary of drills of PostgreSQL.
+//! What drills of PostgreSQL can do.
 
 use std::path::Path;
 
@@ -12,23 +12,23 @@ use super::{ArchiveHealth, PostgresServer};
 use crate::error::Result;
 use crate::judges::ArchiveJudge;
 
-/// The nodes of PostgreSQL, in a drill or in a procedure.
+/// The PostgreSQL nodes of a drill or a procedure.
 #[async_trait]
 pub trait PostgresNodes {
-    /// A new node for a PostgreSQL server; it is removed with the run.
+    /// Creates a node for a PostgreSQL server. The run removes it.
     async fn postgres_node(&mut self, name: &str) -> Result<PostgresServer>;
 
-    /// The same for the restore of a backup: of the major version that it needs.
+    /// Creates a node for the restore of a backup, with the major version that the backup needs.
     async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer>;
 }
 
-/// What a drill can do with PostgreSQL.
+/// The steps that a drill can do with PostgreSQL.
 #[async_trait]
 pub trait PostgresDrill {
     /// Where the application finds its database.
     fn application(&self) -> Application<PgConnectOptions>;
 
-    /// Judges the log archive by what was measured while the server was well.
+    /// Judges the log archive by what was measured before the disaster.
     async fn judge_archive(&self, health: &ArchiveHealth);
 }
 

@@ -1,13 +1,13 @@
-//! The one error type, and how errors of the database driver become ones of it.
+//! The error type, and the conversion of the database driver's errors into it.
 
 use std::any::Any;
 use std::fmt::Display;
 
 pub(crate) use comeback_error::{Error, ErrorKind, Result};
 
-/// Turns foreign errors into ours, with what was being attempted.
+/// Turns other libraries' errors into ours, with the attempted action.
 pub(crate) trait Context<T> {
-    /// Marks the failure as *could not verify*, with what was being attempted.
+    /// Marks the failure as *could not verify*, and adds the attempted action.
     fn context(self, doing: impl Display) -> Result<T>;
 }
 
@@ -17,8 +17,8 @@ impl<T, E: Display + 'static> Context<T> for std::result::Result<T, E> {
     }
 }
 
-/// What PostgreSQL answered in its own words, with its own hint. The driver's text of it would name a line of
-/// PostgreSQL's source, which reads like a line of the user's.
+/// PostgreSQL's own message and hint. The driver's text would name a line of PostgreSQL's source, which
+/// readers could take for a line of theirs.
 fn told<E: Display + 'static>(error: &E) -> Error {
     let answer = (error as &dyn Any).downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
     let Some(answer) = answer else { return Error::could_not_verify(error.to_string()) };

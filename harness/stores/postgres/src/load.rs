@@ -7,19 +7,19 @@ use crate::error::{Context as _, Result};
 
 /// The rows of one table, as a binary `COPY` stream.
 pub struct TableLoad {
-    /// The table, for messages.
+    /// The name of the table, for messages.
     pub name: String,
     /// `COPY … FROM STDIN (FORMAT binary)`.
     pub statement: String,
-    /// The stream in pieces of any size.
+    /// The stream, in pieces of any size.
     pub pieces: Box<dyn Iterator<Item = Vec<u8>> + Send>,
 }
 
-/// Runs a script of statements in a database; the first error ends it. Gives the number of rows that they
+/// Runs a script of statements in a database; the first error ends it. Returns the number of rows that were
 /// inserted, changed or deleted.
 pub async fn run_script(server: &PostgresAddress, database: &str, name: &str, sql: &str) -> Result<u64> {
     let mut connection = server.connect(database).await?;
-    // The script's own names are to be found, and created, where a user's session would.
+    // The script's unqualified names must resolve as in a user's session.
     connection.execute("reset search_path").await.context("setting up the session")?;
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))
         .execute(&mut connection)
@@ -28,7 +28,7 @@ pub async fn run_script(server: &PostgresAddress, database: &str, name: &str, sq
     Ok(done.rows_affected())
 }
 
-/// Asks a database for a number.
+/// Runs a query that returns one number.
 pub async fn count(server: &PostgresAddress, database: &str, sql: &str) -> Result<i64> {
     let mut connection = server.connect(database).await?;
     sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
@@ -37,7 +37,7 @@ pub async fn count(server: &PostgresAddress, database: &str, sql: &str) -> Resul
         .context(format_args!("asking database {database}: {sql}"))
 }
 
-/// Loads tables, two at a time; gives the number of rows.
+/// Loads tables, two at a time. Returns the number of rows.
 pub async fn load_tables(server: &PostgresAddress, database: &str, tables: Vec<TableLoad>) -> Result<u64> {
     const CONNECTIONS: usize = 2;
     let (mut rows, mut running) = (0, tokio::task::JoinSet::new());

@@ -1,9 +1,8 @@
-//! Errors of a server that its surroundings are at fault for, and not the backup: nobody should restore an older
-//! one for them.
+//! Server errors that are caused by the environment and not by the backup: an older backup would not help.
 
 use crate::error::Error;
 
-/// Words of a message, and what to do about it. The messages are in English: servers are started so.
+/// Parts of a message, and what to do about it. Servers are started with English messages.
 const BY_MESSAGE: &[(&[&str], &str)] = &[
     (
         &["extension \"", "\" is not available"],
@@ -43,11 +42,11 @@ const BY_MESSAGE: &[(&[&str], &str)] = &[
     (&["invalid LC_"], "install the locale where the new server runs (Debian: locale-gen)"),
 ];
 
-/// Classes of SQLSTATE: insufficient resources, operator intervention, system error.
+/// SQLSTATE classes: insufficient resources, operator intervention, system error.
 const BY_CLASS: [&str; 3] = ["53", "57", "58"];
 
-/// What to do about an error of the surroundings; none where it may be the backup's fault. `code` is its SQLSTATE, where
-/// it is known.
+/// What to do about an error of the environment; `None` if the backup may be at fault. `code` is the
+/// SQLSTATE, if known.
 pub(super) fn remedy(code: Option<&str>, message: &str) -> Option<&'static str> {
     let is_told = |words: &[&str]| words.iter().all(|word| message.contains(word));
     let by_message = BY_MESSAGE.iter().find(|(words, _)| is_told(words)).map(|(_, remedy)| *remedy);
@@ -59,13 +58,13 @@ pub(super) fn remedy(code: Option<&str>, message: &str) -> Option<&'static str> 
     by_message.or_else(by_class)
 }
 
-/// The error, if the surroundings are at fault for it.
+/// The error, if the environment is at fault.
 pub(super) fn error(doing: &str, code: Option<&str>, message: &str) -> Option<Error> {
     remedy(code, message).map(|remedy| Error::could_not_verify(format!("{doing}: {message}")).hint(remedy))
 }
 
-/// What `pg_restore` says is wrong: its first error with its details, without the statement, which may be long. The last
-/// lines would be what became of its helpers.
+/// The first error of `pg_restore` with its details, but without the statement, which may be long. The last
+/// lines would only say what became of its helpers.
 pub(super) fn first_error(stderr: &str) -> Option<String> {
     let mut lines = stderr.lines().skip_while(|line| !line.contains("error: "));
     let first = lines.next()?;
@@ -74,7 +73,7 @@ pub(super) fn first_error(stderr: &str) -> Option<String> {
         ["DETAIL:", "HINT:", "CONTEXT:", "LINE "].iter().any(|word| line.trim_start().starts_with(word))
     });
     Some(details.fold(first.to_owned(), |told, line| {
-        // `LINE 1: …` is a place in a text that the reader does not see.
+        // `LINE 1: …` refers to a text that the reader does not see.
         if line.starts_with("LINE ") { told } else { format!("{told} ({})", line.trim()) }
     }))
 }

@@ -6,17 +6,17 @@ use redis::cmd;
 use super::address::RedisAddress;
 use super::client::RedisClient;
 
-/// Who can reach a server besides its users. A new server has neither.
+/// Who can reach a server other than its users. A new server has no replicas and is not open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ServerAccess {
-    /// How many replicas read along.
+    /// The number of connected replicas.
     pub replicas: u64,
-    /// Whether anybody is let in without logging in.
+    /// Whether it answers without a log-in.
     pub is_open: bool,
 }
 
 impl ServerAccess {
-    /// Asks a server.
+    /// Queries a server.
     pub async fn read(server: &RedisAddress) -> Result<Self> {
         let replicas =
             RedisClient::connect(server, 0).await?.info("replication").await?.number("connected_slaves")?;
@@ -24,7 +24,7 @@ impl ServerAccess {
     }
 }
 
-/// Whether a command is answered without logging in.
+/// Whether the server answers a command without a log-in.
 async fn lets_anybody_in(server: &RedisAddress) -> bool {
     let address = server.clone().without_login();
     match RedisClient::connect(&address, 0).await {

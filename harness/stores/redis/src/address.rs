@@ -7,10 +7,10 @@ use comeback_engine::secret::Secret;
 use comeback_error::{Context as _, Error, Result};
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _, RedisConnectionInfo};
 
-/// The port of a server whose address names none.
+/// The port if an address names none.
 const DEFAULT_PORT: u16 = 6379;
 
-/// Where a server is, and how to log in. It prints without the password.
+/// Where a server is, and how to log in. Its printed form leaves out the password.
 #[derive(Debug, Clone)]
 pub struct RedisAddress {
     place: Place,
@@ -39,10 +39,10 @@ impl RedisAddress {
         }
     }
 
-    /// Reads `redis://[user@]host[:port]` or `unix:///path/to/socket`.
+    /// Parses `redis://[user@]host[:port]` or `unix:///path/to/socket`.
     ///
-    /// A password in it is refused: an address comes from the command line, which every user of the machine
-    /// can read. The error does not repeat it.
+    /// An address with a password is an error: addresses come from the command line, which every user of the
+    /// machine can read. The error does not repeat the password.
     pub fn parse(url: &str) -> Result<Self> {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         match scheme {
@@ -77,13 +77,13 @@ impl RedisAddress {
         Ok(Self { place: Place::Tcp { host: host.to_owned(), port }, username, password: None })
     }
 
-    /// The same server, logged in to with a password.
+    /// The same server, with this password for logging in.
     #[must_use]
     pub fn with_password(self, password: Option<Secret>) -> Self {
         Self { password: password.or(self.password), ..self }
     }
 
-    /// The same server, logged in to as another user.
+    /// The same server, with another user for logging in.
     #[must_use]
     pub fn with_login(self, username: &str, password: Secret) -> Self {
         Self { username: Some(username.to_owned()), password: Some(password), ..self }
@@ -95,13 +95,13 @@ impl RedisAddress {
         Self { username: None, password: None, ..self }
     }
 
-    /// Whether both name the same place, whoever logs in.
+    /// Whether both addresses name the same place; the log-ins may differ.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.place == other.place
     }
 
-    /// The server, whoever logs in. A place that only this machine can reach is named with the machine: each has
-    /// its own.
+    /// The server without the log-in. A place that only this machine can reach is named with the machine's
+    /// host name, because every machine has its own.
     pub(super) fn server(&self) -> String {
         let place = self.clone().without_login();
         let is_here = match &self.place {
@@ -113,7 +113,7 @@ impl RedisAddress {
         if !is_here {
             return place.to_string();
         }
-        // Without a name, it is still a place of some machine's own.
+        // Without a host name, it is still a place of one machine.
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         format!("{place} on {}", name.trim())
     }
@@ -122,13 +122,13 @@ impl RedisAddress {
         &self.place
     }
 
-    /// The words of the command that logs in, if there is a password.
+    /// The words of the log-in command, if there is a password.
     pub(super) fn login(&self) -> Option<Vec<&str>> {
         let password = self.password.as_ref()?.expose();
         Some(["AUTH"].into_iter().chain(self.username.as_deref()).chain([password]).collect())
     }
 
-    /// How the driver is told to connect to a database.
+    /// The driver's options for connecting to a database.
     pub(super) fn info(&self, database: u32) -> Result<ConnectionInfo> {
         let place = match &self.place {
             Place::Tcp { host, port } => ConnectionAddr::Tcp(host.clone(), *port),
@@ -164,7 +164,7 @@ fn unreadable() -> Error {
         .hint("write redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH")
 }
 
-/// As it is read, and never with the password.
+/// Prints the address in the form that is parsed, without the password.
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {

@@ -1,4 +1,4 @@
-//! Reads an RDB file while its bytes pass by on their way to somewhere else: one pass over the data.
+//! Reads an RDB file while its bytes are on their way elsewhere, so that one pass is enough.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,36 +9,36 @@ use tokio::task::JoinHandle;
 
 use super::rdb::{RdbSummary, fingerprint_rdb_in_edition};
 
-/// How many pieces may wait for the reader: it works beside us, and must not fall behind without bound.
+/// How many pieces may wait for the reader, which works in parallel: this bounds how far it falls behind.
 const WAITING_PIECES: usize = 16;
 
-/// A reader of an RDB file that works beside us, on a thread of its own.
+/// A reader of an RDB file, on its own thread.
 pub(super) struct Reading(JoinHandle<Result<RdbSummary>>);
 
-/// Where the bytes of a file go. Dropping it is the end of the file.
+/// The input for the bytes of a file. Dropping it ends the file.
 pub(super) struct Feed(mpsc::Sender<Bytes>);
 
-/// Starts a reader, which gives a fingerprint of an edition of the canonical form.
+/// Starts a reader that computes a fingerprint in an edition of the canonical form.
 pub(super) fn read_along(edition: u32) -> (Feed, Reading) {
     let (feed, pieces) = hand_over();
     (feed, Reading(tokio::task::spawn_blocking(move || fingerprint_rdb_in_edition(pieces, edition))))
 }
 
-/// A file that is handed over piece by piece, to a thread that knows no runtime.
+/// A channel that passes a file piece by piece to a thread outside the async runtime.
 pub(super) fn hand_over() -> (Feed, Pieces) {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
     (Feed(sender), Pieces { receiver, piece: Bytes::new() })
 }
 
 impl Feed {
-    /// Hands over a piece. Whoever has given up already is no error here: he says why in the end.
+    /// Passes on a piece. A reader that stopped early is not an error here; `finish` reports why.
     pub(super) async fn push(&mut self, piece: Bytes) {
         let _ = self.0.send(piece).await;
     }
 }
 
 impl Reading {
-    /// What was in the file. Its [`Feed`] must be gone: that is the file's end.
+    /// The summary of the file. The [`Feed`] must be dropped, because that ends the file.
     pub(super) async fn finish(self) -> Result<RdbSummary> {
         self.0.await.context("reading the RDB file")?
     }

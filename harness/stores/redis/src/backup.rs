@@ -18,10 +18,10 @@ use super::rdb::RdbSummary;
 use super::source::check_source;
 use super::stream::SnapshotStream;
 
-/// The RDB file, as one member of gzip.
+/// The RDB file, as one gzip member.
 pub(super) const SNAPSHOT: &str = "dump.rdb.gz";
-/// How long we wait for a save that is going on already. After that the server is asked nevertheless, and
-/// makes us wait itself.
+/// How long to wait for a save that is in progress. After that the server is asked anyway, and itself makes
+/// us wait.
 const BUSY_LIMIT: Duration = Duration::from_secs(2);
 
 /// A snapshot that was taken.
@@ -29,14 +29,14 @@ const BUSY_LIMIT: Duration = Duration::from_secs(2);
 pub struct TakenSnapshot {
     /// Its manifest.
     pub manifest: Manifest,
-    /// When the server forked for it, on the clock that was given.
+    /// When the server forked for it, on the given clock.
     pub fork: ForkMoment,
 }
 
 /// Takes a snapshot of everything that a server holds at one moment: compressed, hashed, read and
-/// fingerprinted in one pass, without touching the server's disk. See [`SnapshotStream`] for the way.
+/// fingerprinted in one pass, without using the server's disk. See [`SnapshotStream`] for how.
 ///
-/// What arrives is proven to be a whole RDB file before the backup appears in the repository.
+/// The received file is checked to be a complete RDB file before the backup appears in the repository.
 pub async fn take_snapshot(
     address: &RedisAddress,
     repository: &dyn Repository,
@@ -77,8 +77,8 @@ pub async fn take_snapshot(
     Ok(TakenSnapshot { manifest, fork: ForkMoment { asked_ms, forked_ms } })
 }
 
-/// What a server holds now, as its next backup would have it, in an edition of the canonical form: that of the
-/// fingerprint that it is to be compared with.
+/// The present content of a server, in the same form as a backup would have it. `edition` is that of the
+/// fingerprint to compare it with.
 pub async fn fingerprint_server(address: &RedisAddress, edition: u32) -> Result<RdbSummary> {
     let client = RedisClient::connect(address, 0).await?;
     wait_for_other_saves(&client).await?;
@@ -97,7 +97,8 @@ pub async fn fingerprint_server(address: &RedisAddress, edition: u32) -> Result<
     read.map_err(|error| error.context("reading what the server sent"))
 }
 
-/// A server that saves already would let us wait for its next full second, and then for its delay.
+/// Waits for other saves first. Otherwise the server would make us wait for the next full second after them,
+/// and then for its delay.
 async fn wait_for_other_saves(client: &RedisClient) -> Result<()> {
     let idle = wait::until("other saves to end", BUSY_LIMIT, || async {
         let info = client.info("persistence").await.map_err(|error| error.to_string())?;
@@ -108,12 +109,12 @@ async fn wait_for_other_saves(client: &RedisClient) -> Result<()> {
         }
         Ok(())
     });
-    // A long save is no reason to give up: the server makes us wait for it.
+    // A long save is not a reason to give up: the server makes us wait for it.
     let _ = idle.await;
     Ok(())
 }
 
-/// What cannot be read was sent by a running server: no file is damaged.
+/// An unreadable snapshot came from a running server, so the error must not blame a damaged file.
 fn blame_server(error: Error) -> Error {
     if error.kind() != ErrorKind::Failed {
         return error.context("reading what the server sent");

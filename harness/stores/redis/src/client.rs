@@ -14,7 +14,7 @@ use super::address::RedisAddress;
 
 /// How long connecting, logging in and the first answer may take.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long an answer may take: the longest commands load or swap a whole keyspace.
+/// How long an answer may take: the slowest commands load or swap a whole keyspace.
 const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 
 /// A connection to one database of a server. Clones share it.
@@ -25,7 +25,7 @@ pub struct RedisClient {
 }
 
 impl RedisClient {
-    /// Connects, logs in, and waits for a first answer, so that what is no server of Redis is found out here.
+    /// Connects, logs in, and waits for a first answer, so that an address without a Redis server fails here.
     pub async fn connect(address: &RedisAddress, database: u32) -> Result<Self> {
         Self::connect_within(address, database, CONNECT_LIMIT).await
     }
@@ -40,7 +40,7 @@ impl RedisClient {
             let connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
             let answer: RedisResult<Value> = cmd("PING").query_async(&mut connection.clone()).await;
             match answer {
-                // A server that loads, or a user that may not ask, has answered.
+                // A server that is loading, or a user without this permission, has still answered.
                 Err(error) if !is_answer(&error) => Err(error),
                 _ => Ok(connection),
             }
@@ -68,13 +68,13 @@ impl RedisClient {
         Error::could_not_verify(format!("{doing} on {}: {error}", self.place))
     }
 
-    /// A section of what the server tells about itself.
+    /// A section of the server's `INFO`.
     pub async fn info(&self, section: &str) -> Result<Info> {
         let text: String = self.ask(cmd("INFO").arg(section)).await?;
         Ok(Info::parse(&text))
     }
 
-    /// A setting of the server; none if it does not know it.
+    /// A setting of the server; `None` if the server does not know it.
     pub async fn setting(&self, name: &str) -> Result<Option<String>> {
         let found: BTreeMap<String, String> = self.ask(cmd("CONFIG").arg("GET").arg(name)).await?;
         Ok(found.into_values().next())
@@ -86,7 +86,7 @@ impl RedisClient {
         Ok(seconds * 1_000 + micros / 1_000)
     }
 
-    /// The number of keys in each database that holds any.
+    /// The number of keys in each database that has any.
     pub async fn key_counts(&self) -> Result<BTreeMap<u32, u64>> {
         let info = self.info("keyspace").await?;
         let counts = info.0.iter().filter_map(|(name, value)| {
@@ -98,7 +98,7 @@ impl RedisClient {
     }
 }
 
-/// Whether an error is what a server answers that lets us in.
+/// Whether an error is an answer from a server that accepted our log-in.
 fn is_answer(error: &RedisError) -> bool {
     matches!(error.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension)
         && !matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
@@ -112,7 +112,7 @@ fn silent(address: &RedisAddress, limit: Duration) -> Error {
         .hint("a server with TLS waits for a handshake: connect through a tunnel, such as stunnel or ssh -L")
 }
 
-/// Says why a server cannot be used, and what to do about it.
+/// Explains why a server cannot be used, and what to do about it.
 fn unreachable(address: &RedisAddress, limit: Duration, error: &RedisError) -> Error {
     let told = |what: &str| Error::could_not_verify(format!("connecting to {address}: {what}"));
     match error.kind() {
@@ -135,14 +135,14 @@ fn unreachable(address: &RedisAddress, limit: Duration, error: &RedisError) -> E
     }
 }
 
-/// Says how a password is given.
+/// Adds a hint on how to give a password.
 pub(super) fn with_password_hint(error: Error) -> Error {
     error
         .hint("give the password in the environment variable REDISCLI_AUTH or with --password-file FILE")
         .hint("for another user than `default`: redis://USER@HOST:PORT")
 }
 
-/// The name of a command, without its arguments: these may be anything.
+/// The name of a command, without its arguments, which may be any data.
 fn name(command: &Cmd) -> String {
     match command.args_iter().next() {
         Some(redis::Arg::Simple(word)) => String::from_utf8_lossy(word).into_owned(),
@@ -150,7 +150,7 @@ fn name(command: &Cmd) -> String {
     }
 }
 
-/// What a server tells about itself.
+/// What a server reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Info(BTreeMap<String, String>);
 
@@ -161,17 +161,17 @@ impl Info {
         Self(fields.map(|(name, value)| (name.to_owned(), value.trim_end().to_owned())).collect())
     }
 
-    /// The answer to `INFO` inside a transaction, if it is one.
+    /// Parses the answer to `INFO` inside a transaction; `None` if it is something else.
     pub(super) fn from_answer(answer: Value) -> Option<Self> {
         redis::from_redis_value::<String>(answer).ok().map(|text| Self::parse(&text))
     }
 
-    /// A field, or nothing if the server does not tell it.
+    /// A field; `None` if the server does not report it.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A field that is a number; one that is not there is an error.
+    /// A field as a number; an error if it is missing.
     pub fn number(&self, name: &str) -> Result<u64> {
         let value = self.get(name);
         value.and_then(|value| value.parse().ok()).ok_or_else(|| {
@@ -191,7 +191,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = |port| RedisAddress::parse(&format!("redis://127.0.0.1:{port}")).unwrap();
         let here = place(listener.local_addr().unwrap().port());
-        // It accepts connections, and says nothing.
+        // It accepts connections, but sends nothing.
         let limit = Duration::from_millis(50);
         let silent = RedisClient::connect_within(&here, 0, limit).await.err().unwrap();
         assert!(silent.message().contains("no answer within"), "{silent}");

@@ -1,4 +1,4 @@
-//! The disaster of a corrupted cache: a live server answers, and what it serves is wrong.
+//! The disaster: a corrupted cache. The live server answers, but with wrong data.
 
 use comeback_error::{Error, Result};
 use redis::{cmd, pipe};
@@ -6,9 +6,9 @@ use redis::{cmd, pipe};
 use super::damages::{Candidate, DATABASE, candidates};
 use super::{RedisAddress, RedisClient};
 
-/// Of so many keys that qualify, one is corrupted.
+/// One of this many qualifying keys is corrupted.
 const ONE_IN: usize = 5;
-/// How many keys are added.
+/// How many stray keys are added.
 const STRAYS: usize = 50;
 
 /// What was corrupted.
@@ -18,14 +18,14 @@ pub struct Corruption {
     pub values: usize,
     /// Keys that got a value of another type.
     pub types: usize,
-    /// Keys that were to expire, and never will.
+    /// Keys with an expiry that was removed.
     pub expiries: usize,
     /// Keys that were added.
     pub strays: usize,
 }
 
-/// Corrupts a running server: values overwritten, types changed, expiries made permanent, stray keys added.
-/// `always` is a key that is overwritten in any case.
+/// Corrupts a running server: overwrites values, changes types, makes expiries permanent, adds stray keys.
+/// The key `always` is overwritten in any case.
 pub async fn corrupt_keyspace(server: &RedisAddress, always: &str, seed: u64) -> Result<Corruption> {
     let client = RedisClient::connect(server, DATABASE).await?;
     let all = candidates(&client).await?;
@@ -40,7 +40,7 @@ pub async fn corrupt_keyspace(server: &RedisAddress, always: &str, seed: u64) ->
     let mut commands = pipe();
     commands.cmd("SET").arg(always).arg("corrupted").ignore();
     for key in &values {
-        // The expiry stays: nobody notices before the value is used.
+        // The expiry stays, so that nobody notices before the value is used.
         commands.cmd("SET").arg(key).arg("<html>502 Bad Gateway</html>").arg("KEEPTTL").ignore();
     }
     for key in &types {
@@ -61,7 +61,7 @@ pub async fn corrupt_keyspace(server: &RedisAddress, always: &str, seed: u64) ->
     Ok(Corruption { values: values.len() + 1, types: types.len(), expiries: expiries.len(), strays: STRAYS })
 }
 
-/// A sentence for the evidence.
+/// Prints a sentence for the evidence.
 impl std::fmt::Display for Corruption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { values, types, expiries, strays } = self;

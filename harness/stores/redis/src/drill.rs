@@ -1,4 +1,4 @@
-//! The vocabulary of drills of Redis.
+//! What drills of Redis can do.
 
 use std::path::Path;
 
@@ -10,20 +10,20 @@ use comeback_model::WriteLedger;
 
 use super::{RedisAddress, RedisServer};
 
-/// The nodes of Redis, in a drill or in a procedure.
+/// The Redis nodes of a drill or a procedure.
 #[async_trait]
 pub trait RedisNodes {
-    /// A new node for a Redis server; it is removed with the run.
+    /// Creates a node for a Redis server. The run removes it.
     async fn redis_node(&mut self, name: &str) -> Result<RedisServer>;
 }
 
-/// What a drill can do with Redis.
+/// The steps that a drill can do with Redis.
 #[async_trait]
 pub trait RedisDrill {
     /// Where the application finds its key-value store.
     fn cache(&self) -> Application<RedisAddress>;
 
-    /// Keeps the ledger of the application's writes with the evidence, next to the servers' logs.
+    /// Saves the ledger of the application's writes in the evidence, beside the servers' logs.
     async fn save_write_ledger(&self, ledger: &WriteLedger) -> Result<()>;
 }
 

@@ -1,4 +1,4 @@
-//! The pipe that a server reads its snapshot from, and the copy of it on the disk, as this process fills both.
+//! The pipe from which a server reads its snapshot, and the copy on disk; this process fills both.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -15,35 +15,35 @@ use tokio::sync::oneshot;
 
 use super::server::RDB;
 
-/// What the pipe is made to hold where that can be done: a server loads so much in about ten milliseconds.
+/// The size to set for the pipe: a server loads this much in about ten milliseconds.
 const ROOMY_BYTES: usize = 1024 * 1024;
-/// How long to leave a full pipe alone: some of it is read by then, and by far not all.
+/// How long to wait when the pipe is full: the server reads a part of it in that time.
 const UNTIL_THERE_IS_ROOM: Duration = Duration::from_millis(2);
-/// What one place of the pipe takes, and a server reads at a time.
+/// The size of one slot of the pipe; a server reads this much at a time.
 const PAGE_BYTES: u64 = 4096;
-/// The pipe and the copy as this process writes to them.
+/// The pipe and the copy, opened by this process.
 pub(super) struct Ends {
-    /// The directory that they are in, whatever its name leads to by now.
+    /// Their directory. The open file stays the same even if its name is changed.
     dir: File,
-    /// Open in both directions: what is in it stays there until the server comes for it.
+    /// Open for reading and writing, so that its content stays until the server opens it.
     pipe: File,
     copy: File,
 }
 
-/// Both of them on a thread that fills them.
+/// The pipe and the copy, on the thread that fills them.
 pub(super) struct PipeAndCopy {
     ends: Ends,
-    /// How much is in the copy.
+    /// How many bytes are in the copy.
     written: u64,
-    /// How much of that is or was in the pipe.
+    /// How many of them were put into the pipe.
     passed: u64,
-    /// Who waits for them, filled. That he is gone is the reason to stop.
+    /// Sends the outcome. The filling stops when the receiver is dropped.
     waiting: oneshot::Sender<Result<Ends>>,
 }
 
 impl Ends {
-    /// Opens both, if they are what they should be and the pipe can be made roomy. No link is followed: the node's
-    /// user could have put one there.
+    /// Opens both; `None` if either is not what it should be or the pipe cannot be enlarged. Symbolic links
+    /// are not followed: the node's user could have created one.
     pub(super) fn open(dir: &Path) -> Option<Self> {
         let no_link = OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = File::from(openat(CWD, dir, no_link | OFlags::DIRECTORY, Mode::empty()).ok()?);
@@ -69,7 +69,7 @@ impl PipeAndCopy {
         (Self { ends, written: 0, passed: 0, waiting }, done)
     }
 
-    /// Passes bytes on. Gives nothing if they take no more.
+    /// Passes bytes on. Returns `None` once no more are accepted.
     pub(super) fn pass_on(mut self, bytes: &[u8]) -> Option<Self> {
         match self.write(bytes) {
             Ok(()) => Some(self),
@@ -83,11 +83,11 @@ impl PipeAndCopy {
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.ends.copy.write_all(bytes).context("writing the copy of the snapshot")?;
         self.written += bytes.len() as u64;
-        // What does not fill a page would take a place of its own in the pipe.
+        // A partial page would take a whole slot of the pipe.
         self.push(self.written - self.written % PAGE_BYTES)
     }
 
-    /// Waits until the server has taken everything out of the pipe.
+    /// Waits until the server has read everything from the pipe.
     pub(super) fn finish(mut self) {
         let finished = self.push(self.written).and_then(|()| self.until_it_is_read());
         self.tell(finished);
@@ -101,16 +101,16 @@ impl PipeAndCopy {
     }
 
     fn tell(self, how_it_went: Result<()>) {
-        // Who has stopped waiting knows better.
+        // A receiver that is gone knows the reason already.
         let _ = self.waiting.send(how_it_went.map(|()| self.ends));
     }
 
-    /// Puts the copy's own pages into the pipe: to write to it would be one more copy, and the server cannot read
-    /// from a pipe while somebody writes to it (140 MB took it 6 % longer).
+    /// Moves the copy's own pages into the pipe. Writing to the pipe would copy once more, and the server
+    /// cannot read from a pipe while it is being written to (140 MB took it 6 % longer).
     ///
-    /// Where it is full, it is looked at again a moment later: a writer that waits for room is woken with every four
-    /// kilobytes that the server reads, and a server on a full pipe then spends as much time on waking it as on the
-    /// snapshot (140 MB take it 1.4 s instead of 1.2).
+    /// If the pipe is full, it is checked again a moment later. A writer that waits for room is woken for
+    /// every four kilobytes that the server reads, and on a full pipe the server then spends as much time on
+    /// waking the writer as on the snapshot (140 MB take it 1.4 s instead of 1.2 s).
     fn push(&mut self, until: u64) -> Result<()> {
         while self.passed < until {
             let left = usize::try_from(until - self.passed).unwrap_or(usize::MAX);
@@ -125,7 +125,7 @@ impl PipeAndCopy {
         Ok(())
     }
 
-    /// Leaves the server time to read.
+    /// Gives the server time to read.
     fn rest(&self) -> Result<()> {
         if self.waiting.is_closed() {
             return Err(Error::could_not_verify("nobody waits for the snapshot any more"));
@@ -135,7 +135,7 @@ impl PipeAndCopy {
     }
 }
 
-/// Where the copy stands until it has its name.
+/// The path of the copy before it gets its final name.
 pub(super) fn copy_path(path: &str) -> String {
     format!("{path}.part")
 }
@@ -183,7 +183,7 @@ mod tests {
         let (both, mut done) = PipeAndCopy::new(Ends::open(dir.path()).unwrap());
         let passing_on = tokio::task::spawn_blocking(|| both.pass_on(b"a snapshot").unwrap().finish());
         assert!(wait::at_most("a reader", Duration::from_millis(20), &mut done).await.is_err());
-        // That would take for ever, if somebody still waited for it.
+        // With a receiver, this would take forever.
         drop(done);
         passing_on.await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Loads data through commands, as an application would write them.
+//! Loads data with commands, as an application would write it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -9,10 +9,10 @@ use redis::{Pipeline, Value, pipe};
 use super::address::RedisAddress;
 use super::client::RedisClient;
 
-/// How many commands travel at a time.
+/// How many commands to send at a time.
 const BATCH_COMMANDS: usize = 1_000;
 
-/// Sends commands, each to its database, in their order within each database. Gives how many.
+/// Sends commands, each to its database, in order within each database. Returns their number.
 pub async fn load_commands(
     address: &RedisAddress,
     commands: impl Iterator<Item = (u32, Vec<Vec<u8>>)> + Send,

@@ -1,4 +1,4 @@
-//! Log-ins of an application, as a process of its own.
+//! Logs in as an application does, from a process of its own.
 
 use comeback_engine::LogIn;
 use comeback_engine::hex::hex;
@@ -10,14 +10,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::server::RedisServer;
 
-/// Reads the password from its file, because arguments can be read by everybody, and asks for the user's own name.
-/// The shell would take line ends off its end: a letter behind it keeps them.
+/// Reads the password from its file, because everybody can read arguments, and asks for the user's own name.
+/// The shell strips trailing line ends; a letter after the password protects them.
 const LOG_IN: &str = r#"password=$(cat "$0" && echo x) || exit 1
     REDISCLI_AUTH=${password%x} exec "$@" ACL WHOAMI"#;
 
-/// Gives a user of the application a password and no other, and makes the user where there is none.
+/// Sets the only password of an application's user, and creates the user if it does not exist.
 ///
-/// The server is sent what it keeps of a password, never the password.
+/// The server receives the password's hash, never the password.
 pub async fn set_password(server: &RedisServer, user: &str, password: &SecretBytes) -> Result<()> {
     let client = server.connect(0).await?;
     let hash = format!("#{}", hex(&Sha256::digest(password.expose())));
@@ -25,7 +25,7 @@ pub async fn set_password(server: &RedisServer, user: &str, password: &SecretByt
     client.ask(cmd("ACL").arg("SETUSER").arg(user).arg("reset").arg("on").arg(hash).arg(&rights)).await
 }
 
-/// Starts a process beside the server that logs in with a password and asks for its own name.
+/// Runs a process beside the server that logs in with a password and asks for its own name.
 pub async fn log_in(server: &RedisServer, user: &str, password: &SecretBytes) -> Result<LogIn> {
     let node = server.node();
     let client = match node.find_program("redis-cli").await {

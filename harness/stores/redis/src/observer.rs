@@ -1,4 +1,4 @@
-//! A client that looks all the time, and says what clients saw while a keyspace was replaced.
+//! A client that keeps looking, and reports what clients saw while a keyspace was replaced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use super::address::RedisAddress;
 use super::client::RedisClient;
 
-/// Between two looks.
+/// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long it may take until the client has looked.
+/// How long to wait for the client's next look.
 const LOOK_LIMIT: Duration = Duration::from_secs(10);
 
 /// A client that looks until [`Observer::finish`].
@@ -28,15 +28,15 @@ pub struct Observer {
 /// What clients saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// How often the client asked.
+    /// How many times the client asked.
     pub looks: u64,
-    /// Answers with an error, and connections that failed.
+    /// Error answers and failed connections.
     pub errors: u64,
     /// Answers with the old state.
     pub old: u64,
     /// Answers with the new state.
     pub new: u64,
-    /// Answers of a server without keys, or without the key that is in the old state and in the new one.
+    /// Answers without keys, or without the key that both states have.
     pub empty: u64,
     /// Answers with the old state after one with the new state.
     pub back: u64,
@@ -47,23 +47,22 @@ pub struct Seen {
 }
 
 impl Observer {
-    /// Starts to look at a key that is there in the old state and in the new one: `new` is its value in the
-    /// new one.
+    /// Starts looking at a key that both states have. `new` is its value in the new state.
     pub async fn start(address: &RedisAddress, key: &str, new: &str) -> Result<Self> {
         let (stop, looks) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let client = RedisClient::connect(address, 0).await?;
         let watch = Watch { address: address.clone(), key: key.to_owned(), new: new.to_owned() };
-        // Dropped with us, on whatever path: nobody would stop it any more.
+        // A JoinSet ends the task when it is dropped, on every path.
         let mut task = JoinSet::new();
         task.spawn(watch.look(client, stop.clone(), looks.clone()));
         Ok(Self { stop, looks, task })
     }
 
-    /// Waits until the client has looked once more, from now on.
+    /// Waits until the client has made a look that began after this call.
     pub async fn look_again(&self) -> Result<()> {
         let before = self.looks.load(Ordering::Acquire);
         wait::until("the client to look", LOOK_LIMIT, || async {
-            // The one that was under way may have begun earlier.
+            // The current look may have begun before the call.
             if self.looks.load(Ordering::Acquire) > before + 1 {
                 Ok(())
             } else {

@@ -1,5 +1,5 @@
-//! A named pipe where a server looks for its snapshot: it loads the bytes while they come in, and a copy of them goes
-//! to the disk beside it.
+//! A named pipe in place of the server's snapshot file: the server loads the bytes while they arrive, and a
+//! copy of them is written to the disk beside it.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,25 +13,26 @@ use super::ends::{Ends, PipeAndCopy, copy_path};
 use super::server::RedisServer;
 use super::unpack::Outlet;
 
-/// Makes the pipe and the file if nothing is in the directory, and else says what is. Removes nothing but its own pipe.
+/// Creates the pipe and the file if the directory is empty; otherwise prints what is in it. Removes only its
+/// own pipe.
 const MAKE: &str = r#"
 found=$(ls -A -- "$2") || exit
 if [ -n "$found" ]; then printf '%s\n' "$found"; exit; fi
 umask 077 && set -C && mkfifo -- "$0" || exit
 : > "$1" || { rm -- "$0"; exit 1; }"#;
-/// How long the last bytes may be on their way once the server has loaded all of them.
+/// How long the last bytes may still be in transit once the server has loaded all of them.
 const LAST_BYTES_LIMIT: Duration = Duration::from_secs(5);
 
-/// The pipe, and the copy that is to take its place.
+/// The pipe, and the copy that will replace it.
 pub(super) struct SnapshotPipe {
     server: RedisServer,
-    /// Both of them, opened here, where that can be done; somewhere else while they are filled.
+    /// Both, opened here. `None` if this process cannot open them, or while another thread fills them.
     here: Option<Ends>,
 }
 
 impl SnapshotPipe {
-    /// Makes a pipe where the server looks for its file, and an empty file for the copy. What is in the data
-    /// directory already is left alone, and refused.
+    /// Creates a pipe under the name of the server's file, and an empty file for the copy. A data directory
+    /// that is not empty is left unchanged and refused.
     pub(super) async fn make(server: &RedisServer) -> Result<Self> {
         let (path, name) = (server.rdb_path(), server.node().name());
         let command = Command::new("sh").args(["-c", MAKE, &path, &copy_path(&path), &server.data_dir()]);
@@ -45,8 +46,8 @@ impl SnapshotPipe {
         Ok(Self { server: server.clone(), here })
     }
 
-    /// An outlet for the snapshot, which leads to the server, once launched, and to the copy; and how it ends for
-    /// them. Whoever no longer waits for that end closes the outlet.
+    /// Opens an outlet for the snapshot, which leads to the launched server and to the copy. The future
+    /// returns how that ended; dropping it closes the outlet.
     pub(super) fn open(&mut self) -> (Outlet, Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>) {
         let Self { server, here } = self;
         if let Some(ends) = here.take() {
@@ -61,7 +62,7 @@ impl SnapshotPipe {
         let taken = async move {
             let passed_on = while_it_loads(server, pass_on_inside(server, &mut source)).await;
             if passed_on.is_err() {
-                // Whatever the server had against it is the better reason.
+                // The server's own error is more useful.
                 server.end_of_loading().await?;
             }
             passed_on
@@ -69,15 +70,15 @@ impl SnapshotPipe {
         (outlet, Box::pin(taken))
     }
 
-    /// Gives the copy the name of the pipe: the next start needs it. The server reads the pipe that it has opened,
-    /// whatever stands in its place by now.
+    /// Gives the copy the name of the pipe, because the next start needs the file. The server continues to
+    /// read the pipe that it has opened, whatever has its name now.
     ///
-    /// A server that has loaded its file opens it once more, to let the machine forget its pages (Redis since 7.2, in
-    /// `rdbLoadWithEmptyFunc`). On a pipe that nobody writes to that would take for ever: so somebody holds it open
-    /// until the file has its name.
+    /// A server that has loaded its file opens it once more, to drop its pages from the page cache (Redis
+    /// since 7.2, in `rdbLoadWithEmptyFunc`). Opening a pipe without a writer would block forever, so the
+    /// pipe is held open until the file has its name.
     ///
-    /// The pipe, and nothing else, goes first: a file that takes another's name is given its place on the disk at
-    /// once, and 140 MB take 50 ms for that (ext4's `auto_da_alloc`).
+    /// The pipe is removed first. A file that is renamed over another one is written to the disk at once,
+    /// which takes 50 ms for 140 MB (ext4's `auto_da_alloc`).
     pub(super) async fn put_copy_in_place(&self) -> Result<()> {
         if let Some(ends) = &self.here {
             return ends.put_copy_in_place();
@@ -91,14 +92,15 @@ impl SnapshotPipe {
     }
 }
 
-/// Passes a snapshot on until all of it is there, the server stops, or it has loaded something else.
+/// Passes a snapshot on until it is complete, the server stops, or the server has loaded something else.
 async fn while_it_loads(server: &RedisServer, passing_on: impl Future<Output = Result<()>>) -> Result<()> {
     let mut passing_on = Box::pin(passing_on);
     tokio::select! {
         passed_on = &mut passing_on => passed_on,
         ended = server.end_of_loading() => {
             ended?;
-            // It has read all and the last of it is on its way to the disk, or it does not read at all.
+            // Either it has read everything and the last bytes are on their way to the disk, or it does not
+            // read the pipe at all.
             wait::at_most("the server to read the snapshot", LAST_BYTES_LIMIT, passing_on).await.map_err(
                 |error| error.hint("find out what else it loads: an append-only file wins over the snapshot"),
             )?
@@ -106,7 +108,7 @@ async fn while_it_loads(server: &RedisServer, passing_on: impl Future<Output = R
     }
 }
 
-/// The same by a program inside the node.
+/// Passes the snapshot on with a program inside the node.
 async fn pass_on_inside(server: &RedisServer, source: &mut (dyn AsyncRead + Send + Unpin)) -> Result<()> {
     let path = server.rdb_path();
     let script = "umask 077 && exec tee -- \"$1\" > \"$0\"";

@@ -1,4 +1,4 @@
-//! Brings a snapshot into a new server's node, and proves on the way that it is whole.
+//! Restores a snapshot into a new server's node, and checks it while it is fetched.
 
 use std::pin::Pin;
 
@@ -20,46 +20,46 @@ use super::rdb::RdbSummary;
 use super::server::RedisServer;
 use super::unpack::{Outlet, Unpacked, unpack};
 
-/// How much of a packed snapshot is handed over at a time.
+/// How much of a packed snapshot to pass on at a time.
 const PIECE_BYTES: usize = 256 * 1024;
-/// What a member of gzip begins with.
+/// The first bytes of a gzip member.
 const MEMBER: [u8; 2] = [0x1f, 0x8b];
-/// How many keys are named when a file is not what its manifest says.
+/// How many keys to name if a file does not match its manifest.
 const NAMED: usize = 3;
 
-/// What a restored server is to be like, once its data are in memory.
+/// How to configure a restored server once its data are in memory.
 #[derive(Debug, Clone, Default)]
 pub struct RestoreSettings {
-    /// Further settings: users, for one, because an RDB file holds none.
+    /// Additional settings, such as users: an RDB file contains none.
     pub settings: Vec<(String, String)>,
-    /// How much memory it may use; no limit if none is given. It is set only when all data are loaded, so that
-    /// nothing of them is evicted.
+    /// The memory limit in bytes; `None` for no limit. It is set only after all data are loaded, so that none
+    /// are evicted.
     pub maxmemory_bytes: Option<u64>,
-    /// What the server does beyond that limit, such as `allkeys-lru`.
+    /// What the server does at that limit, such as `allkeys-lru`.
     pub maxmemory_policy: Option<String>,
     /// Whether it keeps an append-only file from then on.
     pub append_only: bool,
 }
 
-/// What a server said when it had loaded a snapshot.
+/// What a server reported after loading a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loaded {
-    /// Keys that are there.
+    /// Keys that were loaded.
     pub keys: u64,
-    /// Keys that it left out, because their expiry had passed.
+    /// Keys that were left out because their expiry had passed.
     pub expired: u64,
 }
 
 /// Restores a snapshot into a new server, which loads it while it is fetched.
 ///
-/// In one pass it is compared with the manifest's checksum, unpacked, read as a server would read it, and its
-/// fingerprint compared with the manifest's; the server reads the same bytes out of a pipe in place of its file, and
-/// a copy goes to the disk beside it. Nobody else knows the server: what it has loaded counts only when every proof
-/// is there, and otherwise it is killed, and nothing stays of what it loaded.
+/// In one pass the file is compared with the manifest's checksum, unpacked, and read as a server would read
+/// it; its fingerprint is compared with the manifest's. The server reads the same bytes from a pipe in place
+/// of its file, and a copy is written to the disk beside it. Nobody else knows the server. What it has loaded
+/// counts only if every check succeeds; otherwise it is killed, and what it was given is deleted.
 ///
-/// It starts without an append-only file, which would win over the snapshot, and without a limit for its memory,
-/// beyond which it would evict what was just loaded; both come afterwards, if they are wanted. It must not run: when
-/// a server stops it may write its own snapshot over the file.
+/// It starts without an append-only file, which would take precedence over the snapshot, and without a memory
+/// limit, which could evict what was just loaded; both are set afterwards if wanted. It must not be running,
+/// because a server that stops may write its own snapshot over the file.
 pub async fn restore_snapshot(
     server: &RedisServer,
     repository: &dyn Repository,
@@ -95,7 +95,7 @@ pub async fn restore_snapshot(
     Ok(restored)
 }
 
-/// Kills the server and deletes what it was given: nobody shall start it on that by mistake.
+/// Kills the server and deletes what it was given, so that nobody starts it with that by mistake.
 async fn forget(server: &RedisServer) -> Result<()> {
     server.node().kill().await?;
     let path = server.rdb_path();
@@ -103,7 +103,7 @@ async fn forget(server: &RedisServer) -> Result<()> {
     server.node().exec(&remove, Io::default()).await?.success("deleting the snapshot").map(drop)
 }
 
-/// The server is new, and so is its disk: that it stopped, or would not start, is the snapshot's doing.
+/// The server and its disk are new, so the snapshot is to blame if the server stopped or did not start.
 fn blame_snapshot(failure: RestoreFailure, server: &RedisServer, manifest: &Manifest) -> RestoreFailure {
     match failure {
         RestoreFailure::Other(error) if error.kind() == ErrorKind::Failed => {
@@ -116,7 +116,7 @@ fn blame_snapshot(failure: RestoreFailure, server: &RedisServer, manifest: &Mani
     }
 }
 
-/// Only a server that never ran takes a snapshot.
+/// Refuses a running server: only a server that never ran can load a snapshot.
 async fn refuse_running(server: &RedisServer) -> Result<()> {
     if server.node().is_running().await? {
         return Err(Error::usage(format!("the server in {} runs", server.node().name()))
@@ -125,7 +125,7 @@ async fn refuse_running(server: &RedisServer) -> Result<()> {
     Ok(())
 }
 
-/// Copies a snapshot out of the repository to anywhere, unpacked, with the same proofs.
+/// Copies a snapshot from the repository to any writer, unpacked, with the same checks.
 pub async fn copy_snapshot(
     repository: &dyn Repository,
     manifest: &Manifest,
@@ -134,14 +134,14 @@ pub async fn copy_snapshot(
     read_snapshot(repository, manifest, Destination::Writer(sink)).await
 }
 
-/// Where an unpacked snapshot goes.
+/// The destination of an unpacked snapshot.
 enum Destination<'a> {
     Server(&'a mut SnapshotPipe),
     Writer(&'a mut (dyn AsyncWrite + Send + Unpin)),
 }
 
 impl<'a> Destination<'a> {
-    /// An outlet that leads there, and how it ends for the destination.
+    /// Opens an outlet to the destination. The future returns how that ended.
     fn open(self) -> (Outlet, Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>) {
         match self {
             Self::Server(pipe) => pipe.open(),
@@ -157,7 +157,7 @@ impl<'a> Destination<'a> {
     }
 }
 
-/// Reads a snapshot while it goes to its destination, and says whether it is what its manifest says.
+/// Reads a snapshot while it goes to its destination, and checks it against its manifest.
 async fn read_snapshot(
     repository: &dyn Repository,
     manifest: &Manifest,
@@ -179,7 +179,7 @@ async fn read_snapshot(
     let unpacking = tokio::task::spawn_blocking(move || unpack(packed, outlet, edition));
     let (fetched, taken, unpacked) = tokio::join!(hand_on(&mut fetch, feed), taken, unpacking);
     let Unpacked { read, broke, behind } = unpacked.context("unpacking the snapshot")?;
-    // What the checksum says comes first: whatever else is wrong follows from it.
+    // Report the checksum first: it explains all other errors.
     fetch.finish().await?;
     fetched?;
     if let Some(broke) = broke {
@@ -194,12 +194,12 @@ async fn read_snapshot(
     }
     let summary = read.map_err(|error| unreadable(&subject, error))?;
     check_content(&subject, keyspace, &summary)?;
-    // A server that does not like a damaged file is no news.
+    // Checked last: a server is expected to reject a damaged file.
     taken?;
     Ok(summary)
 }
 
-/// Hands a packed snapshot on to whoever unpacks it.
+/// Passes a packed snapshot on to the thread that unpacks it.
 async fn hand_on(fetch: &mut Fetch, mut feed: Feed) -> Result<()> {
     loop {
         let mut piece = BytesMut::with_capacity(PIECE_BYTES);
@@ -210,7 +210,7 @@ async fn hand_on(fetch: &mut Fetch, mut feed: Feed) -> Result<()> {
     }
 }
 
-/// What a server says that it loaded, if that is all of the snapshot.
+/// The server's count of loaded keys; a failure if it is not the whole snapshot.
 async fn count_loaded(
     server: &RedisServer,
     manifest: &Manifest,
@@ -231,7 +231,7 @@ async fn count_loaded(
         .into())
 }
 
-/// Sets the limit of the memory that was wanted, if what was loaded fits into it.
+/// Sets the wanted memory limit, if the loaded data fit into it.
 async fn limit_memory(client: &RedisClient, wanted: &RestoreSettings) -> Result<()> {
     let Some(limit) = wanted.maxmemory_bytes.filter(|limit| *limit > 0) else { return Ok(()) };
     let used = client.info("memory").await?.number("used_memory")?;
@@ -247,7 +247,7 @@ async fn limit_memory(client: &RedisClient, wanted: &RestoreSettings) -> Result<
     client.ask(cmd("CONFIG").arg("SET").arg("maxmemory").arg(limit)).await
 }
 
-/// Writes a key and deletes it again, at once: nobody sees it.
+/// Writes a key and deletes it again in one transaction, so that nobody sees it.
 async fn accept_a_write(client: &RedisClient) -> Result<()> {
     let key = format!("comeback:{}", comeback_engine::secret::random_hex::<8>()?);
     let mut both = redis::pipe();
@@ -255,7 +255,7 @@ async fn accept_a_write(client: &RedisClient) -> Result<()> {
     client.ask_all("writing a key", &both).await
 }
 
-/// Compares what a file holds with what its manifest says. No key expires in a file.
+/// Compares the content of a file with its manifest. Keys in a file do not expire.
 fn check_content(
     subject: &str,
     recorded: &KeyspaceFingerprint,
@@ -274,7 +274,7 @@ fn check_content(
         .into())
 }
 
-/// The first keys and functions that differ, for people.
+/// The first differing keys and functions, for people.
 pub(super) fn differing_names(comparison: &KeyspaceComparison) -> Vec<String> {
     let keys = comparison.keys.iter().take(NAMED);
     let keys = keys.map(|one| format!("{} in database {}", one.key, one.database));
@@ -287,7 +287,7 @@ fn damaged(subject: &str, expected: &str, actual: &str) -> Finding {
         .remedy("restore an older backup, and find out what changed this one: `comeback` never does")
 }
 
-/// A file that is no RDB file is the backup's fault; one that we do not know enough to read is not.
+/// A file that is not an RDB file is the backup's fault; a file in a format unknown to us is not.
 fn unreadable(subject: &str, error: Error) -> RestoreFailure {
     if error.kind() == ErrorKind::Failed {
         damaged(subject, "a whole RDB file", error.message()).into()

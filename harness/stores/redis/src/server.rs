@@ -16,17 +16,18 @@ use super::address::RedisAddress;
 use super::client::RedisClient;
 use super::version::RedisVersion;
 
-/// The name of the file that a server loads when it starts, in its data directory.
+/// The name of the file in the data directory that a server loads at its start.
 pub(super) const RDB: &str = "dump.rdb";
-/// The port inside the node.
+/// The port in the node.
 pub(super) const PORT: u16 = 6379;
-/// How long a server may take to answer after its start, its data loaded.
+/// How long a server may take to load its data and answer after its start.
 const START_LIMIT: Duration = Duration::from_mins(5);
-/// How long to wait between two looks at a server that loads.
+/// The pause between two queries of a server that is loading.
 const LOOK_AT_LOADING: Duration = Duration::from_millis(500);
-/// How long it may take to stop: it may write a last snapshot.
+/// How long a server may take to stop: it may write a last snapshot.
 const STOP_LIMIT: Duration = Duration::from_mins(2);
-/// Settings with which a server would listen elsewhere, follow another one, or let anybody in.
+/// Settings that would make a server listen elsewhere, replicate another one, or accept clients without a
+/// password.
 const OURS: [&str; 11] = [
     "replicaof",
     "slaveof",
@@ -40,7 +41,7 @@ const OURS: [&str; 11] = [
     "include",
     "aclfile",
 ];
-/// A Redis or Valkey server: its node, its program, its password.
+/// A Redis or Valkey server: its node, program and password.
 #[derive(Clone)]
 pub struct RedisServer {
     node: Arc<dyn Node>,
@@ -50,7 +51,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// A new node with the program of the server in it. Nothing runs in it yet.
+    /// Creates a node with the server's program. Nothing runs in it yet.
     pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
         let spec = NodeSpec { name: name.to_owned(), software: Software::Redis, major: None, port: PORT };
         let node = substrate.create(&spec).await?;
@@ -68,17 +69,17 @@ impl RedisServer {
         &*self.node
     }
 
-    /// Which server, and which version.
+    /// The server program and its version.
     pub fn version(&self) -> &RedisVersion {
         &self.version
     }
 
-    /// The data directory, inside the node.
+    /// The data directory in the node.
     pub fn data_dir(&self) -> String {
         format!("{}/data", self.node.dir())
     }
 
-    /// The file that the server loads when it starts, inside the node.
+    /// The file in the node that the server loads at its start.
     pub fn rdb_path(&self) -> String {
         format!("{}/{RDB}", self.data_dir())
     }
@@ -91,7 +92,7 @@ impl RedisServer {
         format!("{}/server.log", self.node.dir())
     }
 
-    /// How to reach it from here, as its own administrator.
+    /// The server's address from here, with the administrator's log-in.
     pub fn address(&self) -> RedisAddress {
         match self.node.endpoint() {
             Endpoint::Unix { dir } => RedisAddress::unix(format!("{dir}/redis.sock"), &self.password),
@@ -99,18 +100,18 @@ impl RedisServer {
         }
     }
 
-    /// Starts the server with further settings, and waits until it has loaded its data and answers.
+    /// Starts the server with additional settings, and waits until it has loaded its data and answers.
     pub async fn start(&self, settings: &[(&str, &str)]) -> Result<()> {
         self.configure(settings).await?;
         self.launch().await?;
         self.wait_until_it_answers().await
     }
 
-    /// Writes down with which further settings the server is to start.
+    /// Writes the configuration with which the server will start.
     ///
-    /// It writes to its disk only if a setting says so: no snapshot (`save ""`), no append-only file. It
-    /// listens nowhere but at its node's endpoint, lets nobody in without the password, and replicates nothing.
-    /// The settings travel in a file for its user alone, because arguments can be read by everybody.
+    /// The server writes to its disk only if a setting says so: no snapshot (`save ""`), no append-only file.
+    /// It listens only at its node's endpoint, requires the password, and does not replicate. The settings
+    /// are in a file that only its user can read, because everybody can read arguments.
     pub(super) async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
         let is_ours = |(name, value): &&(&str, &str)| {
             OURS.contains(&name.to_lowercase().as_str()) || name.contains('\n') || value.contains('\n')
@@ -122,7 +123,7 @@ impl RedisServer {
         }
         let endpoint = match self.node.endpoint() {
             Endpoint::Unix { dir } => format!("port 0\nunixsocket {dir}/redis.sock\nunixsocketperm 700\n"),
-            // The container's port is published on loopback alone.
+            // The container's port is published on loopback only.
             Endpoint::Tcp { .. } => format!("port {PORT}\nbind 0.0.0.0\n"),
         };
         // Throw-away servers have no other replica to wait for before they send a snapshot.
@@ -139,7 +140,7 @@ impl RedisServer {
         self.write_file(&self.config_path(), config.as_bytes()).await
     }
 
-    /// Starts the server as it was [configured](Self::configure), and does not wait.
+    /// Starts the [configured](Self::configure) server, without waiting.
     pub(super) async fn launch(&self) -> Result<()> {
         let command = Command::new(&self.program).arg(self.config_path());
         self.node.start(&command, &self.log_path()).await
@@ -148,7 +149,7 @@ impl RedisServer {
     /// Waits until the server has loaded its data and answers.
     pub(super) async fn wait_until_it_answers(&self) -> Result<()> {
         let answered = wait::until("the server to answer", START_LIMIT, async || {
-            // A server that has stopped will not answer: that ends the waiting.
+            // A server that has stopped will not answer: stop waiting.
             if !self.node.is_running().await.map_err(|error| error.to_string())? {
                 return Ok(false);
             }
@@ -163,8 +164,8 @@ impl RedisServer {
         if answered.await? { Ok(()) } else { Err(self.stopped().await?) }
     }
 
-    /// Waits while the server loads its data: until it answers, or stops, which is the error. Loading has no limit,
-    /// and a look costs the server time: they are far apart.
+    /// Waits until the server has loaded its data and answers; an error if it stops. Loading has no time
+    /// limit. The queries are far apart, because each costs the server time.
     pub(super) async fn end_of_loading(&self) -> Result<()> {
         loop {
             if !self.node.is_running().await? {
@@ -180,22 +181,22 @@ impl RedisServer {
         }
     }
 
-    /// The error for a server that has stopped by itself, with what it said last.
+    /// The error for a server that stopped by itself, with its last message.
     async fn stopped(&self) -> Result<Error> {
         Ok(died(self.node.name(), &end_of(&self.read_log().await?)))
     }
 
-    /// What the server said when it ended by itself; nothing if it runs, or was stopped or killed by us.
+    /// The server's last message if it ended by itself; `None` if it runs, or if we stopped or killed it.
     pub async fn last_words(&self) -> Result<Option<String>> {
         Ok(if self.node.has_crashed().await? { Some(end_of(&self.read_log().await?)) } else { None })
     }
 
-    /// A new connection to a database, as administrator.
+    /// Connects to a database as administrator.
     pub async fn connect(&self, database: u32) -> Result<RedisClient> {
         RedisClient::connect(&self.address(), database).await
     }
 
-    /// Shuts the server down in good order.
+    /// Shuts the server down normally.
     pub async fn stop(&self) -> Result<()> {
         self.node.stop(Signal::Term, STOP_LIMIT).await
     }
@@ -220,8 +221,8 @@ impl RedisServer {
         Ok(output.success("listing the data directory")?.text().lines().map(ToOwned::to_owned).collect())
     }
 
-    /// Turns the append-only file on, and waits until it holds all that is in memory: from then on the server
-    /// starts from it, and no longer from the snapshot.
+    /// Enables the append-only file, and waits until it holds everything in memory. From then on the server
+    /// starts from it and not from the snapshot.
     pub async fn enable_append_only(&self) -> Result<()> {
         let client = self.connect(0).await?;
         client.ask::<()>(cmd("CONFIG").arg("SET").arg("appendonly").arg("yes")).await?;
@@ -236,7 +237,7 @@ impl RedisServer {
         .await
     }
 
-    /// Writes a small file inside the node, readable by its user alone.
+    /// Writes a small file in the node that only the node's user can read.
     pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
         let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
         let mut content = content;
@@ -244,13 +245,12 @@ impl RedisServer {
         self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
     }
 
-    /// Removes a file inside the node.
     pub(super) async fn remove_file(&self, path: &str) -> Result<()> {
         let remove = Command::new("rm").args(["-f", "--", path]);
         self.node.exec(&remove, Io::default()).await?.success(&format!("removing {path}")).map(drop)
     }
 
-    /// Puts the password into a file of this machine, for a person who connects from here.
+    /// Writes the password into a file of this machine, for a person who connects from here.
     pub async fn write_passfile_here(&self, path: &std::path::Path) -> Result<()> {
         let mut options = tokio::fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await;
@@ -260,7 +260,7 @@ impl RedisServer {
         file.flush().await.context(&doing)
     }
 
-    /// The command that connects a person to the server, with the password in `passfile`.
+    /// The command with which a person connects to the server, with the password in `passfile`.
     pub fn connect_hint(&self, passfile: &std::path::Path) -> String {
         let place = match self.node.endpoint() {
             Endpoint::Unix { dir } => format!("-s {dir}/redis.sock"),
@@ -276,7 +276,7 @@ fn end_of(log: &str) -> String {
     last.map_or("its log is empty", |line| line.split_once(" # ").map_or(line, |(_, said)| said)).to_owned()
 }
 
-/// The program of the server, under a name that makes it one.
+/// Finds the server's program under its possible names.
 async fn find_program(node: &dyn Node) -> Result<String> {
     let mut missing = None;
     for RedisProgram { name, is_checker } in REDIS_PROGRAMS {
@@ -288,7 +288,7 @@ async fn find_program(node: &dyn Node) -> Result<String> {
                 return Ok(own);
             }
             Ok(path) => return Ok(path),
-            // The first one is the one to install.
+            // Report the first one: that is the one to install.
             Err(error) => missing = missing.or(Some(error)),
         }
     }

@@ -1,12 +1,12 @@
-//! Whether a server holds what a backup is to hold.
+//! Checks whether a server holds the content to back up.
 
 use comeback_error::{Error, Result};
 use comeback_model::ReplicaOf;
 
 use super::client::Info;
 
-/// Refuses a server whose content is a part of something, or of an unknown moment. Of a replica that keeps up, gives
-/// its primary and how far behind it may be.
+/// Refuses a server that holds only a part of the content, or content of an unknown moment. For a replica
+/// that keeps up, returns its primary and how far it may be behind.
 pub(super) fn check_source(replication: &Info, cluster: &Info) -> Result<Option<ReplicaOf>> {
     if cluster.get("cluster_enabled") == Some("1") {
         return Err(Error::usage("the server is a node of a cluster, and holds a part of its keys only")

@@ -1,13 +1,14 @@
-//! The snapshot that a server sends to a new replica: all that it holds at one moment, without its disk.
+//! The snapshot that a server sends to a new replica: all that it holds at one moment, without using its
+//! disk.
 //!
-//! We introduce ourselves as a replica that wants the RDB file and nothing after it (`REPLCONF rdb-only`), as
-//! `redis-cli --rdb` does. The server forks; what it held at that instant is what arrives. With
-//! `repl-diskless-sync` (the default) nothing is written to its disk, and its own `dump.rdb` stays as it is.
+//! We connect as a replica that wants only the RDB file (`REPLCONF rdb-only`), as `redis-cli --rdb` does. The
+//! server forks and sends what it held at that instant. With `repl-diskless-sync` (the default) it writes
+//! nothing to its disk, and its own `dump.rdb` stays unchanged.
 //!
-//! The price is `repl-diskless-sync-delay`, 5 s unless configured otherwise: the server waits so long for
-//! further replicas before it forks. We respect it: it costs time and no load, and a setting of a server in
-//! production is not ours to change. `BGSAVE` would start at once, but it writes to the server's disk,
-//! overwrites the snapshot that is there, and its file can be read on that machine alone.
+//! The cost is `repl-diskless-sync-delay`, 5 s by default: before it forks, the server waits this long for
+//! more replicas. We keep the setting: the wait adds no load, and we must not change settings of a production
+//! server. `BGSAVE` would start at once, but it writes to the server's disk and overwrites the snapshot
+//! there, and its file can be read only on that machine.
 
 use std::time::Duration;
 
@@ -21,11 +22,11 @@ use tokio::net::{TcpStream, UnixStream};
 use super::address::{Place, RedisAddress};
 use super::client::{CONNECT_LIMIT, with_password_hint};
 
-/// A server that sends nothing for so long has gone: while it prepares it sends a line every second.
+/// A server that sends nothing for this long is gone: while it prepares, it sends a line every second.
 const SILENCE_LIMIT: Duration = Duration::from_mins(1);
-/// Longer than any line that a server says here.
+/// Longer than any line that a server sends here.
 const LINE_BYTES: usize = 1_024;
-/// How much is read at a time.
+/// How much to read at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 /// The length of the mark that ends a snapshot of unknown size.
 const MARK_BYTES: usize = 40;
@@ -33,22 +34,22 @@ const MARK_BYTES: usize = 40;
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
-/// A snapshot on its way.
+/// A snapshot that is being received.
 pub(super) struct SnapshotStream {
     socket: Box<dyn Socket>,
     buffer: BytesMut,
     end: End,
-    /// The identity of the server's stream of writes.
+    /// The replication ID of the server's stream of writes.
     pub(super) replication_id: String,
-    /// How far that stream was when the server forked.
+    /// The replication offset at which the server forked.
     pub(super) replication_offset: u64,
-    /// How long we waited for the server to fork.
+    /// How long the server took to fork.
     pub(super) waited: Duration,
 }
 
-/// How the end of the snapshot is known.
+/// How the end of the snapshot is recognised.
 enum End {
-    /// So many bytes are still to come.
+    /// This many bytes are still to come.
     Length(u64),
     /// It ends before these bytes.
     Mark(Bytes),
@@ -57,7 +58,7 @@ enum End {
 }
 
 impl SnapshotStream {
-    /// Asks for a snapshot, and waits until the server has forked: what it holds from then on is not in it.
+    /// Requests a snapshot, and waits until the server has forked; later writes are not in it.
     pub(super) async fn open(address: &RedisAddress) -> Result<Self> {
         let doing = format!("asking {address} for a snapshot");
         Self::ask(address).await.map_err(|error| error.context(doing))
@@ -81,7 +82,7 @@ impl SnapshotStream {
             stream.command(&capabilities).await?.map_err(|answer| refused("a replica", &answer))
         };
         wait::at_most("the server's first answer", CONNECT_LIMIT, first_answers).await??;
-        // Servers before version 7 do not know this, and send what comes later too; we just hang up.
+        // Servers before version 7 do not know this and also send what comes later; then we just hang up.
         let _ = stream.command(&["REPLCONF", "rdb-only", "1"]).await?;
         let watch = Stopwatch::start();
         let started =
@@ -98,7 +99,7 @@ impl SnapshotStream {
         Ok(stream)
     }
 
-    /// The next piece of the file; nothing after its last byte. That the connection ends earlier is an error.
+    /// The next piece of the file; `None` after its last byte. A connection that ends earlier is an error.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             match &mut self.end {
@@ -124,7 +125,7 @@ impl SnapshotStream {
         }
     }
 
-    /// Reads what there is; that there is nothing any more is an error.
+    /// Reads what is available. The end of the connection is an error.
     async fn fill(&mut self) -> Result<()> {
         self.buffer.reserve(CHUNK_BYTES);
         let read =
@@ -136,7 +137,7 @@ impl SnapshotStream {
         }
     }
 
-    /// Sends a command and reads a line of answer; the inner error is the server's own.
+    /// Sends a command and reads a line of answer. The inner error is the server's own.
     async fn command(&mut self, words: &[&str]) -> Result<Result<String, String>> {
         let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
         let request = format!("*{}\r\n{}", words.len(), words.collect::<String>());
@@ -145,7 +146,7 @@ impl SnapshotStream {
         Ok(if line.starts_with('-') { Err(line) } else { Ok(line) })
     }
 
-    /// Reads a line; the empty ones with which the server shows that it is still there are skipped.
+    /// Reads a line. Skips the empty lines that the server sends to keep the connection alive.
     async fn read_line(&mut self) -> Result<String> {
         loop {
             let Some(end) = memchr::memchr(b'\n', &self.buffer) else {
@@ -164,7 +165,7 @@ impl SnapshotStream {
         }
     }
 
-    /// Reads how the end of the file will be known: `$EOF:` and a mark, or `$` and its length.
+    /// Reads how the end of the file is marked: `$EOF:` and a mark, or `$` and its length.
     async fn read_announcement(&mut self) -> Result<End> {
         let line = self.read_line().await?;
         if let Some(mark) = line.strip_prefix("$EOF:").filter(|mark| mark.len() == MARK_BYTES) {

@@ -1,5 +1,5 @@
-//! Unpacks a snapshot, reads it and passes it on, all on one thread: whoever restores shares the machine with the
-//! server that loads, and every piece that changes hands wakes somebody.
+//! Unpacks a snapshot, reads it and passes it on, all on one thread. The restore shares the machine with the
+//! server that loads, and each piece that changes threads wakes one.
 
 use std::io::{self, Read, Write as _};
 
@@ -12,50 +12,51 @@ use super::along::Pieces;
 use super::ends::PipeAndCopy;
 use super::rdb::{RdbSummary, fingerprint_rdb_in_edition};
 
-/// How much may wait for a task that takes it further.
+/// How many bytes may wait for the task at the other end.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Where unpacked bytes go.
 pub(super) enum Outlet {
-    /// To the server's pipe, and to the copy beside it.
+    /// To the server's pipe and the copy beside it.
     Pipe(PipeAndCopy),
-    /// To a task that takes them further, and knows itself why it could not.
+    /// To a task, which reports its own errors.
     Task(SyncIoBridge<DuplexStream>),
 }
 
-/// What a packed snapshot turned out to be.
+/// The result of unpacking a snapshot.
 pub(super) struct Unpacked {
-    /// What is in it.
+    /// The summary of its content.
     pub(super) read: Result<RdbSummary>,
     /// Why it could not be unpacked to its end.
     pub(super) broke: Option<String>,
-    /// The first two bytes behind its end, as far as there are any.
+    /// The first two bytes after its end, if there are any.
     pub(super) behind: Vec<u8>,
 }
 
-/// Unpacks a member of gzip, reads it as a server would, and passes it on. The fingerprint is of an edition of the
+/// Unpacks a gzip member, reads it as a server would, and passes it on. The fingerprint uses `edition` of the
 /// canonical form.
 pub(super) fn unpack(packed: Pieces, outlet: Outlet, edition: u32) -> Unpacked {
     let mut source = Unpacking { decoder: GzDecoder::new(packed), broke: None, outlet: Some(outlet) };
     let read = fingerprint_rdb_in_edition(&mut source, edition);
-    // Who gave up half-way does not know what is wrong: the rest of the file may. How it ends is noted already.
+    // If the reader stopped early, the rest of the file may be damaged too: unpack it all. `broke` records
+    // how it ends.
     let _ = io::copy(&mut source, &mut io::sink());
     let Unpacking { decoder, broke, outlet } = source;
     if let Some(Outlet::Pipe(both)) = outlet {
         both.finish();
     }
     let mut behind = Vec::new();
-    // What was handed over can be read.
+    // Reading pieces that have arrived cannot fail.
     let _ = decoder.into_inner().take(2).read_to_end(&mut behind);
     Unpacked { read, broke, behind }
 }
 
-/// Unpacks, passes on what it has unpacked, and remembers why it could not go on: whoever reads takes a broken stream
-/// for his own failure.
+/// Unpacks, passes on what it has unpacked, and records why it stopped: the RDB reader cannot tell a broken
+/// stream from a broken file.
 struct Unpacking {
     decoder: GzDecoder<Pieces>,
     broke: Option<String>,
-    /// Nothing once it takes no more.
+    /// `None` once it accepts no more.
     outlet: Option<Outlet>,
 }
 
@@ -68,13 +69,13 @@ impl Read for Unpacking {
 }
 
 impl Outlet {
-    /// An outlet that leads to whoever reads the other end. Its end is that of the snapshot.
+    /// An outlet whose bytes can be read from the returned stream, which ends with the snapshot.
     pub(super) fn task() -> (Self, DuplexStream) {
         let (ours, other_end) = tokio::io::duplex(BUFFER_BYTES);
         (Self::Task(SyncIoBridge::new(ours)), other_end)
     }
 
-    /// Passes bytes on. Gives nothing if it takes no more.
+    /// Passes bytes on. Returns `None` once no more are accepted.
     fn pass_on(self, bytes: &[u8]) -> Option<Self> {
         match self {
             Self::Pipe(both) => both.pass_on(bytes).map(Self::Pipe),
@@ -102,7 +103,7 @@ mod tests {
         packer.finish().unwrap()
     }
 
-    /// Unpacks what arrives in small pieces, and gives what came out at the other end.
+    /// Unpacks what arrives in small pieces. Returns the result and the bytes at the other end.
     async fn unpack_pieces(packed: &[u8]) -> (Unpacked, Vec<u8>) {
         let ((mut feed, pieces), (outlet, mut other_end)) = (hand_over(), Outlet::task());
         let unpacking = tokio::task::spawn_blocking(|| unpack(pieces, outlet, EDITION));

@@ -1,4 +1,4 @@
-//! Which server it is, and which files it can read.
+//! Which program and version a server is, and which files it can read.
 
 use std::fmt;
 
@@ -9,16 +9,16 @@ use comeback_error::{Error, Result};
 pub struct RedisVersion {
     /// `redis` or `valkey`.
     pub product: &'static str,
-    /// The first number.
+    /// The major version.
     pub major: u32,
-    /// The second number.
+    /// The minor version.
     pub minor: u32,
-    /// All of it, such as `7.0.15`.
+    /// The full version, such as `7.0.15`.
     pub number: String,
 }
 
 impl RedisVersion {
-    /// Reads what `redis-server --version` says: `Redis server v=7.0.15 sha=…`.
+    /// Parses the output of `redis-server --version`: `Redis server v=7.0.15 sha=…`.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let product = if text.starts_with("Valkey") { "valkey" } else { "redis" };
         let number = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
@@ -28,15 +28,15 @@ impl RedisVersion {
         })
     }
 
-    /// A program and its version, if that is one.
+    /// A program and its version; `None` if the number is not a version.
     pub(super) fn new(product: &'static str, number: &str) -> Option<Self> {
         let mut numbers = number.split('.').map(|part| part.parse().ok());
         let (major, minor) = (numbers.next()??, numbers.next().flatten().unwrap_or(0));
         Some(Self { product, major, minor, number: number.to_owned() })
     }
 
-    /// The newest version of RDB files that it can load, as far as that is known here. Every server loads the
-    /// older ones, but for those of Redis Community Edition 7.4 and later, which Valkey refuses.
+    /// The newest RDB version that it can load, if known. Every server loads older files, except that Valkey
+    /// refuses those of Redis Community Edition 7.4 and later.
     pub(super) fn newest_rdb(&self) -> Option<u32> {
         match (self.product, self.major, self.minor) {
             ("redis", 5 | 6, _) => Some(9),
@@ -48,8 +48,8 @@ impl RedisVersion {
         }
     }
 
-    /// Refuses a file that is too new for it. Of a version that is not known here, the server itself is asked
-    /// when it loads the file.
+    /// Refuses a file that is too new for the server. For an unknown version, the server itself decides when
+    /// it loads the file.
     pub(super) fn check_rdb(&self, id: &str, rdb_version: u32) -> Result<()> {
         match self.newest_rdb() {
             Some(newest) if newest < rdb_version => Err(Error::could_not_verify(format!(

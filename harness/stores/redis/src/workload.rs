@@ -1,4 +1,4 @@
-//! An application that goes on writing, over several connections, and remembers what was acknowledged.
+//! An application that writes continuously over several connections, and records what was acknowledged.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,14 +18,14 @@ use super::client::RedisClient;
 const COUNTER: &str = "ledger:sequence";
 /// How many connections write.
 const CONNECTIONS: u32 = 4;
-/// How long they may take to reach a number of writes.
+/// How long the writers may take to reach a number of writes.
 const REACH_LIMIT: Duration = Duration::from_mins(1);
-/// Between two writes: an application has other things to do, and so has this machine.
+/// The pause between two writes: neither an application nor this machine writes all the time.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How many keys are asked for at a time.
+/// How many keys to query at a time.
 const BATCH_KEYS: usize = 1_000;
 
-/// Writes that go on until [`RedisWorkload::finish`].
+/// Writes that continue until [`RedisWorkload::finish`].
 pub struct RedisWorkload {
     shared: Arc<Shared>,
     writers: JoinSet<Vec<KeyWrite>>,
@@ -42,7 +42,7 @@ impl RedisWorkload {
     pub async fn start(address: &RedisAddress, timer: Stopwatch) -> Result<Self> {
         let shared =
             Arc::new(Shared { timer, acknowledged: AtomicU64::new(0), stop: AtomicBool::new(false) });
-        // Dropped with us, on whatever path: nobody would stop them any more.
+        // A JoinSet ends the tasks when it is dropped, on every path.
         let mut writers = JoinSet::new();
         for connection in 0..CONNECTIONS {
             let client = RedisClient::connect(address, 0).await?;
@@ -56,7 +56,7 @@ impl RedisWorkload {
         self.shared.acknowledged.load(Ordering::Acquire)
     }
 
-    /// Waits until so many writes were acknowledged.
+    /// Waits until `writes` writes were acknowledged.
     pub async fn reach(&self, writes: u64) -> Result<()> {
         wait::until("the workload to write", REACH_LIMIT, || async {
             match self.acknowledged() {
@@ -67,7 +67,7 @@ impl RedisWorkload {
         .await
     }
 
-    /// Stops writing; gives all writes. A server that is gone has stopped its writer already.
+    /// Stops writing and returns all writes. A writer whose server is gone has already stopped.
     pub async fn finish(mut self) -> Result<WriteLedger> {
         self.shared.stop.store(true, Ordering::Release);
         let mut ledger = WriteLedger::default();
@@ -78,7 +78,7 @@ impl RedisWorkload {
     }
 }
 
-/// Writes until it is told to stop, or until the server does not answer any more.
+/// Writes until it is told to stop, or until the server no longer answers.
 async fn write(connection: u32, client: RedisClient, shared: Arc<Shared>) -> Vec<KeyWrite> {
     let mut writes = Vec::new();
     for number in 1.. {
@@ -102,7 +102,7 @@ async fn write(connection: u32, client: RedisClient, shared: Arc<Shared>) -> Vec
     writes
 }
 
-/// Reads which of the writes are there.
+/// Reads which of the ledger's writes are there.
 pub async fn read_key_writes(address: &RedisAddress, ledger: &WriteLedger) -> Result<ObservedWrites> {
     let client = RedisClient::connect(address, 0).await?;
     let sequence: Option<u64> = client.ask(cmd("GET").arg(COUNTER)).await?;

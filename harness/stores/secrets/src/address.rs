@@ -1,4 +1,4 @@
-//! Stores of secrets by the addresses that users type.
+//! Addresses of secret stores, as users type them.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use comeback_error::{Context as _, Error, Result};
 
 use super::{FolderStore, SecretStore};
 
-/// The longest name of a project, in bytes, with the domain that it may belong to.
+/// The longest project name, in bytes, including the domain that it may have.
 const PROJECT_BYTES: usize = 255;
 
 /// Where a store is.
@@ -38,7 +38,7 @@ impl FromStr for StoreAddress {
     }
 }
 
-/// Whether a project of Google Cloud can be called so: an id such as `road-trips`, one of a domain such as
+/// Whether a text can be a project of Google Cloud: an id such as `road-trips`, one with a domain such as
 /// `example.com:road-trips`, or a number.
 fn is_project(text: &str) -> bool {
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:".contains(&byte);
@@ -47,7 +47,7 @@ fn is_project(text: &str) -> bool {
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// Opens a store that is there.
+/// Opens an existing store.
 pub async fn open_store(address: &StoreAddress) -> Result<Box<dyn SecretStore>> {
     match address {
         StoreAddress::Folder(root) => {

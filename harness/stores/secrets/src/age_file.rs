@@ -1,4 +1,4 @@
-//! Opens exports: whose they are, whether they are whole, and what is in them.
+//! Opens exports: checks who can open them and whether they are complete, and reads their content.
 
 use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
@@ -23,32 +23,33 @@ use super::set::SecretSet;
 /// The file of an export in a repository.
 pub(super) const EXPORT: &str = "secrets.json.age";
 
-/// The version of what is inside an export. A reader refuses a newer one.
+/// The format version of the content of an export. A reader refuses a newer one.
 pub(super) const FORMAT_VERSION: u32 = 1;
-/// What the header of an encrypted file begins and ends with. Source: the specification of age, version 1.
+/// The start and the end of an encrypted file's header. Source: the specification of age, version 1.
 const INTRODUCTION: &[u8] = b"age-encryption.org/v1\n";
 const RECIPIENT: &[u8] = b"-> ";
 const END: &[u8] = b"---";
-/// What a file begins with that is written as text.
+/// The start of a file in text form.
 const ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
-/// Whoever encrypts may add a recipient that nobody is, so that readers stay tolerant.
+/// age adds dummy ("grease") recipients.
 const GREASE: &[u8] = b"-grease";
 
-/// What is inside an encrypted export.
+/// The content of an encrypted export.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Payload {
     pub(super) comeback_secrets: u32,
     pub(super) taken_at: Timestamp,
-    /// The key of the digests in the manifest. Whoever can open the export can check it; nobody else can try.
+    /// The key of the digests in the manifest. Only those who can open the export can check values against
+    /// the digests.
     pub(super) digest_key: Encoded,
     pub(super) secrets: Vec<SecretRecord>,
 }
 
-/// An export that was opened.
+/// An opened export.
 #[derive(Debug)]
 pub struct OpenedExport {
-    /// The moment whose secrets it holds.
+    /// The moment at which its secrets were read.
     pub taken_at: Timestamp,
     /// The key of the digests in its manifest.
     pub key: DigestKey,
@@ -56,7 +57,7 @@ pub struct OpenedExport {
     pub secrets: SecretSet,
 }
 
-/// Encrypts secrets, and the key of their digests with them.
+/// Encrypts secrets together with the key of their digests.
 pub(super) fn encrypt(
     secrets: &SecretSet,
     key: &DigestKey,
@@ -77,8 +78,8 @@ pub(super) fn encrypt(
     Ok(file)
 }
 
-/// Fetches an export out of a repository and opens it. Nothing is decrypted before the file is what its manifest
-/// says, and nothing reaches a disk.
+/// Fetches an export from a repository and opens it. It is decrypted only after it matches its manifest, and
+/// nothing decrypted is written to a disk.
 pub async fn open_export(
     repository: &dyn Repository,
     manifest: &Manifest,
@@ -125,7 +126,7 @@ pub async fn open_export(
     })
 }
 
-/// Opens an export that is a file of this machine, armored or not. A key that does not open it is refused.
+/// Opens an export in a file of this machine, armored or not. An error says if the key does not open it.
 pub fn read_export_file(path: &Path, identities: &Identities) -> Result<OpenedExport> {
     let shown = path.display();
     let refuse = |error: std::io::Error| {
@@ -152,7 +153,7 @@ pub fn read_export_file(path: &Path, identities: &Identities) -> Result<OpenedEx
     })
 }
 
-/// The bytes of a file that may be written as text.
+/// The bytes of a file, which may be in text form.
 fn without_armor(file: &[u8]) -> std::io::Result<Cow<'_, [u8]>> {
     if !file.trim_ascii_start().starts_with(ARMOR) {
         return Ok(file.into());
@@ -162,7 +163,7 @@ fn without_armor(file: &[u8]) -> std::io::Result<Cow<'_, [u8]>> {
     Ok(bytes.into())
 }
 
-/// Why a file was not opened.
+/// Why a file could not be opened.
 #[derive(Debug)]
 pub(super) enum Refusal {
     WrongKey,
@@ -177,7 +178,7 @@ fn open(file: &[u8], identities: &Identities) -> Result<OpenedExport, Refusal> {
         DecryptError::NoMatchingKeys => Refusal::WrongKey,
         error => damaged(&error),
     })?;
-    // A buffer that grows would leave copies behind: what is inside is never longer than the file.
+    // A growing buffer would leave copies in memory. The content is never longer than the file.
     let mut text = Zeroizing::new(Vec::with_capacity(file.len()));
     reader.read_to_end(&mut text).map_err(|error| damaged(&error))?;
     parse(&text)
@@ -188,7 +189,7 @@ pub(super) fn parse(text: &[u8]) -> Result<OpenedExport, Refusal> {
     struct Version {
         comeback_secrets: u32,
     }
-    // What the parser says may quote a value; a line and a column do not.
+    // The parser's message may quote a value; a line and a column do not.
     let place = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
         Refusal::Damaged(format!("line {line}, column {column} inside it is not as we write it"))
@@ -215,8 +216,8 @@ pub(super) fn parse(text: &[u8]) -> Result<OpenedExport, Refusal> {
     Ok(OpenedExport { taken_at: payload.taken_at, key, secrets })
 }
 
-/// To how many recipients a file is encrypted, read off its header, which nobody needs a key for; nothing if that
-/// is none of `age`.
+/// The number of recipients of a file, from its header, which is readable without a key; `None` if it is not
+/// an `age` file.
 pub(crate) fn count_recipients(file: &[u8]) -> Option<usize> {
     let header = file.strip_prefix(INTRODUCTION)?;
     let mut count = 0;
@@ -231,7 +232,7 @@ pub(crate) fn count_recipients(file: &[u8]) -> Option<usize> {
 }
 
 impl Payload {
-    /// The bytes, in a buffer that is wiped.
+    /// The content, in a buffer that is wiped when dropped.
     pub(super) fn write(&self) -> Result<Zeroizing<Vec<u8>>> {
         let room = 512 + self.secrets.iter().map(SecretRecord::written_bytes).sum::<usize>();
         let mut text = Zeroizing::new(Vec::with_capacity(room));

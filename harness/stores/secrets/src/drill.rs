@@ -1,4 +1,4 @@
-//! The vocabulary of drills of secrets.
+//! What drills of secrets can do.
 
 use std::path::PathBuf;
 
@@ -8,16 +8,16 @@ use comeback_error::{Context as _, Result};
 
 use super::{ExportKeys, FolderStore};
 
-/// What a drill can do with secrets.
+/// The steps that a drill can do with secrets.
 #[async_trait]
 pub trait SecretsDrill {
-    /// A new, empty store of secrets; it is removed with the run.
+    /// Creates an empty store of secrets. The run removes it.
     async fn secret_store(&self, name: &str) -> Result<FolderStore>;
 
-    /// The two keys of the exports of secrets, made for this drill.
+    /// Creates the two keys for this drill's exports of secrets.
     fn export_keys(&self) -> Result<ExportKeys>;
 
-    /// Where an export of secrets can be written to, in a folder of its own.
+    /// The path for an export of secrets, in a folder of its own.
     async fn export_file(&self, name: &str) -> Result<PathBuf>;
 }
 

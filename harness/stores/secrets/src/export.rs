@@ -15,7 +15,7 @@ use super::age_file::{EXPORT, encrypt};
 use super::keys::{Recipients, find_identity_beside};
 use super::set::read_secrets;
 
-/// An export that was written to a file of this machine.
+/// An export in a file of this machine.
 #[derive(Debug, Clone)]
 pub struct Exported {
     /// The encrypted file.
@@ -28,24 +28,24 @@ pub struct Exported {
     pub elapsed_ms: u64,
     /// How it was made.
     pub export: SecretsExport,
-    /// What is in it.
+    /// The fingerprint of its content.
     pub secrets: SecretsFingerprint,
-    /// The versions that are in it without their values, because the store does not give them out.
+    /// Versions that are exported without their values, because the store does not return them.
     pub without_value: Vec<String>,
 }
 
 impl Exported {
-    /// How many versions are in it.
+    /// The number of versions in it.
     pub fn version_count(&self) -> usize {
         self.secrets.values().map(|secret| secret.versions.len()).sum()
     }
 }
 
-/// Exports every secret and version of a store into a new file, which its owner alone can read, encrypted to all
-/// of the recipients.
+/// Exports every secret and version of a store into a new file that only its owner can read, encrypted to all
+/// recipients.
 ///
-/// The file appears whole or not at all, and never in place of another. A folder in which a private key lies is
-/// refused: whoever takes it would have both. The clock dates the export.
+/// The file appears whole or not at all, and never replaces another one. A folder with a private key in it is
+/// refused: it would give away the export together with the key. `clock` gives its times.
 pub async fn export_secrets(
     store: &dyn SecretStore,
     recipients: &Recipients,
@@ -62,7 +62,7 @@ pub async fn export_secrets(
     let (taken_at, key) = (clock.now(), DigestKey::random()?);
     let file = encrypt(&secrets, &key, taken_at, recipients)?;
     let doing = format!("writing the export {}", out.display());
-    // Such a file is for its owner alone from its first byte on.
+    // Such a file is private to its owner from its first byte on.
     let mut unfinished =
         tempfile::Builder::new().prefix(".comeback-").tempfile_in(&folder).context(&doing)?;
     unfinished.write_all(&file).context(&doing)?;
@@ -84,7 +84,7 @@ pub async fn export_secrets(
     })
 }
 
-/// The folder that a new file can be written to.
+/// The folder for a new file, if it can be used.
 fn check_place(out: &Path) -> Result<PathBuf> {
     let folder = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if out.symlink_metadata().is_ok() {
@@ -103,7 +103,7 @@ fn check_place(out: &Path) -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// Puts an export into a repository, with a manifest that a restore can be judged by.
+/// Stores an export in a repository, with a manifest by which a restore can be judged.
 pub async fn keep_export(exported: &Exported, repository: &dyn Repository) -> Result<Manifest> {
     let file = tokio::fs::read(&exported.path).await;
     let file = file.context(format_args!("reading the export {}", exported.path.display()))?;

@@ -1,4 +1,4 @@
-//! The embedded store: a folder for its owner alone, with one file for each secret.
+//! The embedded store: a private folder with one file for each secret.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,24 +17,24 @@ use super::record::SecretRecord;
 use super::set::{SecretContent, VersionContent};
 use super::{SecretDescription, SecretStore, check_labels, check_name};
 
-/// What the name of a secret's file ends with.
+/// The suffix of the names of secrets' files.
 const SUFFIX: &str = ".json";
-/// What the name of a file begins with that is not whole yet.
+/// The prefix of the names of unfinished files.
 const UNFINISHED: &str = ".unfinished-";
-/// The file that whoever writes holds a lock on.
+/// The file that a writer locks.
 const LOCK: &str = ".lock";
-/// The bits of a mode that let others in.
+/// The mode bits that give others access.
 const OTHERS: u32 = 0o077;
 
-/// Secrets as files of a folder. Each is written whole beside the old one, flushed and renamed; two who write at
-/// once wait for each other.
+/// Secrets as files of a folder. Each file is written whole beside the old one, flushed and renamed; two
+/// writers wait for each other.
 #[derive(Debug, Clone)]
 pub struct FolderStore {
     root: PathBuf,
 }
 
 impl FolderStore {
-    /// Makes a new, empty store. The folder must not exist.
+    /// Creates an empty store. The folder must not exist.
     pub fn create(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let made = fs::DirBuilder::new().mode(0o700).create(&root);
@@ -42,7 +42,7 @@ impl FolderStore {
         Ok(Self { root })
     }
 
-    /// Opens a store. A folder that others can look into, or that holds anything else, is refused.
+    /// Opens a store. A folder that others can read or write, or that holds other files, is refused.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self> {
         let root = root.into();
         let shown = root.display();
@@ -68,7 +68,7 @@ impl FolderStore {
         Ok(Self { root })
     }
 
-    /// Deletes the store and all that is in it.
+    /// Deletes the store and everything in it.
     pub fn destroy(self) -> Result<()> {
         fs::remove_dir_all(&self.root).context(format_args!("deleting the store {}", self.root.display()))
     }
@@ -86,7 +86,7 @@ impl FolderStore {
             private => private.context(&doing)??,
         }
         let text = Zeroizing::new(fs::read(&path).context(&doing)?);
-        // What the parser says of a place in the file may quote it; a line and a column do not.
+        // The parser's message may quote the file; a line and a column do not.
         let record: SecretRecord = serde_json::from_slice(&text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             Error::could_not_verify(format!("{doing}: line {line}, column {column} is not as we write it"))
@@ -111,7 +111,7 @@ impl FolderStore {
         let path = self.path(name)?;
         let doing = format!("writing the secret {name} of {}", self.root.display());
         let record = SecretRecord::new(name, secret);
-        // Room for all of it at once: a buffer that grows leaves copies of the value behind.
+        // Reserve all the space at once: a growing buffer leaves copies of the value in memory.
         let mut text = Zeroizing::new(Vec::with_capacity(record.written_bytes()));
         serde_json::to_writer(&mut *text, &record).context(&doing)?;
         let mut unfinished =
@@ -122,7 +122,7 @@ impl FolderStore {
         File::open(&self.root).and_then(|folder| folder.sync_all()).context(&doing)
     }
 
-    /// Changes a secret while nobody else does.
+    /// Changes a secret under the writers' lock.
     fn change<T>(
         &self,
         name: &str,
@@ -137,7 +137,7 @@ impl FolderStore {
         Ok(outcome)
     }
 
-    /// Works where waiting for the disk holds up nobody.
+    /// Runs work on a thread where waiting for the disk blocks nobody.
     async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
@@ -261,7 +261,7 @@ fn no_version(name: &str, version: u64) -> Error {
     Error::usage(format!("the secret {name} has no version {version}"))
 }
 
-/// Refuses what others than its owner can read or write.
+/// Refuses a path that others than its owner can read or write.
 fn ensure_private(path: &Path) -> io::Result<Result<()>> {
     let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
     if mode & OTHERS == 0 {

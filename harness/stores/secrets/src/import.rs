@@ -1,7 +1,7 @@
-//! Imports secrets into a store: first it is decided what to do, then it is done.
+//! Imports secrets into a store: first a plan is made, then it is carried out.
 //!
-//! Nothing that a store holds is ever taken away: a value comes back under its own number where that is free, and
-//! as a new version where it is not.
+//! Nothing in the store is ever removed: a value returns under its own number if that is free, and otherwise
+//! as a new version.
 
 use std::fmt;
 
@@ -12,63 +12,63 @@ use comeback_model::VersionState;
 use super::SecretStore;
 use super::set::{SecretContent, SecretSet, read_secret};
 
-/// Stands in for a version whose value nobody has any more, until it is destroyed at once: numbers are given out
-/// in order, and the next one has to come after it.
+/// Takes the place of a version whose value is gone, and is destroyed at once. Numbers are given out in
+/// order, so the next version needs it.
 const PLACEHOLDER: &[u8] = b"destroyed";
 
-/// One thing that an import does.
+/// One step of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImportStep {
-    /// Makes a secret that the store lacks, with its labels.
+    /// Creates a secret that the store lacks, with its labels.
     Create {
-        /// The secret.
+        /// The name of the secret.
         name: String,
     },
-    /// Adds a version under the number that it had.
+    /// Adds a version under its original number.
     Add {
-        /// The secret.
+        /// The name of the secret.
         name: String,
-        /// The number.
+        /// The number of the version.
         version: u64,
     },
-    /// Enables a version again that is there and disabled.
+    /// Enables an existing, disabled version.
     Enable {
-        /// The secret.
+        /// The name of the secret.
         name: String,
-        /// The number.
+        /// The number of the version.
         version: u64,
     },
-    /// Adds the value of a version as a new one, because its own number is taken.
+    /// Adds the value of a version as a new version, because its own number is taken.
     PutBack {
-        /// The secret.
+        /// The name of the secret.
         name: String,
         /// The number that it had.
         version: u64,
         /// The number that it will have.
         as_version: u64,
     },
-    /// Gives a secret the labels of the export.
+    /// Sets the labels of a secret to those of the export.
     SetLabels {
-        /// The secret.
+        /// The name of the secret.
         name: String,
     },
 }
 
-/// What an import is going to do.
+/// What an import will do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportPlan {
     /// The steps, in order.
     pub steps: Vec<ImportStep>,
-    /// How many secrets are as they should be.
+    /// How many secrets need no change.
     pub unchanged: usize,
-    /// Older versions that are destroyed in the store: their numbers are not given out again.
+    /// Older versions that are destroyed in the store: their numbers cannot be used again.
     pub lost: Vec<String>,
 }
 
-/// Compares an export with what a store holds, and decides what to do.
+/// Compares an export with a store, and plans the import.
 ///
-/// A store that holds something newer, or something else under the same number, is refused as a whole, unless
-/// `overwrite` says that the export is right: then its current values become the newest versions.
+/// If the store has something newer, or another value under the same number, the import is refused as a
+/// whole. With `overwrite`, the export takes precedence: its current values become the newest versions.
 pub async fn plan_import(store: &dyn SecretStore, wanted: &SecretSet, overwrite: bool) -> Result<ImportPlan> {
     let (mut plan, mut newer) = (ImportPlan::default(), Vec::new());
     for (name, secret) in &wanted.0 {
@@ -95,7 +95,7 @@ pub async fn plan_import(store: &dyn SecretStore, wanted: &SecretSet, overwrite:
         .hint("--overwrite makes the values and labels of the export the current ones; no version is lost"))
 }
 
-/// Decides about a secret that the store has; tells what stands in the way.
+/// Plans the steps for a secret that exists in the store. Returns the conflicts.
 fn compare(
     plan: &mut ImportPlan,
     name: &str,
@@ -115,7 +115,7 @@ fn compare(
     if newest < end {
         add_from(plan, name, wanted, newest + 1);
     }
-    // One that is added now needs nothing else; one whose number is taken has to be brought back.
+    // A current version that is added now needs no further step; one whose number is taken must be put back.
     if let Some((version, _)) = current.filter(|(version, _)| !is_current && *version <= newest) {
         if own > version && differs.is_none() {
             newer.push(format!("{name} has version {own}, and version {version} is current in the export"));
@@ -140,7 +140,7 @@ fn newest(secret: &SecretContent) -> u64 {
     secret.versions.last_key_value().map_or(0, |(number, _)| *number)
 }
 
-/// The first version that both have, with another value.
+/// The first version that exists on both sides with different values.
 fn other_value(wanted: &SecretContent, found: &SecretContent) -> Option<u64> {
     let mut both = wanted.versions.iter().filter_map(|(number, version)| {
         let own = found.versions.get(number)?.value.as_ref()?;
@@ -150,8 +150,8 @@ fn other_value(wanted: &SecretContent, found: &SecretContent) -> Option<u64> {
 }
 
 impl ImportPlan {
-    /// Makes the current value of the export the current one of the store: under its own number, if all it takes
-    /// is to enable that, as a new version otherwise.
+    /// Makes the export's current value the current one of the store: under its own number if enabling it is
+    /// enough, otherwise as a new version.
     fn bring_back(&mut self, name: &str, wanted: &SecretContent, found: &SecretContent, as_version: u64) {
         let Some((version, _)) = wanted.current() else { return };
         let name = name.to_owned();
@@ -170,9 +170,9 @@ fn add_from(plan: &mut ImportPlan, name: &str, secret: &SecretContent, first: u6
     plan.steps.extend(versions.map(|version| ImportStep::Add { name: name.to_owned(), version }));
 }
 
-/// Does what was decided, and looks whether nothing is left to do.
+/// Carries out a plan, then checks that nothing is left to do.
 ///
-/// Where it cannot go on it says how far it came; the same import goes on from there.
+/// If it fails, the error says how far it came; the same import resumes there.
 pub async fn import(store: &dyn SecretStore, wanted: &SecretSet, plan: &ImportPlan) -> Result<()> {
     for (done, step) in plan.steps.iter().enumerate() {
         take_step(store, wanted, step).await.map_err(|error| {
@@ -206,8 +206,8 @@ async fn take_step(store: &dyn SecretStore, wanted: &SecretSet, step: &ImportSte
     }
 }
 
-/// Enables a version, whose value nobody could see before. If it is another one, that is taken back, and the value
-/// of the export becomes a new version.
+/// Enables a version, whose value could not be read before. If the value differs, the version is disabled
+/// again, and the value of the export becomes a new version.
 async fn enable(store: &dyn SecretStore, name: &str, secret: &SecretContent, version: u64) -> Result<()> {
     store.set_state(name, version, VersionState::Enabled).await?;
     let value = store.access(name, version).await?;
@@ -219,7 +219,7 @@ async fn enable(store: &dyn SecretStore, name: &str, secret: &SecretContent, ver
     add(store, name, secret, version, newest + 1).await
 }
 
-/// Adds the value of a version, and sees to it that it gets the number that was expected and the state it had.
+/// Adds the value of a version, checks that it got the expected number, and sets the state that it had.
 async fn add(
     store: &dyn SecretStore,
     name: &str,
@@ -244,7 +244,7 @@ async fn add(
     }
 }
 
-/// A line for a person.
+/// Prints a line for people.
 impl fmt::Display for ImportStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Keys of `age`: who can open an export.
+//! `age` keys: who can open an export.
 
 use std::fs;
 use std::io::{BufReader, Read as _, Write as _};
@@ -10,23 +10,23 @@ use age::x25519;
 use comeback_error::{Context as _, Error, Result};
 use zeroize::Zeroizing;
 
-/// What a private key of `age` begins with.
+/// The prefix of a private `age` key.
 const PRIVATE: &str = "AGE-SECRET-KEY-";
-/// A file of more bytes is no file of a key.
+/// A larger file is not a key file.
 const KEY_FILE_BYTES: u64 = 64 * 1024;
 
-/// The public keys that an export is encrypted to: two at least, one for every day and one to break the glass for.
+/// The public keys to which an export is encrypted: at least two, one for daily use and a break-glass key.
 #[derive(Debug, Clone)]
 pub struct Recipients(Vec<x25519::Recipient>);
 
 impl Recipients {
-    /// Reads public keys, `age1…`. Fewer than two different ones are refused: with the only key lost, every
-    /// export is.
+    /// Parses public keys, `age1…`. Fewer than two different keys are refused: with one recipient, losing its
+    /// key loses every export.
     pub fn parse(keys: &[String]) -> Result<Self> {
         let mut recipients: Vec<x25519::Recipient> = Vec::new();
         for (place, key) in (1..).zip(keys) {
             if key.to_uppercase().starts_with(PRIVATE) {
-                // Its text is not repeated.
+                // The key itself is not repeated.
                 return Err(Error::usage(format!("recipient {place} is a private key"))
                     .hint("give its public key, `age-keygen -y FILE` shows it")
                     .hint("count this one as leaked: the command line can be read by everybody"));
@@ -54,7 +54,7 @@ impl Recipients {
         Ok(Self(recipients))
     }
 
-    /// Those that `age` encrypts to.
+    /// The recipients in the form that `age` takes.
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn age::Recipient> {
         self.0.iter().map(|recipient| recipient as _)
     }
@@ -64,20 +64,20 @@ impl Recipients {
         self.0.iter().map(ToString::to_string).collect()
     }
 
-    /// The first one alone: what an export must never be encrypted to.
+    /// Only the first recipient; for damages, because an export must never be encrypted to one recipient.
     pub(super) fn first_alone(&self) -> Self {
         Self(self.0.iter().take(1).cloned().collect())
     }
 }
 
-/// The private keys of a file.
+/// The private keys in a file.
 pub struct Identities {
     keys: Vec<Box<dyn age::Identity + Send + Sync>>,
     path: PathBuf,
 }
 
 impl Identities {
-    /// Reads a file as `age-keygen` writes it. One that does not exist, or holds no key, is refused.
+    /// Reads a file in the format of `age-keygen`. A file that is missing, or holds no key, is an error.
     pub fn read(path: &Path) -> Result<Self> {
         let refuse = |reason: &dyn std::fmt::Display| {
             Error::usage(format!("reading the private key {}: {reason}", path.display()))
@@ -92,30 +92,30 @@ impl Identities {
         Ok(Self { keys, path: path.to_owned() })
     }
 
-    /// Those that `age` tries.
+    /// The identities in the form that `age` takes.
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
         self.keys.iter().map(|key| &**key as _)
     }
 
-    /// The file that they came from.
+    /// The file that they were read from.
     pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
-/// The two keys of the exports of a drill, each in a folder of its own and both apart from the exports.
+/// The two keys for a drill's exports, each in its own folder and both apart from the exports.
 #[derive(Debug, Clone)]
 pub struct ExportKeys {
-    /// The file of the private key for every day.
+    /// The file of the private key for daily use.
     pub daily: PathBuf,
-    /// The file of the private key that is locked away.
+    /// The file of the private break-glass key.
     pub break_glass: PathBuf,
     /// Both public keys.
     pub recipients: Recipients,
 }
 
 impl ExportKeys {
-    /// Makes both, in new folders below a folder.
+    /// Creates both keys, in new folders below `folder`.
     pub fn make(folder: &Path) -> Result<Self> {
         let make = |name: &str| {
             let own = folder.join(name);
@@ -129,7 +129,7 @@ impl ExportKeys {
     }
 }
 
-/// Makes a new private key in a new file for its owner alone; gives the public one.
+/// Creates a private key in a new file that only its owner can read. Returns the public key.
 pub fn make_identity(path: &Path) -> Result<String> {
     let doing = format!("making the key {}", path.display());
     let identity = x25519::Identity::generate();
@@ -142,14 +142,15 @@ pub fn make_identity(path: &Path) -> Result<String> {
     Ok(public)
 }
 
-/// A file with a private key in a folder, if there is any: whoever takes the folder has both lock and key.
+/// A file with a private key in a folder, if there is one. An export in the same folder would be given away
+/// together with its key.
 pub fn find_identity_beside(folder: &Path) -> Result<Option<PathBuf>> {
     let doing = format!("looking for keys in {}", folder.display());
     for entry in fs::read_dir(folder).context(&doing)? {
         let path = entry.context(&doing)?.path();
         let is_small =
             fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() <= KEY_FILE_BYTES);
-        // What we may not read, whoever takes what we wrote may not read either.
+        // A file that we cannot read is skipped: those who get what we wrote cannot read it either.
         let Some(file) = is_small.then(|| fs::File::open(&path).ok()).flatten() else { continue };
         let mut text = Zeroizing::new(Vec::new());
         if file.take(KEY_FILE_BYTES).read_to_end(&mut text).is_ok()

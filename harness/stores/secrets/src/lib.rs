@@ -1,7 +1,7 @@
 //! Secrets: stores, encrypted exports, imports.
 //!
-//! A secret has a name, labels, and versions that are numbered from 1 without a gap and never change: a new
-//! value is a new version. Whoever asks for a secret means its newest enabled version.
+//! A secret has a name, labels, and versions. Versions are numbered from 1 without gaps and never change: a
+//! new value is a new version. The value of a secret is that of its newest enabled version.
 
 mod address;
 mod age_file;
@@ -46,7 +46,8 @@ pub const VALUE_BYTES: usize = 64 * 1024;
 
 static CASTAGNOLI: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
 
-/// The CRC32C of a value. It tells damage, never content: of a short value it gives too much away to be shown.
+/// The CRC32C of a value. It serves only to detect damage. It must not be shown, because it reveals too much
+/// about a short value.
 pub fn crc32c(value: &[u8]) -> u32 {
     CASTAGNOLI.checksum(value)
 }
@@ -56,7 +57,7 @@ pub fn crc32c(value: &[u8]) -> u32 {
 pub struct SecretDescription {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Its versions by number, from 1 without a gap.
+    /// Its versions by number, from 1 without gaps.
     pub versions: BTreeMap<u64, VersionState>,
 }
 
@@ -67,35 +68,37 @@ impl SecretDescription {
     }
 }
 
-/// A place that keeps secrets.
+/// A store of secrets.
 #[async_trait]
 pub trait SecretStore: Send + Sync {
-    /// Where it is, for people.
+    /// The location, for people.
     fn location(&self) -> String;
 
-    /// The names of its secrets, in order.
+    /// The names of its secrets, sorted.
     async fn list(&self) -> Result<Vec<String>>;
 
-    /// What it knows of a secret; nothing if it has none of that name.
+    /// What it knows about a secret; `None` if there is no secret of that name.
     async fn describe(&self, name: &str) -> Result<Option<SecretDescription>>;
 
-    /// The value of an enabled version, compared with its CRC32C. Asking for any other version is an error.
+    /// The value of an enabled version, checked against its CRC32C. Reading any other version is an error.
     async fn access(&self, name: &str, version: u64) -> Result<SecretBytes>;
 
-    /// A new secret without a version. That there is one of that name is an error.
+    /// Creates a secret without versions. An existing secret of that name is an error.
     async fn create(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
 
-    /// Gives a secret these labels and no others.
+    /// Sets the labels of a secret; all other labels are removed.
     async fn set_labels(&self, name: &str, labels: &BTreeMap<String, String>) -> Result<()>;
 
-    /// A new version, enabled; gives its number. An empty value, or one of more than [`VALUE_BYTES`], is an error.
+    /// Adds a version, which is enabled, and returns its number. An empty value, or one of more than
+    /// [`VALUE_BYTES`], is an error.
     async fn add_version(&self, name: &str, value: &SecretBytes) -> Result<u64>;
 
-    /// Enables, disables or destroys a version. A destroyed one stays so: to ask for anything else is an error.
+    /// Enables, disables or destroys a version. A destroyed version stays destroyed: any other state is an
+    /// error.
     async fn set_state(&self, name: &str, version: u64, state: VersionState) -> Result<()>;
 }
 
-/// The value that somebody gets who asks for a secret without naming a version: the newest one that is enabled.
+/// The value of a secret if no version is named: that of the newest enabled version.
 pub async fn access_newest(store: &dyn SecretStore, name: &str) -> Result<SecretBytes> {
     let missing = |what: &str| {
         comeback_error::Error::could_not_verify(format!(

@@ -1,4 +1,4 @@
-//! What a secret and its labels may be called, and how long a value may be: what every store takes.
+//! The limits for names, labels and values that every store accepts.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::VALUE_BYTES;
 
 /// The longest name, in bytes.
 const NAME_BYTES: usize = 255;
-/// The most labels that a secret can have.
+/// The largest number of labels of a secret.
 const LABELS: usize = 64;
 /// The longest key or value of a label, in characters.
 const LABEL_CHARS: usize = 63;
-/// The same in bytes.
+/// The longest key or value of a label, in bytes.
 const LABEL_BYTES: usize = 128;
 
-/// Refuses what cannot be the name of a secret: letters, digits, `-` and `_` can. Source: the reference of Google
-/// Secret Manager, `Secret.name`.
+/// Refuses a text that cannot be the name of a secret: letters, digits, `-` and `_` are allowed. Source: the
+/// reference of Google Secret Manager, `Secret.name`.
 pub fn check_name(name: &str) -> Result<()> {
     let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if (1..=NAME_BYTES).contains(&name.len()) && name.bytes().all(good) {
@@ -27,7 +27,7 @@ pub fn check_name(name: &str) -> Result<()> {
         .hint("a name is made of letters without accents, digits, `-` and `_`"))
 }
 
-/// Refuses what cannot be the labels of a secret. Source: the same, `Secret.labels`.
+/// Refuses labels that a secret cannot have. Source: the reference of Google Secret Manager, `Secret.labels`.
 pub fn check_labels(name: &str, labels: &BTreeMap<String, String>) -> Result<()> {
     if labels.len() > LABELS {
         return Err(Error::usage(format!(
@@ -51,7 +51,7 @@ pub fn check_labels(name: &str, labels: &BTreeMap<String, String>) -> Result<()>
     }
 }
 
-/// Refuses a value that no store takes.
+/// Refuses a value that no store accepts.
 pub(super) fn check_value(name: &str, value: &SecretBytes) -> Result<()> {
     let bytes = value.expose().len();
     if (1..=VALUE_BYTES).contains(&bytes) {

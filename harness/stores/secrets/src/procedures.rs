@@ -1,4 +1,4 @@
-//! The procedures of secrets: the steps of the runbook, for the drill and for the disaster.
+//! The procedures of secrets: the steps of the runbook, for drills and for disasters.
 
 use std::path::Path;
 
@@ -11,23 +11,23 @@ use super::{
 };
 use crate::judges::{ImportedSecrets, OpenedSecrets};
 
-/// An export that is to be imported.
+/// An export to be imported.
 #[derive(Debug, Clone, Copy)]
 pub enum Export<'a> {
-    /// One in the repository, with its manifest.
+    /// An export in the repository, with its manifest.
     Kept(&'a Manifest),
     /// A file of this machine.
     File(&'a Path),
 }
 
-/// The import of an export that was opened.
+/// The import of an opened export.
 pub struct SecretsImport {
     /// The export.
     pub opened: OpenedExport,
 }
 
 impl SecretsImport {
-    /// Opens an export. One with a manifest has to be what that says.
+    /// Opens an export. If it has a manifest, it must match it.
     pub async fn open(course: &Course, export: Export<'_>, identities: &Identities) -> Result<Self> {
         course.step(Phase::Recover, "decrypt the export, in memory");
         let opened = match export {
@@ -44,7 +44,7 @@ impl SecretsImport {
         Ok(Self { opened })
     }
 
-    /// Decides what to do, and changes nothing.
+    /// Plans the import, and changes nothing.
     pub async fn plan(
         &self,
         course: &Course,
@@ -57,7 +57,7 @@ impl SecretsImport {
         Ok(plan)
     }
 
-    /// Does it.
+    /// Carries out the plan.
     pub async fn carry_out(&self, course: &Course, store: &dyn SecretStore, plan: &ImportPlan) -> Result<()> {
         course.step(Phase::Recover, "import it into the store, every version under its own number");
         import(store, &self.opened.secrets, plan).await?;
@@ -65,7 +65,7 @@ impl SecretsImport {
         Ok(())
     }
 
-    /// Looks whether all of the export is in the store.
+    /// Checks that the whole export is in the store.
     pub async fn judge(&self, course: &Course, store: &dyn SecretStore) -> Verdict {
         course.step(Phase::Judge, "prove that every value, version and label came back");
         course.judge(&ImportedSecrets { store, opened: &self.opened.secrets }).await

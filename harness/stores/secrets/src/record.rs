@@ -1,4 +1,4 @@
-//! The written form of a secret: the same in the embedded store and inside an export.
+//! The stored form of a secret, in the embedded store and inside an export.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::set::{SecretContent, VersionContent};
 use super::{VALUE_BYTES, check_labels, check_name, crc32c};
 
-/// A secret, as it is written.
+/// A secret in its stored form.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretRecord {
@@ -23,7 +23,7 @@ pub(super) struct SecretRecord {
     pub(super) versions: Vec<VersionRecord>,
 }
 
-/// A version, as it is written. The CRC32C lies beside the value, never anywhere else.
+/// A version in its stored form. The CRC32C is stored only beside the value.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VersionRecord {
@@ -35,7 +35,7 @@ pub(super) struct VersionRecord {
     pub(super) crc32c: Option<u32>,
 }
 
-/// A value, which is written in base64.
+/// A value, stored in base64.
 #[derive(Clone)]
 pub(super) struct Encoded(pub(super) SecretBytes);
 
@@ -54,7 +54,7 @@ impl Serialize for Encoded {
 impl<'de> Deserialize<'de> for Encoded {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(from)?);
-        // The error of the decoder would name a byte of the value.
+        // The decoder's error would name a byte of the value.
         let bytes = STANDARD.decode(text.as_bytes());
         bytes
             .map(|bytes| Self(bytes.into()))
@@ -77,7 +77,7 @@ impl SecretRecord {
         Self { name: name.to_owned(), labels: secret.labels.clone(), versions: versions.collect() }
     }
 
-    /// The secret, if what was written can be one.
+    /// The secret, if the stored form is valid.
     pub(super) fn check(self) -> Result<(String, SecretContent)> {
         check_name(&self.name).map_err(|error| unwritten(&error))?;
         check_labels(&self.name, &self.labels).map_err(|error| unwritten(&error))?;
@@ -94,11 +94,11 @@ impl SecretRecord {
         Ok((self.name, SecretContent { labels: self.labels, versions }))
     }
 
-    /// About how many bytes it takes when it is written, and never fewer.
+    /// An upper estimate of its stored size, in bytes.
     pub(super) fn written_bytes(&self) -> usize {
         let values = self.versions.iter().filter_map(|version| version.value.as_ref());
         let values: usize = values.map(|value| value.0.expose().len().div_ceil(3) * 4).sum();
-        // A label's characters may be escaped, at six bytes each.
+        // A label's characters may be escaped, with six bytes each.
         let labels: usize = self.labels.iter().map(|(key, value)| 6 * (key.len() + value.len()) + 8).sum();
         256 + self.name.len() + labels + values + 128 * self.versions.len()
     }
@@ -124,7 +124,7 @@ impl VersionRecord {
     }
 }
 
-/// What nobody would have been allowed to write was not written so.
+/// An invalid stored form is a failure, not a usage error: nobody could have stored it through us.
 fn unwritten(error: &Error) -> Error {
     Error::failed(error.message())
 }

@@ -1,4 +1,4 @@
-//! Secrets in memory, values and all.
+//! Secrets in memory, including their values.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use comeback_model::{SecretFingerprint, SecretsFingerprint, VersionFingerprint, 
 
 use super::SecretStore;
 
-/// Secrets with their values: what was read from a store, or out of an export.
+/// Secrets with their values, read from a store or an export.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SecretSet(pub BTreeMap<String, SecretContent>);
 
@@ -17,21 +17,21 @@ pub struct SecretSet(pub BTreeMap<String, SecretContent>);
 pub struct SecretContent {
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// Its versions by number, from 1 without a gap.
+    /// Its versions by number, from 1 without gaps.
     pub versions: BTreeMap<u64, VersionContent>,
 }
 
 /// A version of a secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VersionContent {
-    /// Whether its value can be had.
+    /// Whether its value can be read.
     pub state: VersionState,
-    /// The value, where it can be had.
+    /// The value, if it can be read.
     pub value: Option<SecretBytes>,
 }
 
 impl SecretSet {
-    /// What may be known of them without a value being learnt.
+    /// What can be known about them without learning a value.
     pub fn fingerprint(&self, key: &DigestKey) -> SecretsFingerprint {
         let of_version = |version: &VersionContent| VersionFingerprint {
             state: version.state,
@@ -48,13 +48,13 @@ impl SecretSet {
         self.0.iter().map(|(name, secret)| (name.clone(), of_secret(secret))).collect()
     }
 
-    /// How many versions there are.
+    /// The number of versions.
     pub fn version_count(&self) -> usize {
         self.0.values().map(|secret| secret.versions.len()).sum()
     }
 
-    /// The versions that are disabled, as `name version 3`: a store gives their values to nobody, and an export
-    /// is without them.
+    /// Disabled versions without a value, as `name version 3`: a store does not return their values, so an
+    /// export lacks them.
     pub fn without_value(&self) -> Vec<String> {
         let of_secret = |(name, secret): (&String, &SecretContent)| {
             let lost = secret.versions.iter().filter(|(_, version)| version.state == VersionState::Disabled);
@@ -67,7 +67,7 @@ impl SecretSet {
 }
 
 impl SecretContent {
-    /// The newest enabled version: the one that is meant where none is named.
+    /// The newest enabled version, which is meant if none is named.
     pub fn current(&self) -> Option<(u64, &SecretBytes)> {
         let mut enabled =
             self.versions.iter().rev().filter(|(_, version)| version.state == VersionState::Enabled);
@@ -75,7 +75,7 @@ impl SecretContent {
     }
 }
 
-/// Reads everything that a store holds and gives out.
+/// Reads everything that a store holds and returns.
 pub async fn read_secrets(store: &dyn SecretStore) -> Result<SecretSet> {
     let mut secrets = BTreeMap::new();
     for name in store.list().await? {
@@ -90,7 +90,7 @@ pub async fn read_secrets(store: &dyn SecretStore) -> Result<SecretSet> {
     Ok(SecretSet(secrets))
 }
 
-/// Reads one secret; nothing if the store has none of that name.
+/// Reads one secret; `None` if the store has none of that name.
 pub(super) async fn read_secret(store: &dyn SecretStore, name: &str) -> Result<Option<SecretContent>> {
     let Some(description) = store.describe(name).await? else { return Ok(None) };
     let mut versions = BTreeMap::new();

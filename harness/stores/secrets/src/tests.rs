@@ -1,4 +1,4 @@
-//! Exports in memory: what goes in comes out, and nothing else does.
+//! Tests exports in memory: what goes in comes out, and nothing else.
 
 use comeback_engine::secret::DigestKey;
 use comeback_error::ErrorKind;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::age_file::{count_recipients, encrypt, read_export_file};
 use crate::*;
 
-/// Two keys in a folder, and the folder.
+/// A folder with two keys. The folder is removed when it is dropped.
 fn keys() -> (tempfile::TempDir, ExportKeys) {
     let folder = tempfile::tempdir().unwrap();
     let keys = ExportKeys::make(folder.path()).unwrap();
@@ -71,20 +71,20 @@ proptest! {
     fn any_bytes_can_be_asked_for_their_recipients(bytes: Vec<u8>, lines in "(-> [a-zX0-9 -]{0,20}\n|---.{0,5}\n){0,5}") {
         count_recipients(&bytes);
         let header = format!("age-encryption.org/v1\n{lines}");
-        // The header ends with the first line that begins so; inside a line the same means nothing.
+        // The header ends with the first line that starts with `---`; inside a line it has no meaning.
         let stanzas = lines.lines().take_while(|line| !line.starts_with("---"));
         let counted = stanzas.filter(|line| line.starts_with("-> ")).count();
         prop_assert!(count_recipients(header.as_bytes()).is_none_or(|count| count <= counted));
     }
 
-    /// Whatever is inside an export that somebody else encrypted to us: it is taken whole, or refused.
+    /// Whatever an export contains that somebody else encrypted to us, it is read as a whole or refused.
     #[test]
     fn any_text_inside_is_taken_whole_or_refused(text in "[\\{\\}\\[\\]\",:a-z0-9]{0,60}") {
         prop_assert!(age_file::parse(text.as_bytes()).is_err());
     }
 }
 
-/// What is inside an export, by hand, with one thing replaced.
+/// The content of an export, written by hand, with one part replaced.
 fn inside(from: &str, to: &str) -> Result<OpenedExport> {
     let digest_key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let secret = r#"{"name":"door","labels":{},"versions":[{"version":1,"state":"enabled","value":"aHVudGVyMg==","crc32c":1421582573},{"version":2,"state":"destroyed"}]}"#;

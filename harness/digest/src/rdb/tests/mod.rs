@@ -172,7 +172,7 @@ fn what_cannot_be_judged_is_refused() {
         )
     );
     assert_eq!(error_of(b"VALKEY081\xFF").0, ErrorKind::CouldNotVerify);
-    // 107 is an opcode of Redis Enterprise: what stands behind it need not be a name.
+    // 107 is an opcode of Redis Enterprise: the bytes after it need not be a name.
     for type_code in [6, 8, 22, 23, 26, 99, 107, 243] {
         let (kind, message) = error_of(&file(12, &[&[type_code][..], b"\x3Fk\x01v"].concat()));
         assert_eq!(kind, ErrorKind::CouldNotVerify);

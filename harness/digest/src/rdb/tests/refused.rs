@@ -1,9 +1,10 @@
-//! Files that servers refuse are refused, with the key that is wrong; and what they read otherwise than it looks.
+//! Files that servers refuse are refused, with the key at fault named. Also values that servers read in an
+//! unexpected way.
 
 use super::*;
 use crate::keyspace::{EDITION, FIRST_EDITION, KeyspaceFingerprint};
 
-/// The error about a file with one key that is wrong.
+/// The error for a file in which one key is wrong.
 fn refusal(type_code: u8, value: &[u8]) -> String {
     let body = [&b"\xFE\x03"[..], &[type_code], &string(b"cart:17"), value].concat();
     let (kind, message) = error_of(&file(12, &body));
@@ -71,7 +72,7 @@ fn values_that_no_server_keeps_are_refused() {
         let message = refusal(type_code, &value);
         assert!(message.contains(what), "{type_code}: {message}");
     }
-    // The latest that there can be.
+    // The latest possible time.
     let latest = far((1 << 48) - 1_700_000_000_000);
     assert_eq!(one(24, &expiring(latest)).fields_expire_at_ms, Some((1 << 48) - 1));
     one(9, &string(b"\xFE\x01f\x01\x001\xFF"));
@@ -86,7 +87,7 @@ fn an_expiry_of_minus_one_is_none() {
     };
     assert_eq!(expiring(-1, EDITION), 0);
     assert_eq!(expiring(-2, EDITION), 1);
-    // As it was recorded once.
+    // As older versions recorded it.
     assert_eq!(expiring(-1, FIRST_EDITION), 1);
 }
 
@@ -104,12 +105,12 @@ fn hashes_of_valkey_with_expiring_fields() {
     let hash = |fields: &[Vec<u8>]| [vec![22], string(b"k"), counted(fields, 2)].concat();
     let fields = [field(b"g", b"x", 1_700_000_000_005), field(b"f", b"1", -1)];
     let found = entries(&valkey(&hash(&fields))).unwrap().remove(0);
-    // The same hash in Redis.
+    // The same hash, as Redis writes it.
     let packed = listpack(&[b"g", b"x", b"1700000000005", b"f", b"1", b"0"]);
     let redis = [1_700_000_000_005_u64.to_le_bytes().to_vec(), packed].concat();
     assert_eq!(found, Entry::Key(one(25, &redis)));
     assert_eq!(fingerprint_rdb(&valkey(&hash(&fields))[..]).unwrap().version, 80);
-    // Each product has types that the other one does not know.
+    // Each product has types that the other does not know.
     let foreign = valkey(&[vec![25], string(b"k"), redis].concat());
     assert_eq!(error_of(&foreign).0, ErrorKind::CouldNotVerify);
     let twice = valkey(&hash(&[fields[0].clone(), fields[0].clone()]));
@@ -124,7 +125,7 @@ fn an_older_edition_is_read_as_it_was_recorded() {
         let mut value = stream::tests::sample(3);
         let delivered_at = value.iter().position(|byte| *byte == 9).unwrap();
         value[delivered_at] = delivered;
-        // The identifier that it keeps as its first stands behind its length and its last one.
+        // The first identifier follows the length and the last identifier.
         let length = value.windows(5).rposition(|bytes| bytes == [2, 5, 3, 5, 1]).unwrap();
         value[length + 4] = first;
         [vec![21], string(b"s"), value].concat()
@@ -136,12 +137,12 @@ fn an_older_edition_is_read_as_it_was_recorded() {
         assert!(!of(&same, EDITION).is_same(&of(changed, EDITION)));
         assert!(of(&same, FIRST_EDITION).is_same(&of(changed, FIRST_EDITION)));
     }
-    // What tells no edition is of the first.
+    // A fingerprint without an edition is of the first.
     let mut recorded = serde_json::to_value(of(&same, FIRST_EDITION)).unwrap();
     recorded.as_object_mut().unwrap().remove("edition");
     let recorded: KeyspaceFingerprint = serde_json::from_value(recorded).unwrap();
     assert_eq!(recorded, of(&same, FIRST_EDITION));
-    // Those of different editions are not compared.
+    // Fingerprints of different editions are not compared.
     let comparison = recorded.compare(&of(&same, EDITION), 0);
     assert!(!comparison.is_same() && !comparison.differs());
     let error = fingerprint_rdb_in_edition(&file(12, &same)[..], EDITION + 1).unwrap_err();

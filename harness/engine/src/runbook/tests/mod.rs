@@ -1,4 +1,4 @@
-//! Tests of the whole reader: notations, places, damage, and the sample runbook.
+//! Tests of the whole parser: notations, places, malformed text, and the sample runbook.
 
 mod notations;
 mod places;
@@ -27,7 +27,7 @@ fn limits(text: &str, kind: ObjectiveKind) -> Result<(Option<u64>, u64)> {
     objective(text, "Full restore", kind).map(|found| (found.lower_ms, found.upper_ms))
 }
 
-/// The refusal of a text that documents nothing usable for its section "Full restore".
+/// The error for a text that documents nothing usable for its section "Full restore".
 fn refusal(text: &str) -> Error {
     objective(text, "Full restore", TTR).expect_err(text)
 }

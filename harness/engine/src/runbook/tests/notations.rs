@@ -1,10 +1,10 @@
-//! How people write an objective, and how they write what only looks like one.
+//! How people write an objective, and text that only looks like one.
 
 use super::{HOUR, MINUTE, RPO, Runbook, TTR, limits};
 
 const DAY: u64 = 24 * HOUR;
 
-/// Below "# Full restore": the text, the lower end if there is one, the limit.
+/// Below "# Full restore": the text, the lower end if any, the limit.
 const UNDERSTOOD: &[(&str, Option<u64>, u64)] = &[
     ("**Time to Recovery**: 15-30 minutes", Some(15 * MINUTE), 30 * MINUTE),
     ("**Time to Recovery:** 15-30 minutes", Some(15 * MINUTE), 30 * MINUTE),
@@ -74,7 +74,7 @@ const UNDERSTOOD: &[(&str, Option<u64>, u64)] = &[
     ("RTO: 30 minutes\n\nTime to recovery: 15–30 minutes", None, 30 * MINUTE),
 ];
 
-/// Below "# Full restore": the text, and what the refusal says about it.
+/// Below "# Full restore": the text, and what the error says about it.
 const REFUSED: &[(&str, &str)] = &[
     ("Nothing here.", "no time to recovery is documented"),
     ("The RTO starts at the declaration.", "no time to recovery is documented"),

@@ -1,4 +1,4 @@
-//! Where an objective may stand, and whose it is.
+//! Where an objective may be written, and which section it belongs to.
 
 use super::{HOUR, MINUTE, RPO, TTR, limits, objective, refusal};
 

@@ -1,4 +1,4 @@
-//! What must hold for every text.
+//! Properties that hold for every text.
 
 use proptest::prelude::*;
 
@@ -80,7 +80,7 @@ proptest! {
     }
 }
 
-/// What Markdown and objectives are made of, to be thrown together.
+/// Pieces of Markdown and objectives, combined at random.
 const PIECES: &[&str] = &[
     "\n",
     "\n\n",
@@ -166,7 +166,7 @@ const PIECES: &[&str] = &[
     "\t",
 ];
 
-/// Reads all that can be read; whatever is believed must be a limit.
+/// Reads everything that can be read; every accepted value must be a valid limit.
 fn read_everything(text: &str) {
     let runbook = Runbook::parse("odd.md", text);
     let mut sections = runbook.sections().iter().collect::<Vec<&Section>>();

@@ -1,4 +1,4 @@
-//! Finding sections by the names that people give them.
+//! Finding sections by names that people write.
 
 use super::Runbook;
 

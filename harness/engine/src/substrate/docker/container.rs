@@ -1,4 +1,4 @@
-//! One container: how it is made, found again by its labels, and removed with its volume.
+//! One container: how it is created, found by its labels, and removed with its volume.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,44 +19,42 @@ use crate::substrate::identity::Owner;
 use crate::substrate::{NodeSpec, RunIdentity};
 use crate::wait;
 
-/// The run to which a container belongs. Whatever lacks it is not ours to touch.
+/// The run of a container. A container without this label is not ours to touch.
 pub(in crate::substrate) const LABEL_RUN: &str = "dev.comeback.run";
 /// The name of its node.
 pub(in crate::substrate) const LABEL_NODE: &str = "dev.comeback.node";
-/// The process that made it.
+/// The process that created it.
 pub(in crate::substrate) const LABEL_PID: &str = "dev.comeback.pid";
-/// When that started, in clock ticks since boot.
+/// When that process started, in clock ticks since boot.
 pub(in crate::substrate) const LABEL_START: &str = "dev.comeback.pid-start";
-/// The process namespace in which that number means something.
+/// The process namespace of that process number.
 pub(in crate::substrate) const LABEL_NAMESPACE: &str = "dev.comeback.pid-ns";
-/// The boot of the machine on which it ran.
+/// The boot of the machine that it ran on.
 pub(in crate::substrate) const LABEL_BOOT: &str = "dev.comeback.boot-id";
-/// The machine on which it ran; empty where that is not known.
+/// The machine that it ran on; empty if unknown.
 pub(in crate::substrate) const LABEL_MACHINE: &str = "dev.comeback.machine";
 /// `true` if it is meant to outlive that process.
 pub(in crate::substrate) const LABEL_KEEP: &str = "dev.comeback.keep";
 
-/// Where the container's volume is: a real disk, unlike the layers of the image.
+/// The mount point of the container's volume: a real disk, unlike the layers of the image.
 pub(super) const VOLUME: &str = "/comeback";
-/// How long the removal of a container may take; its volume may be large.
+/// How long removing a container may take; its volume may be large.
 const REMOVAL_LIMIT: Duration = Duration::from_mins(2);
 
-/// A running container that does nothing by itself.
+/// A running container, idle until commands run in it.
 pub(super) struct Container {
-    /// The connection to its daemon.
     pub(super) docker: Docker,
-    /// Its id.
     pub(super) id: String,
     /// Its name, for people.
     pub(super) name: String,
-    /// What it was made from.
+    /// The image that it was created from.
     pub(super) image: Image,
-    /// The port of the loopback address under which its server is reached.
+    /// The port on the loopback address that reaches its server.
     pub(super) port: u16,
 }
 
 impl Container {
-    /// Makes and starts the container of a node.
+    /// Creates and starts the container of a node.
     pub(super) async fn start(
         docker: &Docker,
         image: &Image,
@@ -71,7 +69,8 @@ impl Container {
             .with_exposed_port(port.tcp())
             .with_entrypoint("tail")
             .with_cmd(["-f", "/dev/null"])
-            // As root, whom the service user cannot kill: a power cut must spare what keeps the container up.
+            // Root, because the service user cannot kill root's processes: a power cut must spare the process that
+            // keeps the container up.
             .with_user("0:0")
             .with_container_name(&name)
             .with_hostname(&spec.name)
@@ -81,8 +80,8 @@ impl Container {
         let started =
             request.start().await.context(format!("start a container from {}:{}", image.name, image.tag))?;
         let id = started.id().to_owned();
-        // Its removal is ours: dropped outside a runtime it would panic, and a run that is to be kept would
-        // lose it.
+        // Comeback removes the container itself: dropping this outside a runtime would panic, and a run that is
+        // kept would lose it.
         std::mem::forget(started);
         let port = published_port(docker, &id, port).await?;
         Ok(Self { docker: docker.clone(), id, name, image: image.clone(), port })
@@ -94,7 +93,7 @@ impl Container {
     }
 }
 
-/// What everything of a run bears.
+/// The labels of everything that belongs to a run.
 pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String); 7] {
     [
         (LABEL_RUN, run.run_id.clone()),
@@ -107,8 +106,8 @@ pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String
     ]
 }
 
-/// An init process that buries orphans, a volume without a name that goes with the container, and the one
-/// port on the loopback address: testcontainers would publish every port on every address.
+/// Sets an init process that reaps orphans, an anonymous volume that is removed with the container, and the one
+/// port on the loopback address. By default, testcontainers publishes every port on every address.
 fn confine(host: &mut HostConfig, port: u16, network: Option<&str>) {
     host.init = Some(true);
     if let Some(network) = network {
@@ -144,7 +143,7 @@ pub(in crate::substrate) async fn find_containers(
     docker.list_containers(Some(options)).await.context("list the containers of Comeback")
 }
 
-/// The daemon's filter for what bears these labels; one without a value counts whatever its value is.
+/// The daemon's filter for objects with these labels; a label without a value matches any value.
 pub(super) fn bearing(labels: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
     let wanted = labels.iter().map(|(label, value)| match *value {
         "" => (*label).to_owned(),
@@ -153,7 +152,7 @@ pub(super) fn bearing(labels: &[(&str, &str)]) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), wanted.collect())])
 }
 
-/// Kills and removes a container and its volume. That it is gone, or going, is no error.
+/// Kills and removes a container and its volume. Succeeds if it is gone or being removed.
 pub(in crate::substrate) async fn remove_container(docker: &Docker, id: &str) -> Result<()> {
     wait::until(&format!("the container {id} to be removed"), REMOVAL_LIMIT, || async {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();

@@ -1,4 +1,4 @@
-//! Running a command in a container, streaming in both directions.
+//! Runs a command in a container, streaming in both directions.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -19,29 +19,29 @@ use crate::substrate::streams::{Sink, Tail, feed};
 use crate::substrate::{Io, Output};
 use crate::wait;
 
-/// Marks the environment of a command, so that it and its children are found when they must be killed.
+/// Marks the environment of a command, so that the command and its children can be found and killed.
 const MARK: &str = "COMEBACK_EXEC";
 /// How much of the output is read at once.
 const FRAME_BYTES: usize = 128 * 1024;
-/// How long a server may take to say that it is being started.
+/// How long a server may take to report its process.
 const LAUNCH_LIMIT: Duration = Duration::from_mins(2);
-/// Kills what carries a mark. Only its own user may look, so it runs as that.
+/// Kills the processes with a mark. Only their own user may read the environment, so it runs as that user.
 const KILL_MARKED: &str = r#"for one in /proc/[0-9]*; do
   tr '\0' '\n' <"$one/environ" 2>/dev/null | grep -qx "$1" && kill -9 "${one#/proc/}"
 done"#;
 
-/// What is to run, where, and as whom.
+/// A command, its place and its user.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Task {
     /// `uid:gid`.
     pub(super) user: String,
     /// The working directory.
     pub(super) dir: String,
-    /// The environment, on top of the image's.
+    /// Environment variables, added to the image's.
     pub(super) env: BTreeMap<String, String>,
     /// The program and its arguments.
     pub(super) argv: Vec<String>,
-    /// What it is, for people; empty for one of our own scripts.
+    /// The command, for people; empty for our own scripts.
     pub(super) what: String,
 }
 
@@ -51,8 +51,8 @@ impl Task {
     }
 }
 
-/// Kills a command and what it started, unless it ended by itself: the daemon lets it run on when its
-/// audience leaves.
+/// Kills a command and its children, unless it ended by itself: the daemon lets a command run on when the client
+/// disconnects.
 struct Leash<'a> {
     container: &'a Container,
     user: String,
@@ -68,7 +68,7 @@ impl Drop for Leash<'_> {
         let config = ExecConfig { user: Some(self.user.clone()), cmd: Some(argv), ..ExecConfig::default() };
         let (docker, id) = (self.container.docker.clone(), self.container.id.clone());
         runtime.spawn(async move {
-            // If even this fails, the removal of the container has the last word.
+            // If this fails too, removing the container kills the command.
             if let Ok(exec) = docker.create_exec(&id, config).await {
                 let detached = StartExecOptions { detach: true, ..StartExecOptions::default() };
                 let _ = docker.start_exec(&exec.id, Some(detached)).await;
@@ -77,7 +77,7 @@ impl Drop for Leash<'_> {
     }
 }
 
-/// Runs a command to its end. Dropping the future kills it, soon, and so does its deadline.
+/// Runs a command to its end. Dropping the future kills it, with a short delay, and so does its deadline.
 pub(super) async fn run(container: &Container, task: Task, io: Io<'_>) -> Result<Output> {
     let what = format!("{} to end in the container {}", task.name(), container.name);
     wait::at_most(&what, wait::limits().command, Box::pin(run_to_end(container, task, io))).await?
@@ -121,7 +121,7 @@ async fn run_to_end(container: &Container, task: Task, io: Io<'_>) -> Result<Out
     Ok(Output { code, stdout, stderr: complaint.into_text() })
 }
 
-/// Starts a command that says a line and goes on in the background, and gives that line; one that ends
+/// Starts a command that prints one line and continues in the background. Returns that line. A command that ends
 /// without it has failed, and its output says why.
 pub(super) async fn launch(container: &Container, task: Task) -> Result<Output> {
     let what = format!("a server to be started in the container {}", container.name);
@@ -147,7 +147,7 @@ async fn launch_now(container: &Container, task: Task) -> Result<Output> {
     Ok(Output { code: 0, stdout, stderr: complaint.into_text() })
 }
 
-/// Announces a command; with a mark, it can be found and killed.
+/// Creates the exec of a command. With a mark, the command can be found and killed.
 async fn create(container: &Container, task: Task, mark: &str, stdin: bool) -> Result<String> {
     let mut env: Vec<String> = task.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
     if !mark.is_empty() {
@@ -185,7 +185,7 @@ async fn listen(output: &mut Frames, sink: &mut Sink<'_>, complaint: &mut Tail) 
             LogOutput::StdOut { message } => sink.push(&message).await?,
             LogOutput::StdErr { message } => complaint.push(&message),
             LogOutput::StdIn { .. } => {}
-            // Bytes that are in no frame: the daemon broke off, or has something of its own to say.
+            // Bytes outside any frame: the daemon broke off, or sent a message of its own.
             LogOutput::Console { message } => {
                 let text = String::from_utf8_lossy(&message).into_owned();
                 return Err(Error::could_not_verify(format!("the daemon broke off with: {}", text.trim())));
@@ -195,8 +195,8 @@ async fn listen(output: &mut Frames, sink: &mut Sink<'_>, complaint: &mut Tail) 
     Ok(())
 }
 
-/// Waits until there is a process. The daemon forgets an input that ends before: the command would wait for its end
-/// for ever.
+/// Waits until there is a process. If the input ends before that, the daemon loses the end of the input, and the
+/// command would wait for it for ever.
 async fn has_begun(container: &Container, exec: &str) -> Result<()> {
     wait::until("the command to begin", LAUNCH_LIMIT, || async {
         let state = container.docker.inspect_exec(exec).await.map_err(|error| error.to_string())?;

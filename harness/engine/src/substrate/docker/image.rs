@@ -1,4 +1,4 @@
-//! Which image a container is made from.
+//! Chooses the image of a container.
 
 use comeback_error::{Context, Error, Result};
 use testcontainers::bollard::Docker;
@@ -10,32 +10,32 @@ use crate::substrate::Software;
 const BUILT_IMAGE: &str = "comeback-servers:bookworm";
 /// The major version of PostgreSQL in it.
 const BUILT_MAJOR: u32 = 15;
-/// The same of a newer Debian, and its major version.
+/// The same for a newer Debian, and its major version.
 const NEWER_IMAGE: &str = "comeback-servers:trixie";
 const NEWER_MAJOR: u32 = 17;
 
 /// The settings of the Docker substrate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DockerSettings {
-    /// The image of every node. Without one, the official images are used where the daemon has them, or else
-    /// the one that `make setup` builds. Nothing is ever downloaded.
+    /// The image of every node. If `None`, the official images are used if the daemon has them, otherwise the image
+    /// that `make setup` builds. Nothing is ever downloaded.
     pub image: Option<String>,
 }
 
 /// An image that the daemon has.
 #[derive(Debug, Clone)]
 pub(super) struct Image {
-    /// What comes before the tag.
+    /// The part before the tag.
     pub(super) name: String,
-    /// What comes after the last colon.
+    /// The part after the last colon.
     pub(super) tag: String,
-    /// The names of the variables that it would put into every environment.
+    /// The names of the variables that it sets in every environment.
     pub(super) variables: Vec<String>,
-    /// Where it looks for programs.
+    /// Its search path for programs.
     pub(super) path: String,
 }
 
-/// The images that would do, in order of preference.
+/// The suitable images, in order of preference.
 pub(in crate::substrate) fn candidates(settings: &DockerSettings, software: Software) -> Vec<String> {
     let official = match software {
         Software::Postgres => "postgres:15",
@@ -47,7 +47,7 @@ pub(in crate::substrate) fn candidates(settings: &DockerSettings, software: Soft
     }
 }
 
-/// The images of a major version go first, unless the user has named one.
+/// Puts the images of a major version first, unless the user has named one.
 fn preferring(
     others: Vec<String>,
     settings: &DockerSettings,
@@ -65,12 +65,11 @@ fn preferring(
     preferred
 }
 
-/// Whether the daemon has an image.
 pub(in crate::substrate) async fn is_present(docker: &Docker, image: &str) -> Result<bool> {
     Ok(inspect(docker, image).await?.is_some())
 }
 
-/// The first image that is there.
+/// The first image that the daemon has.
 pub(super) async fn choose(
     docker: &Docker,
     settings: &DockerSettings,
@@ -86,7 +85,7 @@ pub(super) async fn choose(
     Err(missing(&candidates))
 }
 
-/// The error for images of which the daemon has none.
+/// The error if the daemon has none of these images.
 fn missing(candidates: &[String]) -> Error {
     let error =
         Error::could_not_verify(format!("the Docker daemon has no image {}", candidates.join(" or ")));
@@ -112,8 +111,8 @@ async fn inspect(docker: &Docker, image: &str) -> Result<Option<Image>> {
     }))
 }
 
-/// Name and tag, such that joined with a colon they name the same image: `registry:5000/postgres` has a
-/// colon, but no tag, and of a digest the part after the colon passes for one.
+/// Splits an image into name and tag. Joined with a colon they name the same image. `registry:5000/postgres` has a
+/// colon but no tag; for a digest, the part after the colon serves as the tag.
 fn split(image: &str) -> (String, String) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name.to_owned(), tag.to_owned()),

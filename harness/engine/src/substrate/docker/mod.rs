@@ -1,8 +1,8 @@
-//! Nodes as containers of a Docker daemon, made through testcontainers.
+//! Nodes as containers of a Docker daemon, created through testcontainers.
 //!
-//! A container is started idle, with an init process and a volume of its own, and driven through exec: a
-//! restore needs its server stopped and its data directory replaced, which an image's own entrypoint does
-//! not foresee. Its server's port is published on the loopback address alone.
+//! A container starts idle, with an init process and its own volume, and is controlled through exec. A restore
+//! needs to stop the server and replace its data directory, which an image's own entrypoint does not allow. The
+//! server's port is published on the loopback address only.
 
 mod container;
 mod exec;
@@ -35,13 +35,13 @@ use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
 use crate::wait;
 use comeback_error::{Error, Result};
 
-/// Where the client library looks for the daemon if `DOCKER_HOST` names none.
+/// The daemon's address in the client library if `DOCKER_HOST` is not set.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
-/// How long the daemon may take to say its version.
+/// How long the daemon may take to return its version.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 
-/// Why the daemon cannot be reached, with its address and the cause that lies deepest: what wraps it are the
-/// layers of an HTTP client.
+/// Why the daemon cannot be reached: its address and the innermost cause. The outer causes are layers of an HTTP
+/// client.
 fn unreachable(error: &(dyn std::error::Error + 'static)) -> Error {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let deepest = causes.last().unwrap_or(error);
@@ -62,11 +62,11 @@ fn unreachable(error: &(dyn std::error::Error + 'static)) -> Error {
         .hint("or run the servers as processes of this machine: --substrate local")
 }
 
-/// Connects to the daemon, and gives its version.
+/// Connects to the daemon, and returns its version.
 pub(super) async fn connect() -> Result<(Docker, String)> {
     let client = testcontainers::core::client::docker_client_instance().await;
     let docker = client.map_err(|error| match &error {
-        // It does not tell its source.
+        // This variant does not expose its source.
         ClientError::Init(cause) => unreachable(cause),
         _ => unreachable(&error),
     })?;
@@ -75,12 +75,13 @@ pub(super) async fn connect() -> Result<(Docker, String)> {
     Ok((docker, version.version.unwrap_or_else(|| "of unknown version".to_owned())))
 }
 
-/// What the nodes of a run share. Whatever is left of the run goes when the last of them lets go of it.
+/// The state that the nodes of a run share. Dropping the last reference removes what is left of the run.
 struct Run {
     docker: Docker,
     identity: RunIdentity,
     names: Mutex<BTreeSet<String>>,
-    /// The networks of its regions. One is made at a time: the daemon takes a second one of the same name.
+    /// The networks of its regions. One is created at a time, because the daemon accepts a second network of the
+    /// same name.
     networks: tokio::sync::Mutex<BTreeMap<String, String>>,
 }
 
@@ -97,7 +98,7 @@ impl Run {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// The network of a region, which is made when it is first asked for.
+    /// The network of a region, created on first use.
     async fn network_of(&self, region: &str, owner: &Owner) -> Result<String> {
         let mut networks = self.networks.lock().await;
         if let Some(name) = networks.get(region) {
@@ -108,7 +109,7 @@ impl Run {
         Ok(name)
     }
 
-    /// Removes everything that carries the run's label.
+    /// Removes everything with the run's label.
     async fn remove_everything(&self) -> Result<()> {
         let mut outcome = self.remove_labelled(&[]).await;
         let mut networks = self.networks.lock().await;
@@ -119,14 +120,14 @@ impl Run {
         outcome
     }
 
-    /// Removes the containers that carry the run's label, and those of further labels only.
+    /// Removes the containers with the run's label and all of `further`.
     ///
-    /// By label, not from memory: what was being made when its maker gave up is found like this too.
+    /// Finds them by label, not from memory: this includes containers whose creation was abandoned.
     async fn remove_labelled(&self, further: &[(&str, &str)]) -> Result<()> {
         let labels = [&[(LABEL_RUN, self.identity.run_id.as_str())], further].concat();
         let mut outcome = Ok(());
         for container in find_containers(&self.docker, &labels).await? {
-            // One that resists must not save the others.
+            // A failure must not stop the other removals.
             outcome = outcome.and(remove_container(&self.docker, &container.id.unwrap_or_default()).await);
             if let Some(name) = container.labels.unwrap_or_default().get(LABEL_NODE) {
                 self.give_back(name);
@@ -143,8 +144,8 @@ impl Drop for Run {
         if self.identity.keep || !left {
             return;
         }
-        // The last resort, for a caller that gave up without removing. It cannot complain, and it may be
-        // inside a runtime, which a thread of its own does not disturb.
+        // The last resort, for a caller that did not remove its nodes. It cannot report errors. It may be inside a
+        // runtime, so it runs on a thread of its own.
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -164,7 +165,7 @@ pub struct DockerSubstrate {
 }
 
 impl DockerSubstrate {
-    /// Connects to the daemon that the environment names, or else to this machine's.
+    /// Connects to the daemon that the environment names, otherwise to this machine's.
     pub async fn new(run: &RunIdentity, settings: &DockerSettings) -> Result<Self> {
         let identity = RunIdentity::new(run.run_id.clone(), run.keep)?;
         let (docker, _) = connect().await?;
@@ -202,8 +203,8 @@ impl Substrate for DockerSubstrate {
         match self.make(spec).await {
             Ok(node) => Ok(Arc::new(node)),
             Err(error) => {
-                // Half of it may be there: testcontainers forgets a container that it could not start. What
-                // is told is why it could not; the sweep has another go at what stays.
+                // The container may exist: testcontainers forgets one that it could not start. The error reports
+                // why it could not start; the sweep tries again to remove what is left.
                 let _ = self.run.remove_labelled(&[(LABEL_NODE, &spec.name)]).await;
                 self.run.give_back(&spec.name);
                 Err(error.context(format!("create the node `{}`", spec.name)))
@@ -222,7 +223,7 @@ impl Substrate for DockerSubstrate {
     }
 }
 
-/// Whether the daemon says that there is no such thing.
+/// Whether the daemon reports that the object does not exist.
 fn is_missing(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { status_code: 404, .. })
 }

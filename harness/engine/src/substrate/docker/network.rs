@@ -1,4 +1,4 @@
-//! A network of its own for each region: what is in one reaches nothing of another.
+//! A separate network for each region: nodes in one region cannot reach another.
 
 use comeback_error::{Context, Result};
 use testcontainers::bollard::Docker;
@@ -10,7 +10,7 @@ use super::is_missing;
 use crate::substrate::RunIdentity;
 use crate::substrate::identity::Owner;
 
-/// Makes a network, and gives its name. It bears the labels of the run, as containers do.
+/// Creates a network, and returns its name. It has the labels of the run, like containers.
 pub(super) async fn create_network(
     docker: &Docker,
     region: &str,
@@ -38,7 +38,7 @@ pub(in crate::substrate) async fn find_networks(
     docker.list_networks(Some(options)).await.context("list the networks of Comeback")
 }
 
-/// Removes a network in which no container is any more. That it is gone is no error.
+/// Removes a network without containers. Succeeds if it is already gone.
 pub(in crate::substrate) async fn remove_network(docker: &Docker, id: &str) -> Result<()> {
     match docker.remove_network(id).await {
         Err(error) if !is_missing(&error) => Err(error).context(format!("remove the network {id}")),

@@ -18,7 +18,7 @@ use crate::substrate::processes::{Process, parse};
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Output, Signal, Software};
 use crate::wait;
 
-/// How long killed processes may take to go.
+/// How long killed processes may take to end.
 const KILL_LIMIT: Duration = Duration::from_mins(1);
 /// A container and what runs in it.
 pub(super) struct DockerNode {
@@ -33,7 +33,7 @@ pub(super) struct DockerNode {
 }
 
 impl DockerNode {
-    /// Makes the folder of a node in its container.
+    /// Creates the folder of a node in its container.
     pub(super) async fn prepare(container: Container, spec: &NodeSpec, run: Arc<Run>) -> Result<Self> {
         let users = match spec.software {
             Software::Postgres => ["postgres", "redis", "nobody"],
@@ -63,12 +63,12 @@ impl DockerNode {
         self.removed.load(Ordering::Acquire)
     }
 
-    /// One of our scripts as the node's user, with arguments.
+    /// One of our scripts as a task of the node's user, with arguments.
     fn task(&self, script: &str, args: &[&str], env: &BTreeMap<String, String>) -> Result<Task> {
         if self.is_removed() {
             return Err(Error::could_not_verify(format!("the node `{}` has been removed", self.name)));
         }
-        // What the image would put into the environment has no business in a drill: PGDATA, for one.
+        // Variables of the image must not reach a drill: PGDATA, for example.
         let env = self.environment(env);
         let inherited = self.container.image.variables.iter().filter(|name| !env.contains_key(*name));
         let unset = inherited.fold("unset HOSTNAME".to_owned(), |line, name| format!("{line} {name}"));
@@ -77,7 +77,7 @@ impl DockerNode {
         Ok(Task { user: self.user.clone(), dir: self.dir.clone(), env, argv: words, what: String::new() })
     }
 
-    /// The output, unless it is our own script's that found no program.
+    /// The output, unless our own script found no program.
     fn checked(&self, output: Output, program: &str) -> Result<Output> {
         if output.code == 127 && output.stderr.trim() == NO_PROGRAM {
             return Err(self.no_program(program));
@@ -99,7 +99,7 @@ impl DockerNode {
         all
     }
 
-    /// Runs one of our scripts that must succeed, and gives what it printed.
+    /// Runs one of our scripts that must succeed, and returns its output.
     async fn answer(&self, script: &str, args: &[&str]) -> Result<String> {
         let doing = format!("look after the node `{}`", self.name);
         let task = self.task(script, args, &BTreeMap::new())?;
@@ -125,7 +125,7 @@ impl DockerNode {
         .hint("choose an image that has it")
     }
 
-    /// The server's process, if it still runs.
+    /// The server's process, if it is still running.
     async fn running(&self) -> Result<Option<Process>> {
         let Some(server) = self.server.lock().await.clone().filter(|_| !self.is_removed()) else {
             return Ok(None);

@@ -1,12 +1,12 @@
-//! What is asked of the shell of a container. Every image with a server has `sh`, and little else is certain.
+//! Shell scripts that run in a container. Every image with a server has `sh`, and little else is certain.
 
 use crate::substrate::processes::parse;
 
-/// Said by our own scripts when there is no such program, beside exit code 127.
+/// Our own scripts print this when there is no such program, with exit code 127.
 pub(super) const NO_PROGRAM: &str = "comeback: no such program";
 
-/// Run by root: gives the folder to the first user that exists, and says who that is and where PostgreSQL's
-/// programs are.
+/// Run by root: gives the folder to the first user that exists, and prints that user and the folder of PostgreSQL's
+/// programs.
 pub(super) const PREPARE: &str = r#"
 for user in "$@"; do id -u "$user" >/dev/null 2>&1 && break; done
 uid=$(id -u "$user") && gid=$(id -g "$user") || exit 1
@@ -15,39 +15,40 @@ echo "$uid:$gid"
 ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -rV
 pg_config --bindir 2>/dev/null
 exit 0"#;
-/// Becomes the program.
+/// Replaces the shell by the program.
 pub(super) const EXEC: &str = r#"
 command -v "$1" >/dev/null 2>&1 || { echo "comeback: no such program" >&2; exit 127; }
 exec "$@""#;
-/// Says which process it is, closes its outputs, and becomes the server. Not with `&`, which would have the
-/// server ignore SIGINT.
+/// Prints its process, closes its outputs, and replaces the shell by the server. It does not use `&`, because the
+/// server would then ignore SIGINT.
 pub(super) const START: &str = r#"
 log=$1; shift
 command -v "$1" >/dev/null 2>&1 || { echo "comeback: no such program" >&2; exit 127; }
 : >>"$log" || exit 1
 cat "/proc/$$/stat"
 exec "$@" >>"$log" 2>&1 </dev/null"#;
-/// Run by the service user: kills everything that is its own but this, at one stroke, and says what is left.
+/// Run by the service user: kills all its processes except this one, at once, and prints what is left.
 pub(super) const KILL: &str = r#"
 kill -9 -1 2>/dev/null
 echo "$$"
 for one in /proc/[0-9]*; do [ -O "$one" ] && read -r stat <"$one/stat" && echo "$stat"; done 2>/dev/null
 exit 0"#;
-/// Removes the System V shared memory of the dead; nobody else is in this container's namespace.
+/// Removes the System V shared memory of dead processes; this container's namespace has no other users.
 pub(super) const FORGET: &str = r#"
 while read -r key id perms size cpid lpid nattch rest; do
   [ "$nattch" = 0 ] && ipcrm -m "$id"
 done </proc/sysvipc/shm
 exit 0"#;
 
-/// Says what is known about a process, if it is there.
+/// Prints the state of a process, if it exists.
 pub(super) const LOOK: &str = r#"cat "/proc/$1/stat" 2>/dev/null; exit 0"#;
-/// Sends a signal to a process, if it is there.
+/// Sends a signal to a process, if it exists.
 pub(super) const SIGNAL: &str = r#"kill -s "$1" "$2"; exit 0"#;
-/// Says where a program is.
+/// Prints the path of a program.
 pub(super) const FIND: &str = r#"command -v "$1"; exit 0"#;
 
-/// The processes in a list of `/proc/PID/stat` lines after the number of the script that made it.
+/// The number of processes in a list of `/proc/PID/stat` lines. The first line is the number of the script that
+/// made the list.
 pub(super) fn survivors(listing: &str) -> usize {
     let mut lines = listing.lines();
     let own = lines.next().unwrap_or_default();

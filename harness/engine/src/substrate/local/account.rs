@@ -1,4 +1,4 @@
-//! The unprivileged user as which programs run.
+//! The unprivileged user that programs run as.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use comeback_error::{Context, Error, Result};
 
-/// Whom programs run as, in this order of preference. PostgreSQL refuses to run as root, and demands that
-/// its user has an entry in the password file.
+/// The users to run programs as, in order of preference. PostgreSQL refuses to run as root, and requires an entry
+/// for its user in the password file.
 const SERVICE_USERS: [&str; 3] = ["postgres", "redis", "nobody"];
 
 /// The user that owns the nodes' folders and runs their programs.
@@ -19,12 +19,12 @@ pub(in crate::substrate) struct Account {
     pub(in crate::substrate) gid: u32,
     /// Its name, if it has one.
     pub(in crate::substrate) name: String,
-    /// Whether it is another user than the one running this process.
+    /// Whether it differs from the user of this process.
     pub(super) is_other: bool,
 }
 
 impl Account {
-    /// Oneself; for root, the first service user that exists.
+    /// The current user; for root, the first service user that exists.
     pub(in crate::substrate) fn choose() -> Result<Self> {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
@@ -42,7 +42,7 @@ impl Account {
         Ok(Self { uid, gid, name: name.unwrap_or_else(|| uid.to_string()), is_other: false })
     }
 
-    /// Whether this user can search a folder and everything above it.
+    /// Whether this user can search a folder and all its parents.
     pub(super) fn can_reach(&self, dir: &Path) -> bool {
         dir.ancestors().filter(|one| !one.as_os_str().is_empty()).all(|one| self.can_search(one))
     }

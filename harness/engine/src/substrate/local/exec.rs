@@ -1,4 +1,4 @@
-//! Running a command to its end.
+//! Runs a command to its end.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -14,13 +14,13 @@ use crate::substrate::streams::{Sink, Tail, drain, feed, tail};
 use crate::substrate::{Command, Io, Output};
 use crate::wait;
 
-/// Kills a command and what it started, unless it ended by itself.
+/// Kills a command and its children, unless it ended by itself.
 struct Leash(Option<Pid>);
 
 impl Drop for Leash {
     fn drop(&mut self) {
         if let Some(pid) = self.0 {
-            // Its number is still its own, because nobody has waited for it yet.
+            // The number cannot have been reused, because nobody has waited for the process yet.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
@@ -28,8 +28,8 @@ impl Drop for Leash {
 
 /// Runs a command in a folder, streaming in both directions at once.
 ///
-/// It has ended when the command and everyone who inherited its output have. Dropping the future kills it, and so
-/// does its deadline.
+/// It has ended when the command and every process that inherited its output have ended. Dropping the future kills
+/// it, and so does its deadline.
 pub(super) async fn run(launcher: &Launcher, command: &Command, dir: &Path, io: Io<'_>) -> Result<Output> {
     let what = format!("{} to end", command.program);
     wait::at_most(&what, wait::limits().command, Box::pin(run_to_end(launcher, command, dir, io))).await?
@@ -55,7 +55,7 @@ async fn run_to_end(launcher: &Launcher, command: &Command, dir: &Path, io: Io<'
     Ok(Output { code: exit_code(status), stdout, stderr: complaint.into_text() })
 }
 
-/// Feeds a command until it has ended: it may do so without having listened to the end.
+/// Feeds a command until it has ended. A command may end without reading all of its input.
 async fn feed_until(
     source: Option<&mut (dyn AsyncRead + Send + Unpin)>,
     stdin: Option<ChildStdin>,

@@ -1,4 +1,4 @@
-//! The folders of runs and nodes, and the records in them by which a later sweep knows what it sees.
+//! The folders of runs and nodes, and the records in them that a later sweep reads.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -13,42 +13,42 @@ use serde::{Deserialize, Serialize};
 
 use super::Account;
 use super::trust::{check_own_folder, open_own};
-use crate::substrate::identity::Owner;
 use crate::clock::Clock;
+use crate::substrate::identity::Owner;
 use crate::wait;
 
 /// The record in a run's folder.
 pub(in crate::substrate) const RUN_FILE: &str = "run.json";
-/// What the name of a run's folder begins with until its record is in it.
+/// The prefix of a run folder's name until the folder has its record.
 pub(in crate::substrate) const NASCENT: &str = ".new-";
-/// What the name of a server's record, beside the node's folder, ends in. No node's name holds a dot.
+/// The suffix of a server's record, beside the node's folder. A node name contains no dot.
 const SERVER_SUFFIX: &str = ".server.json";
 /// The kernel's limit for the path of a Unix socket, without the closing zero byte.
 const SOCKET_PATH_BYTES: usize = 107;
 /// The longest name that a server gives to its socket.
 const SOCKET_NAME: &str = ".s.PGSQL.65535";
-/// How long the removal of a folder may contend with another sweep that removes it too.
+/// How long removing a folder may conflict with another sweep that removes it too.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Whose a run's folder is.
+/// The owner of a run's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::substrate) struct RunRecord {
-    /// The process that made it.
+    /// The process that created it.
     pub(in crate::substrate) owner: Owner,
-    /// When, in seconds since 1970.
+    /// When it was created, in seconds since 1970.
     pub(in crate::substrate) started_at: i64,
     /// Whether it is meant to outlive its owner.
     pub(in crate::substrate) keep: bool,
 }
 
 impl RunRecord {
-    /// A record of this process, now.
+    /// A record of this process, created now.
     pub(in crate::substrate) fn new(keep: bool) -> Result<Self> {
         Ok(Self { owner: Owner::current()?, started_at: Clock::machine().now().as_second(), keep })
     }
 }
 
-/// Which process a node's server is.
+/// The process of a node's server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::substrate) struct ServerRecord {
     /// Its number.
@@ -60,12 +60,12 @@ pub(in crate::substrate) struct ServerRecord {
 /// The folder of all runs of a user.
 pub(in crate::substrate) fn base_dir() -> Result<PathBuf> {
     let temp = std::env::temp_dir();
-    // The canonical path, because that is what the kernel shows as a process's working directory.
+    // The canonical path, because the kernel shows it as a process's working directory.
     let temp = fs::canonicalize(&temp).context(format!("find the temp dir {}", temp.display()))?;
     Ok(temp.join(format!("comeback-{}", rustix::process::geteuid().as_raw())))
 }
 
-/// Makes the folder of all runs, if this is a place where nodes can live.
+/// Creates the folder of all runs, if nodes can live there.
 pub(in crate::substrate) fn prepare_base(account: &Account) -> Result<PathBuf> {
     let base = make_base()?;
     let longest = base.join("01234567").join("a".repeat(8)).join("s").join(SOCKET_NAME);
@@ -81,7 +81,7 @@ pub(in crate::substrate) fn prepare_base(account: &Account) -> Result<PathBuf> {
     Ok(base)
 }
 
-/// Makes the folder of all runs.
+/// Creates the folder of all runs.
 pub(in crate::substrate) fn make_base() -> Result<PathBuf> {
     let base = base_dir()?;
     match DirBuilder::new().mode(0o711).create(&base) {
@@ -93,7 +93,7 @@ pub(in crate::substrate) fn make_base() -> Result<PathBuf> {
         _ => {}
     }
     check_own_folder(&base)?;
-    // Whatever the umask was: the nodes' user must get through, and others need not look.
+    // Independent of the umask: the nodes' user must be able to pass, and others need not read.
     fs::set_permissions(&base, Permissions::from_mode(0o711)).context(format!("open {}", base.display()))?;
     Ok(base)
 }
@@ -110,7 +110,7 @@ fn check_socket_path(path: &Path) -> Result<()> {
     .hint("set TMPDIR to a folder with a shorter path, such as /tmp"))
 }
 
-/// Makes the folder of a run, with its record in it from the first moment on.
+/// Creates the folder of a run. The folder appears together with its record.
 pub(in crate::substrate) fn create_run(base: &Path, run_id: &str, record: &RunRecord) -> Result<PathBuf> {
     let folder = base.join(run_id);
     let nascent = base.join(format!("{NASCENT}{run_id}-{}", record.owner.pid));
@@ -122,14 +122,14 @@ pub(in crate::substrate) fn create_run(base: &Path, run_id: &str, record: &RunRe
         .and_then(|()| write_record(&nascent.join(RUN_FILE), record))
         .and_then(|()| fs::rename(&nascent, &folder));
     if made.is_err() {
-        // What matters is why it could not be made.
+        // The error that matters is why the folder could not be created.
         let _ = fs::remove_dir_all(&nascent);
     }
     made.context(doing)?;
     Ok(folder)
 }
 
-/// Makes the folders of a node, `d` and `s`, for its user alone.
+/// Creates the folders of a node, `d` and `s`, for its user only.
 pub(super) fn create_node(run: &Path, name: &str, account: &Account) -> Result<PathBuf> {
     let root = run.join(name);
     check_socket_path(&root.join("s").join(SOCKET_NAME))?;
@@ -153,12 +153,12 @@ pub(super) fn create_node(run: &Path, name: &str, account: &Account) -> Result<P
     Ok(root)
 }
 
-/// Where a node's server is recorded.
+/// The record of a node's server.
 pub(super) fn server_file(run: &Path, node: &str) -> PathBuf {
     run.join(format!("{node}{SERVER_SUFFIX}"))
 }
 
-/// Writes a record as a whole: nobody ever reads half of it.
+/// Writes a record atomically: no reader ever sees half of it.
 pub(super) fn write_record<T: Serialize>(path: &Path, record: &T) -> io::Result<()> {
     let draft = path.with_extension("draft");
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
@@ -166,14 +166,14 @@ pub(super) fn write_record<T: Serialize>(path: &Path, record: &T) -> io::Result<
     fs::rename(&draft, path)
 }
 
-/// Reads a record, if it is one that only this user can have written.
+/// Reads a record that only this user can have written; otherwise an error.
 pub(in crate::substrate) fn read_record<T: DeserializeOwned>(path: &Path) -> io::Result<T> {
     let mut text = Vec::new();
     open_own(path)?.read_to_end(&mut text)?;
     Ok(serde_json::from_slice(&text)?)
 }
 
-/// Every server that is recorded in a run's folder.
+/// Every server recorded in a run's folder.
 pub(in crate::substrate) fn server_records(run: &Path) -> Vec<ServerRecord> {
     let Ok(entries) = fs::read_dir(run) else { return Vec::new() };
     entries
@@ -183,7 +183,7 @@ pub(in crate::substrate) fn server_records(run: &Path) -> Vec<ServerRecord> {
         .collect()
 }
 
-/// Removes a folder, which may be gone already, or be going.
+/// Removes a folder. It may be gone already, or be removed by another process.
 pub(in crate::substrate) async fn remove_tree(dir: &Path) -> Result<()> {
     wait::until(&format!("{} to be removed", dir.display()), REMOVAL_LIMIT, || async move {
         let path = dir.to_owned();
@@ -200,7 +200,7 @@ pub(in crate::substrate) async fn remove_tree(dir: &Path) -> Result<()> {
 fn remove_once(dir: &Path) -> io::Result<()> {
     let removed = fs::remove_dir_all(dir);
     if removed.as_ref().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
-        // A fault may have taken away the right to change a folder: its owner can take it back.
+        // A fault may have made a folder read-only; its owner can undo that.
         Command::new("chmod").args(["-R", "u+rwx"]).arg(dir).output()?;
         return fs::remove_dir_all(dir);
     }

@@ -1,4 +1,4 @@
-//! Starting a process so that it is nobody's but the node's, and dies with this one.
+//! Starts a process that belongs only to its node, and dies with this process.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,22 +17,22 @@ use super::programs::is_program;
 use super::{Account, SearchPath};
 use crate::substrate::Command;
 
-/// Becomes the program, unless this process died before the kernel was asked to tell of its death.
+/// Runs the program, unless this process died before the parent-death signal was set.
 const UNLESS_ORPHANED: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
 
-/// Knows how to start a program for a node.
+/// Starts programs for a node.
 pub(super) struct Launcher {
-    /// Whom programs run as.
+    /// The user that programs run as.
     pub(super) account: Account,
-    /// Where programs are looked for.
+    /// The folders that are searched for programs.
     pub(super) search: SearchPath,
-    /// What stands in front of every command.
+    /// The words in front of every command.
     prefix: Vec<String>,
 }
 
-/// What becomes of a process's streams.
+/// The streams of a process.
 pub(super) enum Streams {
-    /// Three pipes; without one for the input, there is none.
+    /// Three pipes; no pipe for the input if there is none.
     Pipes {
         /// Whether there is an input.
         stdin: bool,
@@ -44,10 +44,10 @@ pub(super) enum Streams {
 impl Launcher {
     /// A launcher that runs programs as an account. Unless they are to be kept, they die with this process.
     ///
-    /// The programs of util-linux do what the standard library cannot without unsafe code: a session of its
-    /// own, so that a signal from the terminal does not reach the servers and no program asks there for a
-    /// password; the account's user and group and no others; and SIGKILL when this process dies, asked for
-    /// last, because a change of user would undo it.
+    /// The programs of util-linux do what the standard library cannot do without unsafe code. They give a process
+    /// its own session, so that a signal from the terminal does not reach the servers and no program asks for a
+    /// password there. They set the account's user and group and no others. They request SIGKILL for when this
+    /// process dies; this comes last, because a change of user would reset it.
     pub(super) fn new(account: Account, search: SearchPath, keep: bool) -> Result<Self> {
         let path = |name: &str| search.find(name).map(|path| path.to_string_lossy().into_owned());
         let mut prefix = vec![path("setsid")?];
@@ -69,7 +69,7 @@ impl Launcher {
         Ok(Self { account, search, prefix })
     }
 
-    /// The path of a command's program: a name is looked up, a relative path is taken from the folder.
+    /// The path of a command's program: a name is searched, and a relative path starts from the folder.
     fn resolve(&self, program: &str, dir: &Path) -> Result<PathBuf> {
         if !program.contains('/') {
             return self.search.find(program);
@@ -100,7 +100,7 @@ impl Launcher {
         spawn_for_life(process).await.context(format!("start {}", program.display()))
     }
 
-    /// The same everywhere: nothing of the caller's own settings reaches a server or a client.
+    /// The same environment everywhere: none of the caller's settings reach a server or a client.
     fn environment(&self, dir: &Path) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
             ("PATH", self.search.joined()),
@@ -116,14 +116,14 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// Starts a process from a thread that lives as long as this process.
 ///
-/// The kernel sends the parent-death signal when the *thread* that started the child ends, and a thread of
-/// the runtime may end at any time.
+/// The kernel sends the parent-death signal when the *thread* that started the child ends, and a runtime's thread
+/// may end at any time.
 async fn spawn_for_life(mut process: tokio::process::Command) -> io::Result<Child> {
     let runtime = Handle::current();
     let (reply, answer) = oneshot::channel();
     let job: Job = Box::new(move || {
         let _inside = runtime.enter();
-        // A caller that has gone takes the child with it, or leaves it to the sweep of its folder.
+        // If the caller is gone, the child is dropped and killed, or the sweep of its folder removes it.
         let _ = reply.send(process.spawn());
     });
     nursery()?.send(job).map_err(|_| io::Error::other("the thread that starts processes has ended"))?;
@@ -136,7 +136,7 @@ fn nursery() -> io::Result<&'static Sender<Job>> {
         return Ok(nursery);
     }
     let (sender, jobs) = mpsc::channel::<Job>();
-    // Of two that come here at once, one loses its sender, and with it its thread ends, childless.
+    // If two callers get here at once, one sender is dropped, and its thread ends without children.
     std::thread::Builder::new().name("comeback-spawn".to_owned()).spawn(move || {
         for job in jobs {
             job();

@@ -1,7 +1,8 @@
 //! Nodes as folders and processes of this machine.
 //!
-//! Each run has a folder `<temp dir>/comeback-<uid>/<run id>/`, and each node one in it with `d/`, where its
-//! programs work, and `s/`, where its server puts its socket. Nothing listens on a network address.
+//! Each run has a folder `<temp dir>/comeback-<uid>/<run id>/`. Each node has a folder in it, with `d/`, the
+//! working directory of its programs, and `s/`, the socket directory of its server. Nothing listens on a network
+//! address.
 
 mod account;
 mod exec;
@@ -35,15 +36,15 @@ use super::processes;
 use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
 use comeback_error::Result;
 
-/// Where a run of this user keeps its nodes, if it has any on this machine.
+/// The folder of a run of this user on this machine, if there is one.
 pub fn run_folder(run_id: &str) -> Option<PathBuf> {
     Some(base_dir().ok()?.join(run_id))
 }
 
-/// How often the last resort looks at the process table for what it has killed to be gone.
+/// How often the last resort checks that the processes it killed are gone.
 const LAST_RESORT_ROUNDS: u32 = 100;
 
-/// What the nodes of a run share. Whatever is left of the run goes when the last of them lets go of it.
+/// The state that the nodes of a run share. Dropping the last reference removes what is left of the run.
 struct Run {
     folder: PathBuf,
     keep: bool,
@@ -56,8 +57,8 @@ impl Drop for Run {
         if self.keep || !self.folder.exists() {
             return;
         }
-        // The last resort, for a caller that gave up without removing: it cannot complain, and what survives
-        // it is swept by the next run.
+        // The last resort, for a caller that did not remove its nodes. It cannot report errors; the next run sweeps
+        // what remains.
         let mut dead: BTreeSet<i32> = server_records(&self.folder).iter().map(|server| server.pid).collect();
         for _ in 0..LAST_RESORT_ROUNDS {
             let rest = processes::family(&[], &self.folder);
@@ -83,8 +84,8 @@ pub struct LocalSubstrate {
 impl LocalSubstrate {
     /// Prepares the folder of a run.
     ///
-    /// As root, programs will run as `postgres`, or for lack of it as `redis` or `nobody`. The temp dir must
-    /// be one that this user can reach, and short enough for the name of a Unix socket.
+    /// As root, programs run as `postgres`, otherwise as `redis` or `nobody`. The temp dir must be reachable by
+    /// this user, and short enough for the name of a Unix socket.
     pub fn new(run: &RunIdentity) -> Result<Self> {
         let run = RunIdentity::new(run.run_id.clone(), run.keep)?;
         let account = Account::choose()?;
@@ -124,7 +125,7 @@ impl Substrate for LocalSubstrate {
         let nodes = std::mem::take(&mut *self.nodes.lock().unwrap_or_else(PoisonError::into_inner));
         let mut outcome = Ok(());
         for node in nodes.values() {
-            // One that resists must not save the others.
+            // A failure must not stop the other removals.
             outcome = outcome.and(node.remove().await);
         }
         outcome?;

@@ -20,7 +20,7 @@ use crate::substrate::processes::{Mark, exterminate, lookup, signal_pid};
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Output, Signal};
 use crate::wait;
 
-/// How long it may take to hear of the end of a server that is no more in the process table.
+/// How long the exit status may take to arrive for a server that has left the process table.
 const BURIAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A folder and the processes that work in it.
@@ -33,7 +33,7 @@ pub(super) struct LocalNode {
     server: Mutex<Option<Server>>,
 }
 
-/// The server, from its start until someone has seen to its end.
+/// The server, from its start until its end has been handled.
 struct Server {
     child: Child,
     record: ServerRecord,
@@ -46,7 +46,7 @@ impl Server {
 }
 
 impl LocalNode {
-    /// Makes the folder of a node.
+    /// Creates the folder of a node.
     pub(super) fn create(run: Arc<Run>, spec: &NodeSpec) -> Result<Self> {
         let root = folder::create_node(&run.folder, &spec.name, &run.launcher.account)?;
         let text = |dir: &str| root.join(dir).to_string_lossy().into_owned();
@@ -76,12 +76,12 @@ impl LocalNode {
         Ok(file)
     }
 
-    /// The server's number and start, whether it still runs or not.
+    /// The server's number and start time, whether it is running or not.
     async fn server_mark(&self) -> Option<Mark> {
         self.server.lock().await.as_ref().map(|server| (server.record.pid, server.record.start_ticks))
     }
 
-    /// Whether the server has ended; one that was never started has.
+    /// Whether the server has ended; true if it was never started.
     async fn server_has_ended(&self) -> Result<bool> {
         match self.server.lock().await.as_mut() {
             Some(server) => server.has_ended(),
@@ -89,9 +89,9 @@ impl LocalNode {
         }
     }
 
-    /// Sends the server a signal, and gives its number.
+    /// Sends the server a signal, and returns its number.
     async fn signal_server(&self, signal: Signal) -> Result<i32> {
-        // Nobody waits for it while we hold the lock, so the number cannot become another's.
+        // The lock is held, so nobody waits for the process, and its number cannot be reused.
         let mut slot = self.server.lock().await;
         if let Some(server) = slot.as_mut()
             && !server.has_ended()?
@@ -106,7 +106,7 @@ impl LocalNode {
         Err(Error::could_not_verify(format!("no server runs in the node `{}`", self.name)))
     }
 
-    /// Forgets a server that has ended, and removes the shared memory that it or the other dead left.
+    /// Forgets a server that has ended, and removes the shared memory that it or other dead processes left.
     async fn bury(&self, mut dead: BTreeSet<i32>) -> Result<()> {
         if let Some(server) = self.server.lock().await.take() {
             dead.insert(server.record.pid);
@@ -168,7 +168,7 @@ impl Node for LocalNode {
         let streams = Streams::Log(self.open_log(log)?);
         let child = self.run.launcher.spawn(command, Path::new(&self.dir), streams).await?;
         let pid = child.id().unwrap_or_default().cast_signed();
-        // A server that is gone already leaves a record that matches nothing.
+        // If the server has already ended, the record matches no process.
         let start_ticks = lookup(pid).map_or(0, |process| process.start_ticks);
         let record = ServerRecord { pid, start_ticks };
         let recorded = folder::write_record(&folder::server_file(&self.run.folder, &self.name), &record);

@@ -1,4 +1,4 @@
-//! Where this machine keeps the programs of the servers.
+//! Finds the programs of the servers on this machine.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use comeback_error::{Error, Result};
 use super::Account;
 use crate::substrate::{REDIS_PROGRAMS, RedisProgram};
 
-/// Where Debian and Ubuntu keep the programs of each PostgreSQL major version.
+/// The folder in which Debian and Ubuntu install the programs of each PostgreSQL major version.
 const POSTGRES_HOME: &str = "/usr/lib/postgresql";
-/// Where the rest is, whatever the caller's own search path.
+/// The folders of the other programs, independent of the caller's search path.
 const SYSTEM_DIRS: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
@@ -23,8 +23,8 @@ pub(in crate::substrate) struct SearchPath {
 }
 
 impl SearchPath {
-    /// PostgreSQL's own folders, the highest major version first, then what `pg_config` names, then the
-    /// caller's search path as far as the account can reach it, then the system's folders.
+    /// PostgreSQL's own folders, the highest major version first; then the folder that `pg_config` names; then the
+    /// part of the caller's search path that the account can reach; then the system's folders.
     pub(in crate::substrate) fn of_this_machine(account: &Account) -> Self {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let wanted = postgres_dirs(Path::new(POSTGRES_HOME))
@@ -47,15 +47,15 @@ impl SearchPath {
         dirs.join(":")
     }
 
-    /// The server of Redis or Valkey, under whichever name it is here.
+    /// The server of Redis or Valkey, under any of its names.
     pub(in crate::substrate) fn find_redis(&self) -> Result<(RedisProgram, PathBuf)> {
         let mut found = REDIS_PROGRAMS.iter().map(|program| Ok((*program, self.find(program.name)?)));
-        // Where there is none, the first name is the one to ask for.
+        // If there is none, the error is about the first name.
         let first = found.next().unwrap_or_else(|| Err(Error::could_not_verify("no name is known")));
         first.or_else(|missing| found.find_map(Result::ok).ok_or(missing))
     }
 
-    /// The first program of this name.
+    /// The first program with this name.
     pub(in crate::substrate) fn find(&self, name: &str) -> Result<PathBuf> {
         self.dirs.iter().map(|dir| dir.join(name)).find(|path| is_program(path)).ok_or_else(|| {
             Error::could_not_verify(format!("there is no program `{name}` in {}", self.joined()))
@@ -64,12 +64,12 @@ impl SearchPath {
     }
 }
 
-/// Whether a file is there and may be executed.
+/// Whether a file exists and is executable.
 pub(super) fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// How to get a program that is missing.
+/// How to install a missing program.
 fn advice(name: &str) -> String {
     let package = match name {
         "setpriv" | "setsid" | "ipcrm" => "util-linux",

@@ -1,23 +1,23 @@
 //! System V shared memory that killed servers leave behind.
 //!
-//! PostgreSQL holds one small segment per server as a lock. A power cut would take it; SIGKILL does not.
+//! PostgreSQL holds one small segment per server as a lock. A power cut would remove it; SIGKILL does not.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-/// Removes the segments that were created by one of these processes of this user since a moment (in seconds
-/// since 1970), and to which nobody is attached.
+/// Removes the segments that one of these processes of this user created after `since` (in seconds since 1970), if
+/// no process is attached.
 pub(in crate::substrate) fn remove_orphans(creators: &BTreeSet<i32>, uid: u32, since: i64) {
     let table = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
     for id in orphans(&table, creators, uid, since) {
-        // A segment that stays costs 56 bytes and blocks nothing once its creator is gone.
+        // A segment that remains costs 56 bytes and blocks nothing once its creator is gone.
         let _ = Command::new("ipcrm").args(["-m", &id]).output();
     }
 }
 
 fn orphans(table: &str, creators: &BTreeSet<i32>, uid: u32, since: i64) -> Vec<String> {
-    // key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap
+    // Columns: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap
     let mut found = Vec::new();
     for line in table.lines().skip(1) {
         let fields: Vec<&str> = line.split_whitespace().collect();

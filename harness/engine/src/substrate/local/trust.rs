@@ -1,5 +1,5 @@
-//! What the sweep may believe. It kills and removes with all the rights of its user, so it reads nothing that
-//! another user could have written: the temp dir is open to everybody.
+//! What the sweep may trust. It kills and removes with all the rights of its user, so it reads nothing that another
+//! user could have written: the temp dir is open to everybody.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
@@ -8,14 +8,14 @@ use std::path::Path;
 
 use comeback_error::{Context, Error, Result};
 
-/// The bits of a mode that let somebody else write.
+/// The mode bits that let others write.
 const OTHERS_WRITE: u32 = 0o022;
 
 fn me() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Refuses what is not a folder of this user's own that nobody else can write to. A link is not a folder.
+/// Refuses a path that is not this user's folder, or that others can write to. A link is not a folder.
 pub(in crate::substrate) fn check_own_folder(path: &Path) -> Result<()> {
     let meta = fs::symlink_metadata(path).context(format!("look at {}", path.display()))?;
     let what = if meta.is_symlink() {
@@ -33,15 +33,14 @@ pub(in crate::substrate) fn check_own_folder(path: &Path) -> Result<()> {
         .hint("find out who made it and remove it, or set TMPDIR to another folder"))
 }
 
-/// Opens a file for reading that only this user can have written. Never follows a link, never waits for the
-/// other end of a pipe.
+/// Opens a file for reading that only this user can have written. Never follows a link, and never blocks on a pipe.
 pub(super) fn open_own(path: &Path) -> io::Result<File> {
     let file = unfollowed(OpenOptions::new().read(true)).open(path)?;
     check_own_file(&file.metadata()?)?;
     Ok(file)
 }
 
-/// Opens, or makes, a file that is locked; nobody else can open it, and so nobody else can lock it.
+/// Opens or creates a lock file. Others cannot open it, and so cannot lock it.
 pub(in crate::substrate) fn open_lock(path: &Path) -> io::Result<File> {
     let file = unfollowed(OpenOptions::new().append(true).create(true).mode(0o600)).open(path)?;
     check_own_file(&file.metadata()?)?;

@@ -1,4 +1,4 @@
-//! One case: a history, what is known of it, where replay begins and ends, and a target.
+//! One case: a history, the known part of it, the start and end of replay, and a target.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -17,7 +17,7 @@ pub(super) enum Known {
     FromRedo,
 }
 
-/// A target by chance: near what is in the history.
+/// A random target near the events of the history.
 #[derive(Debug, Clone)]
 pub(super) struct Aim {
     kind: u8,
@@ -95,13 +95,13 @@ impl Aim {
     }
 }
 
-/// A case, carried out as far as the judgement.
+/// A case, run up to the judgement.
 pub(super) struct World {
     pub(super) history: History,
     pub(super) ledger: Ledger,
     pub(super) target: RecoveryTarget,
     pub(super) replay: Replay,
-    /// Whether the ledger knows everything, so that every answer has to be exact.
+    /// Whether the ledger knows everything, so that every answer must be exact.
     pub(super) exact: bool,
 }
 
@@ -119,7 +119,7 @@ impl Case {
         let replay = Replay {
             from,
             consistent_at: consistent_at.or(immediate.then(|| Lsn(wal[0].end))),
-            // What a ledger that knows everything says of the end is exact only if there is one.
+            // A ledger that knows everything is exact about the end only if there is an end.
             ends_at: ends_at.or(matches!(self.known, Known::All).then(|| Lsn(history.end()))),
             left: Vec::new(),
         };
@@ -143,14 +143,14 @@ impl World {
         self.ledger.expectation(&self.target, &self.replay)
     }
 
-    /// Compares an expectation with what replay of every record gives.
+    /// Compares an expectation with the result of replaying every record.
     pub(super) fn check(&self, expectation: &Expectation) -> Result<(), String> {
         let replayed = replay(&self.history.wal, &self.target, &self.replay);
         let reach = replayed.reach.unwrap();
         if expectation.reach != Reach::Unknown && expectation.reach != reach {
             return Err(format!("the ledger says {:?}, replay says {reach:?}", expectation.reach));
         }
-        // A server that does not reach its target does not open: there is nothing to be expected of it.
+        // A server that does not reach its target does not open, so nothing is expected of it.
         if reach != Reach::Reached {
             return Ok(());
         }

@@ -13,14 +13,14 @@ use crate::ledger::{
     Transaction,
 };
 
-/// A world whose recovery reached its target, with what came back.
+/// A world whose recovery reached its target, with the restored content.
 struct Recovered {
     world: World,
     expectation: Expectation,
     content: ObservedWrites,
 }
 
-/// Made once for all tests.
+/// Created once for all tests.
 static RECOVERED: LazyLock<Vec<Recovered>> = LazyLock::new(recovered);
 
 fn recovered() -> Vec<Recovered> {
@@ -39,7 +39,7 @@ fn recovered() -> Vec<Recovered> {
 }
 
 impl Recovered {
-    /// The transactions that must be there, each with its rows that are.
+    /// The transactions that must be there, each with its rows that are there.
     fn there(&self) -> impl Iterator<Item = (&Transaction, Vec<&ObservedRow>)> {
         self.world.ledger.transactions.iter().filter_map(|transaction| {
             let rows: Vec<_> =

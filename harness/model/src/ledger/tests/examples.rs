@@ -1,4 +1,4 @@
-//! The rules that surprise, one by one, on histories small enough to check by hand.
+//! The surprising rules, one by one, on histories small enough to check by hand.
 
 use super::history::at;
 use crate::ledger::{
@@ -7,8 +7,8 @@ use crate::ledger::{
 };
 use crate::{Ledger, Lsn, RecoveryPoint, RecoveryTarget};
 
-/// A ledger of commits, in the order of their places in the log: number of the transaction and time. The
-/// record of the first begins at 100, that of the second at 200, …; each is 50 long.
+/// A ledger of commits, in log order: the number and the time of each transaction. The record of the first begins
+/// at 100, that of the second at 200, …; each has length 50.
 fn commits(commits: &[(u32, i64)]) -> Ledger {
     let mut ledger = Ledger::new(1, 1, Moment { lsn: Lsn(0), at: at(0) });
     let mut records = Vec::new();
@@ -32,7 +32,7 @@ fn commits(commits: &[(u32, i64)]) -> Ledger {
     ledger
 }
 
-/// The transactions that must be there, given that the log is known to its end.
+/// The transactions that must be there if the log is known to its end.
 fn there(ledger: &Ledger, point: RecoveryPoint, inclusive: bool) -> Vec<u64> {
     let target = RecoveryTarget { point, inclusive, timeline: None };
     let replay = Replay { ends_at: Some(ledger.log_read_until()), ..Replay::default() };
@@ -70,12 +70,12 @@ fn a_number_says_nothing_about_the_order() {
 #[test]
 fn an_inclusive_position_takes_the_first_record_that_begins_there_or_later() {
     let ledger = commits(&[(701, 10), (702, 20), (703, 30)]);
-    // Nothing begins between the end of what is before the second commit, at 180, and the commit itself.
+    // No record begins between 180, where the previous record ends, and the second commit.
     for lsn in [181, 200] {
         assert_eq!(there(&ledger, RecoveryPoint::Lsn(Lsn(lsn)), true), [1, 2], "{lsn}");
         assert_eq!(there(&ledger, RecoveryPoint::Lsn(Lsn(lsn)), false), [1], "{lsn}");
     }
-    // Another record begins at 180, and stops replay before the commit is reached.
+    // Another record begins at 180, and stops replay before the commit.
     assert_eq!(there(&ledger, RecoveryPoint::Lsn(Lsn(180)), true), [1]);
     assert_eq!(there(&ledger, RecoveryPoint::Lsn(Lsn(201)), false), [1, 2]);
 }
@@ -105,7 +105,7 @@ fn an_older_timeline_counts_up_to_where_it_was_left() {
     };
     assert_eq!(judge(1, &[]), 3);
     assert_eq!(judge(2, &[LeftTimeline { timeline: 1, at: Lsn(250) }]), 2);
-    // The third timeline does not come from this one.
+    // The third timeline does not descend from this one.
     assert_eq!(judge(3, &[LeftTimeline { timeline: 2, at: Lsn(250) }]), 0);
 }
 

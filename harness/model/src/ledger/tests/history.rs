@@ -30,7 +30,7 @@ pub(super) enum Action {
         commit: bool,
         answer: Answer,
     },
-    /// Somebody else's transaction ends.
+    /// The transaction of another client ends.
     Foreign {
         commit: bool,
     },
@@ -39,11 +39,11 @@ pub(super) enum Action {
     Other,
 }
 
-/// What becomes of a statement and of its answer.
+/// What happens to a statement and to its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     Arrives,
-    /// It arrives, and what should be learnt after it does not.
+    /// The answer arrives, and what should be learnt after it does not.
     ArrivesLast,
     LostAfterwards,
     LostBefore,
@@ -53,7 +53,7 @@ pub(super) enum Answer {
 pub(super) struct Step {
     pub(super) session: usize,
     pub(super) action: Action,
-    /// By how much the clock goes on, in microseconds.
+    /// How far the clock advances, in microseconds.
     pub(super) tick: u8,
     /// How long before its record a transaction reads the clock.
     pub(super) lag: u8,
@@ -89,7 +89,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..120)
 }
 
-/// What a record of the log holds, as far as replay looks at it.
+/// The content of a log record, as far as replay reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Body {
     Prepare { xid: u32 },
@@ -108,7 +108,7 @@ pub(super) struct WalRecord {
 
 #[derive(Default)]
 struct Session {
-    /// The transaction that is open, as its place in the ledger, and where its savepoint is.
+    /// The open transaction, by its index in the ledger, and the place of its savepoint.
     open: Option<(usize, Option<usize>)>,
     /// The statement after which position and clock have not been read yet.
     unseen: Option<(usize, bool)>,
@@ -161,7 +161,7 @@ impl History {
         history
     }
 
-    /// What a reader of the whole log, or of a part of it, would learn.
+    /// What reading the whole log, or a part of it, shows.
     pub(super) fn extract(&self, from: u64, until: u64) -> LogExtract {
         let known = self.wal.iter().filter(|record| record.lsn >= from && record.end <= until);
         let records = known.filter_map(|record| {
@@ -253,7 +253,7 @@ impl History {
             Some((place, _)) => place,
             None => self.begin(session),
         };
-        // Somebody else's row: a client would wait for its lock.
+        // Another session has this row: a client would wait for its lock.
         if *self.locks.get(&key).unwrap_or(&place) != place {
             return;
         }
@@ -286,7 +286,7 @@ impl History {
             end: None,
         });
         self.sessions[session].open = Some((place, None));
-        // It writes something of its own in any case.
+        // It always writes a record of its own.
         self.append(Body::Other);
         place
     }
@@ -299,7 +299,7 @@ impl History {
         self.append(Body::End { xid, commit: false, prepared: false, at: self.stamp(begun) });
     }
 
-    /// The clock as it was a little before, but not before the transaction began.
+    /// The clock as it was a little earlier, but not before the transaction began.
     fn stamp(&self, begun: i64) -> i64 {
         (self.clock - i64::from(self.step.lag)).max(begun)
     }
@@ -334,7 +334,7 @@ impl History {
         let mut statement = Statement::default();
         let time = self.stamp(begun);
         if answer == Answer::LostBefore {
-            // A server that lost its client rolls back; what is prepared stays so.
+            // A server that lost its client rolls back; prepared transactions stay prepared.
             if !prepared {
                 self.append(Body::End { xid, commit: false, prepared, at: time });
                 self.release(place, false);

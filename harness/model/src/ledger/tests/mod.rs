@@ -1,4 +1,4 @@
-//! Random histories, random targets: what the ledger expects against a replay of every record.
+//! Random histories, random targets: compares the ledger's expectation with a replay of every record.
 
 mod cases;
 mod damage;

@@ -1,4 +1,4 @@
-//! Judgements that are off by one are noticed.
+//! Judgements that are off by one are detected.
 
 use jiff::SignedDuration;
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -8,7 +8,7 @@ use super::cases::{World, cases};
 use crate::ledger::Expectation;
 use crate::{Ledger, Lsn, RecoveryPoint};
 
-/// A wrong way to judge, as a change of what the right way is given.
+/// A wrong judgement, as a change to the input of the right one.
 type Mutant = fn(&World) -> Expectation;
 
 fn with_point(world: &World, change: impl Fn(&RecoveryPoint) -> RecoveryPoint) -> Expectation {
@@ -37,7 +37,7 @@ fn shifted_lsn(world: &World, bytes: i64) -> Expectation {
     })
 }
 
-/// Keeps the mutation to one kind of target, so that each is caught for itself.
+/// Limits the mutation to one kind of target, so that each is detected separately.
 fn flipped(world: &World, kind: fn(&RecoveryPoint) -> bool) -> Expectation {
     let mut target = world.target.clone();
     target.inclusive ^= kind(&target.point);
@@ -46,7 +46,7 @@ fn flipped(world: &World, kind: fn(&RecoveryPoint) -> bool) -> Expectation {
 
 fn by_time_alone(world: &World) -> Expectation {
     with_log(world, |ledger| {
-        // Each record is where its time would put it.
+        // Moves each record to where its time would put it.
         for extract in &mut ledger.log {
             let mut places: Vec<_> =
                 extract.records.iter().map(|record| (record.prev, record.lsn, record.end)).collect();

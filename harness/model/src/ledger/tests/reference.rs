@@ -1,7 +1,7 @@
-//! A replay that walks the log record by record and stops where PostgreSQL does.
+//! A replay that reads the log record by record and stops where PostgreSQL does.
 //!
-//! Written after `PerformWalRecovery`, `recoveryStopsBefore` and `recoveryStopsAfter` of PostgreSQL's
-//! `src/backend/access/transam/xlogrecovery.c`, and after nothing of ours.
+//! Written from `PerformWalRecovery`, `recoveryStopsBefore` and `recoveryStopsAfter` of PostgreSQL's
+//! `src/backend/access/transam/xlogrecovery.c`, independently of the ledger's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use super::history::{Body, History, WalRecord};
 use crate::ledger::{Change, ObservedRow, ObservedWrites, Reach, Replay};
 use crate::{RecoveryPoint, RecoveryTarget};
 
-/// What a server has after replay.
+/// The state of a server after replay.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     pub(super) reach: Option<Reach>,

@@ -1,4 +1,4 @@
-//! Requests to a cloud: authorised, tried again where that is safe, and given up where nobody answers.
+//! Requests to a cloud: authorised, repeated where that is safe, and given up when no answer comes.
 
 use std::error::Error as _;
 use std::io;
@@ -24,34 +24,35 @@ use rustls::crypto::ring;
 use tokio_util::io::StreamReader;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// How long the first byte of an answer, and each piece after it, may take. A copy of gigabytes answers at its end.
+/// How long the first byte of an answer, and each piece after it, may take. The answer to a copy of gigabytes
+/// comes only at the end of the copy.
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
-/// So often a request is tried in all.
+/// How many times a request is tried in all.
 const TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// More than this is no listing and no message: a page of 1000 versions with all their metadata is a quarter of it.
+/// No listing and no message is larger: a page of 1000 versions with all their metadata is a quarter of this.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
-/// Gives a request what proves who asks.
+/// Adds credentials to a request.
 #[async_trait]
 pub(crate) trait Authorize: Send + Sync {
     async fn authorize(&self, head: &mut Parts) -> Result<()>;
 }
 
-/// Whoever sends requests to one cloud.
+/// Sends requests to one cloud.
 pub(crate) struct Requests {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     authority: Box<dyn Authorize>,
 }
 
 impl Requests {
-    /// Over TLS, or in plain text where the address says so.
+    /// Uses TLS, or plain text if the address says so.
     pub(crate) fn new(authority: impl Authorize + 'static) -> Result<Self> {
         Ok(Self { client: client()?, authority: Box::new(authority) })
     }
 
-    /// Sends a request until it is answered. What only reads is sent again after every fault that may pass; what
-    /// writes only if the store says that it did nothing.
+    /// Sends a request until it is answered. A reading request is repeated after every fault that may be
+    /// temporary; a writing request only if the store says that it did nothing.
     pub(crate) async fn send(&self, doing: &str, request: Request<Bytes>) -> Result<Answer> {
         let (head, body) = request.into_parts();
         let only_reads = [Method::GET, Method::HEAD].contains(&head.method);
@@ -77,7 +78,7 @@ impl Requests {
 }
 
 fn client() -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>> {
-    // Whoever was first has chosen for the process; libraries that fetch tokens ask for that choice.
+    // The first choice holds for the whole process; libraries that fetch tokens depend on it.
     drop(ring::default_provider().install_default());
     let mut tcp = HttpConnector::new();
     tcp.set_connect_timeout(Some(CONNECT_LIMIT));
@@ -98,7 +99,7 @@ fn may_pass(status: StatusCode, only_reads: bool) -> bool {
     }
 }
 
-/// An error with all that led to it: the outermost one says next to nothing.
+/// An error with all of its causes: the outermost message says almost nothing.
 fn whole(error: &hyper_util::client::legacy::Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
@@ -108,7 +109,7 @@ fn whole(error: &hyper_util::client::legacy::Error) -> String {
     text
 }
 
-/// What a cloud answered.
+/// A cloud's answer.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -126,14 +127,14 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// What the store's own clock said when it answered, in whole seconds.
+    /// The store's own clock when it answered, in whole seconds.
     pub(crate) fn date(&self) -> Result<Timestamp> {
         let date = self.header(header::DATE.as_str());
         let date = date.ok_or_else(|| Error::could_not_verify("the store does not tell its time"))?;
         moment(date)
     }
 
-    /// The message in its body.
+    /// The body, as one message.
     pub(crate) async fn message(self, doing: &str) -> Result<Bytes> {
         let mut body = http_body_util::Limited::new(self.body, LONGEST_MESSAGE);
         let mut message = bytes::BytesMut::new();
@@ -145,7 +146,7 @@ impl Answer {
         Ok(message.freeze())
     }
 
-    /// Its body, as it comes in. A body that ends early is an error.
+    /// The body, as it arrives. A body that ends early is an error.
     pub(crate) fn reader(self) -> Reader {
         let pieces = unfold(self.body.into_data_stream(), |mut body| async move {
             let piece = match wait::at_most("the next bytes of an object", ANSWER_LIMIT, body.next()).await {
@@ -158,13 +159,13 @@ impl Answer {
     }
 }
 
-/// A moment as headers tell it.
+/// Parses a moment from a header.
 pub(crate) fn moment(text: &str) -> Result<Timestamp> {
     let parsed = rfc2822::parse(text).context(format_args!("reading the date `{}`", told(text)))?;
     Ok(parsed.timestamp())
 }
 
-/// What somebody else wrote, on one line and not too long.
+/// Somebody else's text, as one line of limited length.
 pub(crate) fn told(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect::<String>().trim().to_owned()
 }

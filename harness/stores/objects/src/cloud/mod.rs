@@ -1,4 +1,4 @@
-//! What the buckets of every cloud share: requests, listings that come in pages, keys in addresses.
+//! What the buckets of all clouds share: requests, listings in pages, keys in addresses.
 
 mod http;
 mod pages;
@@ -10,17 +10,17 @@ pub(super) use http::moment;
 pub(super) use http::{Answer, Authorize, Requests, told};
 pub(super) use pages::{Page, histories};
 
-/// What stands for itself in an address, and in what is signed of it.
+/// Characters that are not escaped in an address, or in the part of it that is signed.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 #[cfg(feature = "s3")]
 const ESCAPED_IN_PATHS: &AsciiSet = &ESCAPED.remove(b'/');
 
-/// Text as one part of an address: a slash in it is no separator.
+/// A text as one segment of an address: its slashes are escaped.
 pub(super) fn part(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED)
 }
 
-/// Text as the end of a path, with its slashes.
+/// A text as the end of a path: its slashes are kept.
 #[cfg(feature = "s3")]
 pub(super) fn path(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, ESCAPED_IN_PATHS)

@@ -1,7 +1,7 @@
-//! Listings that come in pages, brought back to one history after the other.
+//! Listings in pages, joined into one history after another.
 //!
-//! A page ends where the store likes, amid the versions of a key too: a key is told of only when another one has
-//! come, or the end.
+//! The store may end a page anywhere, also between the versions of a key. A key is complete only when another
+//! key or the end of the listing has arrived.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,15 +10,15 @@ use comeback_model::KeyHistory;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, StreamExt as _, try_unfold};
 
-/// A page: entries with their keys, those of one key in the store's order; and where the next page begins.
+/// A page: entries with their keys, those of one key in the store's order, and the start of the next page.
 #[derive(Debug)]
 pub(crate) struct Page<E, M> {
     pub(crate) entries: Vec<(String, E)>,
     pub(crate) next: Option<M>,
 }
 
-/// The histories that the pages of a listing tell, in the order of the keys. One page is in memory, and what is
-/// known of the key that the one before ended with.
+/// The histories in the pages of a listing, in the order of the keys. Only one page is in memory, and the
+/// entries of the last key of the previous page.
 pub(crate) fn histories<'a, E, M>(
     fetch: impl Fn(Option<M>) -> BoxFuture<'a, Result<Page<E, M>>> + Send + 'a,
     finish: fn(String, Vec<E>) -> KeyHistory,
@@ -31,7 +31,7 @@ where
     let stream = try_unfold(start, |mut listing| async move {
         loop {
             if let Some(history) = listing.told.pop_front() {
-                // A key of which nothing but its deletion is left is none.
+                // Skip keys that have only delete markers.
                 if history.versions.is_empty() {
                     continue;
                 }
@@ -51,7 +51,7 @@ struct Listing<E, M, F> {
     finish: fn(String, Vec<E>) -> KeyHistory,
     keys: Keys<E>,
     told: VecDeque<KeyHistory>,
-    /// Where the page that was fetched last began.
+    /// The start of the last fetched page.
     at: Option<M>,
     ended: bool,
 }
@@ -78,11 +78,11 @@ where
     }
 }
 
-/// The key that the pages so far ended with, and its entries.
+/// The last key of the pages so far, and its entries.
 struct Keys<E>(Option<(String, Vec<E>)>);
 
 impl<E> Keys<E> {
-    /// Takes a page, and gives the keys of which nothing more can come.
+    /// Adds a page, and returns the keys that are complete.
     fn add(&mut self, entries: Vec<(String, E)>) -> Result<Vec<(String, Vec<E>)>> {
         let mut keys: BTreeMap<String, Vec<E>> = BTreeMap::new();
         for (key, entry) in entries {

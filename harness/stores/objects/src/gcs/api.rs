@@ -1,4 +1,4 @@
-//! What the JSON API of Google Cloud Storage says and is told, apart from any connection.
+//! The messages of Google Cloud Storage's JSON API, without the connection.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ struct Condition {
 }
 
 impl Bucket {
-    /// After how many days the first of its rules removes a version that is live no more.
+    /// After how many days the strictest rule removes a version that is no longer live.
     pub(super) fn noncurrent_days(&self) -> Option<u32> {
         let deleting = self.lifecycle.rule.iter().filter(|rule| rule.action.r#type == "Delete");
         deleting.filter_map(|rule| rule.condition.days_since_noncurrent_time).min()
@@ -84,7 +84,7 @@ pub(super) struct Item {
     metadata: BTreeMap<String, String>,
 }
 
-/// Numbers of 64 bits travel as text.
+/// 64-bit numbers are sent as text.
 fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let text = String::deserialize(deserializer)?;
     text.parse().map_err(|_| serde::de::Error::custom(format!("`{text}` is no number")))
@@ -105,14 +105,14 @@ impl From<Item> for ObjectVersion {
     }
 }
 
-/// The versions of a key, in the order of their generations. One that was written while the listing went on may
-/// have come twice, the second time as it is by then.
+/// The versions of a key, in the order of their generations. A version that was written during the listing
+/// may appear twice, the second time in its later state.
 pub(super) fn history(key: String, items: Vec<Item>) -> KeyHistory {
     let versions: BTreeMap<u64, Item> = items.into_iter().map(|item| (item.generation, item)).collect();
     KeyHistory { key, versions: versions.into_values().map(ObjectVersion::from).collect() }
 }
 
-/// How far a copy is: at its end it tells the new version.
+/// The state of a copy. When it is complete, it contains the new version.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rewritten {
@@ -120,7 +120,7 @@ pub(super) struct Rewritten {
     pub(super) rewrite_token: Option<String>,
 }
 
-/// Why a request was refused, as the store says it.
+/// The store's reason for refusing a request.
 pub(super) fn refusal(status: StatusCode, message: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
@@ -146,8 +146,8 @@ struct Upload<'a> {
     metadata: &'a BTreeMap<String, String>,
 }
 
-/// The body of an upload with its content type: the attributes, then the bytes. The store refuses bytes that do
-/// not have the checksum.
+/// The body of an upload and its content type: the attributes, then the bytes. The store refuses bytes that
+/// do not match the checksum.
 pub(super) fn upload(
     key: &str,
     bytes: &[u8],

@@ -1,5 +1,5 @@
-//! A bucket of Google Cloud Storage, through its JSON API: the only one that tells and copies generations without
-//! gRPC.
+//! A bucket of Google Cloud Storage, through its JSON API: without gRPC, only that API shows and copies
+//! generations.
 
 mod api;
 mod token;
@@ -23,11 +23,11 @@ use super::content::crc32c;
 use super::{BucketState, ObjectStore, no_permission, no_such_bucket, overtaken};
 
 const HOST: &str = "https://storage.googleapis.com";
-/// As many as the store gives at once.
+/// The store's largest page.
 const PAGE: u32 = 1000;
-/// The times of versions are told in milliseconds.
+/// The resolution of versions' times: a millisecond.
 const TICK: SignedDuration = SignedDuration::from_millis(1);
-/// Whose attributes are asked for in a listing.
+/// The fields to request in a listing.
 const FIELDS: &str =
     "nextPageToken,items(name,generation,timeCreated,timeDeleted,size,crc32c,contentType,metadata)";
 
@@ -40,8 +40,8 @@ pub struct GcsBucket {
 }
 
 impl GcsBucket {
-    /// A bucket that is reached as the environment says: with the application default credentials, or at the
-    /// emulator of `STORAGE_EMULATOR_HOST`, with none.
+    /// A bucket that is reached as the environment says: with the application default credentials, or without
+    /// credentials at the emulator of `STORAGE_EMULATOR_HOST`.
     pub fn new(name: &str) -> Result<Self> {
         match std::env::var("STORAGE_EMULATOR_HOST") {
             Ok(host) if !host.is_empty() => Self::emulated(name, &host),
@@ -60,7 +60,7 @@ impl GcsBucket {
         Ok(Self { requests: Requests::new(token)?, host, name: name.to_owned(), page: PAGE })
     }
 
-    /// The same bucket, listed by so many versions at once.
+    /// The same bucket, with pages of this many versions.
     #[must_use]
     pub fn paged(self, page: u32) -> Self {
         Self { page, ..self }
@@ -79,7 +79,7 @@ impl GcsBucket {
         self.requests.send(doing, request).await
     }
 
-    /// What a request that went through was answered.
+    /// Parses the answer to a successful request.
     async fn parsed<T: DeserializeOwned>(&self, doing: &str, answer: Answer) -> Result<T> {
         if !answer.status.is_success() {
             return Err(self.refused(doing, answer).await);
@@ -87,7 +87,7 @@ impl GcsBucket {
         serde_json::from_slice(&answer.message(doing).await?).context(doing)
     }
 
-    /// What it means that a request did not go through.
+    /// The error for a failed request.
     async fn refused(&self, doing: &str, answer: Answer) -> Error {
         let status = answer.status;
         let why = match answer.message(doing).await {
@@ -132,7 +132,7 @@ impl GcsBucket {
         Ok(Page { entries, next: next_page_token.filter(|token| !token.is_empty()) })
     }
 
-    /// The error of a write that came in between, with what is there now.
+    /// The error for a write by somebody else, with the version that is live now.
     async fn overtaken(&self, key: &str, over: Option<&ObjectVersion>) -> Error {
         let name = |version: &ObjectVersion| version.version.clone();
         match self.current(key).await {
@@ -171,7 +171,7 @@ impl ObjectStore for GcsBucket {
         let doing = format!("looking for {key}");
         let answer = self.send(&doing, Method::GET, &self.object(key)).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            // A bucket that is not there answers in the same way.
+            // A missing bucket gives the same answer.
             self.bucket().await?;
             return Ok(None);
         }
@@ -180,14 +180,14 @@ impl ObjectStore for GcsBucket {
     }
 
     async fn describe(&self, version: &ObjectVersion) -> Result<ObjectVersion> {
-        // A listing tells everything already.
+        // A listing already contains everything.
         Ok(version.clone())
     }
 
     async fn read(&self, version: &ObjectVersion) -> Result<Reader> {
         let doing = format!("reading {version}");
         let url = format!("{}?alt=media&generation={}", self.object(&version.key), part(&version.version));
-        // What was written compressed comes as it was written, and not unpacked.
+        // Accept gzip: an object that was stored compressed is then sent as it is stored, not decompressed.
         let request = Request::get(url).header(header::ACCEPT_ENCODING, "gzip").body(Bytes::new());
         let answer = self.requests.send(&doing, request.context(&doing)?).await?;
         match answer.status {
@@ -230,7 +230,7 @@ impl ObjectStore for GcsBucket {
     async fn revive(&self, version: &ObjectVersion, over: Option<&ObjectVersion>) -> Result<ObjectVersion> {
         let key = &version.key;
         let doing = format!("copying {version}");
-        // The store looks itself, once more and at the moment of the write; its emulator does not.
+        // The store checks this again at the moment of the write; its emulator does not.
         let live = self.current(key).await?;
         if live.map(|live| live.version) != over.map(|over| over.version.clone()) {
             return Err(self.overtaken(key, over).await);
@@ -266,7 +266,7 @@ impl ObjectStore for GcsBucket {
     }
 }
 
-/// CRC32Cs are told as four bytes in Base64, the highest first.
+/// A CRC32C is sent as four bytes in Base64, the most significant first.
 fn encoded(crc32c: u32) -> String {
     BASE64_STANDARD.encode(crc32c.to_be_bytes())
 }

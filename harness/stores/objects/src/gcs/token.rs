@@ -1,4 +1,4 @@
-//! Who asks: the application default credentials of Google Cloud.
+//! Authorisation with the application default credentials of Google Cloud.
 
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
@@ -12,7 +12,7 @@ const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 const HINT: &str =
     "run `gcloud auth application-default login`, or name a key file in GOOGLE_APPLICATION_CREDENTIALS";
 
-/// Gives requests a token, or none for an emulator.
+/// Adds a token to requests; none for an emulator.
 pub(super) struct Token(Option<Credentials>);
 
 impl Token {
@@ -21,7 +21,7 @@ impl Token {
     }
 
     pub(super) fn of_the_environment() -> Result<Self> {
-        // Before a client exists that could choose it: whoever asks for tokens needs one.
+        // Chosen here because the token library needs a TLS provider before any client exists.
         drop(rustls::crypto::ring::default_provider().install_default());
         let built = Builder::default().with_scopes([SCOPE]).build();
         built.map(|credentials| Self(Some(credentials))).map_err(|error| {
@@ -40,7 +40,7 @@ impl Authorize for Token {
                 head.headers.extend(data);
                 Ok(())
             }
-            // Only somebody who names what he has is told so.
+            // Only returned for conditional requests.
             Ok(CacheableResource::NotModified) => Ok(()),
             Err(error) => {
                 Err(Error::could_not_verify(format!("asking Google Cloud for a token: {error}")).hint(HINT))

@@ -1,4 +1,4 @@
-//! What judges a restored bucket.
+//! Judges of a restored bucket.
 
 mod objects;
 mod prefix;

@@ -1,4 +1,5 @@
-//! Judges of a bucket: that it keeps old versions, that the right ones are chosen, and what came back.
+//! Judges of a bucket: whether it keeps old versions, whether the right ones are chosen, and what was
+//! restored.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +13,16 @@ use jiff::Timestamp;
 
 use crate::{BucketState, ObjectStore, differing, digest, metadata_differs, read_inventory, versioning_off};
 
-/// So many findings are told one by one.
+/// How many findings to report one by one.
 const MOST_FINDINGS: usize = 50;
 
-/// Looks whether a bucket keeps what is overwritten or deleted, while there is still time to turn that on.
+/// Checks that a bucket keeps what is overwritten or deleted, while there is still time to turn that on.
 ///
-/// It does not see who may turn it off, or delete versions for good.
+/// It does not check who may turn it off, or delete versions permanently.
 pub struct VersioningJudge<'a> {
-    /// The bucket, for people.
+    /// The location of the bucket, for people.
     pub bucket: &'a str,
-    /// What it said of itself.
+    /// The state that the bucket reported.
     pub state: &'a BucketState,
 }
 
@@ -42,14 +43,14 @@ impl Judge for VersioningJudge<'_> {
     }
 }
 
-/// Compares the versions that are chosen for the moment of an inventory with those of the inventory, before
-/// anything is restored from them.
+/// Compares the versions that are chosen for the moment of an inventory with the inventory, before anything
+/// is restored from them.
 ///
-/// It reads no bytes: that the right version has the right bytes is for [`ObjectsJudge`] to say.
+/// It reads no bytes: [`ObjectsJudge`] checks the bytes of a version.
 pub struct ChosenVersions<'a> {
     /// The bucket.
     pub store: &'a dyn ObjectStore,
-    /// Where the inventory is kept.
+    /// The repository of the inventory.
     pub repository: &'a dyn Repository,
     /// The inventory.
     pub recorded: &'a Manifest,
@@ -100,17 +101,17 @@ fn misfit(history: Option<&KeyHistory>, record: Option<&ObjectRecord>, moment: T
     }
 }
 
-/// Reads every object of a restored bucket and compares it with the inventory of the moment that it was restored
-/// to: size, CRC32C and SHA-256 of the bytes, content type, metadata. What was written after that moment has to be
-/// there still.
+/// Reads every object of a restored bucket and compares it with the inventory of the moment it was restored
+/// to: size, CRC32C and SHA-256 of the bytes, content type, metadata. Objects that were written after that
+/// moment must still be there.
 pub struct ObjectsJudge<'a> {
     /// The bucket.
     pub store: &'a dyn ObjectStore,
-    /// Where the inventory is kept.
+    /// The repository of the inventory.
     pub repository: &'a dyn Repository,
     /// The inventory.
     pub recorded: &'a Manifest,
-    /// What was rightly written to keys of their own after that moment.
+    /// Versions that were rightly written after that moment, to other keys.
     pub later: &'a [ObjectVersion],
 }
 
@@ -210,7 +211,7 @@ fn missing(key: &str, expected: &str) -> Finding {
         .remedy("restore it: list its versions, and take the one of the moment")
 }
 
-/// Findings, the first of them one by one.
+/// Findings, of which only the first are kept one by one.
 #[derive(Default)]
 struct Findings(Vec<Finding>);
 
@@ -221,7 +222,8 @@ impl Findings {
     }
 }
 
-/// What a bucket keeps, beside an inventory of it: both in the order of the keys, and neither in memory.
+/// The histories of a bucket, paired with an inventory of it. Both are read in the order of the keys, and
+/// neither is held in memory.
 struct Pairs<'a> {
     histories: Peekable<futures_util::stream::BoxStream<'a, Result<KeyHistory>>>,
     inventory: crate::InventoryReader,
@@ -240,7 +242,7 @@ impl<'a> Pairs<'a> {
         Ok(Self { histories: store.histories(&prefix).peekable(), inventory, record })
     }
 
-    /// The next key, with what is known of it on either side.
+    /// The next key, with what either side knows about it.
     async fn next(&mut self) -> Result<Option<(Option<KeyHistory>, Option<ObjectRecord>)>> {
         let mut histories = std::pin::Pin::new(&mut self.histories);
         let known = match histories.as_mut().peek().await {

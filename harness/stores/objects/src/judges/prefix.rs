@@ -1,4 +1,4 @@
-//! Judge of a restored prefix, where no inventory says what was there: the bucket's own versions do.
+//! Judge of a restored prefix without an inventory: the bucket's own versions show what was there.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -9,16 +9,16 @@ use jiff::Timestamp;
 
 use crate::ObjectStore;
 
-/// So many findings are told one by one.
+/// How many findings to report one by one.
 const MOST_FINDINGS: usize = 50;
 const REMEDY: &str = "find out who writes to the bucket, and restore it again";
 
-/// Compares the live version of every object with the one that was live at a moment: size and CRC32C, as the store
-/// tells them. It reads no bytes: the restore has read those that it brought back.
+/// Compares the live version of every object with the one that was live at a moment: size and CRC32C, as
+/// reported by the store. It reads no bytes: the restore has read those that it restored.
 pub struct PrefixJudge<'a> {
     /// The bucket.
     pub store: &'a dyn ObjectStore,
-    /// What the keys begin with.
+    /// The prefix of the keys.
     pub prefix: &'a str,
     /// The moment.
     pub moment: Timestamp,

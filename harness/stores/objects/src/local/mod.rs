@@ -25,10 +25,10 @@ use super::{BucketState, ObjectStore, no_such_bucket};
 const SETTINGS: &str = "bucket.json";
 const OBJECTS: &str = "objects";
 const UNFINISHED: &str = ".unfinished";
-/// So many keys are read ahead of whoever asks for them.
+/// How many keys are read ahead.
 const AHEAD: usize = 64;
 
-/// A bucket as folders and files: versions, generations, deletions, attributes and checksums, as clouds have them.
+/// A bucket as folders and files: versions, generations, deletions, attributes and checksums, as in clouds.
 ///
 /// Several processes may use it at once.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ pub struct LocalBucket {
     clock: Clock,
 }
 
-/// What stands in `bucket.json`.
+/// The content of `bucket.json`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
@@ -46,7 +46,7 @@ struct Settings {
 }
 
 impl LocalBucket {
-    /// Makes a bucket in a new or empty folder. Old versions are kept, for so many days where a number is given.
+    /// Creates a bucket in a new or empty folder. Old versions are kept, for `noncurrent_days` days if given.
     pub async fn create(folder: impl Into<PathBuf>, noncurrent_days: Option<u32>) -> Result<Self> {
         let bucket = Self::at(folder.into());
         let doing = || format!("creating the bucket {}", bucket.location());
@@ -57,7 +57,7 @@ impl LocalBucket {
         Ok(bucket)
     }
 
-    /// Opens a bucket that is there.
+    /// Opens an existing bucket.
     pub async fn open(folder: impl Into<PathBuf>) -> Result<Self> {
         let bucket = Self::at(folder.into());
         bucket.settings().await?;
@@ -68,20 +68,20 @@ impl LocalBucket {
         Self { folder: Arc::new(folder), clock: Clock::machine() }
     }
 
-    /// The same bucket, whose versions are dated by another clock.
+    /// The same bucket, with another clock for the times of versions.
     #[must_use]
     pub fn timed_by(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
 
-    /// Turns the keeping of old versions on or off, from now on. Those that are kept stay.
+    /// Turns the keeping of old versions on or off, from now on. Existing old versions stay.
     pub async fn set_versioning(&self, versioning: bool) -> Result<()> {
         let settings = self.settings().await?;
         self.write_settings(Settings { versioning, ..settings }).await
     }
 
-    /// Removes what a lifecycle rule would: the versions of every key that begins so which had ended by a moment.
-    /// Gives how many.
+    /// Removes what a lifecycle rule would: versions that had ended by a moment, of every key that starts
+    /// with `prefix`. Returns their number.
     pub async fn expire(&self, prefix: &str, ended_by: Timestamp) -> Result<u64> {
         let (bucket, prefix) = (self.clone(), prefix.to_owned());
         self.blocking(move || {
@@ -143,7 +143,7 @@ impl ObjectStore for LocalBucket {
 
     async fn state(&self) -> Result<BucketState> {
         let Settings { versioning, noncurrent_days } = self.settings().await?;
-        // A microsecond is what this bucket counts in: what is written from here on bears a later one.
+        // The bucket counts in microseconds: anything written from here on has a later one.
         let now = self.clock.now().checked_sub(Duration::from_micros(1)).context("reading the clock")?;
         Ok(BucketState { versioning, noncurrent_days, now })
     }
@@ -156,7 +156,7 @@ impl ObjectStore for LocalBucket {
                 let history = step
                     .map_err(|error| complain("walking through the bucket", &error))
                     .and_then(|(key, path)| bucket.key_folder(key, path).history());
-                // A folder on the way to longer keys is no key.
+                // A folder on the path to longer keys is not a key.
                 let is_key = history.as_ref().map_or(true, |history| !history.versions.is_empty());
                 let failed = history.is_err();
                 if is_key && found.blocking_send(history).is_err() || failed {
@@ -173,7 +173,7 @@ impl ObjectStore for LocalBucket {
     }
 
     async fn describe(&self, version: &ObjectVersion) -> Result<ObjectVersion> {
-        // A listing tells everything already.
+        // A listing already contains everything.
         Ok(version.clone())
     }
 

@@ -6,16 +6,17 @@ use std::{fs, io};
 use comeback_error::{Error, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// What is no letter and no digit, but for what is harmless in a name. `=` begins the names of versions.
+/// Characters to escape: all but letters, digits and what is harmless in a name. `=` is escaped because names
+/// of versions begin with it.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
-/// The name of an empty part, as in `a//b`: an escape of nothing.
+/// The name of an empty part, as in `a//b`: an escape sign with nothing after it.
 const EMPTY: &str = "%";
-/// File systems know no longer names than 255 bytes.
+/// The longest file name, in bytes, that file systems accept.
 const LONGEST_NAME: usize = 255;
-/// Clouds know no longer keys.
+/// The longest key, in bytes, that clouds accept.
 const LONGEST_KEY: usize = 1024;
 
-/// The folder of a key below the folder of all of them.
+/// The folder of a key, given the folder of all keys.
 pub(super) fn folder_of(root: &Path, key: &str) -> Result<PathBuf> {
     if key.is_empty() || key.len() > LONGEST_KEY {
         return Err(Error::usage(format!("`{key}` cannot be a key: it has {} bytes", key.len()))
@@ -35,7 +36,7 @@ pub(super) fn folder_of(root: &Path, key: &str) -> Result<PathBuf> {
 fn escape(part: &str) -> String {
     let escaped = utf8_percent_encode(part, ESCAPED).to_string();
     match escaped.strip_prefix('.') {
-        // A name that begins with a dot is nobody's key.
+        // Names that begin with a dot are not keys.
         Some(rest) => format!("%2E{rest}"),
         None if escaped.is_empty() => EMPTY.to_owned(),
         None => escaped,
@@ -49,19 +50,18 @@ fn unescape(name: &str) -> Option<String> {
     percent_decode_str(name).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-/// One step of a walk.
 struct Step {
-    /// The key itself, or what the keys below it begin with: then it ends in `/`.
+    /// The key itself, or the common prefix of the keys below it, which ends in `/`.
     name: String,
     folder: PathBuf,
     is_key: bool,
 }
 
-/// Every folder that may hold versions of a key that begins so, with the key, in the order of the keys. The names
-/// of the folders on the way down are in memory, and no others.
+/// Walks every folder that may hold versions of a key that starts with a prefix, in the order of the keys.
+/// Only the names of the folders on the path are in memory.
 pub(super) struct Walk {
     prefix: String,
-    /// What is left to be done, the next thing last.
+    /// The remaining steps; the next one is last.
     steps: Vec<Step>,
 }
 
@@ -87,7 +87,7 @@ impl Walk {
                 self.steps.push(Step { name: below, folder: entry.path(), is_key: false });
             }
         }
-        // `a-b` comes between `a` and `a/b`: a key and what is below it are two steps.
+        // `a-b` sorts between `a` and `a/b`, so a key and the keys below it are two steps.
         self.steps[from..].sort_by(|one, other| other.name.cmp(&one.name));
         Ok(())
     }
@@ -146,7 +146,7 @@ mod tests {
             |prefix: &str| keys.iter().copied().filter(|key| key.starts_with(prefix)).collect::<Vec<_>>();
         for prefix in ["", "a", "a/", "a/b", "S", "Süd küste/", "nothing"] {
             let walked = walked(root.path(), prefix);
-            // Folders on the way down, which are nobody's key, are walked too: they hold no versions.
+            // The walk also returns folders on the path, which are not keys: they hold no versions.
             let walked: Vec<_> = walked.iter().map(String::as_str).filter(|key| keys.contains(key)).collect();
             assert_eq!(walked, with(prefix), "{prefix}");
         }

@@ -1,8 +1,8 @@
 //! The versions of one key in its folder.
 //!
-//! A version is one file, `=GENERATION.CRC32C`: a line of JSON with the attributes, then the bytes. It appears whole,
-//! by a rename. Its generation is the time of its writing in microseconds, as in Google Cloud Storage, and greater
-//! than that of every version before. When it ended stands in `=GENERATION.ended`.
+//! A version is one file, `=GENERATION.CRC32C`: a line of JSON with the attributes, then the bytes. It
+//! appears whole, by a rename. Its generation is the time of writing in microseconds, as in Google Cloud
+//! Storage, and greater than that of every earlier version. The time when it ended is in `=GENERATION.ended`.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, Write as _};
@@ -19,27 +19,26 @@ use crate::overtaken;
 
 const ENDED: &str = "ended";
 const PIECE_BYTES: usize = 64 * 1024;
-/// The longest line of attributes that is read, in bytes: clouds take less than a tenth of it.
+/// The longest line of attributes to read, in bytes: clouds accept less than a tenth of it.
 const LONGEST_HEADER: u64 = 1 << 20;
 
-/// The folder of one key.
 pub(super) struct KeyFolder {
     pub(super) key: String,
     pub(super) path: PathBuf,
-    /// Where files are written before they get their names.
+    /// The folder for files that do not have their names yet.
     pub(super) unfinished: PathBuf,
-    /// Dates the versions.
+    /// The clock for the times of versions.
     pub(super) clock: Clock,
 }
 
-/// What has to be live for a write to go through.
+/// What must be live for a write to succeed.
 pub(super) enum Over<'a> {
     Anything,
     Only(Option<&'a str>),
 }
 
 impl KeyFolder {
-    /// What is kept of the key; no version at all if nothing is.
+    /// The history of the key; without versions if nothing is kept.
     pub(super) fn history(&self) -> Result<KeyHistory> {
         let doing = || format!("listing the versions of {}", self.key);
         let mut found = Vec::new();
@@ -62,10 +61,11 @@ impl KeyFolder {
         let starts: Vec<u64> = found.iter().map(|(generation, _)| *generation).collect();
         let mut versions = Vec::with_capacity(found.len());
         for (at, (generation, crc32c)) in found.into_iter().enumerate() {
-            // A kill may have come between a version and the end of the one before it.
+            // If a kill came between a version and the end of the previous one, the next version's start is
+            // the end.
             let next = starts.get(at + 1).copied();
             match self.read_version(generation, crc32c, next) {
-                // Gone since it was listed, as by a lifecycle rule.
+                // Removed since it was listed, for example by a lifecycle rule.
                 Ok(None) => {}
                 read => versions.extend(read.map_err(|error| error.context(doing()))?),
             }
@@ -100,12 +100,12 @@ impl KeyFolder {
         self.path.join(format!("={generation}.{crc32c:08x}"))
     }
 
-    /// A version, read up to its first byte.
+    /// A version's file, positioned at the first byte of its content.
     fn open(&self, generation: u64, crc32c: u32) -> io::Result<(BufReader<File>, ObjectAttributes)> {
         open(&self.file(generation, crc32c))
     }
 
-    /// A version that was listed, read up to its first byte.
+    /// A listed version's file, positioned at the first byte of its content.
     pub(super) fn reader(&self, version: &ObjectVersion) -> Result<(BufReader<File>, ObjectAttributes)> {
         open(&self.file(&version.version, version.crc32c.unwrap_or_default())).map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
@@ -116,8 +116,7 @@ impl KeyFolder {
         })
     }
 
-    /// Writes a version and makes it the live one. Bytes that do not have the checksum that they should have are
-    /// never made live.
+    /// Writes a version and makes it live. Bytes that do not match the expected checksum are never made live.
     pub(super) fn write(
         &self,
         attributes: &ObjectAttributes,
@@ -165,7 +164,7 @@ impl KeyFolder {
         written.ok_or_else(|| Error::could_not_verify(format!("{} vanished as it was written", self.key)))
     }
 
-    /// Deletes what is live, if anything is.
+    /// Deletes the live version, if there is one.
     pub(super) fn delete(&self, versioning: bool) -> Result<()> {
         if !self.path.is_dir() {
             return Ok(());
@@ -180,7 +179,7 @@ impl KeyFolder {
         Ok(())
     }
 
-    /// Removes the versions that had ended by a moment; gives how many.
+    /// Removes the versions that had ended by a moment. Returns their number.
     pub(super) fn expire(&self, ended_by: Timestamp) -> Result<u64> {
         let _lock = self.lock()?;
         let mut expired = 0;
@@ -193,7 +192,7 @@ impl KeyFolder {
         Ok(expired)
     }
 
-    /// What was live is an old version from now on; without versioning it is gone.
+    /// Ends the live version: it becomes an old version or, without versioning, is removed.
     fn end(&self, version: &ObjectVersion, at: Timestamp, versioning: bool) -> Result<()> {
         if !versioning {
             return self.remove(version);
@@ -216,7 +215,7 @@ impl KeyFolder {
         }
     }
 
-    /// One writer of a key at a time, among all processes. It is given up when the file is closed.
+    /// Locks the key against other writers in all processes. Closing the file releases the lock.
     fn lock(&self) -> Result<File> {
         let io = |error: io::Error| complain(format_args!("locking {}", self.key), &error);
         let folder = File::open(&self.path).map_err(io)?;
@@ -253,7 +252,7 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// What an error of the file system means.
+/// Converts a file system error.
 pub(super) fn complain(doing: impl std::fmt::Display, error: &io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied => crate::no_permission(doing, error),

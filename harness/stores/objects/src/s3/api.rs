@@ -1,4 +1,4 @@
-//! The requests of S3 that a bucket is made of, and what their refusals mean.
+//! The requests of S3 that a bucket uses, and what their refusals mean.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,7 +15,7 @@ use crate::{no_permission, no_such_bucket};
 
 const METADATA: &str = "x-amz-meta-";
 
-/// One bucket, asked by requests.
+/// Requests to one bucket.
 pub(super) struct Api {
     requests: Requests,
     endpoint: String,
@@ -48,7 +48,7 @@ impl Api {
         ))
     }
 
-    /// Where a copy is made from.
+    /// The source of a copy.
     pub(super) fn source(&self, version: &ObjectVersion) -> String {
         format!("{}/{}?versionId={}", self.bucket, path(&version.key), part(&version.version))
     }
@@ -57,7 +57,8 @@ impl Api {
         self.requests.send(doing, request.body(body.into()).context(doing)?).await
     }
 
-    /// The message of a request that went through. Some fail after they have begun to answer well.
+    /// The message of a successful request. Some requests fail after the store has begun with a success
+    /// status.
     pub(super) async fn message(&self, doing: &str, answer: Answer) -> Result<Bytes> {
         let (status, region) = (answer.status, answer.header("x-amz-bucket-region").map(str::to_owned));
         let message = answer.message(doing).await?;
@@ -67,7 +68,7 @@ impl Api {
         }
     }
 
-    /// What it means that a request did not go through.
+    /// The error for a failed request.
     fn refused(&self, doing: &str, status: StatusCode, region: Option<&str>, refusal: &Refusal) -> Error {
         let Refusal { code, message } = refusal;
         let why = if code.is_empty() { status.to_string() } else { format!("{code}: {message}") };
@@ -86,7 +87,7 @@ impl Api {
         }
     }
 
-    /// The attributes of a key, or of a version; `None` if there is none, or nothing but its deletion.
+    /// The attributes of a key or of a version; `None` if there is none, or only a delete marker.
     pub(super) async fn head(
         &self,
         key: &str,
@@ -98,7 +99,7 @@ impl Api {
         match answer.status {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
                 if answer.header("x-amz-delete-marker") != Some("true") {
-                    // A bucket that is not there answers in the same way.
+                    // A missing bucket gives the same answer.
                     let answer =
                         self.send(&doing, self.bucket(Method::GET, "versioning"), Bytes::new()).await?;
                     self.message(&doing, answer).await?;
@@ -113,7 +114,7 @@ impl Api {
     }
 }
 
-/// What the headers of an object say of it.
+/// Reads an object's description from the headers.
 fn described(key: &str, version: Option<&str>, headers: HeaderMap) -> Result<(ObjectVersion, HeaderMap)> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let demand = |name: &str| {
@@ -127,23 +128,23 @@ fn described(key: &str, version: Option<&str>, headers: HeaderMap) -> Result<(Ob
         content_type: text("content-type").map(str::to_owned),
         metadata: metadata.collect(),
     };
-    // S3 counts what it cannot tell in a header.
+    // In this header S3 counts the metadata that it cannot return.
     let is_whole = text("x-amz-missing-meta").is_none();
     let described = ObjectVersion {
         key: key.to_owned(),
-        // Without versioning there is one version, and this is what S3 calls it.
+        // Without versioning there is only one version, and S3 calls it `null`.
         version: text("x-amz-version-id").or(version).unwrap_or("null").to_owned(),
         created_at: moment(demand("last-modified")?)?,
         ended_at: None,
         bytes: demand("content-length")?.parse().context(format_args!("reading the size of {key}"))?,
-        // That of an upload in parts is of its parts' checksums, and has their number behind it.
+        // The checksum of a multipart upload is computed from those of its parts, and ends with their number.
         crc32c: text("x-amz-checksum-crc32c").and_then(decoded),
         attributes: is_whole.then_some(attributes),
     };
     Ok((described, headers))
 }
 
-/// The headers that write attributes.
+/// Adds the headers that set attributes.
 pub(super) fn with_attributes(mut request: Builder, attributes: &ObjectAttributes) -> Result<Builder> {
     if let Some(kind) = &attributes.content_type {
         request = request.header("content-type", kind);
@@ -158,7 +159,7 @@ pub(super) fn with_attributes(mut request: Builder, attributes: &ObjectAttribute
     Ok(request)
 }
 
-/// CRC32Cs are told as four bytes in Base64, the highest first.
+/// A CRC32C is sent as four bytes in Base64, the most significant first.
 pub(super) fn encoded(crc32c: u32) -> String {
     BASE64_STANDARD.encode(crc32c.to_be_bytes())
 }
@@ -167,7 +168,7 @@ fn decoded(text: &str) -> Option<u32> {
     Some(u32::from_be_bytes(BASE64_STANDARD.decode(text).ok()?.try_into().ok()?))
 }
 
-/// Why a request was refused. Nothing else of the answer is told: it repeats what was signed.
+/// Why a request was refused. The rest of the answer is not shown: it repeats what was signed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Refusal {
     code: String,
@@ -180,7 +181,7 @@ fn refusal(message: &[u8]) -> Option<Refusal> {
     Some(Refusal { code: text("Code"), message: text("Message") })
 }
 
-/// The code of a refusal, for those that are no failure.
+/// The code of a refusal, for callers that expect some refusals.
 pub(super) fn refusal_code(message: &[u8]) -> Option<String> {
     refusal(message).map(|refusal| refusal.code)
 }

@@ -1,4 +1,4 @@
-//! What S3 says of buckets and versions, apart from any connection.
+//! S3's answers about buckets and versions, without the connection.
 
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{KeyHistory, ObjectEvent, ObjectVersion};
@@ -8,25 +8,25 @@ use percent_encoding::percent_decode_str;
 use super::xml::Element;
 use crate::cloud::Page;
 
-/// Where the next page begins: after this version of this key.
+/// The start of the next page: after this version of this key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Marker {
     pub(super) key: String,
     pub(super) version: String,
 }
 
-/// One thing that happened to a key.
+/// One event of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// The name of the version, also of a deletion.
+    /// The name of the version; a deletion has one too.
     version: String,
     at: Timestamp,
     is_latest: bool,
-    /// Its size; `None` of a deletion.
+    /// Its size; `None` for a deletion.
     bytes: Option<u64>,
 }
 
-/// Reads a page. The entries of a key come with the newest first.
+/// Parses a page. The entries of a key are listed with the newest first.
 pub(super) fn page(document: &[u8]) -> Result<Page<Entry, Marker>> {
     let list = Element::parse(document)?;
     if list.name != "ListVersionsResult" && list.name != "ListObjectVersionsOutput" {
@@ -66,8 +66,9 @@ fn unescaped(text: &str, escaped: bool) -> Result<String> {
     Ok(percent_decode_str(&text).decode_utf8().context("reading a key")?.into_owned())
 }
 
-/// S3 tells versions and deletions of a key in one order, the newest first; others tell all deletions after all
-/// versions. Where that is so, the times put them together, without ever changing the order among themselves.
+/// S3 lists the versions and deletions of a key in one order, the newest first; other stores list all
+/// deletions after all versions. In that case they are merged by their times, without changing the order
+/// within each.
 fn in_order(entries: Vec<(String, Entry)>) -> Vec<(String, Entry)> {
     let first_deletion = entries.iter().position(|(_, entry)| entry.bytes.is_none());
     let is_mixed =
@@ -89,9 +90,9 @@ fn in_order(entries: Vec<(String, Entry)>) -> Vec<(String, Entry)> {
     versions
 }
 
-/// The history that entries tell, the newest first.
+/// The history from entries that are listed with the newest first.
 pub(super) fn history(key: String, mut entries: Vec<Entry>) -> KeyHistory {
-    // What was written while the listing went on may have come twice.
+    // What was written during the listing may appear twice.
     entries.dedup_by(|one, other| one.version == other.version);
     entries.reverse();
     let events = entries.into_iter().map(|entry| match entry.bytes {
@@ -110,7 +111,7 @@ pub(super) fn history(key: String, mut entries: Vec<Entry>) -> KeyHistory {
     KeyHistory::from_events(key, events)
 }
 
-/// After how many days the first of the rules of a bucket removes a version that is live no more.
+/// After how many days the strictest rule of a bucket removes a version that is no longer live.
 pub(super) fn noncurrent_days(document: &[u8]) -> Result<Option<u32>> {
     let rules = Element::parse(document)?;
     let enabled =

@@ -1,7 +1,8 @@
-//! A bucket of S3, by requests that are signed as opendal signs its own.
+//! A bucket of S3, by requests that are signed in the same way as by opendal.
 //!
-//! Not through opendal itself: it changes keys (`a//b` becomes `a/b`, blanks and slashes at the ends go), and tells
-//! deletions apart from versions, so that their order is lost. A restore must act on the key that was listed.
+//! opendal itself is not used: it changes keys (`a//b` becomes `a/b`; blanks and slashes at the ends are
+//! dropped), and it lists deletions apart from versions, so that their order is lost. A restore must act on
+//! the key that was listed.
 
 mod api;
 mod listing;
@@ -27,21 +28,21 @@ use super::cloud::{Page, histories, part};
 use super::content::crc32c;
 use super::{BucketState, ObjectStore, overtaken};
 
-/// As many as the store gives at once.
+/// The store's largest page.
 const PAGE: u32 = 1000;
-/// The times of versions are told in seconds.
+/// The resolution of versions' times: a second.
 const TICK: SignedDuration = SignedDuration::from_secs(1);
-/// What S3 copies in one request.
+/// The largest object that S3 copies in one request.
 const LARGEST_COPY_BYTES: u64 = 5 << 30;
 
-/// A bucket of S3, or of what speaks like it.
+/// A bucket of S3, or of a store with the same interface.
 pub struct S3Bucket {
     api: Api,
     page: u32,
 }
 
 impl S3Bucket {
-    /// A bucket that is reached as the environment says, in the words of every tool of AWS: `AWS_REGION`,
+    /// A bucket that is reached as the environment says, with the variables of all AWS tools: `AWS_REGION`,
     /// `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, and keys, a profile or a role.
     pub fn new(name: &str) -> Result<Self> {
         let set = |names: [&str; 2]| {
@@ -50,7 +51,7 @@ impl S3Bucket {
         let endpoint = set(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
         let region = match set(["AWS_REGION", "AWS_DEFAULT_REGION"]) {
             Some(region) => region,
-            // What stands in for S3 elsewhere takes any.
+            // Other implementations of S3 accept any region.
             None if endpoint.is_some() => "us-east-1".to_owned(),
             None => {
                 return Err(Error::usage(format!("the region of s3://{name} is not known"))
@@ -62,13 +63,13 @@ impl S3Bucket {
         Ok(Self { api, page: PAGE })
     }
 
-    /// A bucket at an endpoint, with keys of the caller's.
+    /// A bucket at an endpoint, with the caller's keys.
     pub fn with_keys(name: &str, endpoint: &str, region: &str, id: &str, secret: &Secret) -> Result<Self> {
         let signature = Signature::with_keys(id, secret.expose(), region);
         Ok(Self { api: Api::new(name, endpoint, signature)?, page: PAGE })
     }
 
-    /// The same bucket, listed by so many versions at once.
+    /// The same bucket, with pages of this many versions.
     #[must_use]
     pub fn paged(self, page: u32) -> Self {
         Self { page, ..self }
@@ -105,7 +106,7 @@ impl S3Bucket {
         Ok(ObjectVersion { created_at: version.created_at, ended_at: version.ended_at, ..found })
     }
 
-    /// The version that a write made, as the store tells it.
+    /// The version that a write created, as the store reports it.
     async fn written(&self, key: &str, version: Option<&str>) -> Result<ObjectVersion> {
         let found = self.api.head(key, version).await?;
         found.map(|(found, _)| found).ok_or_else(|| {
@@ -132,7 +133,7 @@ impl ObjectStore for S3Bucket {
     async fn state(&self) -> Result<BucketState> {
         let doing = format!("reading the settings of {}", self.location());
         let answer = self.api.send(&doing, self.api.bucket(Method::GET, "versioning"), Bytes::new()).await?;
-        // Before a refusal is looked at: it is told with its reason, and without a time.
+        // The date is used only after the check for a refusal, which has a reason but maybe no date.
         let date = answer.date();
         let settings = Element::parse(&self.api.message(&doing, answer).await?)?;
         Ok(BucketState {
@@ -177,7 +178,7 @@ impl ObjectStore for S3Bucket {
         let doing = format!("writing {key}");
         let mut sum = crc32c();
         sum.update(bytes);
-        // S3 refuses bytes that do not have the checksum.
+        // S3 refuses bytes that do not match the checksum.
         let request = self.api.object(Method::PUT, key, None);
         let request = with_attributes(request, attributes)?
             .header("x-amz-sdk-checksum-algorithm", "CRC32C")
@@ -209,7 +210,7 @@ impl ObjectStore for S3Bucket {
         if found != expected {
             return Err(overtaken(key, expected, found));
         }
-        // S3 looks itself, once more and at the moment of the write.
+        // S3 checks this again at the moment of the write.
         let etag = live.as_ref().and_then(|(_, headers)| headers.get(header::ETAG));
         let request = self.api.object(Method::PUT, key, None);
         let request = match etag {

@@ -1,4 +1,4 @@
-//! Who asks: the credentials that every tool of AWS finds in the environment, and the signature that they give.
+//! Authorisation: the credentials that AWS tools find in the environment, and the signatures made with them.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ const HINT: &str =
 pub(super) struct Signature(Signer<Credential>);
 
 impl Signature {
-    /// With the keys of the environment, a profile, a role, or the machine.
+    /// Signs with the keys of the environment, a profile, a role, or the machine.
     pub(super) fn of_the_environment(region: &str) -> Result<Self> {
         let requests = Unsigned(Requests::new(Nobody)?);
         let surroundings =
@@ -43,14 +43,14 @@ impl Signature {
 impl Authorize for Signature {
     async fn authorize(&self, head: &mut Parts) -> Result<()> {
         let signed = self.0.sign(head, None).await;
-        // The message alone: what led to it may hold what a server answered to credentials.
+        // Only the message: its causes may contain what a server answered about credentials.
         signed.map_err(|error| {
             Error::could_not_verify(format!("signing a request to S3: {}: {error}", error.kind())).hint(HINT)
         })
     }
 }
 
-/// Where roles and machines get their keys from, requests are not signed yet.
+/// Requests to the sources of role and machine keys are not signed.
 struct Nobody;
 
 #[async_trait]

@@ -1,14 +1,14 @@
-//! XML as S3 speaks it: elements in their order, with their text. No attributes, no namespaces.
+//! XML as S3 uses it: elements in order, with their text. No attributes, no namespaces.
 
 use comeback_error::{Context as _, Error, Result};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
 
-/// Deeper than this is no answer of S3.
+/// No answer of S3 is nested more deeply.
 const DEEPEST: usize = 16;
 
-/// An element with what is in it.
+/// An element with its content.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) name: String,
@@ -17,7 +17,7 @@ pub(super) struct Element {
 }
 
 impl Element {
-    /// Reads a document.
+    /// Parses a document.
     pub(super) fn parse(document: &[u8]) -> Result<Self> {
         let doing = "reading an answer of S3";
         let document = std::str::from_utf8(document).context(doing)?;
@@ -56,17 +56,17 @@ impl Element {
         Ok(Self { name, ..Self::default() })
     }
 
-    /// The first element of this name in it.
+    /// The first child element with this name.
     pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// The text of the first element of this name in it.
+    /// The text of the first child element with this name.
     pub(super) fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name).map(|child| child.text.as_str())
     }
 
-    /// The text of an element that has to be there.
+    /// The text of a child element that must exist.
     pub(super) fn demand(&self, name: &str) -> Result<&str> {
         let missing =
             || Error::could_not_verify(format!("an answer of S3 has no {name} in its {}", self.name));

@@ -1,10 +1,11 @@
-//! The moment of a base backup: a named restore point and snapshots of every database that see exactly the
-//! transactions before it.
+//! Sets the moment of a base backup: a named restore point, and a snapshot of every database that sees
+//! exactly the transactions before it.
 //!
-//! A base backup has no snapshot of its own. For the few milliseconds in which the snapshots are exported and
-//! the restore point is written, every user table is locked against writes (`SHARE`): a transaction that
-//! wrote holds its lock until it is visible, so nothing can be in one and not in the other. Recovery to the
-//! restore point must then give exactly the content that the snapshots see.
+//! A base backup has no snapshot of its own. While the snapshots are exported and the restore point is
+//! written, which takes a few milliseconds, every user table is locked against writes (`SHARE`). A
+//! transaction that wrote holds its lock until it is visible, so it is either in both the snapshots and the
+//! restore point, or in neither. Recovery to the restore point must then give exactly the content that the
+//! snapshots see.
 
 use std::time::Duration;
 
@@ -20,40 +21,40 @@ use crate::content::tables::{TableInfo, list_tables};
 use crate::error::{Context as _, Result};
 use crate::surroundings;
 
-/// How long one attempt waits for writers. Less than PostgreSQL's default `deadlock_timeout` (1 s): where
-/// our lock and a writer's wait for each other, it is ours that gives up.
+/// How long one attempt waits for writers. It is shorter than PostgreSQL's default `deadlock_timeout` (1 s),
+/// so in a deadlock between our lock and a writer's, ours gives up first.
 const LOCK_TIMEOUT_MS: u32 = 500;
-/// How long a busy server may make us try.
+/// How long to retry on a busy server.
 const BARRIER_LIMIT: Duration = Duration::from_mins(2);
 
 /// The moment of a backup.
 pub(crate) struct Moment {
-    /// A snapshot of each database.
+    /// One snapshot for each database.
     pub(crate) exporters: Vec<Exporter>,
-    /// Where the restore point is.
+    /// The position of the restore point.
     pub(crate) lsn: Lsn,
-    /// The server's clock then: whatever had been committed was committed before, all else after.
+    /// The server's clock at the moment: earlier commits are included, later ones are not.
     pub(crate) at: jiff::Timestamp,
     /// How long writers had to wait, in milliseconds.
     pub(crate) barrier_ms: u64,
     /// The name of the restore point.
     pub(crate) name: String,
-    /// The definitions at that moment, without the tables' rows so far.
+    /// The definitions at that moment; the tables' rows are added later.
     pub(crate) content: ClusterContent,
 }
 
-/// A moment at which nobody wrote. Until it is read or dropped, the server keeps what there was then.
+/// A moment without writers. The server keeps its content until the moment is read or dropped.
 pub struct HeldMoment {
-    /// Where its restore point is.
+    /// The position of the restore point.
     pub lsn: Lsn,
-    /// The server's clock then: what had been committed was committed before, and all else after.
+    /// The server's clock at the moment: earlier commits are included, later ones are not.
     pub at: jiff::Timestamp,
     exporters: Vec<Exporter>,
-    /// Without the tables so far.
+    /// The content, to which the tables are added later.
     content: ClusterContent,
 }
 
-/// Sets the restore point `name` at a moment of all databases, and holds on to what they contain then.
+/// Sets the restore point `name` at one moment of all databases, and holds their content of that moment.
 pub async fn hold_moment(server: &PostgresAddress, name: &str) -> Result<HeldMoment> {
     let Moment { exporters, lsn, at, content, .. } =
         set_moment(server, &list_databases(server).await?, name).await?;
@@ -61,15 +62,15 @@ pub async fn hold_moment(server: &PostgresAddress, name: &str) -> Result<HeldMom
 }
 
 impl HeldMoment {
-    /// Reads what the cluster contained at that moment, however much has been written since.
+    /// Reads the content of the cluster at that moment; later writes do not show.
     pub async fn read(mut self, server: &PostgresAddress) -> Result<ClusterContent> {
         read_tables(server, self.exporters, &mut self.content).await?;
         Ok(self.content)
     }
 }
 
-/// Sets the restore point `name` and takes the snapshots that go with it. Where somebody changes a definition before
-/// all of them are read, it is done again, with a number behind the name.
+/// Sets the restore point `name` and takes the snapshots that go with it. If a definition changes before all
+/// definitions are read, it tries again with a number appended to the name.
 pub(crate) async fn set_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
     let mut changing = String::new();
     for number in 1..=ATTEMPTS {
@@ -85,7 +86,7 @@ pub(crate) async fn set_moment(server: &PostgresAddress, databases: &[String], n
 }
 
 impl Moment {
-    /// A database whose definitions are no longer those of the moment.
+    /// The first database whose definitions changed since the moment.
     async fn changing_database(&mut self, server: &PostgresAddress) -> Result<Option<String>> {
         for exporter in &mut self.exporters {
             let Some(content) = self.content.databases.get(exporter.database()) else { continue };
@@ -101,7 +102,7 @@ async fn quiet_moment(server: &PostgresAddress, databases: &[String], name: &str
     wait::until("a moment without open writes", BARRIER_LIMIT, async || {
         match attempt(server, databases, name).await {
             Ok(moment) => Ok(Ok(moment)),
-            // Waiting does not help.
+            // Retrying does not help.
             Err(error) if surroundings::remedy(None, error.message()).is_some() => Ok(Err(error)),
             Err(error) => Err(error.message().to_owned()),
         }
@@ -120,7 +121,7 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
     for database in databases {
         let mut connection = server.connect(database).await?;
         let tables = list_tables(&mut connection).await?;
-        // Logging in takes longer than all that is done under the locks.
+        // Connect first: logging in takes longer than everything that is done under the locks.
         let reading = server.connect(database).await?;
         lockers.push((database, connection, tables));
         readers.push(reading);
@@ -137,13 +138,14 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
         let mut exporter = Exporter::begin(reading, database).await?;
         let seen = exporter.list_tables().await?;
         ensure_same_tables(database, tables, &seen)?;
-        // From here on until it is read. Our own locks keep everybody from altering a table until we have these; one
-        // that waits to alter a table stands before us in the queue, and we try again.
+        // These locks stay until the tables are read. The barrier's locks keep others from altering a table
+        // until we hold these. A session that waits to alter a table is ahead of us in the queue; then we try
+        // again.
         if !exporter.lock_tables(&seen, &LOCK_TIMEOUT_MS.to_string()).await? {
             return Err(changed(database));
         }
-        // Before the restore point: what a sequence gives out later may be replayed, but never the reverse. No lock
-        // keeps others from asking it.
+        // Read before the restore point is set, so that recovery replays at least these positions. No lock
+        // stops others from calling `nextval`.
         exporter.hold_sequences().await?;
         exporters.push(exporter);
     }
@@ -155,7 +157,7 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
     .await
     .context(format_args!("setting restore point {name}"))?;
     for (_, connection, _) in lockers {
-        // Ends the transaction, and with it the locks.
+        // Closing ends the transaction and releases its locks.
         connection.close().await.context("releasing the write barrier")?;
     }
     let barrier_ms = watch.elapsed_ms();
@@ -175,7 +177,7 @@ async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()>
     Ok(())
 }
 
-/// A table that was created or dropped in between is not covered by our locks: try again.
+/// Our locks do not cover a table that was created or dropped in between: try again.
 fn ensure_same_tables(database: &str, locked: &[TableInfo], seen: &[TableInfo]) -> Result<()> {
     if is_same(locked, seen) {
         return Ok(());

@@ -1,6 +1,6 @@
-//! Looks at a cluster's files: as they were unpacked, and as a running server reads them.
+//! Checks a cluster's files, both as unpacked and as a running server reads them.
 //!
-//! What this does not see: indexes other than B-trees, and pages that were written since the look began.
+//! Not checked: indexes other than B-trees, and pages that were written after the check began.
 
 use comeback_engine::substrate::{Command, Io};
 use sqlx::{PgConnection, Row as _};
@@ -11,33 +11,34 @@ use crate::connection::session::close;
 use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
 
-/// How many complaints about one relation are told.
+/// How many complaints to report for one relation.
 const COMPLAINTS: i64 = 3;
 
-/// Something that is wrong with a file, a table or an index.
+/// A problem with a file, a table or an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
     /// The file, table or index.
     pub subject: String,
-    /// What the tool says of it.
+    /// What the tool says about it.
     pub said: String,
 }
 
-/// What was looked at, and what is wrong with it.
+/// What was checked, and what is wrong with it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Structure {
     /// B-tree indexes that were walked and compared with their tables.
     pub indexes: usize,
-    /// Tables whose every row was looked at; 0 where the server's `amcheck` cannot do that (before 14).
+    /// Tables of which every row was checked; 0 if the server's `amcheck` cannot check tables (before version
+    /// 14).
     pub tables: usize,
-    /// What is wrong with indexes.
+    /// Problems with indexes.
     pub broken_indexes: Vec<Complaint>,
-    /// What is wrong with tables.
+    /// Problems with tables.
     pub broken_tables: Vec<Complaint>,
 }
 
-/// Compares an unpacked base backup, before its server is started, with the manifest that PostgreSQL wrote into
-/// it. The log is left out: it lies elsewhere, and was compared with its own checksums.
+/// Compares an unpacked base backup with the manifest that PostgreSQL wrote into it, before the server
+/// starts. The log is left out: it is in another folder and has its own checksums, which were checked.
 pub async fn verify_unpacked(server: &PostgresServer) -> Result<Vec<Complaint>> {
     let command = server.command("pg_verifybackup");
     let look = Command::new("test").args(["-x", &command.program]);
@@ -48,7 +49,7 @@ pub async fn verify_unpacked(server: &PostgresServer) -> Result<Vec<Complaint>> 
         ))
         .hint("it is part of PostgreSQL's own server package, from version 13 on"));
     }
-    // Where the tablespaces lie is another place on each machine.
+    // Tablespaces are in different places on each machine.
     let command = command
         .args(["--no-parse-wal", "--quiet", "--ignore=tablespace_map", &server.data_dir()])
         .env("LC_ALL", "C");
@@ -71,8 +72,8 @@ fn complaint_of_verify(line: &str) -> Option<Complaint> {
     Some(Complaint { subject: subject.to_owned(), said: said.to_owned() })
 }
 
-/// Reads every page of the cluster from the disk, past the server's own buffers, and compares it with its
-/// checksum, as a base backup does on its way.
+/// Reads every page of the cluster from disk, bypassing the server's buffers, and compares it with its
+/// checksum, as a base backup does.
 pub async fn verify_pages(server: &PostgresServer) -> Result<Vec<Complaint>> {
     let mut connection = server.connect("postgres").await?;
     let are_there: bool = sqlx::query_scalar("select current_setting('data_checksums') = 'on'")
@@ -84,7 +85,7 @@ pub async fn verify_pages(server: &PostgresServer) -> Result<Vec<Complaint>> {
         return Err(Error::could_not_verify("the cluster has no page checksums")
             .hint("`pg_checksums --enable` adds them, while the server is stopped"));
     }
-    // Before version 15 the server cannot throw away what it reads, and sends a single tar alone.
+    // Before version 15 the server cannot discard what it reads, and streams only a single tar.
     let nowhere: &[&str] =
         if server.major() >= 15 { &["--target=blackhole"] } else { &["--pgdata=-", "--format=tar"] };
     let programs = server.programs();
@@ -148,13 +149,12 @@ async fn name_of_file(server: &PostgresServer, file: &str) -> Result<Option<Stri
     Ok(name)
 }
 
-/// Walks every B-tree index of every database, looks in it for every row of its table, and looks at every row,
-/// with `amcheck`. The extension is there for the time of the look alone: the transaction that adds it is rolled
-/// back.
+/// Checks every B-tree index of every database, looks up every row of its table in it, and checks every row,
+/// with `amcheck`. The extension is added in a transaction that is rolled back.
 pub async fn verify_structure(server: &PostgresAddress) -> Result<Structure> {
     let mut structure = Structure::default();
     for database in list_databases(server).await? {
-        // Indexes are compared with what their expressions give now: with code of the application.
+        // Comparing an index evaluates its expressions, which may call the application's functions.
         let mut connection = server.connect_as_application(&database).await?;
         let verified = verify_database(&mut connection, &mut structure).await;
         close(connection).await;
@@ -173,8 +173,8 @@ async fn verify_database(connection: &mut PgConnection, structure: &mut Structur
         return Err(Error::could_not_verify("the server does not have the extension amcheck")
             .hint("install PostgreSQL's contrib package (apt-get install postgresql-contrib)"));
     }
-    // What amcheck complains about is told as a finding; in the server's log it would be told twice. Event
-    // triggers of the application do not fire in a session that replicates.
+    // What amcheck reports becomes a finding; without this the server's log would report it a second time. In
+    // a session that replicates, event triggers of the application do not fire.
     run(
         connection,
         "begin; set local log_min_messages = panic; set local session_replication_role = replica",
@@ -186,7 +186,7 @@ async fn verify_database(connection: &mut PgConnection, structure: &mut Structur
     run(connection, "rollback").await
 }
 
-/// Adds the extension where it is not there; gives its schema, quoted.
+/// Adds the extension if it is missing. Returns its schema, quoted.
 async fn add_amcheck(connection: &mut PgConnection) -> Result<String> {
     const SCHEMA: &str = "select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'amcheck'";
     let doing = "adding amcheck";
@@ -225,8 +225,8 @@ async fn check_indexes(connection: &mut PgConnection, schema: &str, structure: &
     Ok(())
 }
 
-/// Whether an error is about the index itself: data that is corrupt or cannot be read (classes XX and 58). Any other
-/// comes from code that the check calls, or from the check's surroundings.
+/// Whether an error is about the index itself: its data is corrupt or cannot be read (classes XX and 58).
+/// Other errors come from code that the check calls, or from the environment.
 fn is_damage(code: Option<&str>) -> bool {
     code.is_some_and(|code| code.starts_with("XX") || code.starts_with("58"))
 }

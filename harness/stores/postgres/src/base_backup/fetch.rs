@@ -1,4 +1,4 @@
-//! Brings a base backup into a new server's node.
+//! Fetches a base backup into a new server's node.
 
 use comeback_engine::RestoreFailure;
 use comeback_engine::repository::{Fetch, Repository, find_file};
@@ -10,8 +10,8 @@ use super::tablespaces::fetch_tablespaces;
 use crate::error::{Error, Result};
 use crate::server::node::PostgresServer;
 
-/// Fetches a base backup out of the repository into the data directory of a new server, and checks every
-/// byte of it against the manifest on the way. The server is not started.
+/// Fetches a base backup from the repository into the data directory of a new server, and checks every byte
+/// against the manifest. The server is not started.
 pub async fn fetch_base_backup(
     server: &PostgresServer,
     repository: &dyn Repository,
@@ -37,7 +37,7 @@ pub async fn fetch_base_backup(
     let mut fetch = Fetch::open(repository, &manifest.id, base).await?;
     let unpack = Command::new("tar").args(["-x", "--no-same-owner", "-C", &data]);
     let unpacked = server.node().exec(&unpack, Io { stdin: Some(&mut fetch), stdout: None }).await;
-    // What the checksum says comes first: a damaged file makes tar fail in its own ways.
+    // Report the checksum first: a damaged file makes tar fail with misleading errors.
     fetch.finish().await?;
     unpacked?.success("unpacking the base backup")?;
     fetch_tablespaces(server, repository, manifest).await?;
@@ -53,7 +53,7 @@ pub async fn fetch_base_backup(
     Ok(())
 }
 
-/// The position of a base backup. Only a manifest of one leads here: a dump is an error of the caller.
+/// The position of a base backup. Callers pass only manifests of base backups; a dump is a bug of the caller.
 pub fn position_of(manifest: &Manifest) -> Result<&BaseBackupPosition> {
     match &manifest.content {
         Content::PostgresBaseBackup { position, .. } => Ok(position),
@@ -63,7 +63,7 @@ pub fn position_of(manifest: &Manifest) -> Result<&BaseBackupPosition> {
     }
 }
 
-/// Where the restored server finds its log, inside the node: beside its data directory.
+/// The folder in the node where the restored server finds its log, beside its data directory.
 pub(crate) fn wal_dir(server: &PostgresServer) -> String {
     format!("{}/wal", server.node().dir())
 }

@@ -1,10 +1,11 @@
 //! The files of a base backup in the repository.
 
-/// The data directory as one tar stream, with PostgreSQL's own `backup_manifest` in it.
+/// The data directory as one tar stream, including PostgreSQL's own `backup_manifest`.
 pub(crate) const BASE: &str = "base.tar.zst";
 /// The folder of the log segments.
 pub(crate) const WAL: &str = "wal/";
-/// Enough of the end of the tar stream for the last lines of PostgreSQL's manifest and the padding behind it.
+/// Enough of the end of the tar stream to hold the last lines of PostgreSQL's manifest and the padding after
+/// it.
 const TAIL_BYTES: usize = 32 * 1024;
 
 /// The name of the log segment that a file of a base backup holds.

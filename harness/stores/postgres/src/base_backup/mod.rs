@@ -1,4 +1,4 @@
-//! Base backups: taken under a barrier or without one, fetched, unpacked and checked file by file.
+//! Base backups: taking them with or without a barrier, fetching, unpacking, checking file by file.
 
 pub(crate) mod barrier;
 pub(crate) mod checks;

@@ -1,7 +1,8 @@
-//! Tablespaces of a base backup: each a tar of its own, and a folder of the new server's node after the restore.
+//! Tablespaces of a base backup: each is a tar of its own, and after the restore a folder of the new server's
+//! node.
 //!
-//! `pg_basebackup` streams a single tar alone: a cluster with tablespaces is copied into its node first. The links
-//! in the data directory lead to the lost machine's folders, and are never followed.
+//! `pg_basebackup` can stream only a single tar, so a cluster with tablespaces is copied into its node first.
+//! The links in the data directory point to folders of the lost machine, and are never followed.
 
 use comeback_engine::RestoreFailure;
 use comeback_engine::repository::{BackupWriter, Fetch, Repository, find_file};
@@ -15,9 +16,9 @@ use crate::server::files::{list_dir, remove_path};
 use crate::server::node::PostgresServer;
 use crate::server::programs::ClientPrograms;
 
-/// The folder of the tablespaces in a backup, each by its object identifier.
+/// The folder of the tablespaces in a backup; each file is named by the tablespace's object identifier.
 const FOLDER: &str = "tablespaces/";
-/// PostgreSQL's own manifest, which is in the data directory's tar where that is the only one.
+/// PostgreSQL's own manifest. If there is only the data directory's tar, it is in that tar.
 const MANIFEST: &str = "backup_manifest";
 
 /// Whether a server's cluster has tablespaces of its own.
@@ -31,7 +32,7 @@ pub(crate) async fn has_tablespaces(server: &PostgresAddress) -> Result<bool> {
     has
 }
 
-/// Runs `pg_basebackup` into a folder of the node, and takes what it wrote there into the backup. Gives the end of
+/// Runs `pg_basebackup` into a folder of the node, and stores what it wrote in the backup. Returns the end of
 /// PostgreSQL's manifest.
 pub(crate) async fn copy_base(
     programs: &ClientPrograms,
@@ -71,14 +72,14 @@ fn name_in_backup(name: &str) -> String {
     }
 }
 
-/// The tablespace whose tar a file of a backup is.
+/// The tablespace that a file of a backup holds.
 fn tablespace_in_backup(file: &str) -> Option<&str> {
     let identifier = file.strip_prefix(FOLDER)?.strip_suffix(".tar.zst")?;
     identifier.bytes().all(|byte| byte.is_ascii_digit()).then_some(identifier)
 }
 
-/// Unpacks the tablespaces of a backup into folders beside the data directory, which has been unpacked, and leads
-/// its links there.
+/// Unpacks the tablespaces of a backup into folders beside the unpacked data directory, and points its links
+/// there.
 pub(crate) async fn fetch_tablespaces(
     server: &PostgresServer,
     repository: &dyn Repository,
@@ -106,13 +107,13 @@ pub(crate) async fn fetch_tablespaces(
         let written = server.node().exec(&write, Io { stdin: Some(&mut fetch), stdout: None }).await;
         fetch.finish().await?;
         written?.success("writing the base backup's own manifest")?;
-        // It names the folders of the lost machine, and the server would lead the links back there.
+        // The file names the lost machine's folders; the server would point the links there again.
         server.remove_path(&format!("{data}/tablespace_map")).await?;
     }
     ensure_no_link_leads_away(server, tablespaces.len()).await.map_err(RestoreFailure::from)
 }
 
-/// A link that was not replaced would let the restored server write into the folders of another.
+/// Fails if a link was not replaced: the restored server could write into another server's folders.
 async fn ensure_no_link_leads_away(server: &PostgresServer, expected: usize) -> Result<()> {
     let look = "find \"$0/pg_tblspc\" -type l | wc -l";
     let look = Command::new("sh").args(["-c", look, &server.data_dir()]);

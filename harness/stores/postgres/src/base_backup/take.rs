@@ -17,11 +17,11 @@ use crate::content::read::read_tables;
 use crate::error::{Context as _, Error, Result};
 use crate::server::programs::ClientPrograms;
 
-/// Takes a base backup, and the log that leads from it to a named moment, into the repository. The manifest
-/// says what the cluster contained at that moment.
+/// Takes a base backup into the repository, with the log from it to a named moment. The manifest describes
+/// the cluster's content at that moment.
 ///
-/// The log is held on the server, for as long as the backup takes, by a temporary replication slot that goes
-/// with our connection, whatever happens to us. `programs` copy the files.
+/// A temporary replication slot keeps the log on the server during the backup. The slot ends with our
+/// connection, however we end. `programs` copy the files.
 pub async fn take_base_backup(
     server: &PostgresAddress,
     programs: &ClientPrograms,
@@ -60,7 +60,7 @@ pub async fn take_base_backup(
     draft.finish(taken_at, Content::PostgresBaseBackup { position, cluster }).await
 }
 
-/// Keeps the server from recycling its log; gives the first segment that is kept.
+/// Stops the server from recycling its log. Returns the first segment that is kept.
 async fn hold_log(keeper: &mut PgConnection, name: &str) -> Result<String> {
     let slot = name.to_lowercase();
     sqlx::query("select pg_create_physical_replication_slot($1, true, true)")
@@ -75,7 +75,7 @@ async fn hold_log(keeper: &mut PgConnection, name: &str) -> Result<String> {
         .context("asking which log segment is held")
 }
 
-/// What the copy needs of the log, to be consistent.
+/// The part of the log that the copy needs to be consistent.
 #[derive(Debug, PartialEq, Eq)]
 struct Copied {
     timeline: u32,
@@ -104,7 +104,7 @@ async fn copy_base(
     })
 }
 
-/// Streams the data directory into the backup, and gives the end of the stream.
+/// Streams the data directory into the backup. Returns the end of the stream.
 async fn stream_base(
     programs: &ClientPrograms,
     command: &Command,
@@ -138,8 +138,8 @@ fn parse_copied(tail: &str) -> Option<Copied> {
     Some(Copied { timeline: last.timeline, start_lsn: first.start, end_lsn: last.end })
 }
 
-/// The server's clock, and which transactions have ended: asked when the copy is complete, so that what comes
-/// later by either lies behind the position from where on it is consistent.
+/// The server's clock and the snapshot of ended transactions, read when the copy is complete: anything later
+/// by either is after the position at which the copy is consistent.
 async fn look_at_end(connection: &mut PgConnection) -> Result<(Timestamp, String)> {
     let row = sqlx::query(
         "select (extract(epoch from clock_timestamp()) * 1000000)::int8, pg_current_snapshot()::text",
@@ -152,14 +152,14 @@ async fn look_at_end(connection: &mut PgConnection) -> Result<(Timestamp, String
     Ok((at, row.try_get(1).context("reading the server's snapshot")?))
 }
 
-/// Copies the log segments from the first one that is held to the one with the restore point.
+/// Copies the log segments from the first one that is kept to the one with the restore point.
 async fn copy_log(
     connection: &mut PgConnection,
     backup: &mut BackupWriter,
     first: &str,
     moment: &Moment,
 ) -> Result<()> {
-    // Completes the segment with the restore point: nothing is written to it any more.
+    // Completes the segment with the restore point: no more is written to it.
     sqlx::query("select pg_switch_wal()").execute(&mut *connection).await.context("switching the log")?;
     let segments = sqlx::query(
         "select name from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$' and name >= $1 and name <= pg_walfile_name($2::pg_lsn) order by 1",

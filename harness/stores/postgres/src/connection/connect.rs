@@ -1,4 +1,4 @@
-//! Connections to a server, whoever started it.
+//! Connections to a server, ours or the user's.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::content::row_session::RowSession;
 use crate::error::{Context as _, Error, Result};
 
 impl PostgresAddress {
-    /// A new connection, with the session settings that make every answer reproducible.
+    /// Opens a connection with the session settings that make every answer reproducible.
     pub async fn connect(&self, database: &str) -> Result<PgConnection> {
         self.learn_major(database).await?;
         let connected = Box::pin(async {
@@ -29,21 +29,22 @@ impl PostgresAddress {
         self.at_most(database, connected).await
     }
 
-    /// The same for what evaluates code of the application, such as the expression of an index: names that its
-    /// functions leave unqualified are found where its own sessions find them.
+    /// Like [`connect`](Self::connect), for queries that evaluate the application's code, such as index
+    /// expressions: its functions may use unqualified names, which must resolve as in the application's own
+    /// sessions.
     pub async fn connect_as_application(&self, database: &str) -> Result<PgConnection> {
         let mut connection = self.connect(database).await?;
         set(&mut connection, APPLICATION_PATH).await?;
         Ok(connection)
     }
 
-    /// A new connection for what concerns the whole cluster, to the database in the address.
+    /// Opens a connection to the database in the address, for queries about the whole cluster.
     pub(crate) async fn connect_to_cluster(&self) -> Result<PgConnection> {
         self.connect(self.database()).await
     }
 
-    /// A new session like those of [`connect`](Self::connect) that reads tables. Where nothing is encrypted, it does
-    /// so more quickly.
+    /// Opens a session like those of [`connect`](Self::connect) for reading tables. Without encryption it
+    /// reads faster.
     pub(crate) async fn connect_to_copy(&self, database: &str) -> Result<RowSession> {
         if self.tls().mode != TlsMode::Disable {
             return self.connect(database).await.map(RowSession::Driver);
@@ -63,8 +64,8 @@ impl PostgresAddress {
         self.learn_major(self.database()).await
     }
 
-    /// Asks for the major version with one more log-in, if it is not known yet. Sessions begin with settings that an
-    /// older server would refuse.
+    /// Queries the major version in an extra log-in, if it is not known yet. An older server would refuse
+    /// some of the settings that sessions begin with.
     async fn learn_major(&self, database: &str) -> Result<u32> {
         if let Some(major) = self.known_major.get() {
             return Ok(*major);
@@ -78,7 +79,7 @@ impl PostgresAddress {
         Ok(*self.known_major.get_or_init(|| version / 10_000))
     }
 
-    /// How the driver is told to connect to a database.
+    /// The driver's options for connecting to a database.
     pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
         let tls = self.tls();
         let mode = match tls.mode {
@@ -99,7 +100,8 @@ impl PostgresAddress {
             Place::Tcp { host, port } => options.host(host).port(*port),
         };
         let options = tls.root.iter().fold(options, |options, root| options.ssl_root_cert(Path::new(root)));
-        // Without one, the driver would take it from the environment, which is for the command line to read.
+        // Without a password, the driver would read one from the environment; only the command line may do
+        // that.
         options.password(self.password().map_or("", Secret::expose))
     }
 
@@ -109,7 +111,7 @@ impl PostgresAddress {
         connected.context("logging in").map_err(|error| hint.into_iter().fold(error, Error::hint))
     }
 
-    /// A connection that a server has to give within the limit.
+    /// Fails if the server does not accept the connection within the limit.
     async fn at_most<T>(
         &self,
         database: &str,

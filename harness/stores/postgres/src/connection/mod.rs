@@ -1,4 +1,4 @@
-//! Connections: where a server is, whom it trusts, and sessions whose answers hang on no setting.
+//! Connections: addresses, trust, and sessions whose answers do not depend on settings.
 
 pub(crate) mod address;
 pub(crate) mod connect;

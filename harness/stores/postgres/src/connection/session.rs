@@ -1,14 +1,14 @@
-//! Sessions whose answers hang on nothing that a server, a database or a role is set to.
+//! Sessions whose answers do not depend on the settings of the server, database or role.
 
 use comeback_engine::wait;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::error::{Context as _, Result};
 
-/// What has to hold from the first statement on, and the version that it came with: a role's own limit of a
-/// millisecond would end that one.
+/// Settings that must apply from the first statement on, each with the version that introduced it. For
+/// example, a role's own `statement_timeout` of 1 ms would end that first statement.
 const AT_LOG_IN: [(&str, &str, u32); 7] = [
-    // Compiling a query of the catalogue takes longer than answering it.
+    // Compiling a catalogue query takes longer than answering it.
     ("jit", "off", 11),
     ("statement_timeout", "0", 9),
     ("lock_timeout", "0", 9),
@@ -18,25 +18,26 @@ const AT_LOG_IN: [(&str, &str, u32); 7] = [
     ("default_transaction_read_only", "off", 9),
 ];
 
-/// The oldest major version that a server whose version is not known yet may have.
+/// The oldest major version that a server of unknown version can have.
 const OLDEST: u32 = 11;
 
-/// The settings that a session of a server begins with, by its major version, if that is known.
+/// The settings that a session begins with. They depend on the server's major version, if it is known.
 pub(crate) fn at_log_in(major: Option<u32>) -> impl Iterator<Item = (&'static str, &'static str)> {
     let major = major.unwrap_or(OLDEST);
     AT_LOG_IN.into_iter().filter(move |(.., since)| major >= *since).map(|(name, value, _)| (name, value))
 }
 
-/// The same as client programs take them, in the variable `PGOPTIONS`.
+/// The same settings for client programs, as the value of `PGOPTIONS`.
 pub(crate) fn client_options(major: u32) -> String {
     at_log_in(Some(major)).map(|(name, value)| format!("-c {name}={value}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Names come out qualified, and values in one form, whatever the server's configuration says.
+/// Names come out qualified and values in one format, whatever the server's configuration says.
 ///
-/// What is logged is only a superuser's to set, and only ours log in to servers whose log is judged.
+/// Only a superuser can set what is logged. Comeback logs in as superuser only to servers whose log is
+/// judged.
 ///
-/// In a database without an encoding (`SQL_ASCII`) the bytes are taken as they are: the server could not convert
+/// In a database without an encoding (`SQL_ASCII`) the bytes are read as they are: the server cannot convert
 /// them.
 pub(crate) const SESSION_SETTINGS: &str = "set role none; set search_path = pg_catalog; set datestyle = 'ISO, YMD'; \
     set intervalstyle = 'postgres'; set extra_float_digits = 3; set timezone = 'UTC'; set bytea_output = 'hex'; \
@@ -47,11 +48,11 @@ pub(crate) const SESSION_SETTINGS: &str = "set role none; set search_path = pg_c
     select pg_catalog.set_config('client_encoding', 'SQL_ASCII', false) \
         where pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 
-/// Where names come out qualified.
+/// The search path under which names come out qualified.
 pub(crate) const PINNED_PATH: &str = "set search_path = pg_catalog";
 
-/// Where the application's sessions find names: what the database is set to, or every role, or the server; not what
-/// the role that we log in as is set to, which is nobody's application.
+/// Sets the search path of the application's sessions: that of the database, or of all roles, or of the
+/// server. The path of our own login role is ignored, because no application uses that role.
 pub(crate) const APPLICATION_PATH: &str = "select pg_catalog.set_config('search_path', coalesce(
     (select substr(c.entry, length('search_path=') + 1)
         from pg_catalog.pg_db_role_setting s cross join lateral unnest(s.setconfig) c(entry)
@@ -62,18 +63,18 @@ pub(crate) const APPLICATION_PATH: &str = "select pg_catalog.set_config('search_
         order by f.seqno desc limit 1),
     '\"$user\", public'), false)";
 
-/// A statement that hangs ends by itself, and its error says that a timeout struck.
+/// The statement that sets the limit: a later statement that hangs then fails with a timeout error.
 pub(crate) fn deadline() -> String {
     format!("set statement_timeout = {}", wait::limits().query.as_millis())
 }
 
-/// Changes what a session is set to.
+/// Changes settings of a session.
 pub(crate) async fn set(connection: &mut PgConnection, settings: &'static str) -> Result<()> {
     sqlx::raw_sql(settings).execute(connection).await.context("setting up the session").map(drop)
 }
 
-/// Closes a connection that has nothing left to do, so that the server logs no lost one.
+/// Closes an idle connection, so that the server does not log a lost one.
 pub(crate) async fn close(connection: PgConnection) {
-    // The connection is gone either way.
+    // The connection is closed in any case.
     let _ = connection.close().await;
 }

@@ -1,28 +1,29 @@
-//! How a connection to a server is encrypted, and whom it trusts.
+//! How a connection to a server is encrypted, and which certificates it trusts.
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 
-/// How a connection is encrypted, in the words of `sslmode`.
+/// How a connection is encrypted; the values of `sslmode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TlsMode {
-    /// Never.
+    /// Never encrypts.
     Disable,
-    /// If the server can; nobody is proven to be the server.
+    /// Encrypts if the server can, without checking who the server is.
     Prefer,
-    /// Always. With a root certificate, the server's must be signed by it, as libpq has it.
+    /// Always encrypts. If a root certificate is given, it must have signed the server's certificate, as in
+    /// libpq.
     Require,
-    /// Always, and a root certificate signed the server's.
+    /// Always encrypts; the server's certificate must be signed by a root certificate.
     VerifyCa,
-    /// The same, and the server's certificate is of the host in the address.
+    /// Like `VerifyCa`, and the server's certificate must name the host in the address.
     VerifyFull,
 }
 
 impl TlsMode {
     const ALL: [Self; 5] = [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
 
-    /// The word in an address.
+    /// The value as it is written in an address.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Disable => "disable",
@@ -34,10 +35,10 @@ impl TlsMode {
     }
 }
 
-/// The encryption of a connection, and the file of the root certificate.
+/// The encryption of a connection, and the file with the root certificate.
 ///
-/// The driver trusts the root certificates of the machine besides this file. With `verify-full` that is harmless;
-/// `verify-ca` accepts every certificate that one of them signed.
+/// The driver trusts the machine's root certificates in addition to this file. With `verify-full` that is
+/// harmless; `verify-ca` accepts every certificate that one of them signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
     pub(crate) mode: TlsMode,
@@ -45,10 +46,11 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// None: what is sent stays on this machine.
+    /// No encryption: the data stays on this machine.
     pub(crate) const NONE: Self = Self { mode: TlsMode::Disable, root: None };
 
-    /// Reads `sslmode` and `sslrootcert`; as in libpq, a server that can is talked to encrypted where neither is given.
+    /// Parses `sslmode` and `sslrootcert`. If neither is given, the connection is encrypted if the server
+    /// can, as in libpq.
     pub(crate) fn parse(mode: Option<&str>, root: Option<String>) -> Result<Self> {
         let mode = match mode {
             None => TlsMode::Prefer,
@@ -64,7 +66,7 @@ impl Tls {
         Ok(Self { mode, root })
     }
 
-    /// What to do about a connection that failed in these words.
+    /// What to do about a connection that failed with this message.
     pub(crate) fn hint(&self, said: &str) -> Option<String> {
         if said.contains("server does not support TLS") {
             let mode = self.mode.as_str();
@@ -80,7 +82,7 @@ impl Tls {
     }
 }
 
-/// As the parameters of an address.
+/// Prints the parameters of an address.
 impl fmt::Display for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "sslmode={}", self.mode.as_str())

@@ -1,4 +1,4 @@
-//! Which rows a backup carries, and which it does not.
+//! Which rows a backup contains, and which it does not.
 
 use comeback_model::{DatabaseContent, NotLookedAt, ScopeKind};
 use sqlx::PgConnection;
@@ -6,17 +6,17 @@ use sqlx::PgConnection;
 use super::tables::{TableInfo, list_tables};
 use crate::error::{Context as _, Result};
 
-/// How a backup carries rows.
+/// How a backup stores rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carried {
-    /// As the files of the cluster: every row that survives a crash.
+    /// As files of the cluster: every row that survives a crash.
     ByFiles,
-    /// As a dump: what cannot be made again from definitions and extensions.
+    /// As a dump: every row that definitions and extensions cannot produce again.
     ByDump,
 }
 
 impl Carried {
-    /// A table as such a backup carries it, or why it does not.
+    /// The table as this kind of backup stores it, or the reason why it is not stored.
     fn of(self, mut table: TableInfo) -> Result<TableInfo, NotLookedAt> {
         let left_out =
             |kind, table: &TableInfo, reason: &str| Err(NotLookedAt::new(kind, &table.name, reason));
@@ -47,7 +47,7 @@ impl Carried {
     }
 }
 
-/// The tables whose rows a backup carries, and those whose rows it does not.
+/// The tables whose rows a backup contains, and those whose rows it does not.
 pub(crate) async fn list_carried(
     connection: &mut PgConnection,
     carried: Carried,
@@ -63,8 +63,8 @@ pub(crate) async fn list_carried(
     Ok((tables, not_looked_at))
 }
 
-/// The tables of a restored database, each as it was recorded, and those that nobody looked at when it was backed up.
-/// A table that the backup does not know at all is read in its own way.
+/// The tables of a restored database, each to be read as it was recorded, and the tables that the backup did
+/// not look at. A table that is not in the backup is read in its default way.
 pub(crate) async fn list_recorded(
     connection: &mut PgConnection,
     recorded: &DatabaseContent,
@@ -84,7 +84,7 @@ pub(crate) async fn list_recorded(
             tables.push(table.as_recorded(recorded));
         } else if named(&not_looked_at, &table.name) {
         } else if is_defined || table.extension.is_some() {
-            // A manifest of a version that did not say what it left out.
+            // Older manifests did not record what they left out.
             let kind = match &table {
                 TableInfo { is_view: true, .. } => ScopeKind::MaterialisedView,
                 TableInfo { is_unlogged: true, .. } => ScopeKind::UnloggedTable,

@@ -2,13 +2,13 @@
 
 use bytes::Buf as _;
 
-/// The signature that every binary `COPY` stream begins with.
-/// Source: PostgreSQL documentation, "COPY", section "Binary Format".
+/// The signature of every binary `COPY` stream. Source: PostgreSQL documentation, "COPY", section "Binary
+/// Format".
 const SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
-/// The signature, the flags and the length of the header's extension.
+/// The signature, the flags and the length of the header extension.
 const HEADER_BYTES: usize = 11 + 4 + 4;
 
-/// Cuts a stream into rows. The server sends one row per message, but nothing promises it.
+/// Splits a stream into rows. The server sends one row per message, but the protocol does not promise that.
 #[derive(Debug, Default)]
 pub(crate) struct RowReader {
     rest: Vec<u8>,
@@ -17,7 +17,8 @@ pub(crate) struct RowReader {
 }
 
 impl RowReader {
-    /// Takes the next piece of the stream and hands on each whole row in it: its bytes after the field count.
+    /// Takes the next piece of the stream and passes on each whole row in it: its bytes after the field
+    /// count.
     pub(crate) fn feed(&mut self, piece: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<(), String> {
         let mut bytes = piece;
         if self.rest.is_empty() {
@@ -33,7 +34,7 @@ impl RowReader {
         Ok(())
     }
 
-    /// Whether the stream came to its end.
+    /// Fails if the stream did not reach its end mark.
     pub(crate) fn finish(self) -> Result<(), String> {
         if self.trailer_seen && self.rest.is_empty() {
             return Ok(());
@@ -67,7 +68,7 @@ impl RowReader {
         Ok(())
     }
 
-    /// The length of the row that the bytes begin with; `None` if it is not all there, or at the end mark.
+    /// The length of the row at the start of the bytes; `None` if the row is incomplete, or at the end mark.
     fn row_length(&mut self, bytes: &mut &[u8]) -> Result<Option<usize>, String> {
         if self.trailer_seen {
             return if bytes.is_empty() {

@@ -1,9 +1,9 @@
-//! A connection that does one thing, quickly: it takes rows out of a server.
+//! A connection for one purpose: reading rows from a server quickly.
 //!
-//! The general driver hands on every row as a message of its own, read 8 KiB at a time: for narrow rows that costs
-//! more than hashing them. Here rows are cut out of large pieces where they lie. The words of the protocol come from
-//! `postgres-protocol`; only the stream of `CopyData` messages is read by hand.
-//! Source: PostgreSQL documentation, "Frontend/Backend Protocol", sections "COPY Operations" and "Message Formats".
+//! The general driver passes on every row as a message of its own, read 8 KiB at a time; for narrow rows that
+//! costs more than hashing them. Here rows are cut out of large pieces in place. `postgres-protocol` encodes
+//! and decodes the messages; only the stream of `CopyData` messages is parsed here. Source: PostgreSQL
+//! documentation, "Frontend/Backend Protocol", sections "COPY Operations" and "Message Formats".
 
 use std::time::Duration;
 
@@ -22,16 +22,17 @@ use crate::connection::address::{Place, PostgresAddress};
 use crate::connection::session::client_options;
 use crate::error::{Context as _, Error, Result};
 
-/// How much is asked for at once: as much as a Unix socket holds by default, and some more.
+/// How much to read at once: a little more than a Unix socket buffers by default.
 const PIECE_BYTES: usize = 256 * 1024;
-/// How long rows gather before more are read. The server writes 8 KiB at a time, and whoever waits for it is woken by
-/// each piece, on a core that some server was using. A socket holds some 100 KiB, which a server fills in about three
-/// times as long.
+/// How long to let rows gather before the next read. The server writes 8 KiB at a time, and a reader that
+/// waits is woken for each piece, on a core that a server was using. A socket buffers some 100 KiB, which a
+/// server fills in about three times this long.
 const GATHERING: Duration = Duration::from_micros(100);
-/// The tag of a message and its length, which counts itself and not the tag.
+/// The tag of a message and its length. The length counts itself but not the tag.
 const HEADER_BYTES: usize = 1 + 4;
 
-/// No answer of a server is longer, rows left out; the parser reserves what a message announces.
+/// Longer than any answer of a server other than rows. The parser reserves the length that a message
+/// announces.
 const LONGEST_MESSAGE: u32 = 1024 * 1024;
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -44,7 +45,7 @@ pub(crate) struct CopyOut {
 }
 
 impl CopyOut {
-    /// Logs in, over a connection that is not encrypted.
+    /// Logs in over an unencrypted connection.
     pub(crate) async fn connect(server: &PostgresAddress, database: &str, major: u32) -> Result<Self> {
         let stream: Box<dyn Stream> = match server.place() {
             place @ Place::Unix { .. } => {
@@ -72,7 +73,7 @@ impl CopyOut {
             ("application_name", "comeback"),
             ("options", options),
         ];
-        // Without a password, the server says that it wants one.
+        // Without a password, the server reports that it wants one.
         let password = server.password().map_or(&b""[..], |password| password.expose().as_bytes());
         let mut request = BytesMut::new();
         frontend::startup_message(parameters, &mut request)?;
@@ -88,7 +89,7 @@ impl CopyOut {
                     scram.update(body.data())?;
                     frontend::sasl_response(scram.message(), &mut request)?;
                 }
-                // The server proves that it knows the password, too.
+                // The server also proves that it knows the password.
                 Message::AuthenticationSaslFinal(body) => scram.finish(body.data())?,
                 Message::AuthenticationMd5Password(body) => {
                     let hash = md5_hash(server.user().as_bytes(), password, body.salt());
@@ -109,13 +110,13 @@ impl CopyOut {
         }
     }
 
-    /// Runs statements whose results nobody wants.
+    /// Runs statements and discards their results.
     pub(crate) async fn execute(&mut self, script: &str) -> Result<()> {
         self.copy(script, |_| true).await
     }
 
-    /// Runs a statement `COPY … TO STDOUT (FORMAT binary)` and hands on the bytes of each row after its field count.
-    /// The taker says whether a row has the columns that it expects.
+    /// Runs a statement `COPY … TO STDOUT (FORMAT binary)` and passes on the bytes of each row after its
+    /// field count. `take` returns whether the row has the expected columns.
     pub(crate) async fn rows(&mut self, statement: &str, take: impl FnMut(&[u8]) -> bool) -> Result<()> {
         let (mut reader, mut take) = (RowReader::default(), take);
         let mut refused = None;
@@ -133,15 +134,15 @@ impl CopyOut {
         }
     }
 
-    /// Ends the session in good order: the server logs a lost connection otherwise.
+    /// Closes the session properly: otherwise the server logs a lost connection.
     pub(crate) async fn close(mut self) -> Result<()> {
         let mut request = BytesMut::new();
         frontend::terminate(&mut request);
         self.stream.write_all(&request).await.context("ending the session")
     }
 
-    /// Sends a query and reads all that it answers. The taker gets the content of each `CopyData` message; when it
-    /// says no, reading ends at once, and with it the use of the session.
+    /// Sends a query and reads the whole answer. `take` gets the content of each `CopyData` message. If it
+    /// returns false, reading ends at once, and the session can no longer be used.
     async fn copy(&mut self, query: &str, mut take: impl FnMut(&[u8]) -> bool) -> Result<()> {
         let mut request = BytesMut::new();
         frontend::query(query, &mut request).context("sending a query")?;
@@ -163,7 +164,7 @@ impl CopyOut {
         }
     }
 
-    /// The next message, or none if rows are next. After rows, more of them are let gather.
+    /// The next message, or `None` if rows are next. After rows, it waits a moment for more rows to gather.
     async fn receive_unless_copy_data(&mut self, after_rows: bool) -> std::io::Result<Option<Message>> {
         loop {
             let rows_are_next = self.received.first() == Some(&COPY_DATA_TAG);
@@ -190,7 +191,7 @@ impl CopyOut {
     }
 
     async fn read_more(&mut self) -> std::io::Result<()> {
-        // A message that is larger than a piece grows the buffer to its own size and no further.
+        // A message larger than a piece grows the buffer to the message's size and no further.
         self.received.reserve(PIECE_BYTES);
         if self.stream.read_buf(&mut self.received).await? == 0 {
             return Err(std::io::ErrorKind::UnexpectedEof.into());
@@ -199,14 +200,14 @@ impl CopyOut {
     }
 }
 
-/// The length of the message that the bytes begin with, if it is all there.
+/// The length of the message at the start of the bytes, if the message is complete.
 fn whole_message(bytes: &[u8]) -> Option<usize> {
     let length = u32::from_be_bytes(*bytes.get(1..)?.first_chunk()?);
     let end = usize::try_from(length).ok()?.checked_add(1)?;
     (end >= HEADER_BYTES && end <= bytes.len()).then_some(end)
 }
 
-/// The message that the bytes begin with, if it is all there.
+/// The message at the start of the bytes, if it is complete.
 fn parse_message(received: &mut BytesMut) -> std::io::Result<Option<Message>> {
     let announced = received.get(1..HEADER_BYTES).and_then(<[u8]>::first_chunk);
     if announced.is_some_and(|length| u32::from_be_bytes(*length) > LONGEST_MESSAGE) {
@@ -218,7 +219,8 @@ fn parse_message(received: &mut BytesMut) -> std::io::Result<Option<Message>> {
     Message::parse(received)
 }
 
-/// Hands on the content of every whole `CopyData` message that the bytes begin with. False if the taker said no.
+/// Passes on the content of every complete `CopyData` message at the start of the bytes. Returns false if
+/// `take` did.
 fn take_copy_data(received: &mut BytesMut, take: &mut impl FnMut(&[u8]) -> bool) -> bool {
     let mut at = 0;
     let mut wanted = true;
@@ -233,7 +235,7 @@ fn take_copy_data(received: &mut BytesMut, take: &mut impl FnMut(&[u8]) -> bool)
     wanted
 }
 
-/// What the server says is wrong.
+/// The server's error message.
 fn words_of(body: &ErrorResponseBody) -> String {
     use fallible_iterator::FallibleIterator as _;
     let mut message = String::from("the server reported an error without a message");
@@ -251,7 +253,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Messages as a server would send them: a tag, a length, a content.
+    /// Builds messages as a server would send them: a tag, a length, a content.
     fn messages(contents: &[(u8, Vec<u8>)]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (tag, content) in contents {
@@ -265,10 +267,10 @@ mod tests {
     async fn copied(bytes: Vec<u8>, piece: usize) -> (Result<()>, Vec<Vec<u8>>) {
         let (near, mut far) = tokio::io::duplex(piece);
         let server = async move {
-            // The query has a length of its own; nobody here reads what it says.
+            // Skip the query, whose length is known.
             let mut query = [0; 1 + 4 + 2];
             far.read_exact(&mut query).await.expect("a query");
-            // Whoever has seen the end of the answer listens no longer.
+            // The client closes the connection as soon as it has seen the end of the answer.
             let _ = far.write_all(&bytes).await;
         };
         let client = async move {

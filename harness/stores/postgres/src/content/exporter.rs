@@ -1,4 +1,5 @@
-//! A snapshot of a database that others read in, and whose definitions stay as they are until it is read.
+//! A snapshot of a database that other sessions can read in. Table definitions stay unchanged until it is
+//! read.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +14,10 @@ use crate::connection::address::PostgresAddress;
 use crate::connection::session::close;
 use crate::error::{Context as _, Error, Result};
 
-/// How often a moment is looked for in which nobody changes a definition.
+/// How many times to try for a moment in which no definition changes.
 pub(crate) const ATTEMPTS: usize = 3;
 
-/// Whether two lists are of the same tables, none of them truncated or rewritten between.
+/// Whether both lists name the same tables, none of them truncated or rewritten in between.
 pub(crate) fn is_same(one: &[TableInfo], other: &[TableInfo]) -> bool {
     let of = |tables: &[TableInfo]| {
         tables.iter().map(|table| (table.name.clone(), table.file)).collect::<std::collections::BTreeSet<_>>()
@@ -24,7 +25,7 @@ pub(crate) fn is_same(one: &[TableInfo], other: &[TableInfo]) -> bool {
     of(one) == of(other)
 }
 
-/// Definitions that never stand still for a backup.
+/// The error for definitions that changed in every attempt.
 pub(crate) fn always_altered(database: &str) -> Error {
     Error::could_not_verify(format!(
         "definitions in database {database} were changed while they were read, {ATTEMPTS} times"
@@ -32,22 +33,22 @@ pub(crate) fn always_altered(database: &str) -> Error {
     .hint("take the backup when no migration runs")
 }
 
-/// A connection that holds a snapshot of its database for others to read in.
+/// A connection that holds a snapshot of its database, in which other sessions can read.
 pub(crate) struct Exporter {
     connection: PgConnection,
     database: String,
     snapshot: String,
-    /// Where the sequences stood at the moment, if it is over: a snapshot does not hold them.
+    /// The sequence positions read at the moment, if it has passed: a snapshot does not hold them.
     sequences: Option<BTreeMap<String, RecordedPosition>>,
 }
 
 impl Exporter {
-    /// Takes a snapshot of a database, now.
+    /// Takes a snapshot of a database.
     pub(crate) async fn open(server: &PostgresAddress, database: &str) -> Result<Self> {
         Self::begin(server.connect(database).await?, database).await
     }
 
-    /// The same over a connection that is there already, where no time is to be lost.
+    /// Takes the snapshot over an open connection, for callers that must not lose time.
     pub(crate) async fn begin(mut connection: PgConnection, database: &str) -> Result<Self> {
         sqlx::raw_sql("begin isolation level repeatable read read only")
             .execute(&mut connection)
@@ -60,13 +61,13 @@ impl Exporter {
         Ok(Self { connection, database: database.to_owned(), snapshot, sequences: None })
     }
 
-    /// Reads where the sequences stand now. The catalogue that is read later has these positions.
+    /// Reads the sequence positions now. The catalogue that is read later gets these positions.
     pub(crate) async fn hold_sequences(&mut self) -> Result<()> {
         self.sequences = Some(catalogue::read_sequences(&mut self.connection).await?);
         Ok(())
     }
 
-    /// The encoding that clients can have its text in: UTF-8, or none where the database has none.
+    /// The client encoding for the database's text: UTF-8, or `SQL_ASCII` if the database has no encoding.
     pub(crate) async fn text_encoding(&mut self) -> Result<String> {
         sqlx::query_scalar("select case current_setting('server_encoding') when 'SQL_ASCII' then 'SQL_ASCII' else 'UTF8' end")
             .fetch_one(&mut self.connection)
@@ -74,13 +75,12 @@ impl Exporter {
             .context("asking for the database's encoding")
     }
 
-    /// The database.
     pub(crate) fn database(&self) -> &str {
         &self.database
     }
 
-    /// Takes a snapshot of a database in which nobody is altering a table, and keeps its tables as they are until it
-    /// is read. Waits for those that are being altered, as `pg_dump` does.
+    /// Takes a snapshot of a database while no table is being altered, and keeps its tables unchanged until
+    /// it is read. Waits for tables that are being altered, as `pg_dump` does.
     pub(crate) async fn hold(server: &PostgresAddress, database: &str) -> Result<Self> {
         for _ in 0..ATTEMPTS {
             let mut exporter = Self::open(server, database).await?;
@@ -91,8 +91,9 @@ impl Exporter {
         Err(always_altered(database))
     }
 
-    /// Locks the tables against being dropped, truncated or altered, for as long as the snapshot is there. False if one
-    /// was in the meantime: the snapshot shows another table than there is then.
+    /// Locks the tables against being dropped, truncated or altered, for as long as the snapshot is held.
+    /// Returns false if one changed before the lock: then the snapshot shows another table than the server
+    /// has.
     pub(crate) async fn keep_tables(&mut self, server: &PostgresAddress, timeout: &str) -> Result<bool> {
         let seen = self.list_tables().await?;
         if !self.lock_tables(&seen, timeout).await? {
@@ -104,7 +105,8 @@ impl Exporter {
         Ok(is_same(&seen, &now))
     }
 
-    /// Locks tables that the snapshot shows against being dropped, truncated or altered. False if one is gone.
+    /// Locks the tables of the snapshot against being dropped, truncated or altered. Returns false if one is
+    /// gone.
     pub(crate) async fn lock_tables(&mut self, seen: &[TableInfo], timeout: &str) -> Result<bool> {
         let names: Vec<_> =
             seen.iter().filter(|table| !table.is_view).map(|table| format!("only {}", table.name)).collect();
@@ -117,7 +119,7 @@ impl Exporter {
         );
         match sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut self.connection).await {
             Ok(_) => Ok(true),
-            // Dropped, with or without its schema.
+            // The table was dropped, with or without its schema.
             Err(sqlx::Error::Database(error))
                 if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
             {
@@ -127,8 +129,8 @@ impl Exporter {
         }
     }
 
-    /// Whether the definitions that the snapshot shows are those that the server has: it takes a part of what it says of
-    /// them from now, whatever the snapshot.
+    /// Whether the server still has the definitions that were read in the snapshot. Some of the server's
+    /// functions describe the present definitions, whatever the snapshot.
     pub(crate) async fn is_current(&mut self, server: &PostgresAddress, read: &Catalogue) -> Result<bool> {
         let mut connection = server.connect(&self.database).await?;
         let then = catalogue::read_revision(&mut self.connection).await?;
@@ -137,9 +139,9 @@ impl Exporter {
         if is_untouched {
             return Ok(true);
         }
-        // Temporary tables leave their traces too, and are no definitions.
+        // The revision also changes with temporary tables, which are not definitions: compare the catalogues.
         let now = catalogue::read_database(&mut server.connect(&self.database).await?, read.form).await?;
-        // Large objects are data: making one is no change of a definition.
+        // Large objects are data: creating one changes no definition.
         let definitions = |catalogue: &Catalogue| {
             let mut objects = catalogue.objects.clone();
             objects.remove("large object");
@@ -148,12 +150,12 @@ impl Exporter {
         Ok(definitions(&now) == definitions(read))
     }
 
-    /// The snapshot's name, for others to join.
+    /// The name of the snapshot, for sessions that join it.
     pub(crate) fn snapshot(&self) -> &str {
         &self.snapshot
     }
 
-    /// When the snapshot was taken, or a moment before that, by the server's clock.
+    /// The server's clock at the snapshot or shortly before it.
     pub(crate) async fn taken_at(&mut self) -> Result<jiff::Timestamp> {
         let at_us: i64 = sqlx::query_scalar("select (extract(epoch from now()) * 1000000)::int8")
             .fetch_one(&mut self.connection)
@@ -162,7 +164,7 @@ impl Exporter {
         jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")
     }
 
-    /// The definitions, and where the sequences stood when they were held, or stand now.
+    /// The definitions, with the held sequence positions, or else the present ones.
     pub(crate) async fn read_catalogue(&mut self) -> Result<Catalogue> {
         match self.sequences.take() {
             Some(held) => {
@@ -172,7 +174,8 @@ impl Exporter {
         }
     }
 
-    /// The fingerprints of the tables that the snapshot sees and such a backup carries. The rest is named.
+    /// The fingerprints of the snapshot's tables that this kind of backup stores. The others are listed as
+    /// not looked at.
     pub(crate) async fn read_content(
         &mut self,
         server: &PostgresAddress,
@@ -184,7 +187,6 @@ impl Exporter {
         Ok(DatabaseContent { catalogue, tables, not_looked_at })
     }
 
-    /// The fingerprints of tables, as the snapshot sees them.
     pub(crate) async fn read_tables(
         &self,
         server: &PostgresAddress,
@@ -193,7 +195,6 @@ impl Exporter {
         read_exported(server, &self.database, &self.snapshot, tables).await
     }
 
-    /// The fingerprint of one table, as the snapshot sees it.
     pub(crate) async fn read_table(
         &mut self,
         server: &PostgresAddress,
@@ -205,12 +206,11 @@ impl Exporter {
         tables.into_values().next().ok_or_else(|| Error::could_not_verify(format!("{table} is not there")))
     }
 
-    /// The connection, whose transaction is the one of the snapshot.
+    /// The connection; its transaction holds the snapshot.
     pub(crate) fn connection(&mut self) -> &mut PgConnection {
         &mut self.connection
     }
 
-    /// The tables that the snapshot sees.
     pub(crate) async fn list_tables(&mut self) -> Result<Vec<TableInfo>> {
         list_tables(&mut self.connection).await
     }

@@ -1,29 +1,29 @@
-//! The bytes that a value is hashed as, where the server sends equal values with different bytes.
+//! The bytes to hash for a value, where the server sends equal values with different bytes.
 //!
-//! A table that went through a dump holds equal values, and the server may send them otherwise: NaN has lost its
-//! sign, an array no longer claims NULLs that it does not hold, a document of XML has lost the line ends before it.
-//! Such values are written in one form before they are hashed.
+//! A table that went through a dump holds equal values, but the server may send different bytes: NaN lost its
+//! sign, an array no longer flags NULLs that it does not hold, an XML document lost the line ends before it.
+//! Such values are brought into one form before they are hashed.
 
-/// What the bytes of a column are made of.
+/// The structure of a column's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Equal values have equal bytes.
     Plain,
     /// Floating-point numbers of `width` bytes each, after `skip` other bytes.
     Floats { skip: usize, width: usize },
-    /// A document of XML.
+    /// An XML document.
     Xml,
-    /// An array of such values.
+    /// An array of values of a form.
     Array(Box<Form>),
 }
 
-/// `dimensions, flags, element type`, four bytes each. Source: `array_send` of PostgreSQL's arrayfuncs.c.
+/// `dimensions, flags, element type`, four bytes each. Source: `array_send` in PostgreSQL's arrayfuncs.c.
 const ARRAY_HEADER_BYTES: usize = 12;
-/// The length of a field that is NULL.
+/// The length field of a NULL.
 const NULL: i32 = -1;
 
 impl Form {
-    /// The form of a type of the server's own, given its name, or the name of its elements if it is an array.
+    /// The form of a built-in type, given its name, or the name of its element type if it is an array.
     pub(crate) fn of(base: Option<&str>, element: Option<&str>) -> Self {
         if let Some(element) = element {
             return Self::Array(Box::new(Self::of(Some(element), None)));
@@ -33,14 +33,14 @@ impl Form {
             "float8" | "point" | "lseg" | "box" | "line" | "circle" => Self::Floats { skip: 0, width: 8 },
             // The number of points comes first.
             "polygon" => Self::Floats { skip: 4, width: 8 },
-            // Whether it is closed, and the number of points.
+            // First a flag whether it is closed, then the number of points.
             "path" => Self::Floats { skip: 5, width: 8 },
             "xml" => Self::Xml,
             _ => Self::Plain,
         }
     }
 
-    /// Adds a value in its one form. `None` if the bytes are none of such a value.
+    /// Appends a value in its canonical form. Returns `None` if the bytes are not such a value.
     fn write(&self, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         match self {
             Self::Plain => out.extend_from_slice(value),
@@ -53,7 +53,7 @@ impl Form {
                 }
                 numbers.for_each(|number| write_float(number, out));
             }
-            // The server takes one line end away whenever it prints a document. Source: `xml_out_internal`.
+            // The server removes one line end each time it prints a document. Source: `xml_out_internal`.
             Self::Xml => {
                 let lines = value.iter().take_while(|byte| **byte == b'\n').count();
                 out.extend_from_slice(&value[lines..]);
@@ -63,7 +63,7 @@ impl Form {
         Some(())
     }
 
-    /// Adds a field: its length and its value.
+    /// Appends a field: its length and its value.
     fn write_field(&self, field: Option<&[u8]>, out: &mut Vec<u8>) -> Option<()> {
         let Some(value) = field else {
             out.extend(NULL.to_be_bytes());
@@ -78,7 +78,7 @@ impl Form {
     }
 }
 
-/// A number; of all the NaNs the one that the server reads from text.
+/// Appends a number; every NaN becomes the NaN that the server reads from text.
 fn write_float(bytes: &[u8], out: &mut Vec<u8>) {
     let four = <[u8; 4]>::try_from(bytes).map(f32::from_be_bytes);
     let eight = <[u8; 8]>::try_from(bytes).map(f64::from_be_bytes);
@@ -89,7 +89,7 @@ fn write_float(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// An array whose flag says whether it holds a NULL, and not whether it once did.
+/// Appends an array whose flag says whether it holds a NULL now, not whether it once did.
 fn write_array(element: &Form, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let (dimensions, _) = value.split_first_chunk::<4>()?;
     let dimensions = usize::try_from(i32::from_be_bytes(*dimensions)).ok()?;
@@ -107,7 +107,8 @@ fn write_array(element: &Form, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     Some(())
 }
 
-/// One field off the front: its bytes (`None` for NULL) and the rest. `None` if there is no whole field.
+/// Splits off the first field: its bytes (`None` for NULL) and the rest. Returns `None` if the field is
+/// incomplete.
 fn split_field(bytes: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     match i32::from_be_bytes(*length) {
@@ -128,12 +129,13 @@ pub(crate) struct Canonical<'a> {
 impl<'a> Canonical<'a> {
     pub(crate) fn new(forms: impl IntoIterator<Item = &'a Form>) -> Self {
         let forms: Vec<_> = forms.into_iter().collect();
-        // Most tables are plain: their rows are passed on as they are.
+        // Rows of plain tables, which are the most common, are passed on unchanged.
         let is_plain = forms.iter().all(|form| **form == Form::Plain);
         Self { forms: if is_plain { Vec::new() } else { forms }, row: Vec::new() }
     }
 
-    /// A row as it is hashed, given its fields as a binary `COPY` sends them. `None` if the bytes are no such row.
+    /// The row as it is hashed, given its fields as a binary `COPY` sends them. `None` if the bytes are not
+    /// such a row.
     pub(crate) fn row<'r>(&'r mut self, row: &'r [u8]) -> Option<&'r [u8]> {
         if self.forms.is_empty() {
             return Some(row);
@@ -223,7 +225,7 @@ mod tests {
             let mut canonical = Canonical::new([&form]);
             let once = canonical.row(&row).map(<[u8]>::to_vec);
             if let Some(once) = once {
-                // What is in its form stays as it is.
+                // A canonical row stays as it is.
                 prop_assert_eq!(canonical.row(&once), Some(&once[..]));
             }
         }

@@ -1,4 +1,4 @@
-//! What a server holds: rows and definitions, read for the fingerprint.
+//! The content of a server: rows and definitions, read for the fingerprint.
 
 pub(crate) mod carried;
 pub(crate) mod catalogue;

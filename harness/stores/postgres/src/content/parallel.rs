@@ -1,4 +1,5 @@
-//! Reads the fingerprints of tables: several workers under one exported snapshot, each a part of a table at a time.
+//! Reads the fingerprints of tables: several workers share one exported snapshot, and each reads a part of a
+//! table at a time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,14 +14,14 @@ use crate::connection::address::PostgresAddress;
 use crate::connection::session::{APPLICATION_PATH, PINNED_PATH};
 use crate::error::{Context as _, Result};
 
-/// Pages of a table that one worker reads at a time: 16 MiB, so that no worker waits long for the last part of another.
+/// Pages that one worker reads at a time: 16 MiB, so that no worker waits long for another's last part.
 const PAGES_PER_PART: i64 = 2048;
 
-/// How many parts a worker reads in one transaction. Each table that it has read stays locked until its end, with
-/// its indexes, and a server has a limited number of locks.
+/// How many parts a worker reads in one transaction. Every table that it reads stays locked until the
+/// transaction ends, with its indexes, and a server has a limited number of locks.
 const PARTS_PER_TRANSACTION: usize = 200;
 
-/// The fingerprint of one table as a connection sees it in its own transaction, what it has changed included.
+/// The fingerprint of one table as the connection's transaction sees it, including its own changes.
 pub(crate) async fn fingerprint_within(
     connection: &mut PgConnection,
     table: &TableInfo,
@@ -32,15 +33,15 @@ pub(crate) async fn fingerprint_within(
     Ok(fingerprint)
 }
 
-/// A part of a table for one worker to read.
+/// A part of a table, read by one worker.
 struct Part {
     table: usize,
     first_page: i64,
-    /// The page after the last; none for the last part, because the table may have grown.
+    /// The page after the last one; `None` for the last part, because the table may have grown.
     end_page: Option<i64>,
 }
 
-/// The tables in parts, the largest table first, so that the last worker to finish has little left.
+/// Splits the tables into parts, the largest table first, so that the last worker to finish has little left.
 fn split(tables: &[TableInfo]) -> VecDeque<Part> {
     let mut by_size: Vec<_> = tables.iter().enumerate().collect();
     by_size.sort_by_key(|(_, table)| std::cmp::Reverse(table.pages));
@@ -56,14 +57,14 @@ fn split(tables: &[TableInfo]) -> VecDeque<Part> {
     parts
 }
 
-/// What the workers of one database share.
+/// State shared by the workers of one database.
 struct Work {
     tables: Vec<TableInfo>,
     parts: Mutex<VecDeque<Part>>,
     results: Mutex<Vec<TableFingerprint>>,
 }
 
-/// The fingerprints of tables of a database, by their names, as an exported snapshot shows them.
+/// The fingerprints of tables of a database, by name, as an exported snapshot shows them.
 pub(crate) async fn read_exported(
     server: &PostgresAddress,
     database: &str,
@@ -97,7 +98,7 @@ fn canonical(table: &TableInfo) -> Canonical<'_> {
     Canonical::new(table.columns.iter().map(ColumnInfo::form))
 }
 
-/// One worker: joins the snapshot and reads parts until none are left.
+/// Runs one worker: joins the snapshot and reads parts until none are left.
 async fn read_parts(
     server: PostgresAddress,
     database: String,

@@ -1,4 +1,4 @@
-//! Reads what a cluster contains: its catalogues, and the fingerprints of its tables.
+//! Reads a cluster's content: its catalogues, and the fingerprints of its tables.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,15 @@ use super::exporter::Exporter;
 use crate::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
-/// The databases that nobody can look into. `template0` is as `initdb` made it, and is not named.
+/// The databases that accept no connections. `template0` is left out: it is unchanged since `initdb`.
 async fn list_closed_databases(server: &PostgresAddress) -> Result<Vec<NotLookedAt>> {
     let mut connection = server.connect_to_cluster().await?;
     let sql = "select datname::text, datallowconn from pg_database \
         where not (datallowconn and datconnlimit <> -2) and datname <> 'template0' order by 1";
     let rows: Vec<(String, bool)> =
         sqlx::query_as(sql).fetch_all(&mut connection).await.context("listing the databases")?;
-    // What refuses nobody is left of an interrupted DROP DATABASE.
+    // A database that is invalid, but would accept connections, is the remainder of an interrupted DROP
+    // DATABASE.
     let reason = |is_open| {
         if is_open { "it is invalid: its removal was interrupted" } else { "it refuses connections" }
     };
@@ -27,7 +28,7 @@ async fn list_closed_databases(server: &PostgresAddress) -> Result<Vec<NotLooked
     Ok(rows.into_iter().map(left_out).collect())
 }
 
-/// Reads the definitions alone.
+/// Reads only the definitions.
 pub(crate) async fn read_catalogues(
     server: &PostgresAddress,
     exporters: &mut [Exporter],
@@ -59,12 +60,12 @@ pub(crate) async fn read_tables(
     Ok(())
 }
 
-/// Reads the catalogue of what belongs to no database, in the form of the one that it is compared with.
+/// Reads the catalogue of the cluster, in the form of the catalogue that it is compared with.
 pub async fn read_cluster_catalogue(server: &PostgresAddress, form: CatalogueForm) -> Result<Catalogue> {
     catalogue::read_cluster(&mut server.connect_to_cluster().await?, form).await
 }
 
-/// Reads the catalogue of a database, in the form of the one that it is compared with.
+/// Reads the catalogue of a database, in the form of the catalogue that it is compared with.
 pub async fn read_catalogue(
     server: &PostgresAddress,
     database: &str,
@@ -73,7 +74,7 @@ pub async fn read_catalogue(
     catalogue::read_database(&mut server.connect(database).await?, form).await
 }
 
-/// Fingerprints the tables of a database as they are now.
+/// Fingerprints the present tables of a database.
 pub async fn fingerprint_tables(
     server: &PostgresAddress,
     database: &str,
@@ -83,8 +84,9 @@ pub async fn fingerprint_tables(
     exporter.read_tables(server, tables).await
 }
 
-/// Fingerprints the tables of a restored database in the way in which those of its backup were read: the same rows,
-/// the columns in the same order. Tables that the backup does not know are read too. The rest is named.
+/// Fingerprints the tables of a restored database in the same way as those of its backup: the same rows, and
+/// the columns in the same order. Tables that the backup does not have are read too. The others are listed as
+/// not looked at.
 pub async fn fingerprint_as_recorded(
     server: &PostgresAddress,
     database: &str,
@@ -95,8 +97,8 @@ pub async fn fingerprint_as_recorded(
     Ok((exporter.read_tables(server, tables).await?, not_looked_at))
 }
 
-/// Reads what the cluster contains in one of its databases, and what belongs to none. Of the other databases
-/// nothing is read.
+/// Reads the content of one database, and the objects of the cluster. Nothing is read from the other
+/// databases.
 pub async fn read_content(server: &PostgresAddress, database: &str) -> Result<ClusterContent> {
     let mut content = ClusterContent {
         catalogue: read_cluster_catalogue(server, CatalogueForm::Complete).await?,

@@ -1,4 +1,4 @@
-//! A session that reads tables: directly where it can, through the driver where the connection is encrypted.
+//! A session that reads tables: over our own connection, or over the driver's if it is encrypted.
 
 use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -8,16 +8,15 @@ use super::copy_out::CopyOut;
 use crate::connection::session::close;
 use crate::error::{Context as _, Error, Result};
 
-/// A session that reads tables.
 pub(crate) enum RowSession {
-    /// Over a connection of our own.
+    /// Our own connection.
     Direct(CopyOut),
-    /// Over a connection of the driver, which can encrypt.
+    /// The driver's connection, which can encrypt.
     Driver(PgConnection),
 }
 
 impl RowSession {
-    /// Runs statements whose results nobody wants.
+    /// Runs statements and discards their results.
     pub(crate) async fn execute(&mut self, script: &str) -> Result<()> {
         match self {
             Self::Direct(session) => session.execute(script).await,
@@ -28,8 +27,8 @@ impl RowSession {
         }
     }
 
-    /// Runs a statement `COPY … TO STDOUT (FORMAT binary)` and hands on the bytes of each row after its field count.
-    /// The taker says whether a row has the columns that it expects.
+    /// Runs a statement `COPY … TO STDOUT (FORMAT binary)` and passes on the bytes of each row after its
+    /// field count. `take` returns whether the row has the expected columns.
     pub(crate) async fn rows(&mut self, statement: &str, take: impl FnMut(&[u8]) -> bool) -> Result<()> {
         match self {
             Self::Direct(session) => session.rows(statement, take).await,
@@ -37,7 +36,7 @@ impl RowSession {
         }
     }
 
-    /// Ends the session in good order: the server logs a lost connection otherwise.
+    /// Closes the session properly: otherwise the server logs a lost connection.
     pub(crate) async fn close(self) -> Result<()> {
         match self {
             Self::Direct(session) => session.close().await,
@@ -49,7 +48,7 @@ impl RowSession {
     }
 }
 
-/// What [`RowSession::rows`] does, over a connection of the driver.
+/// [`RowSession::rows`] over a connection of the driver.
 pub(crate) async fn copy_rows(
     connection: &mut PgConnection,
     statement: &str,

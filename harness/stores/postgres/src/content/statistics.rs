@@ -1,5 +1,5 @@
-//! Gathers the planner's statistics, which no dump brings along: without them a restored server is slow
-//! exactly when everybody comes back.
+//! Gathers the planner's statistics, which a dump does not contain. Without them a restored server is slow
+//! just when everyone returns.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use sqlx::AssertSqlSafe;
 use crate::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
-/// What has to be asked for by name, the largest first: partitions go with their partitioned table.
+/// The tables to analyse by name, the largest first. Partitions are analysed with their partitioned table.
 ///
-/// A foreign table among them would be read from its own server, which is not there: then those that are here are
-/// asked for one by one, and their partitioned table has to do without.
+/// If a partition is a foreign table, ANALYZE would read it from its own server, which is not there. Then the
+/// local partitions are analysed one by one, and their partitioned table gets no statistics.
 const TABLES: &str = "
     with recursive members(root, oid) as (
         select c.oid, c.oid from pg_class c where c.relkind in ('r', 'p', 'm') and not c.relispartition
@@ -29,7 +29,7 @@ const TABLES: &str = "
           else c.oid not in (select root from elsewhere) end
     order by (select sum(pg_relation_size(relid)) from pg_partition_tree(c.oid)) desc nulls last, pg_relation_size(c.oid) desc";
 
-/// Analyses every table of a database, over so many connections.
+/// Analyses every table of a database, over `jobs` connections.
 pub async fn gather_statistics(server: &PostgresAddress, database: &str, jobs: usize) -> Result<()> {
     let mut connection = server.connect(database).await?;
     let tables: VecDeque<String> =
@@ -50,7 +50,7 @@ async fn analyze(
     database: String,
     waiting: Arc<Mutex<VecDeque<String>>>,
 ) -> Result<()> {
-    // Statistics of expressions call the application's own functions.
+    // Statistics on expressions call the application's own functions.
     let mut connection = server.connect_as_application(&database).await?;
     loop {
         let table = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

@@ -1,4 +1,4 @@
-//! Which tables a database has, and how their rows are read for the fingerprint.
+//! The tables of a database, and how their rows are read for the fingerprint.
 
 use comeback_model::{ColumnFingerprint, TableFingerprint};
 use sqlx::postgres::PgRow;
@@ -10,63 +10,65 @@ use crate::error::{Context as _, Error, Result};
 /// A table, as the fingerprint reads it.
 #[derive(Debug, Clone)]
 pub(crate) struct TableInfo {
-    /// Qualified and quoted as SQL wants it.
+    /// Qualified and quoted for SQL.
     pub(crate) name: String,
-    /// The number of its file: another one once it was truncated or rewritten, to which a snapshot is blind.
+    /// The table's file number. It changes when the table is truncated or rewritten, which a snapshot does
+    /// not show.
     pub(crate) file: i64,
-    /// Whether reading it evaluates code of the application: the planner looks into the expressions of its indexes
-    /// and statistics.
+    /// Whether reading it evaluates the application's code: the planner evaluates the expressions of its
+    /// indexes and statistics.
     pub(crate) calls_code: bool,
-    /// Whether its rows are computed from others: a materialised view. It cannot be locked, and nobody writes to it.
+    /// Whether it is a materialised view: its rows are computed, it cannot be locked, and nobody writes to
+    /// it.
     pub(crate) is_view: bool,
     /// Whether a crash empties it.
     pub(crate) is_unlogged: bool,
     /// The extension that it belongs to, if any.
     pub(crate) extension: Option<ExtensionTable>,
-    /// Pages on disk.
+    /// Its size on disk, in pages.
     pub(crate) pages: i64,
-    /// The columns, the key's first.
+    /// The columns, those of the key first.
     pub(crate) columns: Vec<ColumnInfo>,
     /// How many of the columns make up the key.
     pub(crate) key_columns: usize,
-    /// The rows that are read, as a condition in SQL; all of them where there is none.
+    /// The SQL condition for the rows that are read; `None` for all rows.
     pub(crate) condition: Option<String>,
 }
 
-/// That a table belongs to an extension.
+/// The extension that a table belongs to.
 #[derive(Debug, Clone)]
 pub(crate) struct ExtensionTable {
-    /// The extension.
+    /// The name of the extension.
     pub(crate) name: String,
-    /// Which of the rows a dump carries, as the extension configures it: `WHERE …`, or all where it is empty. None
-    /// where a dump carries no row.
+    /// The rows that a dump contains, as the extension configures it: `WHERE …`, or all rows if empty. `None`
+    /// if a dump contains no rows of the table.
     pub(crate) dumped: Option<String>,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct ColumnInfo {
     pub(crate) name: String,
-    /// The type.
+    /// The name of the type.
     type_name: String,
     /// Whether it is sent as text.
     is_textual: bool,
-    /// What its bytes are made of, where it is not.
+    /// The structure of its bytes, if it is not sent as text.
     form: Form,
-    /// The place in the table, from 1.
+    /// Its position in the table, from 1.
     position: u16,
-    /// Whether it comes from a table that this one inherits from. Partitions inherit in another sense.
+    /// Whether it is inherited from another table. Columns of partitions do not count as inherited.
     is_inherited: bool,
 }
 
 impl ColumnInfo {
-    /// Of a catalogue's table.
+    /// A plain column of a system catalogue.
     fn plain(name: &str, type_name: &str, position: u16) -> Self {
         let (name, type_name) = (name.to_owned(), type_name.to_owned());
         Self { name, type_name, is_textual: false, form: Form::Plain, position, is_inherited: false }
     }
 
-    /// The expression that is copied. The text of a value is what the output function of its type writes, as in a
-    /// dump: a cast to text may be anybody's function. `format` calls it, and takes NULL for an empty text.
+    /// The expression to copy. A value's text comes from its type's output function, as in a dump; a cast to
+    /// text may be user-defined. `format` calls the output function, and turns NULL into an empty text.
     pub(crate) fn expression(&self) -> String {
         let quoted = quote_identifier(&self.name);
         if self.is_textual {
@@ -80,7 +82,7 @@ impl ColumnInfo {
         if self.is_textual { &Form::Plain } else { &self.form }
     }
 
-    /// The column without a row.
+    /// The fingerprint of the column before any row.
     pub(crate) fn fingerprint(&self) -> ColumnFingerprint {
         ColumnFingerprint {
             name: self.name.clone(),
@@ -93,12 +95,13 @@ impl ColumnInfo {
 }
 
 impl TableInfo {
-    /// The same table, read as a recorded one was: the columns in its order, its key, its rows. Where a column of
-    /// it is not there, or another is, the table is read in its own way, and nothing in it compares.
+    /// The same table, read as a recorded one was: its columns in the recorded order, its key, its rows. If a
+    /// column is missing or another one is there, the table is read in its default way, and nothing in it
+    /// compares.
     pub(crate) fn as_recorded(&self, recorded: &TableFingerprint) -> Self {
         let find = |column: &ColumnFingerprint| {
             let mut own = self.columns.iter().find(|own| own.name == column.name)?.clone();
-            // What is sent as text now may have been sent in binary form then.
+            // A column that is sent as text now may have been sent in binary form when it was recorded.
             own.is_textual &= column.type_name == "text";
             Some(own)
         };
@@ -115,13 +118,14 @@ impl TableInfo {
     }
 }
 
-/// The relations whose rows are read: tables and materialised views, those of extensions among them. Some
-/// extensions keep tables beside the server's own. Temporary tables are nobody's but their session's.
+/// The relations whose rows are read: tables and materialised views, including those of extensions. Some
+/// extensions keep tables in the server's own schemas. Temporary tables are left out: they belong to their
+/// session.
 const ROWS_OF: &str = "c.relkind in ('r', 'm') and c.relpersistence in ('p', 'u') and (c.relnamespace not in \
     (select oid from pg_namespace where nspname ~ '^pg_' or nspname = 'information_schema') \
     or (c.relnamespace = 'pg_catalog'::regnamespace and c.oid >= 16384))";
 
-/// Tables and populated materialised views; partitions stand for their partitioned table.
+/// Tables and populated materialised views. Partitions are read instead of their partitioned table.
 ///
 /// The key is the primary key, or else a unique index that could serve as one.
 const TABLES: &str = "
@@ -142,10 +146,13 @@ const TABLES: &str = "
     where {user} and (c.relkind = 'r' or c.relispopulated)
     order by 2";
 
-/// The columns of all tables. A type is sent as text, under pinned settings, if its binary form has object
-/// identifiers in it, which differ from cluster to cluster, or if it has none: `array_send` and `record_send`
-/// write the identifiers of their element types, and `regclass` and its like are identifiers. So is a range of
-/// floating-point numbers, whose NaNs have signs in binary form.
+/// The columns of all tables. A type is sent as text, under pinned settings, in three cases:
+///
+/// - Its binary form contains object identifiers, which differ from cluster to cluster: `array_send` and
+///   `record_send` write the identifiers of their element types, and `regclass` and similar types are
+///   identifiers.
+/// - It has no binary form.
+/// - It is a range of floating-point numbers, whose NaNs have signs in binary form.
 const COLUMNS: &str = "
     with recursive parts(root, type, inside, direct, depth) as (
         select distinct a.atttypid, a.atttypid, false, true, 0 from pg_attribute a join pg_class c on c.oid = a.attrelid
@@ -177,7 +184,7 @@ const COLUMNS: &str = "
     where {user} and a.attnum > 0 and not a.attisdropped
     order by a.attrelid, a.attnum";
 
-/// The tables of the database that the connection is in, by name. Large objects count as one more.
+/// The tables of the connected database, by name. Large objects count as one more table.
 pub(crate) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<TableInfo>> {
     let doing = "listing the columns";
     let sql = sqlx::AssertSqlSafe(COLUMNS.replace("{user}", ROWS_OF));
@@ -194,7 +201,8 @@ pub(crate) async fn list_tables(connection: &mut PgConnection) -> Result<Vec<Tab
     Ok(tables)
 }
 
-/// In a database without an encoding a name may not be UTF-8, and then no statement can mention it.
+/// The error for a name that is not UTF-8, in a database without an encoding: no statement can mention the
+/// name.
 fn unreadable_name(error: &sqlx::Error, doing: &str) -> Error {
     let is_name =
         matches!(error, sqlx::Error::ColumnDecode { source, .. } if source.is::<std::str::Utf8Error>());
@@ -205,7 +213,7 @@ fn unreadable_name(error: &sqlx::Error, doing: &str) -> Error {
         .hint("its database has no encoding (SQL_ASCII): give it a name in UTF-8 or plain ASCII with ALTER TABLE … RENAME")
 }
 
-/// A table, given the columns of all tables by table and place.
+/// A table, given the columns of all tables sorted by table and position.
 fn table_info(row: &PgRow, columns: &[(i64, i16, ColumnInfo)]) -> sqlx::Result<TableInfo> {
     let oid: i64 = row.try_get(0)?;
     let key: Vec<i16> = row.try_get::<Option<_>, _>(3)?.unwrap_or_default();
@@ -244,7 +252,7 @@ fn column_info(row: &PgRow) -> sqlx::Result<ColumnInfo> {
     })
 }
 
-/// The pages of the large objects, if there are any.
+/// The large objects as a table of pages, if there are any.
 async fn large_objects(connection: &mut PgConnection) -> Result<Option<TableInfo>> {
     let row = sqlx::query("select pg_relation_size('pg_largeobject') / current_setting('block_size')::int8, exists (select from pg_largeobject)")
         .fetch_one(connection)
@@ -268,21 +276,21 @@ async fn large_objects(connection: &mut PgConnection) -> Result<Option<TableInfo
     }))
 }
 
-/// The rows of a table as a query selects them `from only`.
+/// The rows of a table, as a query selects them after `from only`.
 pub(crate) fn rows_of(table: &str, condition: Option<&str>) -> String {
-    // The condition of an extension is configured as text, with whatever precedence it has.
+    // The parentheses are needed: an extension's condition is free text.
     match condition.map(str::trim).and_then(|text| text.get(5..)) {
         Some(condition) => format!("{table} where ({condition})"),
         None => table.to_owned(),
     }
 }
 
-/// A name in double quotes.
+/// Puts a name in double quotes.
 pub(crate) fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text in single quotes, whatever `standard_conforming_strings` says.
+/// Puts a text in single quotes, valid whatever `standard_conforming_strings` says.
 pub(crate) fn quote_literal(text: &str) -> String {
     let escape = if text.contains('\\') { "E" } else { "" };
     format!("{escape}'{}'", text.replace('\\', "\\\\").replace('\'', "''"))

@@ -15,11 +15,11 @@ use crate::content::exporter::Exporter;
 use crate::content::tables::quote_identifier;
 use crate::error::{Context as _, Error, Result};
 
-/// Exports a table, named as SQL wants it, into the repository. The manifest says what the table contained in
-/// the very snapshot that is exported.
+/// Exports a table, named as in SQL, into the repository. The manifest describes the table's content in the
+/// exported snapshot.
 ///
-/// Computed columns are not in the file, because they could not be loaded; they are in the fingerprint, because
-/// they have to come out the same.
+/// Computed columns are not in the file, because they cannot be loaded. They are in the fingerprint, because
+/// a restore must compute the same values.
 pub async fn export_table(
     server: &PostgresAddress,
     database: &str,

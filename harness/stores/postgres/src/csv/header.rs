@@ -1,27 +1,26 @@
-//! The first record of a file of comma-separated values: the names of its columns.
+//! The first record of a CSV file: the names of its columns.
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::error::{Context as _, Result};
 
-/// More than the longest header: 1600 columns with names of 63 bytes, all of them quotes.
+/// More than the longest possible header: 1600 columns with names of 63 bytes, each byte a quote.
 const LONGEST: usize = 512 * 1024;
-/// The mark that some programs put in front of a text that is in UTF-8.
+/// The byte order mark that some programs write before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a file begins with.
+/// The start of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The names of the columns.
     pub(super) columns: Vec<String>,
-    /// What was read of the records after it.
+    /// What was read beyond the header.
     pub(super) rest: BytesMut,
-    /// The bytes of the header, the mark in front of it included.
+    /// The bytes of the header, including the byte order mark.
     pub(super) bytes: BytesMut,
 }
 
-/// Reads the header off a stream; `None` if the stream does not begin with one.
+/// Reads the header from a stream; `None` if the stream does not begin with one.
 pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Header>> {
     let mut read = BytesMut::new();
     loop {
@@ -36,7 +35,7 @@ pub(super) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result
     }
 }
 
-/// Where the first record ends, its line end included: a line end in quotes is a part of the record.
+/// The end of the first record, including its line end. A line end in quotes is part of the record.
 fn end_of_record(bytes: &[u8]) -> Option<usize> {
     let mut quoted = false;
     for (at, byte) in bytes.iter().enumerate() {
@@ -49,7 +48,7 @@ fn end_of_record(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// The names in a header; `None` if it has none, or is not of the form.
+/// The names in a header; `None` if there are none, or the format is wrong.
 fn parse(record: &[u8]) -> Option<Vec<String>> {
     let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);
     let text = std::str::from_utf8(record).ok()?.trim_end_matches(['\r', '\n']);

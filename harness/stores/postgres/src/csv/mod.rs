@@ -1,8 +1,8 @@
-//! One table as comma-separated values: exported into a repository, and brought back from it.
+//! One table as CSV: exported into a repository, and restored from it.
 //!
-//! The file is what `COPY … (FORMAT csv, HEADER)` writes: any tool reads it, and so it comes back from tools in
-//! other forms. What is taken back: a byte order mark, and columns in another order, as the header names them.
-//! What is refused: another encoding than UTF-8, and other columns than the manifest names.
+//! The file is what `COPY … (FORMAT csv, HEADER)` writes. Any tool can read it, so it may come back in
+//! another form. Accepted: a byte order mark, and columns in another order, as the header names them.
+//! Refused: encodings other than UTF-8, and columns other than the manifest's.
 
 mod export;
 mod header;
@@ -14,5 +14,5 @@ mod utf8;
 pub use export::export_table;
 pub use restore::{LoadedTable, load_table_csv};
 
-/// The rows, as one member of gzip.
+/// The rows, as one gzip member.
 pub(super) const FILE: &str = "rows.csv.gz";

@@ -1,4 +1,4 @@
-//! Brings a table back from its export: whole and proven, or not at all.
+//! Restores a table from its export: whole and proven, or not at all.
 
 use async_compression::tokio::bufread::GzipDecoder;
 use bytes::BytesMut;
@@ -20,12 +20,13 @@ use crate::dump::open;
 use crate::error::{Context as _, Error, Result};
 use crate::{RestoreFailure, surroundings};
 
-/// How much is read and sent at a time.
+/// How much to read and send at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
-/// How long we wait for those who write to the table.
+/// How long to wait for sessions that write to the table.
 const LOCK_LIMIT: &str = "10s";
 
-/// Rows that were loaded in a transaction that nobody else sees. Dropping it leaves the table as it was.
+/// Rows loaded in an open transaction, which other sessions do not see. Dropping it leaves the table
+/// unchanged.
 pub struct LoadedTable {
     connection: PgConnection,
     export: TableExport,
@@ -33,13 +34,13 @@ pub struct LoadedTable {
     loaded: TableFingerprint,
 }
 
-/// Loads an export into its table, which must be there and be empty, in a transaction that stays open. Every
-/// byte is checked against the manifest. Until [`LoadedTable::keep`] readers see the empty table, and writers
-/// wait.
+/// Loads an export into its table, which must exist and be empty, in a transaction that stays open. Every
+/// byte is checked against the manifest. Until [`LoadedTable::keep`], readers see the empty table, and
+/// writers wait.
 ///
-/// Columns go by the names in the header, so that a file whose columns were put in another order is loaded
-/// rightly. Foreign keys and constraints are checked, deferred ones too. Triggers do not fire: what they did to the
-/// rows is in the file.
+/// Columns are matched by the names in the header, so a file with reordered columns is loaded correctly.
+/// Foreign keys and constraints are checked, including deferred ones. Triggers do not fire: the file already
+/// contains what they did to the rows.
 pub async fn load_table_csv(
     server: &PostgresAddress,
     repository: &dyn Repository,
@@ -57,7 +58,7 @@ pub async fn load_table_csv(
     rows.multiple_members(true);
     let load = Load { export, subject: format!("{}/{FILE}", manifest.id), unchecked };
     let copied = load.copy_in(&mut connection, &mut rows).await;
-    // What the checksum says comes first: a damaged file fails in its own ways.
+    // Report the checksum first: a damaged file fails with misleading errors.
     rows.into_inner().into_inner().finish().await?;
     copied?;
     sqlx::raw_sql("set constraints all immediate")
@@ -73,13 +74,13 @@ pub async fn load_table_csv(
 }
 
 impl LoadedTable {
-    /// The rows that were loaded, computed columns among them.
+    /// The loaded rows, including computed columns.
     pub fn fingerprint(&self) -> &TableFingerprint {
         &self.loaded
     }
 
-    /// Lets everybody see the rows, if they are those of the manifest; sets the sequences that number them on to
-    /// where they stood; gathers the planner's statistics. Gives the number of rows.
+    /// Commits the rows if they are those of the manifest, advances the sequences of the table to their
+    /// recorded positions, and gathers the planner's statistics. Returns the number of rows.
     pub async fn keep(mut self) -> Result<u64> {
         let table = &self.export.table;
         if !self.loaded.same_rows(&self.recorded) {
@@ -102,7 +103,8 @@ impl LoadedTable {
     }
 }
 
-/// Begins the transaction, locks the table against writers and makes sure that it is what the export is of.
+/// Begins the transaction, locks the table against writers, and checks that its columns are those of the
+/// export and that it is empty.
 async fn prepare(connection: &mut PgConnection, export: &TableExport) -> Result<TableInfo> {
     let TableExport { table, .. } = export;
     let shape = TableShape::read(connection, table).await?;
@@ -134,12 +136,12 @@ async fn prepare(connection: &mut PgConnection, export: &TableExport) -> Result<
     Ok(shape.info)
 }
 
-/// A file on its way into its table.
+/// A file that is being loaded into its table.
 struct Load<'a> {
     export: &'a TableExport,
-    /// What findings call it.
+    /// The name of the file in findings.
     subject: String,
-    /// Constraints of the table that its rows were never checked against (`NOT VALID`).
+    /// Constraints of the table that are `NOT VALID`: its rows were never checked against them.
     unchecked: Vec<String>,
 }
 
@@ -171,7 +173,7 @@ impl Load<'_> {
         let mut piece: BytesMut = rest;
         loop {
             if let Err(found) = watch.feed(&piece) {
-                // The transaction is given up; so it does not matter what the server says to that.
+                // The server's reply does not matter: the transaction is abandoned.
                 let _ = copy.abort("the file is not in UTF-8").await;
                 return Err(misencoded(subject, found).into());
             }
@@ -189,7 +191,7 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// What the server did not want to load. The line is the last one of the context that it gives.
+    /// The failure for a server's refusal. The line number is in the last line of the server's context.
     fn refused(&self, error: &sqlx::Error) -> RestoreFailure {
         let subject = &self.subject;
         let Some(answer) = error.as_database_error() else {
@@ -209,7 +211,7 @@ impl Load<'_> {
         if let Some(constraint) =
             answer.constraint().filter(|name| self.unchecked.iter().any(|one| one == name))
         {
-            // The rows were there before it, and it has never looked at them.
+            // The rows are older than the constraint, which never checked them.
             return Error::could_not_verify(format!("{doing}: {actual}, which is NOT VALID in the database"))
                 .hint(format!(
                     "drop the constraint {constraint}, restore the table, and add it again as NOT VALID"
@@ -246,8 +248,8 @@ fn misencoded(subject: &str, found: Misencoded) -> Finding {
     )
 }
 
-/// Sets a sequence on to a position; one that stands there or further on is left alone. A position belongs to no
-/// transaction: it stays even where the rows do not, and that harms nobody.
+/// Advances a sequence to a position, unless it is there or further already. A position belongs to no
+/// transaction: it stays even if the rows are rolled back, which is harmless.
 async fn set_on(connection: &mut PgConnection, sequence: &str, position: Option<i64>) -> Result<()> {
     let Some(position) = position else { return Ok(()) };
     let name = quote_literal(sequence);

@@ -1,4 +1,4 @@
-//! What a table looks like to an export and to a restore of it.
+//! The shape of a table, for an export and its restore.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use sqlx::{PgConnection, Row as _};
 use crate::content::tables::{TableInfo, list_tables};
 use crate::error::{Context as _, Error, Result};
 
-/// A table: how its fingerprint is read, what is in a file of it, what numbers its rows.
+/// How a table's fingerprint is read, what its file contains, and which sequences number its rows.
 pub(super) struct TableShape {
     /// How its fingerprint is read.
     pub(super) info: TableInfo,
     /// The columns that are not computed from others, in the table's order.
     pub(super) columns: Vec<String>,
-    /// The sequences that belong to its columns → the last value that each gave out.
+    /// The sequences that belong to its columns → the last value of each.
     pub(super) sequences: BTreeMap<String, Option<i64>>,
 }
 
@@ -27,7 +27,7 @@ const SEQUENCES: &str = "
       and d.deptype in ('a', 'i') and s.relkind = 'S'";
 
 impl TableShape {
-    /// Reads the shape of a table, which is named as SQL wants it.
+    /// Reads the shape of a table, named as in SQL.
     pub(super) async fn read(connection: &mut PgConnection, table: &str) -> Result<Self> {
         let tables = list_tables(connection).await?;
         let Some(info) = tables.into_iter().find(|info| info.name == table) else {

@@ -1,27 +1,26 @@
-//! Watches that a stream of text is UTF-8, in constant memory.
+//! Checks that a stream of text is UTF-8, in constant memory.
 
-/// A byte that is no part of any UTF-8 text where it stands.
+/// A byte that is not valid UTF-8 at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Misencoded {
-    /// The byte.
     pub(super) byte: u8,
-    /// Its place in the stream.
+    /// Its offset in the stream.
     pub(super) offset: u64,
-    /// The line that it is in, the first being 1.
+    /// Its line, from 1.
     pub(super) line: u64,
 }
 
-/// What has been seen of a stream.
+/// The state of the check.
 #[derive(Debug, Default)]
 pub(super) struct Utf8Watch {
     offset: u64,
     lines: u64,
-    /// The beginning of a character whose end has not come yet.
+    /// The first bytes of a character that is not complete yet.
     begun: Vec<u8>,
 }
 
 impl Utf8Watch {
-    /// Looks at the next piece.
+    /// Checks the next piece.
     pub(super) fn feed(&mut self, piece: &[u8]) -> Result<(), Misencoded> {
         let mut piece = piece;
         while !self.begun.is_empty() {
@@ -51,7 +50,7 @@ impl Utf8Watch {
         Ok(())
     }
 
-    /// Whether the stream may end here.
+    /// Fails if the stream ends inside a character.
     pub(super) fn finish(&self) -> Result<(), Misencoded> {
         self.begun.first().map_or(Ok(()), |byte| Err(self.misencoded(*byte)))
     }

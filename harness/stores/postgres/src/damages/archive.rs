@@ -1,4 +1,4 @@
-//! Damages to the archive of the log.
+//! Damages to the log archive.
 
 use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target, choose};
 use comeback_engine::repository::{LogArchive, LogFile};
@@ -6,14 +6,14 @@ use comeback_model::FindingCode;
 
 use crate::error::{Error, Result};
 
-/// A segment in the archive of the log, between the disaster and the restore.
+/// The target of these damages: a segment in the log archive, between the disaster and the restore.
 pub struct Archive;
 
 impl Target for Archive {
     type On<'a> = (&'a LogArchive, &'a str);
 }
 
-/// To the archive of the log.
+/// Damages to the log archive.
 pub static TO_THE_ARCHIVE: DamageTable<Archive> = DamageTable {
     class: "archive",
     groups: &[&[
@@ -38,7 +38,7 @@ pub static TO_THE_ARCHIVE: DamageTable<Archive> = DamageTable {
     ]],
 };
 
-/// A file of the segment.
+/// Finds the file of the segment.
 async fn file_of(archive: &LogArchive, segment: &str) -> Result<LogFile> {
     let missing = || Error::could_not_verify(format!("the archive has no segment {segment} to damage"));
     archive.find(segment).await?.into_iter().next().ok_or_else(missing)

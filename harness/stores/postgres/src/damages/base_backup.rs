@@ -1,5 +1,5 @@
-//! Damages inside a base backup, of the kind that the repository's checksums do not tell: they were there when the
-//! checksums were taken.
+//! Damages inside a base backup that the repository's checksums do not reveal: the checksums were taken after
+//! the damage.
 
 use std::ops::Range;
 
@@ -12,10 +12,10 @@ use comeback_model::FindingCode;
 use crate::base_backup::files::BASE;
 use crate::error::{Error, Result};
 
-/// The size of a tar header, and what the content of a file is padded to.
+/// The size of a tar header; the content of a file is padded to a multiple of it.
 const BLOCK_BYTES: usize = 512;
 
-/// To what a base backup was made of.
+/// Damages to the content of a base backup, with matching checksums.
 pub static TO_A_BASE_BACKUP: DamageTable<Backup> = DamageTable {
     class: "base-backup",
     groups: &[&[Damage {
@@ -29,7 +29,7 @@ pub static TO_A_BASE_BACKUP: DamageTable<Backup> = DamageTable {
     }]],
 };
 
-/// Flips one bit of one table's or index's file.
+/// Flips one bit in the file of one table or index.
 async fn change_file(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     let id = newest(repository).await?;
     rewrite(repository, &id, Checksums::Renewed, |backup| {
@@ -44,7 +44,7 @@ async fn change_file(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     .await
 }
 
-/// The tables and indexes in a tar stream: their paths, and where their content is.
+/// The tables and indexes in a tar stream: their paths, and the ranges of their content.
 fn data_files(tar: &[u8]) -> Vec<(String, Range<usize>)> {
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(header) = tar.get(at..at + BLOCK_BYTES).filter(|header| header[0] != 0) {

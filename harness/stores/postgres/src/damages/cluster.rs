@@ -6,7 +6,7 @@ use super::database::{Cluster, Database};
 use super::{definitions, files, rows};
 use crate::error::{Context as _, Result};
 
-/// To a restored cluster.
+/// Damages to a restored cluster.
 pub static TO_A_CLUSTER: DamageTable<Cluster> =
     DamageTable { class: "cluster", groups: &[rows::DAMAGES, definitions::DAMAGES, files::DAMAGES, LOG] };
 

@@ -1,4 +1,4 @@
-//! Damages to exports of one table of the kind that no checksum tells: they were there when the manifest was written.
+//! Damages to exports of one table that checksums do not reveal: the manifest was written after the damage.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use comeback_model::{FindingCode, Manifest};
 use crate::csv::FILE;
 use crate::error::{Context as _, Error, Result};
 
-/// To what an export of one table was made of.
+/// Damages to the content of an export of one table, with matching checksums.
 pub static TO_A_CSV: DamageTable<Backup> = DamageTable {
     class: "csv",
     groups: &[&[
@@ -73,28 +73,29 @@ pub static TO_A_CSV: DamageTable<Backup> = DamageTable {
     ]],
 };
 
-/// An export that is open on the table.
+/// An export that is opened for editing.
 struct Opened<'a> {
     repository: &'a dyn Repository,
     manifest: Manifest,
     text: String,
-    /// Where the records are, the header first; each with the places of its fields.
+    /// The fields of each record, as ranges of the text; the header comes first.
     records: Vec<Vec<Range<usize>>>,
 }
 
-/// Takes one row away, chosen by the seed.
+/// Removes one row, chosen by the seed.
 async fn cut_line(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     let opened = Opened::read(repository, &newest(repository).await?).await?;
     let row = 1 + choose(seed, opened.records.len() - 1);
     let fields = &opened.records[row];
     let injury = opened.injury(Some(row))?;
-    // A field begins where its record does, and the line end follows the last one.
+    // The record is cut from the start of its first field to the line end after its last one.
     let text = [&opened.text[..fields[0].start], &opened.text[fields[fields.len() - 1].end + 1..]].concat();
     opened.put(text.as_bytes()).await?;
     Ok(injury)
 }
 
-/// Writes the file in Latin-1, as a program does that was told nothing; what that does not know becomes `?`.
+/// Writes the file in Latin-1, as a program with the wrong default does. Characters outside Latin-1 become
+/// `?`.
 async fn change_encoding(repository: &dyn Repository) -> Result<Injury> {
     let opened = Opened::read(repository, &newest(repository).await?).await?;
     let latin: Vec<u8> = opened.text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
@@ -103,8 +104,8 @@ async fn change_encoding(repository: &dyn Repository) -> Result<Injury> {
     Ok(injury)
 }
 
-/// Makes empty texts of the NULLs of one column, chosen by the seed among those of text that have any. The
-/// server takes them.
+/// Replaces the NULLs of one column by empty texts. The seed chooses among the text columns that have NULLs.
+/// The server accepts them.
 async fn empty_nulls(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     let opened = Opened::read(repository, &newest(repository).await?).await?;
     let columns: Vec<usize> =
@@ -126,8 +127,8 @@ async fn empty_nulls(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     Ok(injury)
 }
 
-/// Exchanges the names of two columns of one type in the header, as if the rows had been written in another
-/// order. The server takes them.
+/// Exchanges the names of two columns of the same type in the header, as if the rows had been written in
+/// another order. The server accepts them.
 async fn reorder_columns(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     let opened = Opened::read(repository, &newest(repository).await?).await?;
     let mut pairs = Vec::new();
@@ -151,7 +152,7 @@ async fn reorder_columns(repository: &dyn Repository, seed: u64) -> Result<Injur
     Ok(injury)
 }
 
-/// Changes one letter of one value of text; the row is chosen by the seed.
+/// Changes one letter of a text value, in a row chosen by the seed.
 async fn change_value(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     let opened = Opened::read(repository, &newest(repository).await?).await?;
     let (columns, rows) = (opened.columns_of("text")?, opened.records.len() - 1);
@@ -172,7 +173,7 @@ async fn change_value(repository: &dyn Repository, seed: u64) -> Result<Injury> 
     Ok(injury)
 }
 
-/// Puts the file of an older export in place of the newest one's.
+/// Replaces the file of the newest export by that of an older one.
 async fn replace_by_older(repository: &dyn Repository) -> Result<Injury> {
     let opened = Opened::read(repository, &newest(repository).await?).await?;
     let older = Opened::read(repository, &older(repository).await?).await?;
@@ -193,7 +194,7 @@ impl<'a> Opened<'a> {
         Ok(Self { repository, manifest: backup.manifest, text, records })
     }
 
-    /// Where in a record the columns of a type are, the key left out.
+    /// The positions of a type's columns in a record, except those of the key.
     fn columns_of(&self, type_name: &str) -> Result<Vec<usize>> {
         let (export, rows) = self.manifest.content.table()?;
         let fitting = |name: &String| {
@@ -204,12 +205,12 @@ impl<'a> Opened<'a> {
         Ok(columns.filter(|(_, name)| fitting(name)).map(|(at, _)| at).collect())
     }
 
-    /// Whether a column has a NULL: nothing at all, not even quotes.
+    /// Whether a column has a NULL: an empty field without quotes.
     fn has_null(&self, column: usize) -> bool {
         self.records[1..].iter().any(|fields| fields[column].is_empty())
     }
 
-    /// The table, and the key of a row of it.
+    /// The injury: the table, and the key of a row if one is given.
     fn injury(&self, row: Option<usize>) -> Result<Injury> {
         let (export, rows) = self.manifest.content.table()?;
         let parts = rows.columns[..rows.key_columns].iter().filter_map(|key| {
@@ -220,7 +221,7 @@ impl<'a> Opened<'a> {
         Ok(Injury { subject: export.table.clone(), key: row.map(|_| parts.join(", ")) })
     }
 
-    /// Puts another file into the export, with a manifest whose checksum fits it.
+    /// Replaces the file of the export, with a manifest whose checksum matches.
     async fn put(self, file: &[u8]) -> Result<()> {
         rewrite(self.repository, &self.manifest.id, Checksums::Renewed, |backup| {
             *backup.file(FILE)? = pack(file)?;
@@ -230,7 +231,7 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// The records of a file and their fields, quotes included.
+/// Splits a file into records and their fields, including quotes.
 fn records(text: &str) -> Vec<Vec<Range<usize>>> {
     let (mut found, mut fields, mut from, mut quoted) = (Vec::new(), Vec::new(), 0, false);
     for (at, byte) in text.bytes().enumerate() {

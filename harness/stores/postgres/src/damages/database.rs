@@ -1,4 +1,4 @@
-//! A restored database to be damaged, and the connection that damages it.
+//! A restored database to damage, and the connection that damages it.
 
 use comeback_engine::damage::Target;
 use sqlx::PgConnection;
@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::PostgresServer;
 use crate::error::{Context as _, Error, Result};
 
-/// A database of a restored cluster, before the judges look.
+/// The target of these damages: a database of a restored cluster, before the judges look at it.
 pub struct Cluster;
 
 impl Target for Cluster {
@@ -23,7 +23,7 @@ pub struct Database<'a> {
 }
 
 impl Database<'_> {
-    /// A connection for damaging: neither triggers nor foreign keys get in the way, and it does not announce itself.
+    /// A connection for damaging: it disables triggers and foreign keys, and does not announce itself.
     pub(super) async fn connect(&self) -> Result<PgConnection> {
         let mut connection = self.server.connect(self.name).await?;
         sqlx::raw_sql("set session_replication_role = replica; set log_min_messages = panic; set search_path = pg_catalog, public")
@@ -34,7 +34,7 @@ impl Database<'_> {
     }
 }
 
-/// Runs a statement that a victim's name was put into.
+/// Runs a statement that contains a victim's name.
 pub(super) async fn run(connection: &mut PgConnection, sql: String) -> Result<u64> {
     let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.context("damaging")?;
     Ok(done.rows_affected())

@@ -1,4 +1,4 @@
-//! Damages to what is not a row: objects dropped, switched off or set back.
+//! Damages to objects other than rows: dropped, disabled or set back.
 
 use comeback_engine::damage::{Damage, DamageSpec, Injury};
 use comeback_model::FindingCode;
@@ -7,8 +7,8 @@ use sqlx::Row as _;
 use super::database::{Cluster, Database, nothing_to_damage, run};
 use crate::error::{Context as _, Result};
 
-/// A damage by a statement. The query gives the victims: the name that the judges give each, and the statement that
-/// damages it. `{user}` stands for [`USER_SCHEMA`].
+/// A damage by a statement. The query returns the victims: each with the name that the judges use for it, and
+/// the statement that damages it. `{user}` stands for [`USER_SCHEMA`].
 macro_rules! definition {
     ($name:literal, $does:literal => $judge:literal, $finding:ident, $victims:literal) => {
         Damage {
@@ -18,7 +18,7 @@ macro_rules! definition {
     };
 }
 
-/// To definitions.
+/// Damages to definitions.
 pub(super) const DAMAGES: &[Damage<Cluster>] = &[
     definition!(
         "table-gone",
@@ -28,7 +28,7 @@ pub(super) const DAMAGES: &[Damage<Cluster>] = &[
         from pg_class c join pg_namespace n on n.oid = c.relnamespace \
         where c.relkind = 'r' and not c.relispartition and c.reltuples <> 0 and {user}"
     ),
-    // One that no constraint stands on: those go with their constraint.
+    // Only indexes without a constraint: the others go with their constraint.
     definition!(
         "index-gone",
         "an index is dropped" => "catalogue",
@@ -90,7 +90,7 @@ pub(super) const DAMAGES: &[Damage<Cluster>] = &[
         format('select setval(%L, %s)', format('%I.%I', schemaname, sequencename), last_value - 1) \
         from pg_sequences where last_value > min_value and increment_by > 0"
     ),
-    // NULL is the last value of one that was never asked.
+    // The last value is NULL if the sequence was never used.
     definition!(
         "sequence-uncalled",
         "a sequence that was to begin at a certain value, and that nobody has asked yet, begins at its smallest" => "catalogue",
@@ -152,7 +152,7 @@ pub(super) const DAMAGES: &[Damage<Cluster>] = &[
     ),
 ];
 
-/// The relations `c` in schemas `n` that belong to users.
+/// Keeps relations `c` in schemas `n` that belong to users.
 const USER_SCHEMA: &str = "n.nspname <> 'information_schema' and n.nspname !~ '^pg_' \
     and not exists (select from pg_depend d where d.objid = c.oid and d.deptype = 'e')";
 

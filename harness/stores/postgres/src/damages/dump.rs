@@ -1,4 +1,4 @@
-//! Damages to SQL exports of the kind that no checksum tells: they were there when the manifest was written.
+//! Damages to SQL exports that checksums do not reveal: the manifest was written after the damage.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use comeback_model::FindingCode;
 use crate::dump::{ROLES, SCRIPT};
 use crate::error::{Error, Result};
 
-/// To what a SQL export was made of.
+/// Damages to the content of a SQL export, with matching checksums.
 pub static TO_AN_EXPORT: DamageTable<Backup> = DamageTable {
     class: "export",
     groups: &[&[
@@ -45,7 +45,7 @@ pub static TO_AN_EXPORT: DamageTable<Backup> = DamageTable {
     ]],
 };
 
-/// Ends the script somewhere in its middle, as a full disk would have done while it was written.
+/// Cuts the script off near its middle, as a full disk would.
 async fn truncate(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     edit_script(repository, |script| {
         let middle = script.len() / 10;
@@ -55,7 +55,7 @@ async fn truncate(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     .await
 }
 
-/// Takes the second half of the rows away from one table, chosen by the seed among those that have rows.
+/// Removes the second half of a table's rows. The seed chooses among the tables that have rows.
 async fn cut_table(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     edit_script(repository, |script| {
         let sections = sections(script);
@@ -69,7 +69,7 @@ async fn cut_table(repository: &dyn Repository, seed: u64) -> Result<Injury> {
     .await
 }
 
-/// Removes the file with the roles; the manifest still knows it.
+/// Removes the file with the roles; the manifest still lists it.
 async fn remove_roles(repository: &dyn Repository) -> Result<Injury> {
     let id = newest(repository).await?;
     rewrite(repository, &id, Checksums::Kept, |backup| {
@@ -94,7 +94,7 @@ async fn edit_script(
     .await
 }
 
-/// The tables that have rows, and where in the script the rows are.
+/// The tables that have rows, and the ranges of their rows in the script.
 fn sections(script: &[u8]) -> Vec<(String, Range<usize>)> {
     let (mut found, mut at, mut table): (Vec<_>, usize, Option<(String, usize)>) = (Vec::new(), 0, None);
     for line in script.split_inclusive(|byte| *byte == b'\n') {

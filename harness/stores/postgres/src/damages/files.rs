@@ -1,4 +1,4 @@
-//! Damages below the rows: what the files hold is no longer what the catalogue, an index or a checksum says.
+//! Damages below the rows: the files no longer match the catalogue, an index or a checksum.
 
 use comeback_engine::damage::{Damage, DamageSpec, Injury};
 use comeback_engine::substrate::{Command, Io};
@@ -10,7 +10,7 @@ use super::victims::{choose, choose_rows, insertable_columns};
 use crate::PostgresServer;
 use crate::error::{Context as _, Result};
 
-/// To what no query shows.
+/// Damages that no query shows.
 pub(super) const DAMAGES: &[Damage<Cluster>] = &[
     Damage {
         spec: DamageSpec {
@@ -41,7 +41,7 @@ pub(super) const DAMAGES: &[Damage<Cluster>] = &[
     },
 ];
 
-/// Stores a row anew while one index is not looking: the content stays as it was, the index lacks the row.
+/// Rewrites a row while one index is not maintained: the content stays the same, and the index lacks the row.
 async fn drop_index_entry(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let row = sqlx::query(
@@ -64,7 +64,7 @@ async fn drop_index_entry(on: Database<'_>, seed: u64) -> Result<Injury> {
     let columns = insertable_columns(connection, &table).await?;
     let switch = |ready: bool| format!("update pg_index set indisready = {ready} where indexrelid = {oid}");
     run(connection, switch(false)).await?;
-    // An update could make the new row a part of the old one's chain, which the index leads to.
+    // Not an update: its new row could join the old one's HOT chain, which the index leads to.
     let again = format!(
         "with gone as (delete from only {table} where ctid = (select max(ctid) from only {table}) returning *) \
          insert into {table} ({columns}) overriding system value select {columns} from gone"
@@ -75,13 +75,13 @@ async fn drop_index_entry(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(index))
 }
 
-/// Lets a table claim that no row of it carries a transaction number that still counts.
+/// Makes a table claim that all of its rows are frozen, although one is not.
 async fn set_freeze_limit(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let target = choose(connection, seed, "true").await?;
     let rows = choose_rows(connection, &target, seed, "true", 1).await?;
     let (table, column, place) = (&target.table, &target.column, &rows[0].0);
-    // A row that certainly is not frozen, and then a number beyond its own.
+    // Update one row so that it is certainly not frozen, then set the limit beyond its transaction number.
     run(connection, format!("update {table} set {column} = {column} where ctid = '{place}'")).await?;
     run(
         connection,
@@ -93,8 +93,8 @@ async fn set_freeze_limit(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(target.table))
 }
 
-/// Changes one byte of a table's last page on disk, in the room between its line pointers and its rows. What
-/// the server holds in its memory stays good, and no row changes: nothing but the checksum tells.
+/// Changes one byte of a table's last page on disk, in the free space between its line pointers and its rows.
+/// The server's copy in memory stays intact and no row changes, so only the checksum reveals it.
 async fn flip_page(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let tables: Vec<String> = sqlx::query_scalar(
@@ -107,7 +107,8 @@ async fn flip_page(on: Database<'_>, seed: u64) -> Result<Injury> {
     .await
     .context("choosing a table")?;
     for table in tables {
-        // Afterwards nothing about the page is left to note: reading it never makes the server write it again.
+        // After this there is nothing left to set on the page, so that reading it never makes the server
+        // write it again.
         run(connection, format!("vacuum (freeze) {table}")).await?;
         run(connection, "checkpoint".to_owned()).await?;
         if let Some((path, place)) = room_in_last_page(connection, &table).await? {
@@ -118,8 +119,8 @@ async fn flip_page(on: Database<'_>, seed: u64) -> Result<Injury> {
     Err(nothing_to_damage("no page with room in it"))
 }
 
-/// The file of a table, and a place in its last page that holds nothing.
-/// Source: PostgreSQL documentation, "Database Page Layout".
+/// The file of a table, and an offset in the free space of its last page. Source: PostgreSQL documentation,
+/// "Database Page Layout".
 async fn room_in_last_page(connection: &mut PgConnection, table: &str) -> Result<Option<(String, i64)>> {
     let doing = "looking for room in a page";
     let sql = "select pg_relation_filepath(c.oid), page, \

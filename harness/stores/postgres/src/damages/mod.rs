@@ -1,5 +1,5 @@
-//! Damages to PostgreSQL: to restored databases, to what a workload wrote, to the archive, to backups and exports.
-//! The victim is chosen by the seed among all that qualify.
+//! Damages to PostgreSQL: to restored databases, to a workload's writes, to the archive, to backups and
+//! exports. The seed chooses the victim among all that qualify.
 
 mod archive;
 mod base_backup;

@@ -8,7 +8,7 @@ use super::database::{Cluster, Database, nothing_to_damage, run};
 use super::victims::{COLUMNS, Site, choose, choose_rows, insertable_columns};
 use crate::error::{Context as _, Result};
 
-/// To rows.
+/// Damages to rows.
 pub(super) const DAMAGES: &[Damage<Cluster>] = &[
     Damage {
         spec: DamageSpec {
@@ -66,7 +66,6 @@ pub(super) const DAMAGES: &[Damage<Cluster>] = &[
     },
 ];
 
-/// Deletes one row.
 async fn delete(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let target = choose(connection, seed, "true").await?;
@@ -76,7 +75,7 @@ async fn delete(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(target.table).key(key))
 }
 
-/// Inserts a copy of a row behind the back of the table's indexes, as a corrupt index lets happen.
+/// Inserts a copy of a row without the table's indexes noticing, as a corrupt index allows.
 async fn duplicate(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let target = choose(connection, seed, "true").await?;
@@ -97,7 +96,7 @@ async fn duplicate(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(target.table).key(key))
 }
 
-/// Changes one character of one text.
+/// Changes one character of one text value.
 async fn change_byte(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let target = choose(connection, seed, "type = 'text'").await?;
@@ -113,7 +112,7 @@ async fn change_byte(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(target.table).key(key))
 }
 
-/// Exchanges a value between two rows: every count, sum and set of values stays as it was.
+/// Exchanges a value between two rows: every count, sum and set of values stays the same.
 async fn swap(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let target = choose(connection, seed, "type = 'text'").await?;
@@ -131,7 +130,8 @@ async fn swap(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(target.table).key(key))
 }
 
-/// Exchanges the names of two columns of texts: every row keeps its bytes, and no index, constraint or key is touched.
+/// Exchanges the names of two text columns: every row keeps its bytes, and no index, constraint or key is
+/// affected.
 async fn swap_columns(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let doing = "choosing two columns";
@@ -153,7 +153,7 @@ async fn swap_columns(on: Database<'_>, seed: u64) -> Result<Injury> {
     Ok(Injury::to(table))
 }
 
-/// Makes a row refer to one that does not exist, behind the back of its foreign key.
+/// Makes a row refer to a row that does not exist, without checking the foreign key.
 async fn orphan(on: Database<'_>, seed: u64) -> Result<Injury> {
     let (connection, seed) = (&mut on.connect().await?, &seed.to_string());
     let row = sqlx::query(

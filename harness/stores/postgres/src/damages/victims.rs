@@ -1,21 +1,22 @@
-//! Rows that can be damaged, found by their place on disk so that no index is needed.
+//! Chooses rows to damage, by their position on disk, so that no index is needed.
 
 use sqlx::{PgConnection, Row as _};
 
 use super::database::nothing_to_damage;
 use crate::error::{Context as _, Result};
 
-/// A column of a table with a primary key: the table, the key as an expression that prints `id=17`, the column.
+/// A column of a table with a primary key: the table, the key as an expression that prints `id=17`, the
+/// column.
 pub(super) struct Site {
     pub(super) table: String,
     pub(super) key: String,
     pub(super) column: String,
 }
 
-/// Columns outside every key, constraint and expression index, of a type that takes any change.
+/// Columns outside every key, constraint and expression index, of a type that accepts any change.
 ///
-/// Only tables whose key the judges can print, with rows enough to choose from, and without a trigger that
-/// always fires and would change more.
+/// Only tables whose key the judges can print, with enough rows to choose from, and without an always-firing
+/// trigger, which would change more.
 pub(super) const COLUMNS: &str = "
     select format('%I.%I', n.nspname, c.relname) as name,
         (select string_agg(format('%L || %I::text', a.attname || '=', a.attname), ' || '', '' || ' order by k.place)
@@ -44,7 +45,7 @@ pub(super) async fn choose(connection: &mut PgConnection, seed: &str, condition:
     Ok(Site { table: text(0)?, key: text(1)?, column: text(2)? })
 }
 
-/// Rows of a table by the order that the seed gives them: their places on disk and their keys.
+/// Rows of a table in the order given by the seed: their positions on disk and their keys.
 pub(super) async fn choose_rows(
     connection: &mut PgConnection,
     target: &Site,

@@ -1,4 +1,5 @@
-//! Damages to what a workload wrote, so that each kind of wrong write is there for its own reason.
+//! Damages to a workload's writes: one for each kind of wrong write, so that each is found for its own
+//! reason.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,28 +15,28 @@ use super::database::{Database, nothing_to_damage};
 use crate::error::{Context as _, Result};
 use crate::{WORKLOAD_TABLE, read_writes};
 
-/// A key that no workload gives out.
+/// A key that no workload uses.
 const FOREIGN_KEY: i64 = i64::MAX;
 
-/// What a workload wrote, in a restored database that holds what is expected.
+/// The target of these damages: a workload's writes, in a restored database that matches the expectation.
 pub struct Writes;
 
 impl Target for Writes {
     type On<'a> = Written<'a>;
 }
 
-/// Where a workload wrote, and what.
+/// A workload's writes and where they are.
 #[derive(Clone, Copy)]
 pub struct Written<'a> {
     /// The restored database.
     pub database: Database<'a>,
     /// What the workload wrote.
     pub ledger: &'a Ledger,
-    /// What of that is expected in the database.
+    /// Which of them are expected in the database.
     pub expectation: &'a Expectation,
 }
 
-/// To what a workload wrote, for the judge of its ledger.
+/// Damages to a workload's writes, for the judge of its ledger.
 pub static TO_WRITES: DamageTable<Writes> = DamageTable {
     class: "writes",
     groups: &[&[
@@ -75,7 +76,7 @@ async fn damage<'a>(aim: Aim<'a, Writes>, choose: fn(&Surgeon<'a>) -> Result<Cut
     Ok(Injury::to(WORKLOAD_TABLE).key(key))
 }
 
-/// Rows that go, and one that comes; the transaction that the judge should name.
+/// Rows to remove, a row to add, and the transaction that the judge should name.
 struct Cut {
     number: u64,
     remove: Vec<i64>,
@@ -111,14 +112,15 @@ struct Surgeon<'a> {
     ledger: &'a Ledger,
     expectation: &'a Expectation,
     rows: Vec<ObservedRow>,
-    /// The keys of rows that a prepared transaction has locked, for as long as it stays prepared, and of those that
-    /// one without an answer may have written: a row that is gone there may be its doing, and names nobody else.
+    /// The keys of rows that a prepared transaction has locked, and of rows that a transaction without an
+    /// answer may have written. If such a row is missing, that transaction may be the cause, and the judge
+    /// cannot name another.
     contested: BTreeSet<i64>,
     seed: u64,
 }
 
 impl<'a> Surgeon<'a> {
-    /// The one of many that the seed chooses.
+    /// One of several, chosen by the seed.
     fn choose<T>(&self, among: impl Iterator<Item = (u64, T)>, what: &str) -> Result<T> {
         among
             .min_by_key(|(number, _)| xxh3_64_with_seed(&number.to_be_bytes(), self.seed))
@@ -132,7 +134,7 @@ impl<'a> Surgeon<'a> {
         self.ledger.transactions.iter().filter(must)
     }
 
-    /// Transactions that must be there, each with the rows that nobody has changed since, by key.
+    /// Transactions that must be there, each with the keys of its rows that no later transaction changed.
     fn with_rows(&self) -> impl Iterator<Item = (&'a Transaction, Vec<i64>)> {
         let mut rows: BTreeMap<u64, Vec<i64>> = BTreeMap::new();
         for row in &self.rows {
@@ -148,7 +150,7 @@ impl<'a> Surgeon<'a> {
         })
     }
 
-    /// All rows of a transaction that are still as it left them.
+    /// All rows of a transaction, none of which was changed since.
     fn lost(&self) -> Result<Cut> {
         let whole =
             self.with_rows().filter(|(transaction, keys)| keys.len() == transaction.effects().count());
@@ -158,7 +160,7 @@ impl<'a> Surgeon<'a> {
         self.choose(cuts, "no transaction whose rows are all still there")
     }
 
-    /// One row of a transaction of which others stay.
+    /// One row of a transaction whose other rows stay.
     fn torn(&self) -> Result<Cut> {
         let several = self.with_rows().filter(|(_, keys)| keys.len() > 1);
         let cuts = several.map(|(transaction, keys)| {
@@ -168,7 +170,7 @@ impl<'a> Surgeon<'a> {
         self.choose(cuts, "no transaction with several rows that are still there")
     }
 
-    /// A row as it was before the last write to it, by a transaction that did nothing else.
+    /// A row as it was before its last write, by a transaction that did nothing else.
     fn resurrected(&self) -> Result<Cut> {
         let mut chains: BTreeMap<i64, Vec<(&Transaction, &Operation)>> = BTreeMap::new();
         for transaction in self.there() {
@@ -188,7 +190,7 @@ impl<'a> Surgeon<'a> {
         self.choose(cuts, "no row that was written twice")
     }
 
-    /// A row of a transaction that must not be there; where there is none, of one that never was.
+    /// A row of a transaction that must not be there; if there is none, of a transaction that never existed.
     fn phantom(&self) -> Cut {
         let not = |one: &&Transaction| self.expectation.of(one.number) == Presence::MustNotBeThere;
         let gone = self.ledger.transactions.iter().filter(not).map(|one| (one.number, one.number));

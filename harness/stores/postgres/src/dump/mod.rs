@@ -29,16 +29,16 @@ pub(super) const ARCHIVE: &str = "dump.custom";
 /// The folder of the export as several files.
 pub(super) const FOLDER: &str = "dump/";
 
-/// How many connections or processes an export or an import has the use of: one for each core of this machine.
+/// How many connections or processes an export or an import may use: one for each core of this machine.
 pub fn parallelism() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Exports a database into the repository, and the roles beside it. The manifest says what the database
-/// contained in the very snapshot that is exported.
+/// Exports a database into the repository, and the roles beside it. The manifest describes the database's
+/// content in the exported snapshot.
 ///
 /// Materialised views are not in the manifest: a logical restore computes them again. Tablespaces are not in
-/// the export: a server elsewhere has none of them, and an export that asks for one cannot be restored there.
+/// the export: another server does not have them, and an export that names one cannot be restored there.
 /// `programs` write the export.
 pub async fn take_dump(
     server: &PostgresAddress,
@@ -55,7 +55,7 @@ pub async fn take_dump(
     Err(always_altered(database))
 }
 
-/// Takes a dump; none if a definition was changed meanwhile.
+/// Takes a dump; `None` if a definition changed meanwhile.
 async fn try_dump(
     server: &PostgresAddress,
     programs: &ClientPrograms,
@@ -67,11 +67,12 @@ async fn try_dump(
     let mut draft = draft.made_with("postgres", &server_version(server).await?);
     let mut exporter = Exporter::hold(server, database).await?;
     let taken_at = exporter.taken_at().await?;
-    // Sequences are in no snapshot. Read before the export reads them, they cannot be ahead of it.
+    // A snapshot does not hold sequence positions. They are recorded before the export reads them, so the
+    // recorded positions are never ahead of the export.
     let of_cluster = read_dump_scope(server, database, CatalogueForm::Complete).await?;
     let catalogue = exporter.read_catalogue().await?;
     let major = server.major().await?;
-    // Of any other encoding an import could not tell names from bytes.
+    // In any other encoding an import could not separate names from bytes.
     let options = [
         format!("--snapshot={}", exporter.snapshot()),
         format!("--encoding={}", exporter.text_encoding().await?),
@@ -102,7 +103,7 @@ async fn try_dump(
     draft.finish(taken_at, content).await.map(Some)
 }
 
-/// Writes the roles and the export. What it leaves in the node is removed, whatever becomes of it.
+/// Writes the roles and the export. Files that it leaves in the node are removed, even if it fails.
 async fn write_files(
     programs: &ClientPrograms,
     roles: &Command,
@@ -120,8 +121,8 @@ async fn write_files(
                 stream(node, &export, backup, SCRIPT, "exporting the database").await
             }
             DumpFormat::Custom => {
-                // Into a file first: in a stream the archive would not know where its tables are, and a
-                // restore with several processes would have to search it for each.
+                // Not streamed: pg_dump can write the positions of the tables only into a file. Without them
+                // a restore with several processes has to search the archive for each table.
                 let output = format!("--file={folder}");
                 run(node, &export.args(["--format=custom", &output]), "exporting the database").await?;
                 stream(node, &Command::new("cat").arg(&folder), backup, ARCHIVE, "reading the export").await
@@ -143,7 +144,7 @@ async fn run(node: &dyn Node, command: &Command, doing: &str) -> Result<()> {
     node.exec(command, Io::default()).await?.success(doing).map(drop)
 }
 
-/// Runs a command whose output is a file of the backup.
+/// Runs a command and stores its output as a file of the backup.
 async fn stream(
     node: &dyn Node,
     command: &Command,

@@ -12,11 +12,11 @@ use crate::import::{Imported, import_dump, import_roles};
 use crate::server::node::PostgresServer;
 use crate::{RestoreFailure, surroundings};
 
-/// How much of a compressed file is read at a time.
+/// How much of a compressed file to read at a time.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Creates the roles of an export, with their settings, passwords and memberships, on a server that runs.
-/// They come before the export itself: without them its owners and grants have nobody to belong to.
+/// Creates the roles of an export, with their settings, passwords and memberships, on a running server. The
+/// roles come before the export, which needs them for owners and grants.
 pub async fn restore_roles(
     server: &PostgresServer,
     repository: &dyn Repository,
@@ -25,14 +25,14 @@ pub async fn restore_roles(
     ensure_major(server, manifest)?;
     let mut fetch = open(repository, manifest, find_file(manifest, ROLES)?).await?;
     let imported = import_roles(server, ROLES, &mut fetch).await;
-    // What the checksum says comes first: a damaged file fails in its own ways.
+    // Report the checksum first: a damaged file fails with misleading errors.
     fetch.finish().await?;
     imported
 }
 
-/// Creates the database of an export and everything in it, with up to `jobs` connections or processes; the
-/// first error ends it. Every byte that is read is checked against the manifest. The roles must be there.
-/// Statistics are not part of an export: `gather_statistics` comes next.
+/// Creates the database of an export and everything in it, with up to `jobs` connections or processes. The
+/// first error ends it. Every byte that is read is checked against the manifest. The roles must exist. An
+/// export contains no statistics: call `gather_statistics` next.
 pub async fn restore_dump(
     server: &PostgresServer,
     repository: &dyn Repository,
@@ -51,7 +51,8 @@ pub async fn restore_dump(
     }
 }
 
-/// A dump goes onto its own major version or a newer one; older ones do not know all that is in it.
+/// A dump can be restored onto its own major version or a newer one; older versions do not know everything in
+/// it.
 fn ensure_major<'a>(server: &PostgresServer, manifest: &'a Manifest) -> Result<&'a DumpExport> {
     let Content::PostgresDump { export, .. } = &manifest.content else {
         return Err(Error::usage(format!("backup {} is no dump", manifest.id)));
@@ -66,7 +67,7 @@ fn ensure_major<'a>(server: &PostgresServer, manifest: &'a Manifest) -> Result<&
     .hint(format!("restore it onto PostgreSQL {from} or newer")))
 }
 
-/// Opens a file of the backup; that it is not there is the backup's fault.
+/// Opens a file of the backup. A missing file is a fault of the backup.
 pub(crate) async fn open(
     repository: &dyn Repository,
     manifest: &Manifest,
@@ -92,14 +93,14 @@ async fn restore_script(
 ) -> Result<Imported, RestoreFailure> {
     let fetch = open(repository, manifest, find_file(manifest, SCRIPT)?).await?;
     let mut script = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
-    // A compressor with several processes writes several members.
+    // A parallel compressor writes several members.
     script.multiple_members(true);
     let imported = import_dump(server, "postgres", SCRIPT, &mut script, jobs).await;
     script.into_inner().into_inner().finish().await?;
     imported
 }
 
-/// Fetches the archive into the node, and lets `pg_restore` do the rest.
+/// Fetches the archive into the node and runs `pg_restore` on it.
 async fn restore_archive(
     server: &PostgresServer,
     repository: &dyn Repository,
@@ -123,14 +124,14 @@ async fn restore_archive(
     let programs = server.programs();
     let restore = programs
         .client("pg_restore", server.major())
-        // An archive has its tablespaces in it, whatever pg_dump was told.
+        // An archive contains its tablespaces even if pg_dump was told to leave them out.
         .args(["--create", "--exit-on-error", "--no-tablespaces", "--dbname=postgres"])
         .args([format!("--jobs={}", jobs.max(1)), source]);
     let output = programs.with_login(server.node().exec(&restore, Io::default())).await?;
     if output.code == 0 {
         return Ok(());
     }
-    // One that was killed says nothing of the export.
+    // A pg_restore that was killed says nothing about the export.
     let Some(told) = surroundings::first_error(&output.stderr) else {
         return Ok(output.success("restoring the export").map(drop)?);
     };

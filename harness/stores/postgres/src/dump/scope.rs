@@ -1,4 +1,4 @@
-//! What a dump of one database brings along of what belongs to the whole cluster.
+//! What a dump of one database contains of the whole cluster.
 
 use comeback_model::{Catalogue, CatalogueForm};
 
@@ -6,10 +6,10 @@ use crate::connection::address::{PostgresAddress, SUPERUSER};
 use crate::content::read::read_cluster_catalogue;
 use crate::error::Result;
 
-/// Reads roles, memberships and settings, and what there is about the one database.
+/// Reads roles, memberships and settings, and what belongs to the one database.
 ///
-/// Not the other databases and what concerns them, and no tablespaces, which the export leaves out. Nor the
-/// password of the role that a new server has already: that one has its own.
+/// It leaves out other databases and their settings, tablespaces, which the export does not contain, and the
+/// password of the superuser: a new server has its own.
 pub async fn read_dump_scope(
     server: &PostgresAddress,
     database: &str,
@@ -19,7 +19,7 @@ pub async fn read_dump_scope(
 }
 
 fn restrict(mut catalogue: Catalogue, database: &str) -> Catalogue {
-    // Settings of everybody in every database are in no dump and in no script of `pg_dumpall --roles-only`.
+    // No dump, and no script of `pg_dumpall --roles-only`, contains settings for all roles in all databases.
     let quoted = format!("\"{}\"", database.replace('"', "\"\""));
     let is_own = |name: &str| name == database || *name == quoted;
     let is_ours = |kind: &str, identity: &str| match kind {

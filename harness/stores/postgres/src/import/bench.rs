@@ -1,20 +1,20 @@
-//! What benchmarks reach of the cutting of streams, which is private to fingerprints and imports.
+//! What benchmarks may call of stream splitting, which is otherwise private to fingerprints and imports.
 
 use super::splitter::{Splitter, Step};
 use crate::content::copy::RowReader;
 use crate::error::{Error, Result};
 
-/// How much of a script is given at a time.
+/// How much of a script to pass at a time.
 const PIECE_BYTES: usize = 512 * 1024;
 
-/// Hands on each row of a whole binary `COPY` stream, as its bytes after the field count, for as long as `take` says
-/// that it can use them.
+/// Passes on each row of a complete binary `COPY` stream, as its bytes after the field count, as long as
+/// `take` returns true.
 pub fn cut_rows(stream: &[u8], take: impl FnMut(&[u8]) -> bool) -> Result<()> {
     let mut reader = RowReader::default();
     reader.feed(stream, take).and_then(|()| reader.finish()).map_err(Error::failed)
 }
 
-/// The number of parts that an import cuts a script of SQL into.
+/// Returns the number of parts into which an import splits a SQL script.
 pub fn cut_script(script: &[u8]) -> Result<u64> {
     let (mut splitter, mut pieces, mut whole, mut parts) =
         (Splitter::new(), script.chunks(PIECE_BYTES), false, 0);

@@ -1,7 +1,7 @@
-//! Indexes and constraints, built several at a time.
+//! Builds indexes and constraints, several at a time.
 //!
-//! Two that would wait for each other's locks never run together: the server would let one wait, or, where
-//! foreign keys point both ways, end one of them as a deadlock.
+//! Two jobs that would wait for each other's locks never run together. The server would make one wait or,
+//! where foreign keys point both ways, end one as a deadlock.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use super::session::{Sessions, run};
 use crate::RestoreFailure;
 use crate::error::{Context as _, Result};
 
-/// An index or a constraint, and what the script says about it afterwards.
+/// An index or a constraint, and later statements of the script about it.
 pub(super) struct Job {
     pub(super) build: Build,
     pub(super) statements: Vec<Statement>,
 }
 
-/// What decides who waits for whom, and who goes first.
+/// The tables with what decides the order of work: which jobs wait for each other, and which go first.
 const TABLES: &str = "
     with recursive up(oid, ancestor, depth) as (
         select c.oid, c.oid, 0 from pg_catalog.pg_class c where c.relkind in ('r', 'p', 'm')
@@ -32,10 +32,10 @@ const TABLES: &str = "
     where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     order by c.oid, u.depth desc, u.ancestor";
 
-/// A table, as the order of work needs it.
+/// What the order of work needs to know about a table.
 struct Table {
     oid: i64,
-    /// The topmost of the tables that it is a partition or a child of; itself otherwise.
+    /// The root of the partitions or children that it belongs to; otherwise itself.
     family: i64,
     bytes: i64,
 }
@@ -43,12 +43,12 @@ struct Table {
 /// A job that waits for its turn.
 struct Waiting {
     job: Job,
-    /// What it locks: tables for an index, whole families for a foreign key, which goes into partitions.
+    /// What it locks: tables for an index, whole families for a foreign key, which also locks partitions.
     locks: Vec<i64>,
     bytes: i64,
 }
 
-/// Runs jobs, `limit` at a time, the largest tables first. All of them are of one class.
+/// Runs jobs of one class, at most `limit` at a time, the largest tables first.
 pub(super) async fn build_all(
     main: &mut PgConnection,
     sessions: &mut Sessions,
@@ -78,7 +78,7 @@ pub(super) async fn build_all(
     }
 }
 
-/// The first that no running one stands in the way of.
+/// The first job that no running job blocks.
 fn next(waiting: &[Waiting], held: &[(usize, Vec<i64>, bool)]) -> Option<usize> {
     waiting.iter().position(|one| {
         !held.iter().any(|(_, locks, shares)| {

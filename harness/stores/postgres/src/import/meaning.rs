@@ -1,52 +1,49 @@
-//! What a statement of a dump means for the order of work. Whatever is not recognised here runs by itself,
-//! after everything before it and before everything after it, as in psql.
+//! What a statement of a dump means for the order of work. A statement that is not recognised runs alone:
+//! after everything before it, and before everything after it, as in psql.
 
 use super::token::{Kind, Tokens};
 
-/// What a statement means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// A setting of the session, which every connection has to have.
+    /// A setting of the session, which every connection needs.
     Setting,
-    /// A transaction begins, and everything in it belongs to one connection.
+    /// Begins a transaction, all of which belongs to one connection.
     Begin,
-    /// It ends.
+    /// Ends the transaction.
     End,
-    /// From here on the session has something that other sessions do not have.
+    /// From here on the session has something that other sessions lack.
     Private,
-    /// An index or a constraint, which can be built while others of its kind are.
+    /// An index or a constraint, which can be built at the same time as others of its class.
     Build(Build),
-    /// Something about the index or constraint of this name, such as a comment.
+    /// A statement about the index or constraint of this name, such as a comment.
     About(String),
     /// Anything else.
     Other,
 }
 
-/// An index or a constraint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Build {
     pub(super) class: BuildClass,
-    /// What is built.
+    /// The name of what is built.
     pub(super) name: String,
-    /// The tables that nobody else may build on meanwhile, or, for an index, may lock in another way.
+    /// The tables on which no other job may build meanwhile. For an index, only jobs with another kind of
+    /// lock are excluded.
     pub(super) tables: Vec<TableName>,
     /// Whether others may build on the same table at the same time.
     pub(super) shares: bool,
 }
 
-/// What is built: foreign keys need the keys that they refer to.
+/// The class of a job: foreign keys are built after the keys that they refer to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BuildClass {
     /// Indexes, and constraints that are indexes.
     Index,
-    /// Foreign keys.
     ForeignKey,
 }
 
 /// A table's schema and name, without quotes.
 pub(super) type TableName = (String, String);
 
-/// What a statement means.
 pub(super) fn meaning(sql: &[u8]) -> Meaning {
     let mut words = Words::new(sql);
     let first = words.word().unwrap_or_default();
@@ -65,7 +62,7 @@ pub(super) fn meaning(sql: &[u8]) -> Meaning {
     }
 }
 
-/// The role that a statement creates, if it does nothing else.
+/// The role that a statement creates, if that is all it does.
 pub(super) fn created_role(sql: &[u8]) -> Option<String> {
     let mut words = Words::new(sql);
     (words.accept("create") && words.accept("role")).then_some(())?;
@@ -139,7 +136,7 @@ fn alteration(words: &mut Words<'_>) -> Option<Meaning> {
 fn constraint(words: &mut Words<'_>, name: String, table: TableName) -> Option<Build> {
     let is_index = words.accept("primary") || words.accept("unique") || words.accept("exclude");
     let is_foreign_key = !is_index && words.accept("foreign");
-    // More than one action, or an index that exists already, is not what a dump writes.
+    // A dump writes neither several actions nor the use of an existing index.
     let is_plain = !words.clone().any_outside(|words| words.accept_symbol(b",") || words.uses_index());
     match (is_plain, is_index, is_foreign_key) {
         (true, true, _) => Some(Build { class: BuildClass::Index, name, tables: vec![table], shares: false }),
@@ -169,7 +166,7 @@ fn comment(words: &mut Words<'_>) -> Option<Meaning> {
     (words.accept("on") && !words.accept("domain")).then_some(Meaning::About(name))
 }
 
-/// A statement, read word by word.
+/// Reads a statement word by word.
 #[derive(Clone)]
 struct Words<'a> {
     tokens: std::iter::Peekable<Tokens<'a>>,
@@ -195,7 +192,7 @@ impl<'a> Words<'a> {
         self.tokens.next_if(|(_, token)| *token == symbol).is_some()
     }
 
-    /// A name, as the server's catalogue has it.
+    /// A name, as in the server's catalogue.
     fn name(&mut self) -> Option<String> {
         if let Some(word) = self.word() {
             return Some(word);
@@ -205,7 +202,7 @@ impl<'a> Words<'a> {
         Some(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""))
     }
 
-    /// A name with its schema, which a dump always writes.
+    /// A name with its schema; a dump always writes the schema.
     fn table(&mut self) -> Option<TableName> {
         let schema = self.name()?;
         self.accept_symbol(b".").then_some(())?;
@@ -213,7 +210,7 @@ impl<'a> Words<'a> {
     }
 
     fn uses_index(&mut self) -> bool {
-        // Not `USING INDEX TABLESPACE`, which says where.
+        // Not `USING INDEX TABLESPACE`, which says where the index goes.
         self.accept("using") && self.accept("index") && !self.accept("tablespace")
     }
 
@@ -221,7 +218,7 @@ impl<'a> Words<'a> {
         self.tokens.peek().is_none_or(|(kind, _)| *kind == Kind::Semicolon)
     }
 
-    /// Whether something holds at any place outside of parentheses.
+    /// Whether a condition holds anywhere outside of parentheses.
     fn any_outside(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
         let mut depth = 0_u32;
         loop {

@@ -1,12 +1,14 @@
-//! Loads a plain SQL dump over several connections, exactly as faithful as `psql -v ON_ERROR_STOP=1 -f`.
+//! Loads a plain SQL dump over several connections, with the same result as `psql -v ON_ERROR_STOP=1 -f`.
 //!
-//! psql does one thing after another, and a dump means just that. Three kinds of its parts do not depend on
-//! each other, and these alone are done side by side: rows of tables without triggers and without code of the
-//! application in their checks, indexes, and foreign keys. Any other statement waits for everything before it, and
-//! is waited for. Where the dump of a whole cluster creates the role that we log in as, or sets its password, it
-//! differs from psql, which would stop there.
+//! psql runs statements one after another, and a dump relies on that. Three kinds of its parts do not depend
+//! on each other, and only these run in parallel: the rows of tables without triggers and without application
+//! code in their checks, indexes, and foreign keys. Any other statement waits for everything before it, and
+//! everything after it waits for the statement.
 //!
-//! The first error ends it. What was loaded by then stays, as with psql: the server is of no use.
+//! There is one difference from psql: where the dump of a whole cluster creates our own login role or sets
+//! its password, psql would stop.
+//!
+//! The first error ends the import. What was loaded by then stays, as with psql; do not use that server.
 
 #[cfg(feature = "benches")]
 mod bench;
@@ -49,19 +51,20 @@ pub use bench::{cut_rows, cut_script};
 pub(super) use roles::import_roles;
 pub use statements::count_statements;
 
-/// What an import did.
+/// The result of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Statements that were run, loads of tables included.
+    /// The number of statements that were run, including loads of tables.
     pub statements: u64,
-    /// Rows that were loaded; those of `INSERT` statements are not counted.
+    /// The number of rows that were loaded, except by `INSERT` statements.
     pub rows: u64,
-    /// Whether the script says that it is complete, as those of `pg_dump` do. Of any other nobody can tell.
+    /// Whether the script says that it is complete, as those of `pg_dump` do. For other scripts this cannot
+    /// be known.
     pub says_complete: bool,
 }
 
-/// Loads a plain SQL script, which begins in `database`, over up to `jobs` connections. `name` is what findings
-/// call it. A dump that ends early is a failure.
+/// Loads a plain SQL script, beginning in `database`, over up to `jobs` connections. Findings call the script
+/// `name`. A dump that ends early is a failure.
 pub async fn import_sql(
     server: &PostgresServer,
     database: &str,
@@ -72,7 +75,7 @@ pub async fn import_sql(
     import(server, database, Script::new(name, script), jobs).await
 }
 
-/// The same for a script that is known to be one of `pg_dump`: without its last line it is cut.
+/// Loads a script that is known to come from `pg_dump`: without its last line it counts as cut off.
 pub(super) async fn import_dump(
     server: &PostgresServer,
     database: &str,
@@ -101,23 +104,23 @@ async fn import<R: AsyncRead + Unpin + Send>(
     Ok(imported)
 }
 
-/// An import under way.
+/// An import in progress.
 struct Import {
     server: PostgresServer,
     name: String,
     jobs: usize,
     sessions: Sessions,
-    /// The session of everything that runs by itself.
+    /// The session for everything that runs alone.
     main: PgConnection,
-    /// Rows that are being loaded.
+    /// The rows that are being loaded.
     loading: Option<(Loading, Order)>,
-    /// Indexes or constraints that were put off, to be built together.
+    /// Indexes or constraints that were postponed, to be built together.
     builds: Vec<Job>,
-    /// Whether what comes belongs to the main session alone: a transaction is open in it,
+    /// Whether a transaction is open, so that what follows belongs to the main session alone.
     in_transaction: bool,
-    /// or it has something that others do not have.
+    /// Whether the main session has something that others lack, so that what follows belongs to it alone.
     is_private: bool,
-    /// Whether passwords went by, so that the server must not log what it refuses.
+    /// Whether passwords were seen, so that the server must not log refused statements.
     is_discreet: bool,
     imported: Imported,
 }
@@ -156,7 +159,7 @@ impl Import {
         }
     }
 
-    /// A statement of the dump of a whole cluster, in which roles are created.
+    /// Runs a statement of a cluster dump, which also creates roles.
     async fn role_or_other(&mut self, statement: Statement) -> Result<(), RestoreFailure> {
         let is_role = created_role(statement.sql()).is_some() || altered_role(statement.sql()).is_some();
         if is_role && !self.is_discreet {
@@ -169,7 +172,7 @@ impl Import {
         }
     }
 
-    /// What follows is in another encoding, until the next session.
+    /// Switches to another encoding, until the next session.
     async fn encoding(&mut self, name: &str) -> Result<(), RestoreFailure> {
         self.settle().await?;
         let sql = format!("set client_encoding = {}", quote_literal(name));
@@ -215,7 +218,7 @@ impl Import {
         run(&mut self.main, &self.name, statement).await
     }
 
-    /// Waits for everything that was put off or is under way.
+    /// Waits for everything that is postponed or running.
     async fn settle(&mut self) -> Result<(), RestoreFailure> {
         if let Some((loading, _)) = self.loading.take() {
             self.imported.rows += loading.finish(&mut self.sessions).await?;
@@ -227,7 +230,7 @@ impl Import {
         Ok(())
     }
 
-    /// What follows is for another database, in new sessions.
+    /// Switches to another database, with new sessions.
     async fn connect(&mut self, database: &str) -> Result<(), RestoreFailure> {
         self.settle().await?;
         let mut sessions = Sessions::of(&self.server, database).await?;
@@ -238,7 +241,7 @@ impl Import {
         Ok(())
     }
 
-    /// A table's rows, up to their end mark.
+    /// Loads a table's rows, up to their end mark.
     async fn table<R: AsyncRead + Unpin>(
         &mut self,
         statement: &Statement,
@@ -270,7 +273,8 @@ impl Import {
     }
 }
 
-/// Deals a table's rows out; none are a piece too, so that the server sees the table.
+/// Distributes a table's rows to the workers. A table without rows gives one empty piece, so that the server
+/// sees the table.
 async fn deal_rows<R: AsyncRead + Unpin>(
     loading: &Loading,
     section: Section,
@@ -279,7 +283,7 @@ async fn deal_rows<R: AsyncRead + Unpin>(
     let section = Arc::new(section);
     let mut next = Some(Rows { line: 0, lines: 0, bytes: Bytes::new() });
     while let Some(rows) = next {
-        // Where a worker has failed the rest is not needed, and the failure is told when all are waited for.
+        // If a worker has failed, the rest is skipped; the failure is returned when all workers are awaited.
         loading.deal(&section, rows).await;
         next = match script.next().await? {
             Some(Part::Rows(rows)) => Some(rows),

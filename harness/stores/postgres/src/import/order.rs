@@ -1,4 +1,4 @@
-//! Which tables have to be loaded in the order of the script.
+//! Which tables must be loaded in the order of the script.
 
 use std::collections::BTreeSet;
 
@@ -7,23 +7,23 @@ use sqlx::{PgConnection, Row as _};
 use super::meaning::TableName;
 use crate::error::{Context as _, Result};
 
-/// Tables whose rows may be looked at by the rows of others as they are loaded, or may look at them.
+/// Tables whose rows may be read while others are loaded, or may read others while they are loaded.
 pub(super) enum Order {
-    /// All of them: the database has triggers, those of foreign keys among them.
+    /// All tables: the database has triggers, including those of foreign keys.
     OfAll,
-    /// These: a check, a default, a computed column or an index of theirs calls code of the application, and
-    /// nobody can see which tables that reads. Each comes after everything before it, and before everything
-    /// after it.
+    /// These tables: one of their checks, defaults, computed columns or indexes calls application code, and
+    /// it is unknown which tables that code reads. Each is loaded after everything before it, and before
+    /// everything after it.
     Of(BTreeSet<TableName>),
 }
 
-/// Functions that were written in a language of statements. One that is written in C may read tables, too; those of
-/// extensions do not.
+/// Functions in a procedural or SQL language. A function in C may read tables too; those of extensions do
+/// not.
 const CODE: &str = "select p.oid from pg_catalog.pg_proc p join pg_catalog.pg_language l on l.oid = p.prolang \
     where l.lanname not in ('internal', 'c')";
 
-/// The tables whose checks (of domains, too), defaults, computed columns or indexes depend on such a function, itself
-/// or by way of an operator, and the tables that these are partitions of.
+/// The tables whose checks (including those of domains), defaults, computed columns or indexes depend on such
+/// a function, directly or through an operator, and their partitioned tables.
 const TABLES: &str = "
     with recursive code as ({code}), operators as (
         select o.oid from pg_catalog.pg_operator o where o.oprcode in (select oid from code)
@@ -70,7 +70,7 @@ impl Order {
         matches!(self, Self::OfAll)
     }
 
-    /// Whether a table has to keep its place; one whose name is not known does.
+    /// Whether a table must keep its place. A table whose name is not known must.
     pub(super) fn holds(&self, table: Option<&TableName>) -> bool {
         match self {
             Self::OfAll => true,

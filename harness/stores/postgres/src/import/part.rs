@@ -1,73 +1,72 @@
-//! What a script of SQL consists of, in the words of `pg_dump`'s plain format.
+//! The parts of a SQL script, in the terms of `pg_dump`'s plain format.
 
 use bytes::Bytes;
 
-/// A piece of a script. The pieces' own bytes, one after another, are the script.
+/// A piece of a script. The bytes of all pieces, joined, are the script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
-    /// A statement.
     Statement(Statement),
-    /// `COPY … FROM stdin`: rows follow, up to the end mark.
+    /// `COPY … FROM stdin`; rows follow, up to the end mark.
     Copy(Statement, RowFormat),
-    /// Whole rows of the `COPY` in hand.
+    /// Whole rows of the current `COPY`.
     Rows(Rows),
     /// The end mark of the rows.
     EndOfRows(Bytes),
-    /// A command to psql itself.
+    /// A command to psql.
     Command(Command, Bytes),
-    /// Space and comments that no statement follows.
+    /// Space and comments after the last statement.
     Rest(Bytes),
 }
 
-/// A statement, with the space and the comments before it.
+/// A statement, including the space and the comments before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// The line of the script that it begins in, from 1.
+    /// The line of the script in which it begins, from 1.
     pub(super) line: u64,
     pub(super) raw: Bytes,
-    /// Where in these bytes it begins.
+    /// The offset in these bytes at which it begins.
     pub(super) begins: usize,
 }
 
 impl Statement {
-    /// The statement alone.
+    /// The statement without the space and the comments before it.
     pub(super) fn sql(&self) -> &[u8] {
         &self.raw[self.begins..]
     }
 }
 
-/// How the rows after a `COPY` are written.
+/// The format of the rows after a `COPY`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RowFormat {
-    /// One row in each line: they can be dealt out.
+    /// One row per line, so that rows can be distributed.
     Lines,
-    /// With options of its own: a row may go over several lines.
+    /// With its own options: a row may span several lines.
     Other,
 }
 
-/// Rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rows {
-    /// The line of the script that the first one is in.
+    /// The script's line of the first row.
     pub(super) line: u64,
-    /// How many lines.
+    /// The number of lines.
     pub(super) lines: u64,
     pub(super) bytes: Bytes,
 }
 
-/// The commands to psql that can be followed without psql: those that `pg_dump` and `pg_dumpall` write, and those
-/// that change nothing but what psql shows.
+/// The psql commands that can be followed without psql: those that `pg_dump` and `pg_dumpall` write, and
+/// those that change only what psql shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     /// `\connect`: what follows is for another database.
     Connect(String),
-    /// `\restrict`: no other command is allowed until the key is said again.
+    /// `\restrict`: no other command is allowed until `\unrestrict` with the same key.
     Restrict(String),
     /// `\unrestrict`.
     Unrestrict(String),
-    /// `\encoding`: how what follows is encoded.
+    /// `\encoding`: the encoding of what follows.
     Encoding(String),
-    /// `\pset` and its like, `\set ON_ERROR_STOP on`: how psql shows things, or what is done here anyway.
+    /// `\pset` and similar commands, `\set ON_ERROR_STOP on`: they change only what psql shows, or ask for
+    /// what is done here anyway.
     Display,
 }
 
@@ -79,13 +78,13 @@ const DISPLAY_VARIABLES: [&str; 6] =
     ["QUIET", "VERBOSITY", "SHOW_CONTEXT", "ECHO", "ECHO_HIDDEN", "HISTFILE"];
 
 impl Command {
-    /// Parses a command's line, its backslash included.
+    /// Parses the line of a command, including its backslash.
     pub(super) fn parse(line: &str) -> Option<Self> {
         let line = line.trim();
         let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = argument.trim();
         match name {
-            // What comes after another backslash is a command of its own.
+            // Another backslash starts another command.
             _ if argument.contains('\\') && !matches!(name, "\\connect" | "\\c") => None,
             _ if DISPLAY.contains(&name) => Some(Self::Display),
             "\\set" => is_harmless_variable(argument).then_some(Self::Display),
@@ -98,7 +97,7 @@ impl Command {
     }
 }
 
-/// Other variables stand for text in later statements, which only psql puts in.
+/// Other variables are inserted into later statements, which only psql can do.
 fn is_harmless_variable(argument: &str) -> bool {
     let (name, value) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
     let stops =
@@ -117,9 +116,9 @@ fn is_key(argument: &str) -> bool {
     !argument.is_empty() && argument.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// The database that `\connect` names: `name`, `"na""me"`, or, where the name has more than letters, digits,
-/// `_` and `.` in it, `-reuse-previous=on "dbname='na\'me'"`.
-/// Source: `appendPsqlMetaConnect` in PostgreSQL's `src/fe_utils/string_utils.c`.
+/// The database that `\connect` names: `name`, `"na""me"`, or, if the name has characters other than letters,
+/// digits, `_` and `.`, `-reuse-previous=on "dbname='na\'me'"`. Source: `appendPsqlMetaConnect` in
+/// PostgreSQL's `src/fe_utils/string_utils.c`.
 fn connect_target(argument: &str) -> Option<String> {
     if let Some(connection) = argument.strip_prefix("-reuse-previous=on ") {
         let settings = unquote(connection.trim())?;
@@ -132,21 +131,21 @@ fn connect_target(argument: &str) -> Option<String> {
         let name = quoted.strip_suffix('\'').filter(|name| !name.contains(['\'', '\\']))?;
         return (!name.is_empty() && !name.contains('=')).then(|| name.to_owned());
     }
-    // `-` is the database in hand, and what has a colon or an equals sign in it names a server, too.
+    // `-` is the current database. A text with a colon or an equals sign also names a server.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'_' | b'.' | b'-');
     let is_plain = argument.bytes().all(plain) && !argument.starts_with('-');
     (is_plain && !argument.is_empty()).then(|| argument.to_owned())
 }
 
-/// What stands between double quotes.
+/// The text between double quotes.
 fn unquote(text: &str) -> Option<String> {
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
     let unquoted = inner.replace("\"\"", "\"");
-    // Each quote inside is one of a pair.
+    // Quotes inside must come in pairs.
     (unquoted.matches('"').count() * 2 == inner.matches('"').count()).then_some(unquoted)
 }
 
-/// A value as a connection string has it: plain, or in single quotes with backslashes before quotes.
+/// Parses a value of a connection string: plain, or in single quotes with backslashes before quotes.
 fn connection_value(text: &str) -> Option<String> {
     let Some(inner) = text.strip_prefix('\'') else {
         return (!text.contains([' ', '\\', '\''])).then(|| text.to_owned());

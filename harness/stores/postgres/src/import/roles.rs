@@ -1,4 +1,4 @@
-//! Roles and their settings, out of a script of `pg_dumpall --roles-only`.
+//! Roles and their settings, from a script of `pg_dumpall --roles-only`.
 
 use sqlx::PgConnection;
 use tokio::io::AsyncRead;
@@ -13,10 +13,10 @@ use crate::connection::address::SUPERUSER;
 use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
 
-/// Creates the roles of a script, and gives them their settings, passwords and memberships.
+/// Creates the roles of a script, with their settings, passwords and memberships.
 ///
-/// A new server has a role already: the one that we log in as. It is not created again, and keeps its own
-/// password, or an old one would lock out whoever restores.
+/// A new server already has our login role. It is not created again and keeps its own password: the old
+/// password would lock us out.
 pub(crate) async fn import_roles(
     server: &PostgresServer,
     name: &str,
@@ -43,7 +43,7 @@ pub(crate) async fn import_roles(
     Ok(())
 }
 
-/// What the server refuses from now on does not come up in its log: there are passwords in it.
+/// Stops the server from logging the statements that it refuses: they contain passwords.
 pub(super) async fn hide_statements(connection: &mut PgConnection) -> Result<()> {
     sqlx::raw_sql("set log_min_error_statement = 'panic'")
         .execute(connection)
@@ -52,8 +52,8 @@ pub(super) async fn hide_statements(connection: &mut PgConnection) -> Result<()>
         .map(drop)
 }
 
-/// A statement about a role, as a new server takes it: the role that we log in as is there, and keeps its
-/// password. None if there is nothing left to do.
+/// Adapts a statement about a role to a new server, where our login role exists and keeps its password.
+/// Returns `None` if nothing is left to do.
 pub(super) fn for_new_server(statement: Statement) -> Option<Statement> {
     if created_role(statement.sql()).as_deref() == Some(SUPERUSER) {
         return None;

@@ -1,8 +1,9 @@
-//! Rows of tables, dealt out to several connections.
+//! Distributes the rows of tables over several connections.
 //!
-//! One queue of pieces, each of whole rows, the tables in the order of the script. A worker takes the next
-//! piece; as long as the pieces are of the same table it stays in the same `COPY`. So a large table is loaded
-//! over all connections, small ones beside each other, and no more is held than the queue has room for.
+//! There is one queue of pieces, each of whole rows, with the tables in the order of the script. A worker
+//! takes the next piece, and stays in the same `COPY` as long as its pieces are of the same table. So a large
+//! table is loaded over all connections, small tables are loaded in parallel, and memory is limited by the
+//! queue's size.
 
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use super::session::{Sessions, refused, text_of};
 use crate::RestoreFailure;
 use crate::error::{Context as _, Result};
 
-/// Pieces that wait, for each worker.
+/// The queue's room for each worker, in pieces.
 const WAITING: usize = 2;
 
-/// A table's part of the script.
+/// The `COPY` statement of a table and its line in the script.
 pub(super) struct Section {
     sql: String,
     line: u64,
@@ -32,7 +33,7 @@ struct Piece {
 
 type Queue = Arc<Mutex<mpsc::Receiver<Piece>>>;
 
-/// What a worker leaves: its connection, and how many rows it loaded.
+/// The result of a worker: its connection, and how many rows it loaded.
 type Left = Result<(PgConnection, u64), RestoreFailure>;
 
 /// Workers that load rows.
@@ -42,7 +43,7 @@ pub(super) struct Loading {
 }
 
 impl Loading {
-    /// Starts so many workers.
+    /// Starts `workers` workers.
     pub(super) async fn start(sessions: &mut Sessions, script: &str, workers: usize) -> Result<Self> {
         let (pieces, queue) = mpsc::channel(WAITING * workers);
         let queue: Queue = Arc::new(Mutex::new(queue));
@@ -52,7 +53,7 @@ impl Loading {
             running.spawn(async move {
                 let left = work(connection, &queue, &script).await;
                 if left.is_err() {
-                    // Nobody needs the rest: whoever deals the pieces out is told so.
+                    // The rest is not needed: closing the queue tells the sender.
                     queue.lock().await.close();
                 }
                 left
@@ -61,12 +62,13 @@ impl Loading {
         Ok(Self { pieces, workers: running })
     }
 
-    /// Hands rows to whoever is free. False if a worker has failed: [`Self::finish`] says why.
+    /// Gives rows to the next free worker. Returns false if a worker has failed; [`Self::finish`] returns the
+    /// reason.
     pub(super) async fn deal(&self, section: &Arc<Section>, rows: Rows) -> bool {
         self.pieces.send(Piece { section: section.clone(), rows }).await.is_ok()
     }
 
-    /// Waits until all rows are loaded; gives how many.
+    /// Waits until all rows are loaded. Returns their number.
     pub(super) async fn finish(self, sessions: &mut Sessions) -> Result<u64, RestoreFailure> {
         let Self { pieces, mut workers } = self;
         drop(pieces);
@@ -86,12 +88,12 @@ impl Section {
     }
 }
 
-/// Which lines of the script were sent in a `COPY`, in their order: the first, and how many.
+/// The script's lines that were sent in a `COPY`, in order: the first line and the count of each stretch.
 #[derive(Default)]
 struct Sent(Vec<(u64, u64)>);
 
 impl Sent {
-    /// The line of the script that is the so manieth (from 1) of what was sent.
+    /// The script's line of the row at `place` (from 1) in what was sent.
     fn line(&self, mut place: u64) -> Option<u64> {
         for (first, lines) in &self.0 {
             if place <= *lines {
@@ -130,7 +132,7 @@ async fn work(mut connection: PgConnection, queue: &Queue, script: &str) -> Left
     Ok((connection, loaded))
 }
 
-/// A row that the server refused, at its line of the script.
+/// The failure for a refused row, with its line of the script.
 fn row_refused(script: &str, section: &Section, sent: &Sent, error: &sqlx::Error) -> RestoreFailure {
     let line = error.as_database_error().and_then(|answer| {
         let answer = answer.try_downcast_ref::<sqlx::postgres::PgDatabaseError>()?;
@@ -139,14 +141,14 @@ fn row_refused(script: &str, section: &Section, sent: &Sent, error: &sqlx::Error
     refused(script, line.unwrap_or(section.line), error)
 }
 
-/// The number in `COPY stories, line 17, column body: "…"`, which is the last line of the context.
+/// The number in `COPY stories, line 17, column body: "…"`, the last line of the context.
 fn row_number(context: &str) -> Option<u64> {
     let line = context.lines().rev().find(|line| line.starts_with("COPY "))?;
     let (_, rest) = line.split_once(", line ")?;
     rest.split([',', ':']).next()?.trim().parse().ok()
 }
 
-/// Loads a table over one connection, a piece at a time.
+/// Loads a table over one connection, piece by piece.
 pub(super) struct LoadingAlone<'a> {
     copy: sqlx::postgres::PgCopyIn<&'a mut PgConnection>,
     script: &'a str,

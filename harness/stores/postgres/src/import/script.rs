@@ -1,4 +1,4 @@
-//! A script of SQL as it is read, part by part.
+//! Reads a SQL script part by part.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::trailer::Ending;
 use crate::RestoreFailure;
 use crate::error::Error;
 
-/// How much is read at a time, and so how many rows are sent at a time.
+/// How much to read at a time; it determines how many rows are sent at a time.
 const PIECE_BYTES: usize = 512 * 1024;
 
 /// A script that is being read.
@@ -23,17 +23,18 @@ pub(super) struct Script<R> {
 }
 
 impl<R: AsyncRead + Unpin> Script<R> {
-    /// A script of whatever program or person.
+    /// A script from any program or person.
     pub(super) fn new(name: &str, reader: R) -> Self {
         Self { name: name.to_owned(), reader, splitter: Splitter::new(), whole: false }
     }
 
-    /// A script that `pg_dump` or `pg_dumpall` wrote, and that is cut if its last line does not say so.
+    /// A script from `pg_dump` or `pg_dumpall`, which is cut off if its last line does not say that it is
+    /// complete.
     pub(super) fn of_dump(name: &str, reader: R) -> Self {
         Self { name: name.to_owned(), reader, splitter: Splitter::of_dump(), whole: false }
     }
 
-    /// What findings call it.
+    /// The name of the script in findings.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -48,7 +49,7 @@ impl<R: AsyncRead + Unpin> Script<R> {
         self.splitter.trailer().ending() == Ending::Complete
     }
 
-    /// The next part; none at the end of a whole script.
+    /// The next part; `None` at the end of a complete script.
     pub(super) async fn next(&mut self) -> Result<Option<Part>, RestoreFailure> {
         loop {
             match self.splitter.step(self.whole).map_err(|flaw| self.flawed(flaw))? {

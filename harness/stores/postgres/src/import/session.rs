@@ -1,4 +1,4 @@
-//! Connections that are like psql's: what a script means can hang on the time zone of its session.
+//! Connections with psql's settings: a script's meaning can depend on the time zone of its session.
 
 use comeback_engine::substrate::Io;
 use comeback_engine::wait;
@@ -10,8 +10,8 @@ use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
 use crate::{RestoreFailure, surroundings};
 
-/// What the driver sets in every new session and psql does not, as statements that set it to what psql's
-/// session has: the server's configuration, the database's settings, the role's.
+/// Returns statements that undo what the driver sets in every new session and psql does not. They set the
+/// values of psql's session, which come from the server's configuration, the database and the role.
 const AS_IN_PSQL: &str = "select string_agg(format('set %I = %L', name, setting), '; ') from pg_catalog.pg_settings \
     where name in ('TimeZone', 'DateStyle')";
 
@@ -19,19 +19,19 @@ const AS_IN_PSQL: &str = "select string_agg(format('set %I = %L', name, setting)
 pub(super) struct Sessions {
     server: PostgresServer,
     database: String,
-    /// What makes a session like psql's, then what the script has set.
+    /// The settings of psql's session, then those of the script.
     settings: Vec<String>,
     idle: Vec<PgConnection>,
 }
 
 impl Sessions {
-    /// Of a database, without settings of a script.
+    /// Sessions of a database, before any setting of a script.
     pub(super) async fn of(server: &PostgresServer, database: &str) -> Result<Self> {
         let programs = server.programs();
         let ask = programs
             .client("psql", server.major())
             .args(["--no-psqlrc", "--no-align", "--tuples-only", "--command", AS_IN_PSQL])
-            // In an argument, a name with an equals sign would be taken for a connection string.
+            // As an argument, a name with an equals sign would be taken for a connection string.
             .env("PGDATABASE", database);
         let answer = programs.with_login(server.node().exec(&ask, Io::default())).await?;
         let settings = answer.success("asking psql for its session's settings")?.text();
@@ -39,7 +39,7 @@ impl Sessions {
         Ok(Self { server: server.clone(), database: database.to_owned(), settings, idle: Vec::new() })
     }
 
-    /// A session that nobody else uses.
+    /// Takes an idle session, or opens one.
     pub(super) async fn take(&mut self) -> Result<PgConnection> {
         if let Some(connection) = self.idle.pop() {
             return Ok(connection);
@@ -57,12 +57,12 @@ impl Sessions {
         Ok(connection)
     }
 
-    /// Takes a session back, for the next one who needs one.
+    /// Returns a session for the next use.
     pub(super) fn give_back(&mut self, connection: PgConnection) {
         self.idle.push(connection);
     }
 
-    /// Every session from now on has this setting of the script too.
+    /// Adds a setting of the script, which every later session gets.
     pub(super) async fn add_setting(&mut self, sql: &str) {
         self.settings.push(sql.to_owned());
         self.close_idle().await;
@@ -75,13 +75,12 @@ impl Sessions {
     }
 }
 
-/// Gives a session a setting.
+/// Applies a setting to a session.
 pub(super) async fn set(connection: &mut PgConnection, sql: &str) -> Result<()> {
     let sql = AssertSqlSafe(sql.to_owned());
     sqlx::raw_sql(sql).execute(connection).await.context("setting up a session").map(drop)
 }
 
-/// Runs a statement of a script.
 pub(super) async fn run(
     connection: &mut PgConnection,
     script: &str,
@@ -98,8 +97,8 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// A statement that is not in UTF-8, which is all that the driver sends: the server makes it out of its bytes, in
-/// the encoding that the script has set.
+/// Wraps a statement that is not UTF-8, because the driver sends only UTF-8: the server decodes it from its
+/// bytes, in the encoding that the script has set.
 fn in_ascii(sql: &[u8]) -> String {
     let bytes = comeback_engine::hex::hex(sql);
     format!(
@@ -108,7 +107,7 @@ fn in_ascii(sql: &[u8]) -> String {
     )
 }
 
-/// The statement as the driver takes it.
+/// The statement in the form that the driver sends.
 pub(super) fn text_of(script: &str, statement: &Statement) -> Result<String> {
     let refuse = |what: &str| {
         Error::could_not_verify(format!("{script} line {} has a statement with {what}", statement.line))
@@ -118,7 +117,7 @@ pub(super) fn text_of(script: &str, statement: &Statement) -> Result<String> {
     if text.contains('\0') { Err(refuse("a zero byte")) } else { Ok(text.to_owned()) }
 }
 
-/// A statement of the script, or a row, that the server refused.
+/// The failure for a statement or row that the server refused.
 pub(super) fn refused(script: &str, line: u64, error: &sqlx::Error) -> RestoreFailure {
     let sqlx::Error::Database(answer) = error else {
         return Error::could_not_verify(format!("{script} line {line}: {error}")).into();

@@ -1,7 +1,7 @@
-//! Cuts a script of SQL into its parts as it streams by.
+//! Splits a SQL script into its parts as it streams by.
 //!
-//! It finds the ends of statements by psql's rules, and reads no further into them: names and meanings are
-//! for others. What it holds is the statement in hand, or the row.
+//! It finds the ends of statements by psql's rules, and interprets no more of them; other modules read names
+//! and meanings. It holds only the current statement or row.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
@@ -13,38 +13,38 @@ use super::trailer::{Ending, Trailer};
 /// Why a script cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// It ends before its end.
+    /// It is cut off.
     Cut { line: u64, inside: String },
-    /// It has something in it that a dump does not have.
+    /// It contains something that a dump does not.
     Foreign { line: u64, what: String },
 }
 
-/// The mark that some editors put in front of a text in UTF-8. psql does not look at it either.
+/// The byte order mark that some editors write before UTF-8 text. psql ignores it too.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is to be done next.
+/// The splitter's next step.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// This part is complete.
+    /// A complete part.
     Part(Part),
-    /// More of the script is needed: at least so many bytes, or its end.
+    /// Read more of the script: at least this many bytes, or to its end.
     More(usize),
-    /// There is nothing more, and nothing is missing.
+    /// The script has ended, and nothing is missing.
     End,
 }
 
-/// What is known of the statement in hand.
+/// The state of the current statement.
 #[derive(Debug, Default)]
 struct InHand {
-    /// Where in the buffer it begins; none while only space and comments were seen.
+    /// Its offset in the buffer; `None` while only space and comments were seen.
     begins: Option<usize>,
     parentheses: u32,
-    /// Open blocks of the body of a function that is written in SQL: `BEGIN ATOMIC … END`.
+    /// Open blocks in the body of a function written in SQL: `BEGIN ATOMIC … END`.
     blocks: u32,
-    /// The initials of the first four words, as far as they say that a function is created.
+    /// The initials of the first four words, for recognising the creation of a function.
     initials: [u8; 4],
     words: usize,
-    /// How far `COPY … FROM stdin` was recognised.
+    /// How much of `COPY … FROM stdin` was recognised.
     copy: CopySeen,
 }
 
@@ -55,21 +55,21 @@ enum CopySeen {
     Copy,
     From,
     Stdin,
-    /// Options follow.
+    /// Options follow `stdin`.
     Options,
 }
 
-/// A script that is being cut.
+/// A script that is being split.
 #[derive(Debug)]
 pub(super) struct Splitter {
     buffer: BytesMut,
-    /// Where the next token begins.
+    /// The offset of the next token.
     at: usize,
-    /// The line that the buffer begins in.
+    /// The line in which the buffer begins.
     line: u64,
     in_hand: InHand,
     in_rows: bool,
-    /// Whether the first bytes were looked at.
+    /// Whether the first bytes were checked for a byte order mark.
     has_begun: bool,
     backslash_escapes: bool,
     restricted: Option<String>,
@@ -91,22 +91,22 @@ impl Splitter {
         }
     }
 
-    /// For a script that is known to be a dump.
+    /// A splitter for a script that is known to be a dump.
     pub(super) fn of_dump() -> Self {
         Self { trailer: Trailer::of_dump(), ..Self::new() }
     }
 
-    /// Where what comes next in the script is to be appended.
+    /// The buffer to which the next bytes of the script are appended.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer
     }
 
-    /// What the script has said of itself so far.
+    /// What the script has said about itself so far.
     pub(super) fn trailer(&self) -> &Trailer {
         &self.trailer
     }
 
-    /// The next step; with `whole`, nothing will be appended any more.
+    /// The next step. `whole` means that nothing more will be appended.
     pub(super) fn step(&mut self, whole: bool) -> Result<Step, Flaw> {
         if !self.has_begun {
             if self.buffer.len() < BYTE_ORDER_MARK.len() && !whole {
@@ -125,7 +125,7 @@ impl Splitter {
                 return if whole { self.end() } else { Ok(Step::More(1)) };
             }
             let Some((kind, length)) = next_token(text, self.backslash_escapes, whole) else {
-                // A long text is looked at again from its start: doubling keeps that from adding up.
+                // A long text is scanned again from its start: doubling the buffer keeps the total linear.
                 return if whole {
                     Err(self.cut("a quoted text or a comment"))
                 } else {
@@ -168,7 +168,7 @@ impl Splitter {
         statement
     }
 
-    /// The statement with the rest of its line, after which the rows begin. `at` is on its semicolon.
+    /// Takes the statement with the rest of its line, after which the rows begin. `at` is on its semicolon.
     fn copy(&mut self, whole: bool) -> Result<Step, Flaw> {
         let after = &self.buffer[self.at + 1..];
         let Some(end) = memchr::memchr(b'\n', after) else {
@@ -189,7 +189,7 @@ impl Splitter {
         Ok(Step::Part(Part::Copy(statement, format)))
     }
 
-    /// All whole rows that are there, or the end mark.
+    /// Takes all whole rows in the buffer, or the end mark.
     fn rows(&mut self, whole: bool) -> Result<Step, Flaw> {
         let unfinished_line = (whole && &self.buffer[..] == b"\\.").then_some(2);
         if let Some(length) = end_mark(&self.buffer).or(unfinished_line) {
@@ -199,7 +199,7 @@ impl Splitter {
         }
         let rows = match find_end_mark(&self.buffer) {
             Some(before) => before,
-            // The mark may have been appended in part: it begins a line, and only whole lines are given out.
+            // The end mark may be incomplete. It begins a line, so only whole lines are passed on.
             None => memchr::memrchr(b'\n', &self.buffer).map_or(0, |end| end + 1),
         };
         if rows == 0 {
@@ -211,7 +211,7 @@ impl Splitter {
         Ok(Step::Part(Part::Rows(Rows { line, lines: self.line - line, bytes })))
     }
 
-    /// The rest of a line that begins with a backslash.
+    /// Takes the rest of a line that begins with a backslash.
     fn command(&mut self, whole: bool) -> Result<Step, Flaw> {
         if self.in_hand.begins.is_some() {
             return Err(self.foreign("a backslash in a statement"));
@@ -239,7 +239,7 @@ impl Splitter {
 
     fn end(&mut self) -> Result<Step, Flaw> {
         if self.in_hand.begins.is_some() {
-            // psql would run it. Whether this is all of it nobody can tell: what follows a WHERE may be missing.
+            // psql would run it. But it may have been cut off, for example before its WHERE.
             return Err(if self.trailer.is_dump() {
                 self.cut("a statement")
             } else {
@@ -257,7 +257,7 @@ impl Splitter {
         }
     }
 
-    /// Takes bytes off the front, and counts their lines.
+    /// Takes bytes from the front and counts their lines.
     fn take(&mut self, length: usize) -> Bytes {
         let taken = self.buffer.split_to(length).freeze();
         self.line += count_lines(&taken);
@@ -266,7 +266,7 @@ impl Splitter {
         taken
     }
 
-    /// The line that the next token is in.
+    /// The line of the next token.
     fn line_here(&self) -> u64 {
         self.line + count_lines(&self.buffer[..self.at.min(self.buffer.len())])
     }
@@ -296,7 +296,7 @@ impl InHand {
         self.follow_copy(kind, token);
     }
 
-    /// Follows the blocks of a function's body, by the heuristic that psql has for them.
+    /// Tracks the blocks of a function's body, by psql's heuristic.
     fn word(&mut self, word: &[u8]) {
         let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
         if self.words < self.initials.len()
@@ -330,7 +330,7 @@ impl InHand {
     }
 }
 
-/// Whether a statement switches backslashes in texts off (`on`) or on.
+/// Whether a statement sets `standard_conforming_strings`: true (`on`) disables backslash escapes in texts.
 fn standard_strings(sql: &[u8]) -> Option<bool> {
     let words: Vec<_> = Tokens::new(sql).take(5).map(|(_, token)| token.to_ascii_lowercase()).collect();
     let words: Vec<_> = words.iter().map(Vec::as_slice).collect();
@@ -345,7 +345,7 @@ fn end_mark(text: &[u8]) -> Option<usize> {
     [&b"\\.\n"[..], b"\\.\r\n"].into_iter().find(|mark| text.starts_with(mark)).map(<[u8]>::len)
 }
 
-/// Where the line with the end mark begins, if it is there and not the first.
+/// The start of the line with the end mark, if there is one after the first line.
 fn find_end_mark(text: &[u8]) -> Option<usize> {
     memmem::find_iter(text, b"\n\\.").map(|at| at + 1).find(|&at| end_mark(&text[at..]).is_some())
 }

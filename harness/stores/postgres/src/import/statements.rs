@@ -1,8 +1,8 @@
-//! How many statements a text has.
+//! Counts the statements of a text.
 
 use super::token::{Kind, Tokens};
 
-/// The number of statements in a text, by the rules of psql. Space and comments are none.
+/// Returns the number of statements in a text, by psql's rules. Space and comments do not count.
 pub fn count_statements(sql: &str) -> usize {
     let (mut count, mut in_statement) = (0, false);
     for (kind, _) in Tokens::new(sql.as_bytes()) {

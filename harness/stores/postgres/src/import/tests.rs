@@ -1,4 +1,4 @@
-//! The splitter against scripts made of the nastiest things that a dump can have in it.
+//! Tests the splitter with the worst input that a dump can contain.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::splitter::{Flaw, Splitter, Step, count_lines};
 
 const END: &str = "\n\n--\n-- PostgreSQL database dump complete\n--\n\n";
 
-/// The parts of a script that arrives in pieces of this size.
+/// The parts of a script that arrives in pieces of `size` bytes.
 fn split(script: &[u8], size: usize) -> Result<Vec<Part>, Flaw> {
     let (mut splitter, mut parts, mut pieces) = (Splitter::new(), Vec::new(), script.chunks(size.max(1)));
     let mut whole = false;
@@ -44,7 +44,7 @@ fn statements(parts: &[Part]) -> Vec<String> {
     parts.iter().filter_map(statement).collect()
 }
 
-/// Text with everything in it that ends or begins something elsewhere.
+/// Text with everything that could end or begin something elsewhere.
 fn nasty() -> impl Strategy<Value = String> {
     let pieces = [
         "a",
@@ -90,7 +90,7 @@ fn any_statement() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A table's rows as `COPY` writes them: no raw newline, and a backslash is two.
+/// A table's rows as `COPY` writes them: no raw newline, and backslashes doubled.
 fn any_rows() -> impl Strategy<Value = String> {
     let row = nasty().prop_map(|text| text.replace('\\', "\\\\").replace('\n', "\\n") + "\t\\N\n");
     proptest::collection::vec(row, 0..6).prop_map(|rows| rows.concat())
@@ -158,7 +158,7 @@ proptest! {
     #[test]
     fn a_script_that_was_cut_is_never_taken_for_a_whole_one(script in any_script(), cut: prop::sample::Index, size in 1_usize..200) {
         let text = text(&script);
-        // What follows the last key is a blank line.
+        // Only a blank line follows the last key.
         let cut = cut.index(text.len() - 2);
         prop_assert!(split(&text.as_bytes()[..cut], size).is_err());
     }
@@ -203,7 +203,7 @@ fn what_no_dump_has_is_refused_with_its_line() {
         ("\\unrestrict a\n", 1),
         ("\n\nCOPY t FROM stdin; SELECT 1;\n", 3),
         ("COPY t FROM stdin WITH (FORMAT binary);\n", 1),
-        // Whether a last statement without its end is whole nobody can tell.
+        // A last statement without its end may or may not be complete.
         ("SELECT 1;\nDELETE FROM t\n", 3),
     ] {
         assert!(
@@ -234,7 +234,7 @@ fn the_end_of_a_cut_script_is_told() {
             flaw(script)
         );
     }
-    // Of a whole cluster, the end of one database is not the end.
+    // In a cluster dump, the end of one database is not the end.
     let cluster = format!("--\n-- PostgreSQL database cluster dump\n--\n{END}");
     assert!(matches!(flaw(&cluster), Flaw::Cut { .. }));
     assert!(split(format!("{cluster}-- PostgreSQL database cluster dump complete\n").as_bytes(), 9).is_ok());
@@ -243,7 +243,8 @@ fn the_end_of_a_cut_script_is_told() {
 #[test]
 fn scripts_that_are_no_dumps_of_their_own_are_loaded_to_their_end() {
     let is_known = |script: &str| split(script.as_bytes(), 5).map(|parts| statements(&parts).len());
-    // Written by hand; with the mark of an editor; a dump whose head a framework took off, and added rows behind.
+    // Written by hand; with an editor's byte order mark; a dump whose head a framework removed and to which
+    // it added rows.
     assert_eq!(is_known("CREATE TABLE t (a int);\n"), Ok(1));
     assert_eq!(
         is_known("\u{feff}\\set ON_ERROR_STOP on\nCREATE TABLE t (a int);\n\\pset pager off\nSELECT 1;"),

@@ -1,21 +1,21 @@
-//! Cuts SQL into tokens by the rules of psql, as far as finding the end of a statement needs them.
+//! Splits SQL into tokens by psql's rules, as far as needed to find the end of a statement.
 //!
-//! Source: PostgreSQL's `src/fe_utils/psqlscan.l`. Nothing here knows what a statement means.
+//! Source: PostgreSQL's `src/fe_utils/psqlscan.l`. The tokens carry no meaning.
 
 use memchr::memmem;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// White space.
     Space,
     /// A comment, of either form.
     Comment,
-    /// A keyword or a name without quotes.
+    /// A keyword or an unquoted name.
     Word,
     /// A name in double quotes.
     QuotedName,
-    /// A text: in single quotes, with or without escapes, or between dollars.
+    /// A text: in single quotes, with or without escapes, or in dollar quotes.
     Text,
     /// `(`
     Open,
@@ -23,17 +23,17 @@ pub(super) enum Kind {
     Close,
     /// `;`
     Semicolon,
-    /// A backslash outside of all quotes: the start of one of psql's own commands.
+    /// A backslash outside of all quotes: the start of a psql command.
     Backslash,
-    /// One byte of anything else.
+    /// Any other single byte.
     Other,
 }
 
-/// A token at the beginning of a text: what it is and how long.
+/// A token at the beginning of a text: its kind and length.
 pub(super) type Token = (Kind, usize);
 
-/// The token that a text, which must not be empty, begins with. `None` if the text ends before one can tell
-/// where the token does; with `whole`, nothing follows the text, and what could go on has ended.
+/// The first token of a text, which must not be empty. Returns `None` if the text ends before the end of the
+/// token is known. With `whole`, nothing follows the text, so an open-ended token ends with it.
 pub(super) fn next_token(text: &[u8], backslash_escapes: bool, whole: bool) -> Option<Token> {
     let second = text.get(1).copied();
     let single = |kind| Some((kind, 1));
@@ -55,7 +55,7 @@ pub(super) fn next_token(text: &[u8], backslash_escapes: bool, whole: bool) -> O
     }
 }
 
-/// The tokens of a text, space and comments left out. They end where a token has no end.
+/// The tokens of a text, without space and comments. They stop at a token that has no end.
 #[derive(Clone)]
 pub(super) struct Tokens<'a> {
     text: &'a [u8],
@@ -67,7 +67,7 @@ impl<'a> Tokens<'a> {
         Self { text, at: 0 }
     }
 
-    /// Where the next token, or the space before it, begins.
+    /// The offset of the next token, or of the space before it.
     pub(super) fn position(&self) -> usize {
         self.at
     }
@@ -112,20 +112,20 @@ fn word(text: &[u8], whole: bool) -> Option<Token> {
     if end == text.len() && !whole {
         return None;
     }
-    // `E'…'`: the only prefix of a text that changes where it ends.
+    // `E'…'` is the only prefix that changes where a text ends.
     if end == 1 && text[0].eq_ignore_ascii_case(&b'e') && text.get(1) == Some(&b'\'') {
         return quoted(text, 1, true, whole).map(|end| (Kind::Text, end));
     }
     Some((Kind::Word, end))
 }
 
-/// A number with the letters that touch it: in `1e'\'` the `e` is no prefix of a text.
+/// A number with the letters that touch it: in `1e'\'` the `e` is not a prefix of a text.
 fn number(text: &[u8], whole: bool) -> Option<Token> {
     let end = run_length(text, |byte| is_word(byte) && byte != b'$');
     (end < text.len() || whole).then_some((Kind::Other, end))
 }
 
-/// The end of what is quoted from `open` on. A doubled quote stands for itself.
+/// The end of the quoted text that starts at `open`. A doubled quote stands for one quote.
 fn quoted(text: &[u8], open: usize, backslash_escapes: bool, whole: bool) -> Option<usize> {
     let quote = text[open];
     let mut at = open + 1;
@@ -146,7 +146,7 @@ fn quoted(text: &[u8], open: usize, backslash_escapes: bool, whole: bool) -> Opt
     }
 }
 
-/// `$tag$ … $tag$`, or a dollar that begins no such thing.
+/// `$tag$ … $tag$`, or a single dollar.
 fn dollar_quoted(text: &[u8], whole: bool) -> Option<Token> {
     let tag = match text.get(1) {
         Some(&byte) if is_word_start(byte) => {
@@ -172,7 +172,7 @@ fn line_comment(text: &[u8], whole: bool) -> Option<Token> {
     }
 }
 
-/// Comments of this form nest.
+/// Block comments nest.
 fn block_comment(text: &[u8]) -> Option<Token> {
     let (mut at, mut depth) = (2, 1);
     while depth > 0 {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is told of a part of the text is never told otherwise when more of it is there.
+        /// A token that was recognised stays the same when more text follows.
         #[test]
         fn more_text_changes_no_token(text in "[ab1'\"$E;\\\\/*() \n-]{1,30}", cut: prop::sample::Index, escapes: bool) {
             let text = text.as_bytes();

@@ -5,11 +5,11 @@ const DATABASE_COMPLETE: &[u8] = b"-- PostgreSQL database dump complete";
 const CLUSTER_BEGINS: &[u8] = b"-- PostgreSQL database cluster dump";
 const CLUSTER_COMPLETE: &[u8] = b"-- PostgreSQL database cluster dump complete";
 
-/// What a script has said of itself so far.
+/// What a script has said about itself so far.
 ///
-/// The dump of a whole cluster contains whole dumps of databases: only its own last line counts. Statements after
-/// the last line of a dump are somebody else's (frameworks append the versions of their migrations): the dump
-/// is complete all the same.
+/// A cluster dump contains complete dumps of databases: only its own last line counts. Statements after the
+/// last line of a dump come from others (frameworks append the versions of their migrations), and the dump is
+/// still complete.
 #[derive(Debug, Default)]
 pub(super) struct Trailer {
     of_cluster: bool,
@@ -18,30 +18,31 @@ pub(super) struct Trailer {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Said {
-    /// Nothing, and nothing but comments was there.
+    /// Nothing yet, and there were only comments.
     #[default]
     Nothing,
-    /// Nothing, and it has content.
+    /// Nothing, although there was content.
     NothingOfItself,
-    /// That it is a dump.
+    /// It is a dump.
     Begun,
-    /// That it is complete.
+    /// It is complete.
     Complete,
 }
 
-/// What is known of a script at its end.
+/// The state of a script at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// A dump that says that it is complete.
     Complete,
-    /// A dump that says that it has begun, and not that it is complete; or nothing at all.
+    /// A dump that does not say that it is complete, or an empty script.
     Cut,
-    /// A script of another program or of a person: its end says nothing.
+    /// A script from another program or a person: its end tells nothing.
     Unmarked,
 }
 
 impl Trailer {
-    /// Of a script that is known to be a dump: without its last line it is cut, whatever it begins with.
+    /// The trailer of a script that is known to be a dump: without its last line it is cut off, whatever it
+    /// begins with.
     pub(super) fn of_dump() -> Self {
         Self { of_cluster: false, said: Said::Begun }
     }
@@ -68,7 +69,7 @@ impl Trailer {
         self.of_cluster
     }
 
-    /// Whether it is the work of `pg_dump` or `pg_dumpall`, as far as it was read.
+    /// Whether it comes from `pg_dump` or `pg_dumpall`, judging by what was read so far.
     pub(super) fn is_dump(&self) -> bool {
         matches!(self.said, Said::Begun | Said::Complete)
     }

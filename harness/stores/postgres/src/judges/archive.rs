@@ -1,4 +1,4 @@
-//! Judge of the log archive, before there is a disaster: whether one now would lose more than it may.
+//! Judge of the log archive before a disaster: would a disaster now lose more than allowed?
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -7,18 +7,18 @@ use comeback_model::{Finding, FindingCode, Objective};
 use crate::ArchiveHealth;
 use crate::error::Result;
 
-/// Segments that may be complete and on their way.
+/// Segments that may be complete and in transit.
 const SEGMENTS_ON_THEIR_WAY: u64 = 3;
-/// What a server writes into its log by itself while nobody uses it, in bytes: no reason to close a segment.
+/// How many bytes an idle server writes into its log by itself, without closing a segment.
 const IDLE_BYTES: u64 = 8192;
 
-/// Compares how far the archive is behind its server with what may be lost.
+/// Compares how far the archive is behind its server with the allowed loss.
 ///
-/// It does not read the archived segments: a damaged one is found when it is fetched.
+/// It does not read the archived segments: a damaged segment is found when it is fetched.
 pub struct ArchiveJudge<'a> {
-    /// What was measured while the server was well.
+    /// What was measured before the disaster.
     pub health: &'a ArchiveHealth,
-    /// How much may be lost, where the runbook sets a limit; an error where the limit is not understood.
+    /// The allowed loss, if the runbook sets one; an error if the limit is not understood.
     pub loss_objective: &'a Result<Option<Objective>>,
 }
 
@@ -46,7 +46,8 @@ impl Judge for ArchiveJudge<'_> {
         }
         let objective = match self.loss_objective {
             Ok(objective) => objective.as_ref(),
-            // What is wrong is told whatever the runbook says; that all is well cannot be.
+            // Findings are reported even without a readable limit, but without the limit the archive cannot
+            // pass.
             Err(error) if findings.is_empty() => return Err(error.clone()),
             Err(_) => None,
         };
@@ -92,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn an_archive_that_keeps_up_is_no_finding() {
         assert_eq!(judged(|_| {}).await, [""; 0]);
-        // An idle server has nothing to hand over, however long.
+        // An idle server has nothing to hand over.
         assert_eq!(judged(|health| health.handed_over_ms = 900_000).await, [""; 0]);
     }
 

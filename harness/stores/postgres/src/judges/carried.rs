@@ -1,23 +1,23 @@
-//! What a dump does not carry, however intact it is.
+//! Objects that a dump does not contain, even an intact one.
 
 use std::collections::BTreeSet;
 
 use comeback_model::Catalogue;
 
-/// Kinds that no dump carries: where things lie, what the machine sorts by, whether a subscription runs.
+/// Kinds that no dump contains: tablespaces, collation versions, and whether a subscription runs.
 const NOT_CARRIED: [&str; 4] =
     ["collation version", "enabled subscription", "grant on constructor", "tablespace of"];
 
-/// Leaves out of both catalogues what does not come through a dump.
+/// Removes from both catalogues what a dump does not contain.
 pub(super) fn leave_out(recorded: &mut Catalogue, actual: &mut Catalogue) {
     for catalogue in [&mut *recorded, &mut *actual] {
         catalogue.objects.retain(|kind, _| !NOT_CARRIED.contains(&&**kind));
-        // Of an extension that the server brings along.
+        // The comment of an extension that comes with the server.
         remove(catalogue, |kind, identity| kind == "comment" && identity == "extension plpgsql");
     }
     leave_out_invalid_indexes(recorded);
     leave_out_disabled_checks(recorded, actual);
-    // A new database has both, whether the dump wants them or not.
+    // A new database has both, even if the dump does not contain them.
     if !recorded.names("schema", "public") {
         let is_of_public =
             |identity: &str| identity == "schema public" || identity.starts_with("schema public to ");
@@ -32,7 +32,7 @@ pub(super) fn leave_out(recorded: &mut Catalogue, actual: &mut Catalogue) {
     }
 }
 
-/// An index that could not be built to its end is left out of a dump, but for those of partitioned tables.
+/// A dump leaves out an index that was not built to its end, except indexes of partitioned tables.
 fn leave_out_invalid_indexes(recorded: &mut Catalogue) {
     let of = |kind: &str| recorded.objects.get(kind).cloned().unwrap_or_default();
     let (states, definitions) = (of("valid index"), of("index"));
@@ -48,7 +48,7 @@ fn leave_out_invalid_indexes(recorded: &mut Catalogue) {
     });
 }
 
-/// Foreign keys whose triggers were switched off come back with their triggers on.
+/// Foreign keys with disabled triggers are restored with enabled triggers.
 fn leave_out_disabled_checks(recorded: &mut Catalogue, actual: &mut Catalogue) {
     let checks = recorded.objects.get("check of constraint").into_iter().flatten();
     let disabled: BTreeSet<String> =

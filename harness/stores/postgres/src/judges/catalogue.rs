@@ -1,4 +1,4 @@
-//! Judge of everything that is not a row: definitions, grants, settings, sequences.
+//! Judge of everything other than rows: definitions, grants, settings, sequences.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -10,13 +10,13 @@ use crate::{PostgresAddress, read_catalogue, read_cluster_catalogue, unknown_cat
 
 /// Compares the catalogues of every database, and of the cluster, with the manifest.
 ///
-/// A sequence may stand further on than recorded: after a crash PostgreSQL skips up to 32 values that it had
-/// logged ahead. One that stands further back gives out values twice, and is a finding. Unlogged sequences begin
-/// anew with every recovery, and are not looked at.
+/// A sequence may be further on than recorded: after a crash PostgreSQL skips up to 32 values that it had
+/// logged ahead. A sequence that is further back gives out values twice, and is a finding. Unlogged sequences
+/// restart with every recovery, and are not checked.
 pub struct CatalogueJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
-    /// What the manifest says.
+    /// The content in the manifest.
     pub recorded: &'a ClusterContent,
 }
 
@@ -32,7 +32,7 @@ impl Judge for CatalogueJudge<'_> {
         comparison.add(&self.recorded.catalogue, &actual);
         for (database, content) in &self.recorded.databases {
             if !actual.names("database", database) {
-                // Said above, as a missing object of the cluster.
+                // Reported above, as a missing object of the cluster.
                 continue;
             }
             let mut recorded = content.catalogue.clone();

@@ -1,4 +1,4 @@
-//! Finds one cause behind many differing rows: a program in between confused NULL with the empty text.
+//! Finds one cause of many differing rows: a program in between confused NULL with the empty text.
 
 use comeback_model::{KEY_BYTES, TableFingerprint, encode_key};
 use futures_util::TryStreamExt as _;
@@ -7,15 +7,15 @@ use sqlx::{PgConnection, Row as _};
 use crate::error::{Context as _, Result};
 use crate::quote_identifier;
 
-/// A field that is NULL, and one that is empty, as a binary `COPY` sends them.
+/// A NULL field and an empty field, as a binary `COPY` sends them.
 const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 const EMPTY: [u8; 4] = 0_i32.to_be_bytes();
 /// Types whose empty value differs from NULL.
 const TEXTS: &[&str] = &["text", "varchar", "bpchar", "citext"];
-/// At most this many keys, of 32 bytes each, are held in memory; with more rows no cause is reported.
+/// At most this many keys, of 32 bytes each, are held in memory. With more rows, no cause is reported.
 const MOST_KEYS: usize = 2_000_000;
 
-/// What became of the values of a column, and in how many rows.
+/// A change of the values of a column, and the number of rows with it.
 pub(super) struct Cause {
     column: String,
     rows: usize,
@@ -23,7 +23,7 @@ pub(super) struct Cause {
 }
 
 impl Cause {
-    /// How the values were, and how they are.
+    /// The values before and after, as texts.
     pub(super) fn texts(&self) -> (String, String) {
         let Self { column, rows, emptied } = self;
         let values = if *rows == 1 { "value" } else { "values" };
@@ -32,8 +32,8 @@ impl Cause {
     }
 }
 
-/// The causes, if they explain the whole difference: every differing column has one, and its digest follows from it
-/// exactly. `changed` are the keys of all changed rows; `None` if not all of them are known.
+/// The causes, if they explain the whole difference: every differing column has one, and the column's digest
+/// follows from it exactly. `changed` holds the keys of all changed rows; `None` if some are unknown.
 pub(super) async fn causes(
     mut connection: Option<&mut PgConnection>,
     table: &str,
@@ -49,7 +49,7 @@ pub(super) async fn causes(
         if before.digest == after.digest {
             continue;
         }
-        // A row whose key changed counts as another row.
+        // A row with another key counts as another row.
         if at < expected.key_columns || !TEXTS.contains(&before.type_name.as_str()) {
             return Ok(None);
         }

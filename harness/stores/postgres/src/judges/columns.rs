@@ -1,8 +1,9 @@
-//! Columns of a restored table against those of its manifest: names, types, order.
+//! Compares the columns of a restored table with its manifest: names, types, order.
 
 use comeback_model::{Finding, FindingCode, TableFingerprint};
 
-/// What is wrong with the columns, if anything is. An order that only inheritance explains is not wrong.
+/// The finding about the columns, if they differ. An order that inheritance alone explains is not a
+/// difference.
 pub(super) fn compare_columns(
     table: &str,
     expected: &TableFingerprint,
@@ -19,14 +20,15 @@ pub(super) fn compare_columns(
     })
 }
 
-/// Whether a dump has put the columns that a table inherits before its own. Equal rows stay equal: values go by name.
+/// Whether a dump has moved a table's inherited columns before its own. The rows still compare, because
+/// values go by column name.
 pub(super) fn is_reordered_by_inheritance(expected: &TableFingerprint, actual: &TableFingerprint) -> bool {
     expected.same_columns(actual)
         && !expected.same_order(actual)
         && actual.is_in_order_of_inheritance(expected)
 }
 
-/// What is said of such tables, for the end of a sentence.
+/// The remark about such tables, for the end of a sentence.
 pub(super) fn reordered_text(tables: &[&str]) -> String {
     match tables {
         [] => String::new(),

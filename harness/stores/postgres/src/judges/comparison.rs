@@ -1,4 +1,4 @@
-//! Two catalogues, compared: what differs, as findings.
+//! Compares two catalogues and reports the differences as findings.
 
 use comeback_engine::judge::Opinion;
 use comeback_model::{
@@ -31,7 +31,7 @@ impl Comparison {
         }));
     }
 
-    /// How much was compared, and what differs. `more` goes to the end of the summary.
+    /// The opinion: how much was compared, and what differs. `more` is added to the end of the summary.
     pub(super) fn into_opinion(self, form: CatalogueForm, more: &str) -> Opinion {
         let Self { definitions, sequences, findings, not_looked_at } = self;
         let older = (form == CatalogueForm::First).then(|| {
@@ -51,7 +51,7 @@ fn compare(recorded: &Catalogue, actual: &Catalogue) -> Vec<Finding> {
         .filter(|difference| difference.kind == "table" && difference.after.is_none())
         .map(|difference| difference.identity)
         .collect();
-    // What went with a table needs no finding of its own: there would be dozens.
+    // Objects that went with a table get no findings of their own: there could be dozens.
     let stands_alone = |difference: &&CatalogueDifference<'_>| {
         difference.kind == "table" || !gone.iter().any(|table| mentions(difference, table))
     };
@@ -60,7 +60,7 @@ fn compare(recorded: &Catalogue, actual: &Catalogue) -> Vec<Finding> {
     findings
 }
 
-/// Whether an object's name or definition names a table.
+/// Whether an object's name or definition mentions a table.
 fn mentions(difference: &CatalogueDifference<'_>, table: &str) -> bool {
     let names = |text: &str| {
         text.match_indices(table).any(|(at, found)| {

@@ -1,4 +1,4 @@
-//! Judges of the rows: how many there are, and whether they are the same.
+//! Judges of the rows: their number, and whether they are the same.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use super::restored_rows::Rows;
 use crate::error::{Context as _, Result};
 use crate::{PostgresAddress, fingerprint_as_recorded, rows_of};
 
-/// Rows that are named one by one for each table; how many more there are is said.
+/// Rows to name for each table. For the others, their number is given.
 const NAMED_ROWS: usize = 10;
-/// Rows that are given as examples where one cause has changed many.
+/// Rows to name as examples if one cause has changed many.
 const EXAMPLES: usize = 3;
 
-/// Counts the rows of every table. It does not see a changed row; [`FingerprintJudge`] does.
+/// Counts the rows of every table. It does not notice a changed row; [`FingerprintJudge`] does.
 pub struct RowCounts<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
-    /// What the manifest says.
+    /// The content in the manifest.
     pub recorded: &'a ClusterContent,
 }
 
@@ -86,13 +86,14 @@ async fn count_rows(
     Ok(Some(count.unsigned_abs()))
 }
 
-/// What was left out when the backup was taken.
+/// What the backup left out.
 fn left_out(recorded: &ClusterContent) -> Vec<NotLookedAt> {
     let tables = recorded.databases.values().flat_map(|database| &database.not_looked_at);
     recorded.not_looked_at.iter().chain(tables).cloned().collect()
 }
 
-/// What was not looked at, for the end of a sentence: `; not looked at: 2 foreign tables, 1 database`.
+/// Describes what was not looked at, for the end of a sentence: `; not looked at: 2 foreign tables, 1
+/// database`.
 fn not_looked_at_text(things: &[NotLookedAt]) -> String {
     let mut kinds: BTreeMap<ScopeKind, usize> = BTreeMap::new();
     for thing in things {
@@ -116,10 +117,11 @@ fn table_missing(table: &str, expected: &TableFingerprint) -> Finding {
     .remedy("restore it from this backup again, or from an older one")
 }
 
-/// Compares the fingerprint of every table with the manifest, and names the rows that differ. Values are compared by
-/// the names of their columns; that the columns stand in another order is a finding of its own.
+/// Compares the fingerprint of every table with the manifest, and names the rows that differ. Values are
+/// compared by column name; another order of the columns is a finding of its own.
 ///
-/// It says which tables and databases it did not look at. Temporary tables are nobody's but their session's.
+/// It lists the tables and databases that it did not look at. Temporary tables are not among them: they
+/// belong to their session.
 pub struct FingerprintJudge<'a> {
     server: &'a PostgresAddress,
     recorded: &'a ClusterContent,
@@ -127,12 +129,13 @@ pub struct FingerprintJudge<'a> {
 }
 
 impl<'a> FingerprintJudge<'a> {
-    /// Of a restored server, and of what the manifest says.
+    /// A judge of a restored server, by the content in the manifest.
     pub fn new(server: &'a PostgresAddress, recorded: &'a ClusterContent) -> Self {
         Self { server, recorded, shows_values: false }
     }
 
-    /// Whether findings say what a restored row that differs holds. What it held before is in no manifest.
+    /// Sets whether findings show the values of restored rows that differ. The manifest does not hold the
+    /// earlier values.
     #[must_use]
     pub fn showing_values(self, shows_values: bool) -> Self {
         Self { shows_values, ..self }
@@ -152,7 +155,7 @@ impl Judge for FingerprintJudge<'_> {
             let (actual, left_out) = fingerprint_as_recorded(self.server, database, content).await?;
             not_looked_at.extend(left_out);
             let mut connection = self.server.connect_as_application(database).await?;
-            // A row that an index does not lead to must be found all the same.
+            // Rows must be found even if an index lacks them.
             sqlx::raw_sql(
                 "set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off",
             )
@@ -183,7 +186,7 @@ impl Judge for FingerprintJudge<'_> {
     }
 }
 
-/// Tables that the manifest does not know.
+/// The findings for tables that are not in the manifest.
 fn extra_tables<'a>(
     expected: &'a DatabaseContent,
     actual: &'a BTreeMap<String, TableFingerprint>,
@@ -200,15 +203,15 @@ fn extra_tables<'a>(
     })
 }
 
-/// What is known of one key: how its row was, and how it is.
+/// The digests of a key's row, before and after.
 #[derive(Default)]
 struct Change {
     before: Option<u128>,
     after: Option<u128>,
 }
 
-/// Names what differs between two tables: the columns, their order, the rows. Without a connection a row that is
-/// there twice is told as one too many.
+/// The findings for a table: differing columns, their order, differing rows. Without a connection, a
+/// duplicated row is reported as an extra row.
 pub(super) async fn compare(
     rows: Option<Rows<'_>>,
     table: &str,
@@ -216,7 +219,7 @@ pub(super) async fn compare(
     actual: &TableFingerprint,
 ) -> Result<Vec<Finding>> {
     let mut findings: Vec<_> = compare_columns(table, expected, actual).into_iter().collect();
-    // Rows of other columns are other rows: nothing is learned from their digests.
+    // Digests of rows with other columns cannot be compared.
     if expected.same_columns(actual) && !actual.same_rows(expected) {
         findings.extend(compare_rows(rows, table, expected, actual).await?);
     }
@@ -254,7 +257,7 @@ async fn compare_rows(
         let key = key_text(expected, key);
         findings.push(row_finding(rows.as_mut(), table, key, change, &columns).await?);
     }
-    // With all differing rows named there is nothing to add.
+    // If all differing rows are named, there is nothing to add.
     if sampling != 1 || changes.len() > findings.len() {
         let differing = match (sampling, changes.len() as u64) {
             (0, _) | (_, 0) => "the rows that differ could not be named".to_owned(),

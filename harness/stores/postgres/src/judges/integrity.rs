@@ -1,4 +1,4 @@
-//! Judge that asks the questions of the runbook and of the user.
+//! Judge that asks the integrity queries of the runbook and the user.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use super::question::{Answer, Unanswered, ask, complaint, finding, unasked};
 use crate::PostgresAddress;
 use crate::error::{Error, Result};
 
-/// Asks integrity queries, each in a read-only transaction of its own with a time limit.
+/// Asks integrity queries, each in its own read-only transaction with a time limit.
 ///
-/// A query that cannot be asked says nothing about the data: where that is all there is to say, the judge could not
-/// verify. Beside wrong answers it is told as what was not looked at.
+/// A query that cannot run says nothing about the data. If there are only such queries and no wrong answers,
+/// the judge could not verify. Beside wrong answers, they are listed as not looked at.
 pub struct IntegrityQueries<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
     /// The database to ask.
     pub database: &'a str,
-    /// The questions.
+    /// The queries.
     pub queries: &'a [IntegrityQuery],
-    /// How long each may take.
+    /// The time limit for each query.
     pub timeout: Duration,
 }
 
@@ -49,15 +49,15 @@ impl Judge for IntegrityQueries<'_> {
     }
 }
 
-/// What came of all questions: wrong answers, and those that could not be asked, with the reason.
+/// The results: wrong answers, and the queries that could not run, with the reason.
 struct Asked<'a> {
     findings: Vec<Finding>,
     complaints: Vec<(&'a IntegrityQuery, String)>,
 }
 
 impl IntegrityQueries<'_> {
-    /// Asks every question of a server that is well, and does not look at the answers: before the disaster a question
-    /// that cannot be asked is seen to be the question's fault.
+    /// Runs every query on the intact server and ignores the answers: a query that fails before the disaster
+    /// is itself at fault.
     pub async fn rehearse(&self) -> Result<()> {
         let asked = self.ask_all().await?;
         let texts: Vec<_> = asked.complaints.iter().map(|(query, what)| complaint(query, what)).collect();

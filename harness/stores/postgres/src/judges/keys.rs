@@ -1,10 +1,10 @@
-//! Row keys for people: out of the bytes that a binary `COPY` sends.
+//! Prints row keys for people, from the bytes of a binary `COPY`.
 
 use comeback_engine::hex::hex;
 use comeback_model::{KEY_BYTES, TableFingerprint, decode_key};
 use jiff::{SignedDuration, Timestamp, civil};
 
-/// The key of a row, such as `id=17`. `None` if the table has none, or only its hash is known.
+/// The key of a row, such as `id=17`. `None` if the table has no key, or only the key's hash is known.
 pub(super) fn key_text(table: &TableFingerprint, key: &[u8; KEY_BYTES]) -> Option<String> {
     let fields = decode_key(key, table.key_columns)?;
     let columns = table.columns.iter().zip(fields);
@@ -13,13 +13,13 @@ pub(super) fn key_text(table: &TableFingerprint, key: &[u8; KEY_BYTES]) -> Optio
     Some(texts.collect::<Vec<_>>().join(", "))
 }
 
-/// A value as the server would print it, for the types that keys are made of. Of any other type, bytes that read
-/// as text are shown as text, and hexadecimal digits otherwise.
+/// A value as the server would print it, for the types of keys. For other types, readable bytes are shown as
+/// text, and others as hexadecimal digits.
 fn value_text(type_name: &str, bytes: &[u8]) -> String {
     known_value(type_name, bytes).or_else(|| readable(bytes)).unwrap_or_else(|| format!("0x{}", hex(bytes)))
 }
 
-/// Bytes that are text without control characters, as that text.
+/// The bytes as text, if they are text without control characters.
 fn readable(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| !text.is_empty())?;
     (!text.contains(char::is_control)).then(|| text.to_owned())
@@ -43,7 +43,7 @@ fn known_value(type_name: &str, bytes: &[u8]) -> Option<String> {
             let micros = i64::from_be_bytes(bytes.try_into().ok()?);
             Timestamp::from_microsecond(micros.checked_add(946_684_800_000_000)?).ok()?.to_string()
         }
-        // Whatever else is sent as its text: text, varchar, name, enums, domains over them.
+        // Types that are sent as their text: text, varchar, name, enums, domains over them.
         "text" | "varchar" | "bpchar" | "name" | "citext" => std::str::from_utf8(bytes).ok()?.to_owned(),
         _ => return None,
     };

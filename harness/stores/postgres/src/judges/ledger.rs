@@ -1,4 +1,4 @@
-//! Judge of the writes: which transactions are there, which are not, and which should not be.
+//! Judge of the writes: which transactions are there, which are missing, and which must not be there.
 
 use async_trait::async_trait;
 use comeback_engine::evidence::Loss;
@@ -9,17 +9,17 @@ use comeback_model::{Finding, FindingCode, Ledger};
 use crate::error::{Error, Result};
 use crate::{PostgresAddress, WORKLOAD_TABLE, read_writes};
 
-/// Compares what is there of a workload with what follows from its ledger and the recovery target.
+/// Compares what is left of a workload with what its ledger and the recovery target imply.
 ///
-/// It sees the rows of the workload and its prepared transactions, and nothing of other tables.
+/// It looks at the workload's rows and prepared transactions, not at other tables.
 pub struct LedgerJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
     /// The database that the workload wrote to.
     pub database: &'a str,
-    /// What it did.
+    /// The workload's ledger.
     pub ledger: &'a Ledger,
-    /// What follows from it for the target.
+    /// The expectation that follows from the ledger and the target.
     pub expectation: &'a Expectation,
 }
 
@@ -58,12 +58,12 @@ impl Judge for LedgerJudge<'_> {
     }
 }
 
-/// The most telling first.
+/// The most important first.
 const KINDS: [DiscrepancyKind; 4] =
     [DiscrepancyKind::Torn, DiscrepancyKind::Lost, DiscrepancyKind::Resurrected, DiscrepancyKind::Phantom];
 
 impl LedgerJudge<'_> {
-    /// One finding for all writes that are wrong in the same way: how many, and the first of them.
+    /// One finding for all writes that are wrong in the same way: their number, and the first of them.
     fn finding(&self, kind: DiscrepancyKind, all: &[Discrepancy]) -> Option<Finding> {
         let those: Vec<_> = all.iter().filter(|one| one.kind == kind).collect();
         let first = those.first()?;
@@ -83,7 +83,7 @@ impl LedgerJudge<'_> {
         Some(finding.key(first.name()).remedy(remedy))
     }
 
-    /// What is known of a transaction: `xid 812, acknowledged, committed at 0/152A3C8`.
+    /// Describes a transaction: `xid 812, acknowledged, committed at 0/152A3C8`.
     fn describe(&self, number: u64) -> String {
         let Some(transaction) = self.ledger.transaction(number) else {
             return "no transaction of the workload".to_owned();
@@ -122,8 +122,9 @@ fn advice(kind: DiscrepancyKind) -> (FindingCode, &'static str) {
     }
 }
 
-/// What a recovery lost: the acknowledged transactions that are not there, whether the target is to blame or
-/// the restore. `disaster_ms` is on the clock that the workload was started with.
+/// Measures the loss of a recovery: the acknowledged transactions that are missing, whether because of the
+/// target or of the restore. `disaster_ms` is in milliseconds on the clock that the workload was started
+/// with.
 pub async fn measure_loss(
     server: &PostgresAddress,
     database: &str,

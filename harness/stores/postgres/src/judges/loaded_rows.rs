@@ -1,4 +1,4 @@
-//! Judge of rows that were loaded and are not yet seen by anybody.
+//! Judge of rows that were loaded but not committed yet.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -7,10 +7,10 @@ use comeback_model::{Manifest, TableFingerprint};
 use super::content::compare;
 use crate::error::Result;
 
-/// Compares the rows that were loaded from an export of one table with the manifest of that export, before they
-/// are kept: computed columns must have come out the same, too.
+/// Compares the rows loaded from an export of one table with the export's manifest, before they are
+/// committed. Computed columns must have the same values too.
 pub struct LoadedRows<'a> {
-    /// The rows.
+    /// The fingerprint of the loaded rows.
     pub loaded: &'a TableFingerprint,
     /// The manifest of the export.
     pub recorded: &'a Manifest,

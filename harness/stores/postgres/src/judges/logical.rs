@@ -10,14 +10,16 @@ use super::majors::align;
 use crate::error::{Error, Result};
 use crate::{PostgresAddress, read_catalogue, read_dump_scope, reprint, unknown_catalogues};
 
-/// Compares the catalogue of the restored database, and the roles and settings beside it, with the manifest of
-/// its dump. What a dump does not bring along is not looked at: other databases, tablespaces, and the password
-/// of the role that Comeback logs in as.
+/// Compares the catalogue of the restored database, and the roles and settings beside it, with the manifest
+/// of its dump. It does not look at what a dump leaves out: other databases, tablespaces, and the password of
+/// the role that Comeback logs in as.
 ///
-/// PostgreSQL prints some definitions differently after they were loaded. Such a one is loaded again, in a transaction
-/// that is rolled back, and what the restored server then prints is what is expected. The rest has to be the
-/// same, word for word. Onto another major version some definitions come back in other words. Each of these is written the same way
-/// on both sides before they are compared; the summary says that it was done.
+/// PostgreSQL prints some definitions differently after loading them. Such a definition is loaded again, in a
+/// transaction that is rolled back, and what the restored server then prints is the expected text. Everything
+/// else must be the same, word for word.
+///
+/// Another major version prints some definitions in other words. Both sides are rewritten to the same form
+/// before they are compared, and the summary says so.
 pub struct LogicalCatalogue<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
@@ -39,7 +41,7 @@ impl Judge for LogicalCatalogue<'_> {
         let actual = read_dump_scope(self.server, &export.database, cluster.catalogue.form).await?;
         let mut pairs = vec![(cluster.catalogue.clone(), actual.clone())];
         for (database, content) in &cluster.databases {
-            // One that is not there is told as a missing object of the cluster.
+            // A missing database is reported as a missing object of the cluster.
             if actual.names("database", database) {
                 let mut recorded = content.catalogue.clone();
                 let mut actual = read_catalogue(self.server, database, recorded.form).await?;

@@ -1,17 +1,17 @@
-//! What two major versions of PostgreSQL say differently about the same thing, written the same way.
+//! Aligns the definitions that two major versions of PostgreSQL print differently.
 //!
-//! Each rule gives up as little as it can, and only between the versions that need it.
+//! Each rule drops as little as it can, and applies only between the versions that need it.
 
 use std::collections::BTreeMap;
 
 use comeback_model::Catalogue;
 
-/// Rewrites two catalogues, the first of an older or the same major version, for comparison.
+/// Rewrites two catalogues for comparison. The first is of an older or the same major version.
 pub(super) fn align(before: &mut Catalogue, after: &mut Catalogue, older: u32, newer: u32) {
     if older == newer {
         return;
     }
-    // `CREATE EXTENSION` in a dump takes the version that the server brings.
+    // `CREATE EXTENSION` in a dump installs the version that comes with the server.
     for catalogue in [&mut *before, &mut *after] {
         each(catalogue, "extension", |text| *text = without_version(text));
     }
@@ -20,16 +20,16 @@ pub(super) fn align(before: &mut Catalogue, after: &mut Catalogue, older: u32, n
         catalogue.objects.remove("table of extension");
     }
     if older < 16 && newer >= 16 {
-        // Since 16 a membership says what a role said before, whether it inherits.
+        // Since 16, whether to inherit belongs to a membership; before, it belonged to the role.
         each(after, "membership", |text| *text = without_options(text));
     }
     if older < 17 && newer >= 17 {
-        // 17 has one more privilege on tables, and ALL of an older dump includes it.
+        // 17 has an additional table privilege, and ALL in an older dump includes it.
         each(after, "grant", |text| *text = without_maintain(text));
         each(after, "default grant", |text| *text = without_maintain(text));
     }
     if older < 18 && newer >= 18 {
-        // Since 18 NOT NULL is a constraint with a name; the columns say it as they did before.
+        // Since 18, NOT NULL is a named constraint; the columns print it as before.
         if let Some(constraints) = after.objects.get_mut("constraint") {
             constraints.retain(|_, definition| !definition.starts_with("NOT NULL "));
         }
@@ -53,7 +53,7 @@ fn without_options(membership: &str) -> String {
     membership.replace("without inherit", "").replace("without set", "").trim().to_owned()
 }
 
-/// Leaves out MAINTAIN where a role has everything else that there is to have on a table.
+/// Leaves out MAINTAIN if a role has every other privilege on the table.
 fn without_maintain(privileges: &str) -> String {
     const OTHERS: [&str; 7] = ["DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"];
     let is = |one: &str, name: &str| one == name || one.strip_suffix(" with grant option") == Some(name);

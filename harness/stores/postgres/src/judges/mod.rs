@@ -1,4 +1,4 @@
-//! What judges a restored PostgreSQL server.
+//! Judges of a restored PostgreSQL server.
 
 mod archive;
 mod carried;

@@ -1,6 +1,6 @@
-//! Judges of a cluster's files: what no query sees until the day it does.
+//! Judges of a cluster's files: damage that no query shows until it is too late.
 //!
-//! None of them sees whether the content is the right one: a page of yesterday has a good checksum, too.
+//! None of them checks that the content is the right one: an outdated page has a good checksum too.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -9,10 +9,10 @@ use comeback_model::{Finding, FindingCode};
 use crate::error::Result;
 use crate::{Complaint, PostgresAddress, PostgresServer, verify_pages, verify_structure, verify_unpacked};
 
-/// Compares the unpacked files of a base backup, before the server is started on them, with the manifest that
-/// PostgreSQL wrote when it took it.
+/// Compares the unpacked files of a base backup, before the server starts, with the manifest that PostgreSQL
+/// wrote when it took the backup.
 pub struct UnpackedFiles<'a> {
-    /// The server that is not started yet.
+    /// The server, not started yet.
     pub server: &'a PostgresServer,
 }
 
@@ -35,7 +35,7 @@ impl Judge for UnpackedFiles<'_> {
     }
 }
 
-/// Reads every page of the restored cluster from the disk, and compares it with its checksum.
+/// Reads every page of the restored cluster from disk, and compares it with its checksum.
 pub struct PageChecksums<'a> {
     /// The restored server.
     pub server: &'a PostgresServer,
@@ -60,8 +60,8 @@ impl Judge for PageChecksums<'_> {
     }
 }
 
-/// Walks every B-tree index of the restored cluster and looks at every row, with `amcheck`: an index that lacks
-/// rows gives wrong answers, and no error.
+/// Walks every B-tree index of the restored cluster and checks every row, with `amcheck`. An index that lacks
+/// rows gives wrong answers without an error.
 pub struct StructureJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,

@@ -1,4 +1,4 @@
-//! Asks a database one question, and says where the question is wrong when it cannot be asked.
+//! Asks a database one integrity query, and locates the error in a query that cannot run.
 
 use std::time::Duration;
 
@@ -10,32 +10,32 @@ use crate::error::{Context as _, Error, Result};
 
 /// An answer.
 pub(super) enum Answer {
-    /// One value as the server writes it, or NULL.
+    /// One value as text, or NULL.
     Text(Option<String>),
-    /// How many seconds ago an instant was.
+    /// The age of an instant in seconds, or NULL.
     Age(Option<f64>),
 }
 
 /// Why there is no answer.
 pub(super) enum Unanswered {
-    /// The question cannot be asked so. It says nothing about the data.
+    /// The query cannot run. This says nothing about the data.
     Question(String),
     /// The server could not read its own data.
     Damage(String),
 }
 
-/// What a query that wants more than it gets has to say. Source: PostgreSQL's errcodes.txt.
+/// SQLSTATEs for a query that exceeds its limit or returns several rows. Source: PostgreSQL's errcodes.txt.
 const TIMED_OUT: &str = "57014";
 const SEVERAL_ROWS: &str = "21000";
 
-/// Asks one question in a read-only transaction of its own, with a time limit.
+/// Runs one query in its own read-only transaction, with a time limit.
 pub(super) async fn ask(
     connection: &mut PgConnection,
     query: &IntegrityQuery,
     timeout: Duration,
 ) -> Result<Result<Answer, Unanswered>> {
-    // What the server complains about is told here: it need not stand in its log, where another judge reads it. The
-    // log of a server that lets us in as an ordinary role is judged by nobody.
+    // Errors are reported here. They must not appear in the server's log as well, where another judge would
+    // find them. If we log in as an ordinary role, no judge reads the server's log.
     let begin = format!(
         "begin read only; set local statement_timeout = {}; \
          select set_config('log_min_messages', 'panic', true) from pg_roles where rolname = current_user and rolsuper; \
@@ -58,15 +58,15 @@ pub(super) async fn ask(
     Ok(answer)
 }
 
-/// What went wrong with a question.
+/// What went wrong with a query.
 enum Wrong {
-    /// It gives something else than one value.
+    /// It does not return exactly one value.
     Shape(String),
-    /// The server said so; the question begins after so many characters of the statement.
+    /// The server's error; the query begins `offset` characters into the statement.
     Server { error: sqlx::Error, offset: usize },
 }
 
-/// Lets the server read the question as it was written.
+/// Lets the server parse the query unchanged.
 async fn prepare(connection: &mut PgConnection, query: &IntegrityQuery) -> Result<(), Wrong> {
     let prepared = connection.prepare(AssertSqlSafe(query.sql.clone()).into_sql_str()).await;
     let prepared = prepared.map_err(|error| Wrong::Server { error, offset: 0 })?;
@@ -80,7 +80,7 @@ async fn prepare(connection: &mut PgConnection, query: &IntegrityQuery) -> Resul
 async fn answer(connection: &mut PgConnection, query: &IntegrityQuery) -> Result<Answer, Wrong> {
     let inner = query.sql.trim_end().trim_end_matches(';');
     let wants_age = query.expect.wants_age();
-    // An age is measured by the server's own clock: the instant was written by a server, too.
+    // The age is measured by the server's clock, because a server wrote the instant.
     let (before, after) = if wants_age {
         ("select extract(epoch from clock_timestamp() - (select * from (", "\n) q)::timestamptz)::float8")
     } else {
@@ -92,7 +92,7 @@ async fn answer(connection: &mut PgConnection, query: &IntegrityQuery) -> Result
     if wants_age { row.try_get(0).map(Answer::Age) } else { row.try_get(0).map(Answer::Text) }.map_err(wrong)
 }
 
-/// What an error of the server means for the question. An error of the connection is none of either.
+/// What an error of the server means for the query. An error of the connection is returned as it is.
 fn explain(
     query: &IntegrityQuery,
     error: sqlx::Error,
@@ -103,7 +103,7 @@ fn explain(
     let Some(said) = said.try_downcast_ref::<PgDatabaseError>() else {
         return Err(sqlx::Error::Database(said));
     };
-    // "Internal error" and "system error": what it says of a page or a file that it cannot read.
+    // Internal error and system error: the server could not read a page or a file.
     if said.code().starts_with("XX") || said.code().starts_with("58") {
         return Ok(Unanswered::Damage(said.message().to_owned()));
     }
@@ -120,8 +120,8 @@ fn explain(
     Ok(Unanswered::Question(format!("{what}{place}")))
 }
 
-/// Line and column, both from 1, of a place in the text of a question, given as the place in the statement that it
-/// stands in. None if it lies outside of the question.
+/// The line and column, both from 1, in the text of a query, for a position in the statement that contains
+/// it. `None` if the position is outside of the query.
 fn place(sql: &str, position: usize, offset: usize) -> Option<(usize, usize)> {
     let within = position.checked_sub(offset + 1)?;
     if within > sql.chars().count() {
@@ -132,18 +132,18 @@ fn place(sql: &str, position: usize, offset: usize) -> Option<(usize, usize)> {
     Some((before.matches('\n').count() + 1, column))
 }
 
-/// What is said of a question that cannot be asked.
+/// The complaint about a query that cannot run.
 pub(super) fn complaint(query: &IntegrityQuery, what: &str) -> String {
     format!("query `{}` cannot be asked: {what}", query.name)
 }
 
-/// The finding of an answer that is not as expected.
+/// The finding for an answer that differs from the expectation.
 pub(super) fn finding(query: &IntegrityQuery, actual: String) -> Finding {
     Finding::new(FindingCode::IntegrityQuery, &query.name, &query.expect_text, actual)
         .remedy(format!("ask it yourself: {}", query.sql.split_whitespace().collect::<Vec<_>>().join(" ")))
 }
 
-/// That questions cannot be asked.
+/// The error for queries that cannot run.
 pub(super) fn unasked(complaints: &[String]) -> Error {
     let first = complaints.first().map_or("", String::as_str);
     let more = complaints.len().saturating_sub(1);

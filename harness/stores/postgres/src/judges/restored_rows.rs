@@ -1,4 +1,4 @@
-//! Rows of a restored table, asked for by the keys that findings name.
+//! Queries rows of a restored table by the keys that findings name.
 
 use sqlx::PgConnection;
 
@@ -8,16 +8,16 @@ use crate::quote_identifier;
 /// How much of a value is shown, in characters.
 const SHOWN: usize = 60;
 
-/// A restored table, and a connection to look into it.
+/// A restored table, and a connection for querying it.
 pub(super) struct Rows<'a> {
     pub(super) connection: &'a mut PgConnection,
     pub(super) table: &'a str,
-    /// Whether values may stand in reports.
+    /// Whether values may appear in reports.
     pub(super) shows_values: bool,
 }
 
-/// The condition that a key of the form `id=17` or `a=1, b=2` stands for, and its parameters. `None` where it cannot be
-/// asked for.
+/// The condition and its parameters for a key such as `id=17` or `a=1, b=2`. `None` if the key cannot be
+/// queried.
 fn condition(key: &str) -> Option<(String, Vec<String>)> {
     let columns: Option<Vec<_>> = key.split(", ").map(|column| column.split_once('=')).collect();
     let columns = columns.filter(|columns| columns.iter().all(|(_, value)| !value.starts_with("0x")))?;
@@ -30,7 +30,7 @@ fn condition(key: &str) -> Option<(String, Vec<String>)> {
 }
 
 impl Rows<'_> {
-    /// How many rows have a key; 1 where it cannot be asked for.
+    /// How many rows have a key; 1 if the key cannot be queried.
     pub(super) async fn copies(&mut self, key: &str) -> Result<u64> {
         let Some((condition, values)) = condition(key) else { return Ok(1) };
         let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {} where {condition}", self.table));
@@ -40,8 +40,8 @@ impl Rows<'_> {
         Ok(count.unsigned_abs())
     }
 
-    /// What a row holds in some columns: `email = 'a@x', name = NULL`. `None` if that is not to be shown, or cannot be
-    /// asked for.
+    /// The values of a row in some columns: `email = 'a@x', name = NULL`. `None` if they must not be shown,
+    /// or the key cannot be queried.
     pub(super) async fn values(&mut self, key: &str, columns: &[&str]) -> Result<Option<String>> {
         let Some((condition, values)) = condition(key).filter(|_| self.shows_values && !columns.is_empty())
         else {

@@ -1,21 +1,21 @@
-//! Where the sequences of a restored database stand, against where they stood.
+//! Compares the positions of a restored database's sequences with the recorded ones.
 
 use std::collections::BTreeMap;
 
 use comeback_model::{Finding, FindingCode, RecordedPosition, SequenceOrder};
 
-/// What became of the sequences.
+/// The result for the sequences.
 #[derive(Debug, Default)]
 pub(super) struct Positions {
-    /// Those that stand behind.
+    /// Sequences that are behind.
     pub(super) findings: Vec<Finding>,
-    /// Those that start anew after so few values that nothing can be said about them.
+    /// Sequences that cycle after so few values that no order can be told.
     pub(super) unordered: Vec<String>,
 }
 
-/// Compares the sequences that are there on both sides; one that is gone is missing as an object.
+/// Compares the sequences that exist on both sides; a missing sequence is a missing object.
 ///
-/// A sequence may stand further on than recorded: PostgreSQL logs 32 values ahead, which a recovery skips.
+/// A sequence may be further on than recorded: PostgreSQL logs 32 values ahead, which a recovery skips.
 pub(super) fn compare_positions(
     recorded: &BTreeMap<String, RecordedPosition>,
     actual: &BTreeMap<String, RecordedPosition>,

@@ -1,4 +1,4 @@
-//! Judge of what the restored server says about itself.
+//! Judge of the restored server's log.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -8,24 +8,25 @@ use sqlx::Connection as _;
 use crate::error::{Context as _, Error, Result};
 use crate::{PostgresServer, ServerLog};
 
-/// Complaints, whole or their beginnings, that do not speak of the restored data.
+/// Messages, whole or their beginnings, that say nothing about the restored data.
 const EXPLAINED: &[(&str, &str)] = &[
-    // Somebody asked while it was still starting. We do, until it answers.
+    // A client connected during the start. We do that until the server answers.
     ("FATAL", "the database system is starting up"),
     ("FATAL", "the database system is not yet accepting connections"),
     ("FATAL", "the database system is not accepting connections"),
-    // We are its only client, and leave in the middle of a copy when we have seen enough.
+    // We are its only client, and leave in the middle of a copy once we have seen enough.
     ("FATAL", "connection to client lost"),
-    // A dump creates subscriptions without connecting them. The second is how PostgreSQL 15 and older say so.
+    // A dump creates subscriptions without connecting them. The second text is that of PostgreSQL 15 and
+    // older.
     ("WARNING", "subscription was created, but is not connected"),
     ("WARNING", "tables were not subscribed, you will have to run "),
-    // It is true of the definition, and the same on the source.
+    // It is about the definition, and the same on the source.
     ("WARNING", "cast will be ignored because the source data type is a domain"),
     ("WARNING", "cast will be ignored because the target data type is a domain"),
 ];
 
-/// Looks for errors and warnings in the log of the restored server. Each one that is not explained is a finding. What
-/// functions of the database say with `RAISE WARNING` is their own affair.
+/// Looks for errors and warnings in the restored server's log. Each one that is not explained is a finding.
+/// What functions of the database report with `RAISE WARNING` does not count.
 pub struct ServerLogJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresServer,
@@ -44,7 +45,8 @@ impl Judge for ServerLogJudge<'_> {
 }
 
 impl ServerLogJudge<'_> {
-    /// Databases whose background workers keep their warnings to themselves. Sessions of ours are not quieted by it.
+    /// Databases whose settings suppress the warnings of background workers. Our own sessions are not
+    /// affected.
     async fn quieted(&self) -> Result<Vec<NotLookedAt>> {
         let doing = "asking which databases are quieted";
         let mut connection = self.server.connect("postgres").await?;
@@ -62,8 +64,8 @@ impl ServerLogJudge<'_> {
     }
 }
 
-/// A line of the log: `2026-11-22 06:00:00.000 UTC [17] WARNING:  page verification failed`. The server is started
-/// with this form, see `launch`.
+/// A line of the log: `2026-11-22 06:00:00.000 UTC [17] WARNING:  page verification failed`. `launch` sets
+/// this format.
 struct Line<'a> {
     whole: &'a str,
     process: &'a str,
@@ -72,7 +74,7 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// None for a line that goes on with the one before it.
+    /// Parses a line; `None` for a continuation line.
     fn parse(whole: &'a str) -> Option<Self> {
         let (process, rest) = whole.split_once('[')?.1.split_once("] ")?;
         let (severity, message) = rest.split_once(":  ")?;
@@ -91,8 +93,8 @@ impl<'a> Line<'a> {
         EXPLAINED.iter().any(explains)
     }
 
-    /// Whether a function of the database said this of its own accord, given the lines that follow. A block of code
-    /// that somebody runs without a name is none of the database's.
+    /// Whether a function of the database raised this message, given the lines that follow. An anonymous code
+    /// block does not count: it is not part of the database.
     fn is_raised<'b>(&self, mut following: impl Iterator<Item = &'b Line<'b>>) -> bool {
         let context = following.find(|line| line.process == self.process && !line.is_detail());
         self.severity == "WARNING"
@@ -153,7 +155,7 @@ mod tests {
     fn a_warning_is_a_finding() {
         let warning = "2026-11-22 06:00:01.000 UTC [3] WARNING:  page verification failed";
         assert_eq!(judged(&format!("{READY}{warning}\n")), [warning]);
-        // The words of an explained complaint explain no other.
+        // The text of an explained message inside another one explains nothing.
         let other = "2026-11-22 06:00:01.000 UTC [3] ERROR:  FATAL:  connection to client lost";
         assert_eq!(judged(&format!("{READY}{other}\n")), [other]);
     }

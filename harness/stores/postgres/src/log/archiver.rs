@@ -1,4 +1,4 @@
-//! Moves the log from a server's spool into the archive, as long as the server lives and after.
+//! Moves the log from a server's spool into the archive, while the server runs and afterwards.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use super::spool;
 use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
 
-/// How long a file lies in the spool at most before it is looked at.
+/// How long a file may be in the spool before it is noticed.
 const REST: Duration = Duration::from_millis(250);
-/// How long a segment may take from the server into the repository.
+/// How long a segment may take from the server to the repository.
 const CATCH_UP_LIMIT: Duration = Duration::from_mins(2);
 
-/// A task that moves the files of a spool into an archive. It goes on until it is finished or dropped.
+/// A task that moves the files of a spool into an archive. It runs until it is finished or dropped.
 pub struct Archiver {
     server: PostgresServer,
     archive: LogArchive,
@@ -30,7 +30,7 @@ pub struct Archiver {
 struct Shared {
     stop: CancellationToken,
     wake: Notify,
-    /// Why the last round could not do its work.
+    /// The error of the last round, if it failed.
     trouble: Mutex<Option<String>>,
 }
 
@@ -38,8 +38,8 @@ impl Archiver {
     /// Starts archiving the log of a server that was started with
     /// [`start_archiving`](PostgresServer::start_archiving).
     ///
-    /// Where its timeline comes from goes first: a server that was promoted while it did not archive never
-    /// hands that file over, and nobody could recover past its promotion.
+    /// The server's timeline history is stored first. A server that was promoted while it did not archive
+    /// never hands over that file, and without it nobody could recover past the promotion.
     pub async fn start(server: &PostgresServer, archive: LogArchive) -> Result<Self> {
         store_histories(server, &archive).await?;
         let shared = Arc::new(Shared {
@@ -56,8 +56,8 @@ impl Archiver {
         &self.archive
     }
 
-    /// Closes the server's current segment, and waits until everything up to now is in the archive. Gives the
-    /// last segment's name.
+    /// Closes the server's current segment, and waits until everything up to now is in the archive. Returns
+    /// the name of the last segment.
     pub async fn catch_up(&self) -> Result<String> {
         let mut connection = self.server.connect("postgres").await?;
         let segment: String = sqlx::query_scalar("select pg_walfile_name(pg_switch_wal())")
@@ -81,7 +81,7 @@ impl Archiver {
         self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Moves what is in the spool now, and stops. An error if anything had to stay there.
+    /// Moves what is in the spool now, and stops. Returns an error if a file had to stay there.
     pub async fn finish(mut self) -> Result<()> {
         self.shared.stop.cancel();
         match self.task.take() {
@@ -99,7 +99,7 @@ impl Drop for Archiver {
 
 async fn work(server: PostgresServer, archive: LogArchive, shared: Arc<Shared>) -> Result<()> {
     loop {
-        // Asked before the round, so that one whole round follows the request to stop.
+        // Checked before the round, so that one whole round follows the request to stop.
         let last = shared.stop.is_cancelled();
         let moved = empty_spool(&server, &archive).await;
         *shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -117,7 +117,7 @@ async fn work(server: PostgresServer, archive: LogArchive, shared: Arc<Shared>) 
     }
 }
 
-/// Moves every file of the spool into the archive. One that is refused stays, and does not hold up the rest.
+/// Moves every file of the spool into the archive. A refused file stays and does not block the others.
 pub(crate) async fn empty_spool(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
     let dir = spool::dir(server.node());
     let mut refused = Ok(());
@@ -144,7 +144,7 @@ pub(crate) async fn store(archive: &LogArchive, name: &str, content: &[u8]) -> R
     }
 }
 
-/// Stores where the timelines of a server come from.
+/// Stores the timeline histories of a server.
 pub(crate) async fn store_histories(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
     let dir = format!("{}/pg_wal", server.data_dir());
     for name in server.list_dir(&dir).await? {

@@ -1,10 +1,10 @@
-//! Feeds a restored server with its log while it replays: a folder of its node beside its data directory, which
-//! fills from the archive, segment by segment, in the order of replay.
+//! Feeds a restored server with its log while it replays. The log goes into a folder of the node beside the
+//! data directory, segment by segment, in the order of replay.
 //!
-//! A segment appears there under its name only when it is whole and was checked. The server's `restore_command`
-//! waits for those that are on their way, and only for those; it knows the end of the log by a mark. It waits no
-//! longer than [`PATIENCE_SECONDS`] for one of them: whoever feeds it may have died. Then it makes the server stop,
-//! and does not pretend that its log ends there.
+//! A segment gets its name there only when it is complete and checked. The server's `restore_command` waits
+//! only for segments that are on their way, and recognises the end of the log by a marker file. It waits at
+//! most [`PATIENCE_SECONDS`] for one segment, because the feeder may have died. Then it makes the server
+//! stop, instead of pretending that the log ends there.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,22 +19,22 @@ use crate::base_backup::fetch::wal_dir;
 use crate::error::{Error, Result};
 use crate::server::node::PostgresServer;
 
-/// Run by the server in its data directory. The path is relative, so that nothing needs quoting, whatever the folder
-/// is called.
+/// The server runs it in its data directory. The path is relative, so nothing needs quoting, whatever the
+/// folder's name.
 pub(crate) const RESTORE_COMMAND: &str = "sh ../restore-log.sh %p %f";
 /// How long the server waits for one segment.
 const PATIENCE_SECONDS: u32 = 600;
-/// Names of the segments that will come, one in a line.
+/// The names of the segments that will come, one per line.
 const PLANNED: &str = ".planned";
-/// Is there when no more will come.
+/// Exists when no more segments will come.
 const ENDED: &str = ".ended";
 
-/// Files that were never there are asked for too: that is no error, and no line in the log. Whether more will come is
-/// looked at before the file, so that one which came in between is seen. The last exit code is one that the server
-/// takes for a signal: with any other it would take the log to have ended.
+/// The server also asks for files that never existed: that is not an error and writes no line into the log.
+/// The end marker is checked before the file, so that a file that arrives in between is seen. The server
+/// takes the last exit code for a signal; with any other code it would assume that the log has ended.
 ///
-/// A second name for the file, not a second copy: a log is as large as it is. The server writes into a segment again
-/// only once it has recovered, under a new name, and asks for none any more.
+/// The file is linked rather than copied, because a log can be large. The server writes into a segment again
+/// only after recovery, under a new name, and then asks for no more files.
 const SCRIPT: &str = r#"log=../wal
 left=$((PATIENCE * 50))
 while [ $left -gt 0 ]; do
@@ -52,14 +52,13 @@ echo "waited PATIENCE s for log segment $2, and nobody brought it" >&2
 exit 255
 "#;
 
-/// Puts a file under its name only if it arrived whole: of one who feeds and dies, a part may arrive.
+/// Gives a file its name only if it arrived whole: if the feeder dies, only a part may arrive.
 const PLACE: &str =
     r#"umask 077 && cat > "$0/.$1" && [ "$(wc -c < "$0/.$1")" -eq "$2" ] && mv "$0/.$1" "$0/$1""#;
 
-/// The log that a restored server has to replay from.
+/// The log from which a restored server replays.
 #[derive(Debug, Clone)]
 pub struct FetchedLog {
-    /// The timeline to follow.
     pub(crate) history: TimelineHistory,
     /// The last segment that the server has.
     pub last_segment: Option<SegmentName>,
@@ -69,18 +68,17 @@ pub struct FetchedLog {
     pub broken: Option<Box<Finding>>,
 }
 
-/// The log of a restored server, which may be still on its way.
+/// The log of a restored server, parts of which may still be on their way.
 pub struct LogFeed {
     server: PostgresServer,
-    /// The timeline to follow.
     pub(crate) history: TimelineHistory,
     progress: Progress,
-    /// Ends with the feed, whatever becomes of it.
+    /// The task; it ends when the feed is dropped.
     feeding: JoinSet<()>,
     feeder: Option<AbortHandle>,
 }
 
-/// How far the feeding is: what is there, and why it cannot go on.
+/// The state of the feeding: what has arrived, and why it cannot continue.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Mutex<State>>);
 
@@ -94,29 +92,29 @@ impl Progress {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of a segment that the server has.
+    /// Records a segment that the server has.
     pub(crate) fn arrived(&self, segment: SegmentName, is_fetched: bool) {
         let log = &mut self.state().log;
         log.last_segment = Some(segment);
         log.fetched_segments += usize::from(is_fetched);
     }
 
-    /// Takes note of why the log ends here.
+    /// Records why the log ends here.
     pub(crate) fn broken(&self, finding: Box<Finding>) {
         self.state().log.broken = Some(finding);
     }
 }
 
 impl LogFeed {
-    /// A log that is there.
+    /// A feed whose log has arrived already.
     pub(crate) fn complete(server: &PostgresServer, log: FetchedLog) -> Self {
         let history = log.history.clone();
         let progress = Progress(Arc::new(Mutex::new(State { log, outcome: Some(Ok(())) })));
         Self { server: server.clone(), history, progress, feeding: JoinSet::new(), feeder: None }
     }
 
-    /// Begins to feed a server. What `feed` gives becomes the log as it proceeds; when it has ended without an error,
-    /// so has the log.
+    /// Begins to feed a server. `feed` reports its progress; when it returns without an error, the log is
+    /// complete.
     pub(crate) async fn begin<F: Future<Output = Result<()>> + Send + 'static>(
         server: &PostgresServer,
         log: FetchedLog,
@@ -124,7 +122,7 @@ impl LogFeed {
         feed: impl FnOnce(Progress) -> F,
     ) -> Result<Self> {
         let names = planned.fold(String::new(), |mut names, segment| {
-            // Writing into a string cannot fail.
+            // Writing to a string cannot fail.
             let _ = writeln!(names, "{segment}");
             names
         });
@@ -143,9 +141,9 @@ impl LogFeed {
         Ok(Self { server: server.clone(), history, progress, feeding, feeder: Some(feeder) })
     }
 
-    /// Fails if the feeding has ended before the log did.
+    /// Fails if the feeder stopped before the end of the log.
     pub(crate) fn ensure_fed(&self) -> Result<()> {
-        // In this order: it tells how it ended before it has.
+        // Read first: the feeder sets its outcome before it finishes.
         let has_ended = self.feeder.as_ref().is_none_or(AbortHandle::is_finished);
         match &self.progress.state().outcome {
             Some(outcome) => outcome.clone(),
@@ -154,13 +152,14 @@ impl LogFeed {
         }
     }
 
-    /// Waits until all of the log is there.
+    /// Waits until the whole log has arrived.
     pub(crate) async fn wait(&mut self) -> Result<()> {
         while self.feeding.join_next().await.is_some() {}
         self.ensure_fed()
     }
 
-    /// The log as it is when nobody needs more of it. The server is told that no more will come.
+    /// Stops the feeding when no more log is needed, and tells the server that no more will come. Returns the
+    /// log so far.
     pub(crate) async fn stop(mut self) -> Result<FetchedLog> {
         let is_marked = matches!(self.progress.state().outcome, Some(Ok(())));
         if !is_marked {
@@ -170,27 +169,28 @@ impl LogFeed {
         Ok(self.so_far())
     }
 
-    /// The log as it is when the server has stopped for lack of more: complete, or else broken.
+    /// Waits for the feeding of a server that stopped for lack of log. Returns the log: complete, or else
+    /// broken.
     pub(crate) async fn finish(mut self) -> FetchedLog {
         let limit = Duration::from_secs(PATIENCE_SECONDS.into());
-        // What is known after that has to do: the server has stopped in any case.
+        // After the limit, use what is known: the server has stopped in any case.
         let _ = wait::at_most("the rest of the log", limit, self.wait()).await;
         self.so_far()
     }
 
-    /// What the server has so far.
+    /// The log that the server has so far.
     pub(crate) fn so_far(&self) -> FetchedLog {
         self.progress.state().log.clone()
     }
 }
 
-/// Gives a server what its `restore_command` runs.
+/// Writes the script that `restore_command` runs.
 pub(crate) async fn write_script(server: &PostgresServer) -> Result<()> {
     let script = SCRIPT.replace("PATIENCE", &PATIENCE_SECONDS.to_string());
     server.write_file(&format!("{}/restore-log.sh", server.node().dir()), script.as_bytes()).await
 }
 
-/// Brings a file that was checked, whole or not at all.
+/// Puts a checked file in place, whole or not at all.
 pub(crate) async fn place(server: &PostgresServer, name: &str, content: &[u8]) -> Result<()> {
     let (dir, bytes) = (wal_dir(server), content.len().to_string());
     let command = Command::new("sh").args(["-c", PLACE, &dir, name, &bytes]);
@@ -213,7 +213,7 @@ mod tests {
 
     const SEGMENT: &str = "000000010000000000000005";
 
-    /// A node's folder, in which the script waits a second at most.
+    /// A node's folder, in which the script waits at most one second.
     fn node() -> tempfile::TempDir {
         let node = tempfile::tempdir().expect("a folder");
         for folder in ["data", "wal"] {
@@ -227,7 +227,7 @@ mod tests {
         std::fs::write(node.join(name), content).expect("a file");
     }
 
-    /// The exit code with which the server is answered that asks for a file.
+    /// The exit code when the server asks for a file.
     fn ask(node: &Path, name: &str) -> Option<i32> {
         let path = std::env::var("PATH").expect("a search path");
         let mut command = Command::new("sh");
@@ -254,7 +254,7 @@ mod tests {
         for (arrival, code) in [(SEGMENT, 0), (ENDED, 1)] {
             let node = node();
             write(node.path(), "wal/.planned", &format!("{SEGMENT}\n"));
-            // It comes while the server is already waiting: in the script's first sleep.
+            // It arrives while the server already waits: in the script's first sleep.
             write(node.path(), "sleep", &format!("#!/bin/sh\necho log > ../wal/{arrival}\n"));
             let sleep = node.path().join("sleep");
             std::fs::set_permissions(&sleep, std::fs::Permissions::from_mode(0o755)).expect("a program");
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    /// PostgreSQL stops at an exit code above 125; at any other it takes the log to have ended.
+    /// PostgreSQL stops at an exit code above 125; at any other it assumes that the log has ended.
     #[test]
     fn a_server_whose_feeder_died_stops_and_does_not_take_the_log_to_have_ended() {
         let node = node();

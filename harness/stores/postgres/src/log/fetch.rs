@@ -1,4 +1,4 @@
-//! Fetches the log from the archive into the node of a server that is to be restored.
+//! Fetches the log from the archive into the node of a server to be restored.
 
 use comeback_engine::repository::{LogArchive, LogFile};
 use comeback_model::{Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, TimelineHistory};
@@ -13,11 +13,11 @@ use crate::error::{Context as _, Result};
 use crate::recovery::plan::{Recovery, own_segments};
 use crate::server::node::PostgresServer;
 
-/// How many segments are read at once: each is held in memory.
+/// How many segments to read ahead: each is held in memory.
 const SEGMENTS_AHEAD: usize = 2;
 
 impl FetchedLog {
-    /// What a base backup brought along, without an archive.
+    /// The log in a base backup, without an archive.
     pub(crate) fn of_backup(manifest: &Manifest) -> Result<Self> {
         let history = TimelineHistory::root(position_of(manifest)?.timeline);
         let last_segment = own_segments(manifest).last().copied();
@@ -25,14 +25,15 @@ impl FetchedLog {
     }
 }
 
-/// Fetches the log of a recovery, along the timelines, and checks each file against its SHA-256 before the server can
-/// see it. The base backup was fetched before.
+/// Fetches the log of a recovery, along the timelines, and checks each file against its SHA-256 before the
+/// server can see it. The base backup must have been fetched.
 ///
-/// This goes on while the server replays what is there already, except to the end of the log: that is only known to
-/// be the end once everything was looked at, and no server is started on a log that is broken before it.
+/// Fetching continues while the server replays, except for a recovery to the end of the log. There the whole
+/// log is fetched first: the end is known only after everything was checked, and a server must not start on a
+/// broken log.
 ///
-/// A gap or a damaged segment ends the log there. That is no failure yet, unless the target is the end of the
-/// log: the target may lie before it.
+/// A gap or a damaged segment ends the log there. This is a failure only if the target is the end of the log;
+/// any other target may come before it.
 pub async fn fetch_log(server: &PostgresServer, recovery: &Recovery) -> Result<LogFeed, RestoreFailure> {
     fetch_histories(server, &recovery.archive, &recovery.inventory).await?;
     let log = FetchedLog {
@@ -55,14 +56,14 @@ pub async fn fetch_log(server: &PostgresServer, recovery: &Recovery) -> Result<L
     Ok(log)
 }
 
-/// Fetches segments as far as they are sound.
+/// Fetches segments up to the first that is missing or damaged.
 async fn feed_steps(
     server: PostgresServer,
     archive: LogArchive,
     steps: Vec<Step>,
     progress: Progress,
 ) -> Result<()> {
-    // One segment is unpacked and checked while the one before it is written.
+    // Unpacks and checks one segment while the previous one is written.
     let reading = steps.into_iter().map(|step| {
         let archive = archive.clone();
         tokio::spawn(async move {
@@ -87,7 +88,8 @@ async fn feed_steps(
     Ok(())
 }
 
-/// The server wants them all: where to go, and which number its own next timeline may have.
+/// Fetches all timeline histories. The server needs them to find its way, and to choose the number of its own
+/// next timeline.
 async fn fetch_histories(
     server: &PostgresServer,
     archive: &LogArchive,
@@ -101,7 +103,7 @@ async fn fetch_histories(
     Ok(())
 }
 
-/// Reads a segment. Of several beginnings the one that reaches farthest counts.
+/// Reads a segment. Of several partial segments, the longest is used.
 async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Finding>> {
     let is_partial = step.files.iter().all(|file| file.name != step.segment.to_string());
     if !is_partial && step.files.len() > 1 {
@@ -114,7 +116,7 @@ async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Fin
             Err(finding) => damaged = Some(finding),
         }
     }
-    // A damaged beginning may have been the longest: nobody can tell any more.
+    // A damaged partial segment could have been the longest.
     match (best, damaged) {
         (Some((_, content)), None) => Ok(content),
         (_, Some(finding)) => Err(Box::new(finding)),

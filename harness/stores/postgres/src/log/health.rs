@@ -1,4 +1,4 @@
-//! How far the archive of a running server is behind it: asked before the disaster, when it can still be mended.
+//! How far the archive is behind a running server, measured before a disaster, while it can still be fixed.
 
 use std::collections::BTreeSet;
 
@@ -10,31 +10,31 @@ use super::path::{LogPath, gap_finding, read_history};
 use crate::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
-/// How an archive stands to its server at a moment.
+/// The state of an archive relative to its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveHealth {
-    /// Where the server writes.
+    /// The server's insert position.
     pub insert_lsn: Lsn,
-    /// Up to where the archive holds every segment from its first on.
+    /// The position up to which the archive holds every segment from its first one on.
     pub archived_to: Lsn,
-    /// Segments that the server has completed, and the archive does not have.
+    /// Complete segments of the server that are not in the archive.
     pub waiting_segments: u64,
-    /// Milliseconds since the server handed over a segment, or was started.
+    /// Milliseconds since the server handed over its last segment, or since its start.
     pub handed_over_ms: u64,
-    /// What the server could not hand over, as long as it could not.
+    /// The segment that the server cannot hand over, while that lasts.
     pub failing: Option<String>,
     /// A segment that is missing between others.
     pub gap: Option<Finding>,
 }
 
 impl ArchiveHealth {
-    /// How much of the log would be lost with the server now, in bytes.
+    /// How many bytes of log would be lost with the server now.
     pub fn behind_bytes(&self) -> u64 {
         self.insert_lsn.0.saturating_sub(self.archived_to.0)
     }
 }
 
-/// What the server says about its log.
+/// What the server reports about its log.
 struct Position {
     insert_lsn: Lsn,
     timeline: u32,
@@ -42,8 +42,8 @@ struct Position {
     failing: Option<String>,
 }
 
-/// Measures how far the archive is behind the server. What lies in the server's spool counts as not archived:
-/// it would be lost with the machine.
+/// Measures how far the archive is behind the server. The server's spool counts as not archived: it would be
+/// lost with the machine.
 pub async fn measure_archive(server: &PostgresAddress, archive: &LogArchive) -> Result<ArchiveHealth> {
     let position = ask(server).await?;
     let segment_bytes = crate::cluster::segment_bytes(server).await?;

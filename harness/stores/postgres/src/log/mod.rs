@@ -1,4 +1,4 @@
-//! The write-ahead log: archived, read, fetched, and fed to a server that recovers.
+//! The write-ahead log: archiving, reading, fetching, and feeding it to a recovering server.
 
 pub(crate) mod archiver;
 pub(crate) mod feed;

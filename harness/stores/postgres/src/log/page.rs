@@ -1,37 +1,38 @@
-//! Reads log segments just far enough to know where they end.
+//! Reads log segments just far enough to find where they end.
 //!
-//! It follows the chain of records, each of which names the one before it. It does not check their CRC: the
-//! server does so when it replays, and here nothing depends on it but which of two beginnings is longer.
+//! It follows the chain of records, each of which names the previous one. It does not check their CRC: the
+//! server does that during replay, and here it only decides which of two partial segments is longer.
 //!
 //! Source: PostgreSQL's `xlog_internal.h` and `xlogrecord.h`; the same in all majors from 9.3 to 17.
 
 use comeback_model::{Lsn, SegmentName};
 
-/// The header of a page, and of the first page of a segment.
+/// The size of a page's header, and of the header of a segment's first page.
 const PAGE_HEADER: usize = 24;
 const FIRST_PAGE_HEADER: usize = 40;
 const RECORD_HEADER: usize = 24;
-/// Flag of a page that begins with the rest of a record.
+/// The flag of a page that begins with the rest of a record.
 const CONTINUES: u16 = 0x0001;
-/// What positions of records are multiples of.
+/// Records begin at multiples of this.
 const ALIGNMENT: usize = 8;
 
-/// A segment's content with what its first page says about itself.
+/// The content of a segment, with the fields of its first page.
 struct Pages<'a> {
     content: &'a [u8],
     start: u64,
     page_bytes: usize,
 }
 
-/// The size of the segments of a log, if this is the beginning of a segment that was written under that name.
-/// A server keeps old segments under future names, to be written anew: those are not.
+/// The segment size of a log, if these bytes begin a segment that was written under that name. A server
+/// renames old segments for future use before it writes them again: those do not count.
 pub(crate) fn written_segment_bytes(beginning: &[u8], name: SegmentName) -> Option<u64> {
     let segment_bytes = u64::from(u32_at(beginning, 32)?);
     let plausible = segment_bytes.is_power_of_two() && (1 << 20..=1 << 30).contains(&segment_bytes);
     (plausible && u64_at(beginning, 8)? == name.start(segment_bytes).0).then_some(segment_bytes)
 }
 
-/// The position behind the last whole record that a segment holds; its end, if a record goes on in the next.
+/// The position after the last complete record of a segment, or the segment's end if a record continues in
+/// the next one.
 pub(crate) fn reach(content: &[u8], name: SegmentName) -> Option<Lsn> {
     let segment_bytes = written_segment_bytes(content, name)?;
     let page_bytes = usize::try_from(u32_at(content, 36)?).ok().filter(|bytes| bytes.is_power_of_two())?;
@@ -49,14 +50,14 @@ pub(crate) fn reach(content: &[u8], name: SegmentName) -> Option<Lsn> {
 }
 
 impl Pages<'_> {
-    /// Where the first record that begins in this segment begins.
+    /// The offset of the first record that begins in this segment.
     fn first_record(&self) -> Option<usize> {
         let continues = u16_at(self.content, 2)? & CONTINUES != 0;
         let rest = if continues { u32_at(self.content, 16)? as usize } else { 0 };
         self.skip(FIRST_PAGE_HEADER, rest)
     }
 
-    /// Beginning and end of the record at a place, if there is one that follows the one before.
+    /// The start and end of the record at an offset, if there is one that follows the previous record.
     fn record(&self, at: usize, before: Option<u64>) -> Option<(usize, usize)> {
         let is_page_start = at.is_multiple_of(self.page_bytes);
         let begin = if is_page_start { at + header_bytes(at) } else { at };
@@ -64,7 +65,7 @@ impl Pages<'_> {
         if total < RECORD_HEADER || (is_page_start && !self.is_page(at)) {
             return None;
         }
-        // The part of the header that names the record before can stand on the next page.
+        // The field that names the previous record can be on the next page.
         let on_this_page = self.page_bytes - begin % self.page_bytes;
         if on_this_page >= 16 && before.is_some() && u64_at(self.content, begin + 8) != before {
             return None;
@@ -72,8 +73,8 @@ impl Pages<'_> {
         Some((begin, self.skip(begin, total)?))
     }
 
-    /// The place so many bytes further, page headers left out; `None` if a page in between was not written.
-    /// Beyond the segment nothing is known, and its end is given.
+    /// The offset `bytes` further on, not counting page headers; `None` if a page in between was not written.
+    /// An offset past the segment gives the segment's end.
     fn skip(&self, from: usize, mut bytes: usize) -> Option<usize> {
         let mut at = from;
         loop {
@@ -96,7 +97,7 @@ impl Pages<'_> {
         }
     }
 
-    /// Whether the page at a place was written as part of this segment.
+    /// Whether the page at an offset was written as part of this segment.
     fn is_page(&self, at: usize) -> bool {
         u64_at(self.content, at + 8) == Some(self.start + at as u64)
     }
@@ -106,7 +107,7 @@ fn header_bytes(page: usize) -> usize {
     if page == 0 { FIRST_PAGE_HEADER } else { PAGE_HEADER }
 }
 
-// A server writes its log in the byte order of its machine, and reads no other.
+// A server writes and reads its log in the byte order of its machine.
 fn bytes_at<const N: usize>(content: &[u8], at: usize) -> Option<[u8; N]> {
     content.get(at..at + N)?.try_into().ok()
 }

@@ -1,5 +1,5 @@
-//! The way through a log archive: which files lead from a base backup along the timelines to a target, and
-//! where one is missing.
+//! Plans the path through a log archive: the files from a base backup along the timelines to a target, and
+//! the first missing one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,31 +11,31 @@ use comeback_model::{
 
 use crate::error::{Error, Result};
 
-/// The files of an archive by name.
+/// The files of an archive, by name.
 pub(crate) type Inventory = BTreeMap<String, Vec<LogFile>>;
 
-/// A segment on the way.
+/// A segment on the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
-    /// The name that the server will ask for.
+    /// The name for which the server will ask.
     pub(crate) segment: SegmentName,
-    /// What the archive has for it: one file, or the beginnings of a `.partial` segment. None where the base
-    /// backup brought the segment along.
+    /// The archive's files for it: one file, or several `.partial` segments. Empty if the base backup
+    /// contains the segment.
     pub(crate) files: Vec<LogFile>,
 }
 
-/// The way as far as it goes.
+/// The path as far as it is complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LogPath {
     /// The segments, in the order of replay.
     pub(crate) steps: Vec<Step>,
-    /// The first segment that is missing, and the first one behind it, if there is any.
+    /// The first missing segment, and the first one after it, if there is one.
     pub(crate) gap: Option<(SegmentName, SegmentName)>,
 }
 
 impl LogPath {
-    /// Plans the way from a position on, as the server goes it: of several timelines that have a segment, the
-    /// newest counts. `own` are the segments that are there already; nothing behind `until` is needed.
+    /// Plans the path from a position on, with the server's rule: if several timelines have a segment, the
+    /// newest is used. `own` are the segments that the backup contains; nothing after `until` is needed.
     pub(crate) fn plan(
         inventory: &Inventory,
         own: &BTreeSet<SegmentName>,
@@ -76,7 +76,7 @@ impl LogPath {
         path
     }
 
-    /// What is wrong where the way ends before a segment that was in the archive once.
+    /// The finding if the path ends before a segment that was once in the archive.
     pub(crate) fn ends_before(
         &self,
         promised: SegmentName,
@@ -98,13 +98,13 @@ impl LogPath {
         )
     }
 
-    /// The last segment on the way.
+    /// The last segment on the path.
     pub(crate) fn last(&self) -> Option<SegmentName> {
         self.steps.last().map(|step| step.segment)
     }
 }
 
-/// The names under which the server looks for a segment, in that order.
+/// The names under which the server looks for a segment, in this order.
 fn candidates(
     history: &TimelineHistory,
     number: u64,
@@ -130,7 +130,7 @@ fn find_step(inventory: &Inventory, own: &BTreeSet<SegmentName>, segment: Segmen
     files.map(|files| Step { segment, files: files.clone() })
 }
 
-/// A finding about a gap in an archive.
+/// The finding for a gap in an archive.
 pub(crate) fn gap_finding(archive: &LogArchive, missing: SegmentName, behind: SegmentName) -> Finding {
     let subject = archive.describe(&missing.to_string());
     let actual = format!("no such segment, although {behind} is there");
@@ -138,11 +138,11 @@ pub(crate) fn gap_finding(archive: &LogArchive, missing: SegmentName, behind: Se
         .remedy("look for the segment on the old server and its spool; take a base backup at once")
 }
 
-/// The nearest position behind which nothing is needed to reach a target; `None` if that is not known.
+/// The nearest position after which no log is needed to reach a target; `None` if it is unknown.
 pub(crate) fn end_of_need(target: &RecoveryTarget, position: &BaseBackupPosition) -> Option<Lsn> {
     match target.point {
         RecoveryPoint::Lsn(lsn) => {
-            // What stops replay at a position is the first record at it, which may begin in the next segment.
+            // Replay stops at the first record at or after the position, which may begin in the next segment.
             Some(Lsn(lsn.0.max(position.end_lsn.0) + position.segment_bytes))
         }
         RecoveryPoint::Immediate => Some(Lsn(position.end_lsn.0 + position.segment_bytes)),
@@ -150,7 +150,7 @@ pub(crate) fn end_of_need(target: &RecoveryTarget, position: &BaseBackupPosition
     }
 }
 
-/// Reads a timeline's history from the archive; `None` if it is not there.
+/// Reads a timeline's history from the archive; `None` if there is none.
 pub(crate) async fn read_history(
     archive: &LogArchive,
     inventory: &Inventory,
@@ -168,8 +168,8 @@ pub(crate) async fn read_history(
     TimelineHistory::parse(timeline, &String::from_utf8_lossy(&content)).map(Some).map_err(Error::failed)
 }
 
-/// The history of the timeline to follow from a backup: the one that the target names, or else the newest in
-/// the archive that the backup is part of the past of.
+/// The history of the timeline to follow from a backup: the timeline that the target names, or else the
+/// newest one in the archive that descends from the backup.
 pub(crate) async fn choose_history(
     archive: &LogArchive,
     inventory: &Inventory,
@@ -237,10 +237,10 @@ mod tests {
         whole.push("000000020000000000000006".to_owned());
         assert_eq!(planned(&all, &[], None), (whole, None));
         assert_eq!(planned(&all, &[], Some(5)), (steps(&way), None));
-        // What the backup brought along is not fetched again.
+        // Segments of the backup are not fetched again.
         let own = planned(&all[2..], &["000000010000000000000003"], Some(4)).0;
         assert_eq!(own, ["own 000000010000000000000003", "000000010000000000000004"]);
-        // The end of the old timeline is all there is of segment 5.
+        // Segment 5 exists only as the end of the old timeline.
         let partial = planned(&all[..4], &[], None);
         assert_eq!(partial.0.last().unwrap(), "000000010000000000000005.partial");
         assert_eq!(partial.1, None);
@@ -252,10 +252,10 @@ mod tests {
         let gap = ("000000010000000000000004".to_owned(), "000000020000000000000005".to_owned());
         assert_eq!(planned(&names, &[], None), (vec![names[0].to_owned()], Some(gap)));
         assert_eq!(planned(&names[..1], &[], None), (vec![names[0].to_owned()], None));
-        // Before the gap nothing is missing.
+        // Nothing is missing before the gap.
         assert_eq!(planned(&names, &[], Some(3)).1, None);
         assert_eq!(planned(&[], &[], None), (vec![], None));
-        // A segment of the abandoned timeline behind the switch leads nowhere.
+        // A segment of the abandoned timeline after the switch leads nowhere.
         assert_eq!(planned(&["000000010000000000000003", "000000010000000000000006"], &[], None).1, None);
     }
 }

@@ -1,7 +1,8 @@
 //! Reads from the write-ahead log where each transaction ends, with `pg_waldump`.
 //!
-//! The server tells nobody where the record of a commit stands; only the log does. What is read here is what
-//! replay will see: position, neighbour, number and time of every such record, to the byte and microsecond.
+//! The server does not report the position of a commit record; only the log shows it. The values read here
+//! are those that replay will see: position, previous record, transaction number and time, exact to the byte
+//! and microsecond.
 
 use comeback_engine::substrate::{Command, Io};
 use comeback_model::ledger::{LogExtract, LogRecord, LogRecordKind};
@@ -11,28 +12,28 @@ use sqlx::Row as _;
 use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
 
-/// The size of a page of the log, and of the headers that stand between the parts of a record that spans
-/// several. Source: `src/include/access/xlog_internal.h`.
+/// The size of a log page, and of the headers between the parts of a record that spans several pages. Source:
+/// `src/include/access/xlog_internal.h`.
 const PAGE_BYTES: u64 = 8192;
 const PAGE_HEADER_BYTES: u64 = 24;
 /// The header of a segment's first page.
 const SEGMENT_HEADER_BYTES: u64 = 40;
 
-/// A stretch of the log.
+/// A range of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogStretch {
     /// The timeline.
     pub timeline: u32,
-    /// Where to begin.
+    /// Its start.
     pub from: Lsn,
-    /// Where to end: no record spans this position, or the log ends in it. As far as the log goes where it is
-    /// not given.
+    /// Its end: no record spans this position, or the log ends inside the record. `None` reads as far as the
+    /// log goes.
     pub until: Option<Lsn>,
 }
 
-/// Reads the log of a running server, from a position to its present end.
+/// Reads the log of a running server, from a position to the present end.
 ///
-/// Fails if the server has recycled that log already: `wal_keep_size` keeps it.
+/// Fails if the server has already recycled that log; `wal_keep_size` prevents this.
 pub async fn read_current_log(server: &PostgresServer, from: Lsn) -> Result<LogExtract> {
     let mut connection = server.connect("postgres").await?;
     let row =
@@ -40,7 +41,7 @@ pub async fn read_current_log(server: &PostgresServer, from: Lsn) -> Result<LogE
             .fetch_one(&mut connection)
             .await
             .context("asking for the end of the log")?;
-    // A commit that is waited for: with it, everything before it is in the files.
+    // This commit is waited for, so everything before it is in the files.
     sqlx::query("select pg_logical_emit_message(true, 'comeback', 'log')")
         .execute(&mut connection)
         .await
@@ -59,26 +60,26 @@ pub async fn read_current_log(server: &PostgresServer, from: Lsn) -> Result<LogE
     Ok(extract)
 }
 
-/// Reads log segments that lie in a folder of the server's node: the archive's, fetched for a restore, or
-/// those of a server that has stopped.
+/// Reads log segments in a folder of the server's node: those of the archive, fetched for a restore, or those
+/// of a stopped server.
 pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch) -> Result<LogExtract> {
     let Segments { bytes: segment_bytes, names } = list_segments(server, folder).await?;
     let LogStretch { timeline, from, until } = stretch;
     let nth = |position: u64| SegmentName::nth(timeline, position / segment_bytes, segment_bytes);
     let first = nth(from.0);
-    // Where the segment that holds the end is not there, the log is read as far as it goes.
+    // If the segment with the end is missing, the log is read as far as it goes.
     let (last, until) = match until.map(|until| nth(until.0.saturating_sub(1)).max(first)) {
         Some(last) if names.contains(&last) => (last, until),
         _ => (names.into_iter().filter(|name| name.timeline == timeline).max().unwrap_or(first), None),
     };
-    // It learns the size of the segments from the first one that it is told; told none, from any that is there: and
-    // one that the server keeps ready for later begins with zeros.
+    // pg_waldump takes the segment size from the first segment that it is given. Without one it uses any
+    // segment in the folder, and a segment that is reserved for later begins with zeros.
     let command = server
         .command("pg_waldump")
         .args([format!("--path={folder}"), format!("--start={from}"), "--rmgr=Transaction".to_owned()])
         .args(until.map(|until| format!("--end={until}")))
         .args([first.to_string(), last.to_string()])
-        // It prints times in the zone of its environment.
+        // It prints times in the time zone of its environment.
         .env("TZ", "UTC");
     let output = server.node().exec(&command, Io::default()).await?;
     let records = output
@@ -87,7 +88,7 @@ pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch
         .filter(|line| line.starts_with("rmgr:"))
         .filter_map(|line| parse(line, segment_bytes).transpose())
         .collect::<Result<Vec<_>>>()?;
-    // It complains wherever the log ends, be it where it should or not.
+    // It reports an error wherever the log ends, even at the right place.
     let last = records.last().map(|record| record.end);
     let until = match (output.code, until, last) {
         (0, Some(until), _) => until,
@@ -104,15 +105,15 @@ pub async fn read_log(server: &PostgresServer, folder: &str, stretch: LogStretch
     Ok(LogExtract { timeline, from, until, records })
 }
 
-/// What segments a folder holds.
+/// The segments in a folder.
 struct Segments {
-    /// The size of each, in bytes; never 0.
+    /// The size of each segment, in bytes; never 0.
     bytes: u64,
     names: Vec<SegmentName>,
 }
 
 async fn list_segments(server: &PostgresServer, folder: &str) -> Result<Segments> {
-    // The names of segments, and of nothing else, have 24 characters.
+    // Only names of segments have 24 characters.
     let script = "cd \"$0\" && set -- ???????????????????????? && wc -c < \"$1\" && printf '%s\\n' \"$@\"";
     let command = Command::new("sh").args(["-c", script, folder]);
     let output = server.node().exec(&command, Io::default()).await?.success("listing the log's segments")?;
@@ -123,7 +124,7 @@ async fn list_segments(server: &PostgresServer, folder: &str) -> Result<Segments
     Ok(Segments { bytes: bytes.get(), names: names.lines().filter_map(|name| name.parse().ok()).collect() })
 }
 
-/// A record that prepares or ends something; none for other records of transactions.
+/// A record that prepares or ends a transaction; `None` for other transaction records.
 fn parse(line: &str, segment_bytes: u64) -> Result<Option<LogRecord>> {
     let complain = || Error::could_not_verify(format!("pg_waldump wrote `{line}`, which was not understood"));
     let field = |before: &str, after: char| {
@@ -145,7 +146,7 @@ fn parse(line: &str, segment_bytes: u64) -> Result<Option<LogRecord>> {
         let own: u32 = field("tx:", ',')?.parse().ok()?;
         let lsn: Lsn = field("lsn:", ',')?.parse().ok()?;
         let prev: Lsn = field("prev ", ',')?.parse().ok()?;
-        // The number of a prepared transaction stands before the time: the record's own is of nobody.
+        // The number of the prepared transaction is before the time. The record's own number is not set.
         let xid = match kind {
             LogRecordKind::CommitPrepared | LogRecordKind::AbortPrepared => {
                 rest.split_once(':')?.0.parse().ok()?
@@ -165,7 +166,7 @@ fn find_time(text: &str) -> Option<jiff::Timestamp> {
     places.filter_map(|at| text.get(at..at + LENGTH)).find_map(|time| format!("{time}Z").parse().ok())
 }
 
-/// Where a record ends that begins somewhere and has so many bytes: page headers stand in between.
+/// The end of a record with this start and size; page headers in between are added.
 fn record_end(lsn: Lsn, bytes: u64, segment_bytes: u64) -> Lsn {
     let (mut at, mut left) = (lsn.0, bytes.next_multiple_of(8));
     loop {

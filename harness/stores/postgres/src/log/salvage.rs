@@ -1,4 +1,4 @@
-//! Saves what a killed server had written and not yet archived, where its disk is still there.
+//! Saves the log that a killed server had written but not archived, if its disk still exists.
 
 use comeback_engine::repository::LogArchive;
 use comeback_engine::substrate::{Command, Io};
@@ -9,17 +9,17 @@ use super::page::{reach, written_segment_bytes};
 use crate::error::Result;
 use crate::server::node::PostgresServer;
 
-/// What was saved beyond the spool.
+/// What was saved in addition to the spool.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Salvaged {
-    /// Whole segments.
+    /// Complete segments.
     pub segments: Vec<SegmentName>,
-    /// The segment that was being written, and how far its records go.
+    /// The segment that was being written, and the end of its records.
     pub partial: Option<(SegmentName, Option<Lsn>)>,
 }
 
-/// Moves the spool of a server that does not run any more into the archive, and stores what its log folder has
-/// beyond that: whole segments, and the last one as `.partial`. Nothing in its data directory is changed.
+/// Moves the spool of a stopped server into the archive, and stores what else is in its log folder: complete
+/// segments, and the last one as `.partial`. Its data directory is not changed.
 pub async fn salvage_log(server: &PostgresServer, archive: &LogArchive) -> Result<Salvaged> {
     empty_spool(server, archive).await?;
     store_histories(server, archive).await?;
@@ -31,7 +31,7 @@ pub async fn salvage_log(server: &PostgresServer, archive: &LogArchive) -> Resul
             written.push(segment);
         }
     }
-    // In the order of the log: a segment of a newer timeline comes after all of the older one's.
+    // In the order of the log: segments of a newer timeline come after those of the older one.
     written.sort();
     let mut salvaged = Salvaged::default();
     let last = written.pop();
@@ -48,7 +48,7 @@ pub async fn salvage_log(server: &PostgresServer, archive: &LogArchive) -> Resul
     Ok(salvaged)
 }
 
-/// Whether a file was written under its name, or only made ready for later.
+/// Whether a segment was written under its name, rather than reserved for later.
 async fn is_written(server: &PostgresServer, dir: &str, segment: SegmentName) -> Result<bool> {
     let command = Command::new("head").args(["-c", "40", "--", &format!("{dir}/{segment}")]);
     let output = server.node().exec(&command, Io::default()).await?;

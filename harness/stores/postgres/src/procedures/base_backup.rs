@@ -1,4 +1,4 @@
-//! A lost server comes back as a new one, from a base backup and the log in it.
+//! Restores a lost server as a new one, from a base backup and the log in it.
 
 use comeback_engine::runner::Course;
 use comeback_model::{Manifest, Phase};
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::judges::UnpackedFiles;
 use crate::{PostgresNodes as _, PostgresServer, fetch_base_backup, recover_base_backup};
 
-/// A base backup on its way into a new server.
+/// A base backup that is being restored into a new server.
 pub struct BaseBackupRestore<'a> {
     /// The server.
     pub server: PostgresServer,
@@ -15,7 +15,7 @@ pub struct BaseBackupRestore<'a> {
 }
 
 impl<'a> BaseBackupRestore<'a> {
-    /// Makes a node and unpacks the backup there. The files have to be those that PostgreSQL backed up.
+    /// Creates a node and unpacks the backup there. The files must be those that PostgreSQL backed up.
     pub async fn fetch(course: &mut Course, name: &str, backup: &'a Manifest) -> Result<Self> {
         course.step(Phase::Recover, "create a new server");
         let server = course.postgres_node_for(name, backup).await?;

@@ -1,4 +1,4 @@
-//! The rows of one table come back from its export as CSV.
+//! Restores the rows of one table from its export as CSV.
 
 use comeback_engine::runner::Course;
 use comeback_model::{Manifest, Phase};
@@ -7,13 +7,13 @@ use crate::error::Result;
 use crate::judges::LoadedRows;
 use crate::{LoadedTable, PostgresServer, load_table_csv};
 
-/// Rows that are loaded, and that nobody else sees yet.
+/// Rows that are loaded but not committed.
 pub struct CsvRestore {
     loaded: LoadedTable,
 }
 
 impl CsvRestore {
-    /// Loads an export into its empty table, and proves the rows by its manifest.
+    /// Loads an export into its empty table, and checks the rows against its manifest.
     pub async fn load(course: &Course, server: &PostgresServer, export: &Manifest) -> Result<Self> {
         course.step(Phase::Recover, "load it into the empty table, in a transaction that nobody else sees");
         let loaded = load_table_csv(server.address(), course.repository(), export).await;
@@ -24,7 +24,7 @@ impl CsvRestore {
         Ok(Self { loaded })
     }
 
-    /// Keeps the rows. Gives how many there are.
+    /// Commits the rows. Returns their number.
     pub async fn keep(self, course: &Course) -> Result<u64> {
         course.step(Phase::Recover, "keep the rows and set the numbers of new ones on");
         self.loaded.keep().await

@@ -1,4 +1,4 @@
-//! A database comes back on a new server from a logical export.
+//! Restores a database on a new server from a logical export.
 
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::Course;
@@ -9,7 +9,7 @@ use crate::{
     PostgresNodes as _, PostgresServer, gather_statistics, parallelism, restore_dump, restore_roles,
 };
 
-/// An export on its way into a new server.
+/// An export that is being restored into a new server.
 pub struct DumpImport<'a> {
     /// The server.
     pub server: PostgresServer,
@@ -46,7 +46,7 @@ impl<'a> DumpImport<'a> {
         course.restored(imported)
     }
 
-    /// Gathers what no export brings along.
+    /// Gathers statistics, which no export contains.
     pub async fn gather_statistics(&self, course: &Course, database: &str) -> Result<()> {
         course.step(Phase::Recover, "gather the planner's statistics");
         gather_statistics(self.server.address(), database, parallelism()).await

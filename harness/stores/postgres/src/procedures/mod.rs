@@ -1,4 +1,4 @@
-//! The procedures of PostgreSQL: the steps of the runbook, for the drill and for the disaster.
+//! The procedures of PostgreSQL: the steps of the runbook, for drills and for disasters.
 
 mod base_backup;
 mod csv;

@@ -1,4 +1,4 @@
-//! A database comes back on a new server as it was at a target.
+//! Restores a database on a new server as it was at a target.
 
 use comeback_engine::runner::Course;
 use comeback_model::{Phase, RecoveryTarget};
@@ -17,7 +17,7 @@ pub struct PointInTimeRecovery {
 }
 
 impl PointInTimeRecovery {
-    /// Decides from which backup and by which log, makes a node and unpacks the backup there.
+    /// Chooses the backup and the log, creates a node and unpacks the backup there.
     pub async fn fetch(course: &mut Course, name: &str, target: RecoveryTarget) -> Result<Self> {
         course.step(
             Phase::Recover,
@@ -33,7 +33,7 @@ impl PointInTimeRecovery {
         Ok(Self { server, recovery })
     }
 
-    /// Replays the log. The server then waits at the target, to be looked at.
+    /// Replays the log. The server then waits at the target, for inspection.
     pub async fn replay(&self, course: &Course) -> Result<()> {
         course.step(Phase::Recover, "fetch the log from there to that moment, and check every segment");
         let Self { server, recovery } = self;

@@ -1,4 +1,4 @@
-//! Which base backup leads to a recovery target.
+//! Chooses the base backup for a recovery target.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use crate::base_backup::fetch::position_of;
 use crate::error::{Error, Result};
 use crate::log::path::{Inventory, choose_history};
 
-/// A base backup that leads to a target, and the archive of its cluster.
+/// A base backup from which a target can be reached, and the archive of its cluster.
 pub(crate) struct Choice {
     pub(crate) backup: Manifest,
     pub(crate) archive: LogArchive,
     pub(crate) inventory: Inventory,
 }
 
-/// Chooses the newest base backup that was consistent before the target, and is part of the past of the
-/// timeline to follow.
+/// Chooses the newest base backup that was consistent before the target, and from which the timeline to
+/// follow descends.
 ///
-/// Where a restore point was set is not known until it is replayed. One that a backup names itself leads to
-/// that backup, any other to the newest.
+/// The position of a restore point is unknown until it is replayed. A restore point that a backup names
+/// selects that backup; any other selects the newest backup.
 pub(crate) async fn choose(repository: &Arc<dyn Repository>, target: &RecoveryTarget) -> Result<Choice> {
     let ids = repository.list().await?;
     let named = named_by(repository, &ids, target).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn choose(repository: &Arc<dyn Repository>, target: &RecoveryTa
     let mut archive: Option<(String, LogArchive, Inventory)> = None;
     for id in named.as_slice().iter().chain(ids.iter().filter(|_| named.is_none())) {
         let manifest = repository.manifest(id).await?;
-        // A dump leads to no other moment than its own.
+        // A dump restores only its own moment.
         let Ok(position) = position_of(&manifest) else { continue };
         let cluster = &position.system_identifier;
         let (_, archive, inventory) = match &mut archive {
@@ -50,7 +50,7 @@ pub(crate) async fn choose(repository: &Arc<dyn Repository>, target: &RecoveryTa
     Err(nothing_old_enough(&**repository, target, oldest.as_ref()))
 }
 
-/// The backup that names the restore point of a target itself.
+/// The backup that names the target's restore point.
 async fn named_by(
     repository: &Arc<dyn Repository>,
     ids: &[String],
@@ -66,8 +66,8 @@ async fn named_by(
     Ok(None)
 }
 
-/// Whether a backup is part of the past of the timeline that the target is on: the newest one where it names
-/// none. A backup of a branch that was abandoned is not.
+/// Whether the target's timeline descends from a backup. A target without a timeline means the newest one. A
+/// backup of an abandoned branch does not qualify.
 async fn is_on_the_way(
     archive: &LogArchive,
     inventory: &Inventory,
@@ -85,7 +85,7 @@ async fn is_on_the_way(
     Ok(choose_history(archive, inventory, position, &target).await?.is_some())
 }
 
-/// Whether recovery from a backup can stop at a target, as far as the manifest tells.
+/// Whether recovery from a backup can stop at a target, as far as the manifest shows.
 fn is_before(position: &BaseBackupPosition, target: &RecoveryTarget) -> bool {
     match &target.point {
         RecoveryPoint::Latest | RecoveryPoint::Immediate | RecoveryPoint::Name(_) => true,
@@ -95,14 +95,14 @@ fn is_before(position: &BaseBackupPosition, target: &RecoveryTarget) -> bool {
     }
 }
 
-/// Whether a snapshot, written `xmin:xmax:xip,…`, sees a transaction as ended. Of its 64-bit numbers the lower
-/// half counts, as everywhere in recovery.
+/// Whether a snapshot, written `xmin:xmax:xip,…`, sees a transaction as ended. Of its 64-bit numbers only the
+/// lower half counts, as everywhere in recovery.
 fn had_ended(snapshot: &str, xid: u32) -> bool {
     let low = |text: &str| text.parse::<u64>().ok().and_then(|full| u32::try_from(full & 0xFFFF_FFFF).ok());
     let mut parts = snapshot.split(':');
     let next = parts.nth(1).and_then(low);
     let running = parts.next().is_some_and(|list| list.split(',').any(|one| low(one) == Some(xid)));
-    // Numbers go round: what is less than half the circle behind is older.
+    // Numbers wrap around: those less than half the range behind are older.
     let is_older = next.is_some_and(|next| xid.wrapping_sub(next).cast_signed() < 0);
     is_older && !running
 }
@@ -132,7 +132,7 @@ mod tests {
         let snapshot = "735:738:735,737";
         let ended: Vec<u32> = (733..741).filter(|xid| had_ended(snapshot, *xid)).collect();
         assert_eq!(ended, [733, 734, 736]);
-        // The number after 4294967295 is 3, with one more in the upper half.
+        // The number after 4294967295 is 3, with the upper half increased by one.
         let around = "4294967294:4294967300:4294967294";
         assert!(had_ended(around, 0xFFFF_FFFF) && had_ended(around, 3));
         assert!(!had_ended(around, 0xFFFF_FFFE) && !had_ended(around, 4));

@@ -1,4 +1,4 @@
-//! Recovery: which base backup, how far, with which settings, and what the server said of it.
+//! Recovery: choosing the base backup, the target, the settings, and reading the server's messages about it.
 
 pub(crate) mod choice;
 pub(crate) mod plan;

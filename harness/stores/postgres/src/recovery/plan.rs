@@ -1,4 +1,4 @@
-//! How a cluster comes back as it was at a target: from which backup, along which timelines, by which segments.
+//! Plans a recovery to a target: the backup, the timelines, the segments.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::base_backup::files::segment_in_backup;
 use crate::error::Result;
 use crate::log::path::{Inventory, LogPath, choose_history, end_of_need, gap_finding};
 
-/// A recovery, decided before anything of it is done.
+/// A recovery, planned before anything is done.
 pub struct Recovery {
-    /// The base backup that it begins with.
+    /// The base backup to begin with.
     pub backup: Manifest,
-    /// Where it ends.
+    /// The target.
     pub target: RecoveryTarget,
     pub(crate) archive: LogArchive,
     pub(crate) inventory: Inventory,
     pub(crate) history: TimelineHistory,
     pub(crate) path: LogPath,
-    /// What is wrong where the log does not lead to its end.
+    /// The finding if the log does not reach its end.
     pub(crate) broken: Option<Finding>,
 }
 
 impl Recovery {
-    /// Chooses the newest base backup that leads to a target, and the way from there.
+    /// Chooses the newest base backup from which the target can be reached, and the path from there.
     pub async fn plan(
         repository: &Arc<dyn Repository>,
         target: RecoveryTarget,
@@ -39,7 +39,7 @@ impl Recovery {
         Self::along(chosen.archive, chosen.inventory, chosen.backup, target).await
     }
 
-    /// The way from a backup that was chosen already.
+    /// Plans the path from a backup that was chosen already.
     pub async fn from_backup(
         archive: &LogArchive,
         backup: Manifest,
@@ -63,10 +63,10 @@ impl Recovery {
         let until = end_of_need(&target, position);
         let path =
             LogPath::plan(&inventory, &own, &history, position.start_lsn, until, position.segment_bytes);
-        // What is damaged before a gap takes its place.
+        // A damaged segment before the gap replaces this finding.
         let broken = match path.gap {
             Some((missing, behind)) => Some(gap_finding(&archive, missing, behind)),
-            // Nothing behind a known end is needed, be it there or not.
+            // Nothing after a known end is needed.
             None if until.is_some() => None,
             None => {
                 let promised = archive.promised(history.timeline).await?;
@@ -77,7 +77,7 @@ impl Recovery {
     }
 }
 
-/// The segments that the backup brought along, in order.
+/// The segments that the backup contains, in order.
 pub(crate) fn own_segments(manifest: &Manifest) -> BTreeSet<SegmentName> {
     let names = manifest.files.iter().filter_map(|file| segment_in_backup(&file.name));
     names.filter_map(|name| name.parse().ok()).collect()

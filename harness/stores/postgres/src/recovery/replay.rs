@@ -1,4 +1,4 @@
-//! Replays the log of a fetched base backup up to a target, and finds out whether the target was reached.
+//! Replays the log of a fetched base backup up to a target, and checks whether the target was reached.
 
 use std::time::Duration;
 
@@ -15,31 +15,31 @@ use crate::error::{Context as _, Error, Result};
 use crate::log::feed::{FetchedLog, LogFeed, write_script};
 use crate::server::node::PostgresServer;
 
-/// How long replay may take before we stop believing in it.
+/// How long to wait for replay.
 const REPLAY_LIMIT: Duration = Duration::from_hours(4);
-/// How long a promotion may take: it writes a checkpoint at most.
+/// How long a promotion may take: at most it writes a checkpoint.
 const PROMOTE_LIMIT: Duration = Duration::from_mins(2);
 
-/// Where replay did stop.
+/// The result of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
-    /// What the server says about it.
+    /// The server's message about where it stopped.
     pub said: String,
-    /// The position behind the last record that was replayed.
+    /// The position after the last replayed record.
     pub lsn: Lsn,
-    /// The commit time of the last transaction that was replayed, if there was one.
+    /// The commit time of the last replayed transaction, if there was one.
     pub last_commit_at: Option<Timestamp>,
-    /// Whether the server waits to be promoted.
+    /// Whether the server waits for its promotion.
     pub is_paused: bool,
-    /// How many segments of the log came from the archive until then.
+    /// How many segments came from the archive by then.
     pub fetched_segments: usize,
 }
 
-/// Why a server does not arrive.
+/// Why a server does not reach its target.
 enum Stop {
-    /// Its process is not there any more.
+    /// Its process has ended.
     Gone(Error),
-    /// It waits for a log that will not come.
+    /// It waits for log that will not come.
     CutOff(Error),
 }
 
@@ -56,8 +56,8 @@ pub async fn recover_base_backup(
     recover_to(server, manifest, &target, log, AtTarget::Promote).await
 }
 
-/// Starts the server on a fetched base backup and a log that may be still on its way, and replays to a target. It is
-/// reached only if the server says so. What the log has behind the target is not waited for.
+/// Starts the server on a fetched base backup, with a log that may still be arriving, and replays to a
+/// target. The target counts as reached only if the server says so. Log after the target is not waited for.
 pub async fn recover_to(
     server: &PostgresServer,
     manifest: &Manifest,
@@ -97,7 +97,7 @@ pub async fn recover_to(
     let (lsn, last_commit_at) = recovery_point(&mut connection).await?;
     crate::connection::session::close(connection).await;
     let fetched_segments = log.fetched_segments;
-    // The server does not know how much there should have been.
+    // The server does not know how much log there should be.
     let expected = log.last_segment.filter(|_| target.point == RecoveryPoint::Latest);
     let said = expected
         .map_or(said.clone(), |last| format!("{said}, up to segment {last}, the newest in the archive"));
@@ -106,10 +106,10 @@ pub async fn recover_to(
     Ok(recovered)
 }
 
-/// Opens a server that waits at its target, and waits until it accepts a write. Gives its new timeline.
+/// Opens a server that waits at its target, and waits until it accepts a write. Returns its new timeline.
 pub async fn promote(server: &PostgresServer) -> Result<u32> {
     let mut connection = server.connect("postgres").await?;
-    // Without waiting for it there: what counts is that it accepts a write.
+    // Do not wait in SQL: what counts is that the server accepts a write.
     sqlx::query("select pg_promote(false)").execute(&mut connection).await.context("promoting the server")?;
     crate::connection::session::close(connection).await;
     wait::until("the promoted server to accept a write", PROMOTE_LIMIT, async || {
@@ -132,7 +132,7 @@ pub async fn promote(server: &PostgresServer) -> Result<u32> {
         .context("asking for the new timeline")
 }
 
-/// Whether the server waits at its target; the alternative is that it has opened.
+/// Returns true if the server waits at its target, false if it has opened.
 async fn arrival(server: &PostgresServer) -> Result<bool> {
     let mut connection = server.connect("postgres").await?;
     let state: Option<String> =
@@ -148,8 +148,8 @@ async fn arrival(server: &PostgresServer) -> Result<bool> {
     }
 }
 
-/// A read and a write that leaves nothing behind: a transactional message in the log, which is committed and
-/// flushed like any other write.
+/// Checks that the server accepts a write, with one that leaves nothing behind: a transactional message in
+/// the log, committed and flushed like any other write.
 async fn accept_a_write(server: &PostgresServer) -> Result<()> {
     let mut connection = server.connect("postgres").await?;
     sqlx::query("select pg_logical_emit_message(true, 'comeback', 'ready')")
@@ -160,8 +160,8 @@ async fn accept_a_write(server: &PostgresServer) -> Result<()> {
     Ok(())
 }
 
-/// The position behind the last replayed record, and the time of the last replayed commit. The server keeps
-/// both after its promotion, until it is started again.
+/// The position after the last replayed record, and the time of the last replayed commit. The server keeps
+/// both after its promotion, until its next start.
 async fn recovery_point(connection: &mut PgConnection) -> Result<(Lsn, Option<Timestamp>)> {
     let doing = "reading the recovery point";
     let row = sqlx::query(
@@ -187,8 +187,9 @@ fn silent(target: &RecoveryTarget) -> Finding {
     .remedy("read the server's log in the evidence: its messages may be redirected")
 }
 
-/// The end of the log counts as reached only if replay came into the last segment or the one before: a server
-/// takes the first record that it cannot read for the end. In the last segment there may be none that is whole.
+/// The end of the log counts as reached only if replay came into the last segment or the one before it: a
+/// server takes the first record that it cannot read for the end. The last segment may contain no complete
+/// record.
 fn ensure_all_was_replayed(
     recovered: &Recovered,
     manifest: &Manifest,

@@ -1,4 +1,4 @@
-//! What a server's log says about a recovery: where it stopped, or why it gave up.
+//! Reads from a server's log where a recovery stopped, or why it gave up.
 
 use comeback_model::{
     BaseBackupPosition, Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget,
@@ -10,21 +10,21 @@ use crate::log::feed::FetchedLog;
 use crate::server::node::PostgresServer;
 use crate::{RestoreFailure, surroundings};
 
-/// What the server has said since it was started the last time.
+/// The server's log since its last start.
 pub(crate) async fn read_since_start(server: &PostgresServer) -> Result<String> {
     let text = server.read_log().await?.text;
     let start = text.rfind("LOG:  starting PostgreSQL").unwrap_or(0);
     Ok(text[start..].to_owned())
 }
 
-/// The message of a line, without time, process and severity.
+/// The last message with this beginning, without time, process and severity.
 fn message<'a>(said: &'a str, beginning: &str) -> Option<&'a str> {
     let mut messages = said.lines().rev().filter_map(|line| Some(line.split_once("LOG:  ")?.1));
     messages.find(|message| message.starts_with(beginning))
 }
 
-/// How the server says that it has reached this target, if it does. Source: `recoveryStopsBefore` and
-/// `recoveryStopsAfter` of PostgreSQL's xlogrecovery.c.
+/// The server's message that it reached this target, if there is one. Source: `recoveryStopsBefore` and
+/// `recoveryStopsAfter` in PostgreSQL's xlogrecovery.c.
 pub(crate) fn stopped_where(said: &str, target: &RecoveryTarget) -> Option<String> {
     let message = match &target.point {
         RecoveryPoint::Latest => message(said, "archive recovery complete"),
@@ -36,7 +36,7 @@ pub(crate) fn stopped_where(said: &str, target: &RecoveryTarget) -> Option<Strin
         RecoveryPoint::Name(name) => message.contains(&format!("at restore point \"{name}\", time ")),
         RecoveryPoint::Time(_) => message.contains(" of transaction ") && message.contains(", time "),
         RecoveryPoint::Xid(xid) => message.contains(&format!(" of transaction {xid}, time ")),
-        // The first record there or behind it.
+        // The first record at or after the position.
         RecoveryPoint::Lsn(lsn) => {
             quoted(message).and_then(|text| text.parse::<Lsn>().ok()).is_some_and(|stopped| stopped >= *lsn)
         }
@@ -48,7 +48,7 @@ fn quoted(message: &str) -> Option<&str> {
     message.split('"').nth(1)
 }
 
-/// Why a server that was to replay to a target is not there any more.
+/// Explains why a server stopped during its replay to a target.
 pub(crate) fn explain_stop(
     said: &str,
     gone: &Error,
@@ -82,7 +82,7 @@ pub(crate) fn explain_stop(
 fn not_reached(said: &str, expected: String, target: &RecoveryTarget, log: &FetchedLog) -> Finding {
     let how_far = how_far(said, log);
     match &log.broken {
-        // The server cannot know why there was no more.
+        // The server does not know why the log ended.
         Some(broken) => {
             let mut finding = (**broken).clone();
             finding.expected = format!("{}, and {expected}", finding.expected);
@@ -115,7 +115,7 @@ fn how_far(said: &str, log: &FetchedLog) -> String {
     format!("a log that ends {segment}{record}, {commit}")
 }
 
-/// A time as the server logs it, in whatever time zone it is set to: `2026-11-22 11:11:00.25+05:30`.
+/// A time in the server's log, in any time zone: `2026-11-22 11:11:00.25+05:30`.
 fn parse_server_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let sign = text.rfind(['+', '-']).filter(|at| *at > 10)?;
@@ -161,7 +161,7 @@ mod tests {
             let target = RecoveryTarget::including(point.clone());
             for (other, (_, message)) in points.iter().enumerate() {
                 let stopped = stopped_where(&said(message), &target);
-                // A time is answered by a transaction, whichever it is.
+                // Any transaction's message answers a time target.
                 let is_time = number == 3 && other == 4;
                 assert_eq!(stopped.is_some(), number == other || is_time, "{target}: {message}");
             }

@@ -1,4 +1,4 @@
-//! The settings that a server recovers with.
+//! The settings for recovery.
 
 use comeback_engine::substrate::Io;
 use comeback_model::{RecoveryPoint, RecoveryTarget, TimelineHistory};
@@ -7,18 +7,18 @@ use crate::error::Result;
 use crate::log::feed::RESTORE_COMMAND;
 use crate::server::node::PostgresServer;
 
-/// What the server does once it has reached the target.
+/// What the server does when it has reached the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtTarget {
-    /// Waits, read-only, to be looked at. [`promote`](crate::promote) opens it. At the end of the log there is nothing to wait
-    /// for: the server opens.
+    /// Waits, read-only, for inspection. [`promote`](crate::promote) opens it. At the end of the log there is
+    /// nothing to wait for, and the server opens.
     Pause,
     /// Opens for writes, on a new timeline.
     Promote,
 }
 
-/// What a server that answers reads while it replays needs as much of as the one that wrote the log had; the
-/// names in `pg_controldata`, and those of the settings.
+/// Settings that must be at least those of the server that wrote the log, because this server answers reads
+/// while it replays: the labels in `pg_controldata` and the names of the settings.
 const AT_LEAST: [(&str, &str); 6] = [
     ("max_connections setting:", "max_connections"),
     ("max_worker_processes setting:", "max_worker_processes"),
@@ -28,7 +28,7 @@ const AT_LEAST: [(&str, &str); 6] = [
     ("track_commit_timestamp setting:", "track_commit_timestamp"),
 ];
 
-/// The settings that name a target, of which the server takes one.
+/// The settings that name a target. The server accepts only one of them.
 const TARGETS: [&str; 5] = [
     "recovery_target",
     "recovery_target_name",
@@ -39,8 +39,8 @@ const TARGETS: [&str; 5] = [
 
 pub(crate) type Settings = Vec<(&'static str, String)>;
 
-/// The settings that the restored server has to share with the lost one, whose command line nobody has any
-/// more: they are in the control file.
+/// The settings that the restored server must share with the lost one. They are read from the control file,
+/// because the lost server's command line is not available.
 pub(crate) async fn copied_settings(server: &PostgresServer) -> Result<Settings> {
     let command = server.command("pg_controldata").args(["-D", &server.data_dir()]);
     let output = server.node().exec(&command, Io::default()).await?.success("reading the control file")?;
@@ -52,8 +52,9 @@ fn parse_copied(control: &str) -> Settings {
     AT_LEAST.iter().filter_map(|(label, name)| Some((*name, find(label)?.trim().to_owned()))).collect()
 }
 
-/// Where to replay from, where to stop, and what to do then. Whatever target a configuration file in the data
-/// directory names, from an earlier recovery, is taken back first: of two the server refuses both.
+/// The settings for the source of the log, the target, and the action at the target. Targets from
+/// configuration files in the data directory, left by an earlier recovery, are reset first: the server
+/// refuses two targets.
 pub(crate) fn target_settings(
     target: &RecoveryTarget,
     history: &TimelineHistory,
@@ -63,7 +64,7 @@ pub(crate) fn target_settings(
         AtTarget::Pause => "pause",
         AtTarget::Promote => "promote",
     };
-    // A timeline without a history is the one that the backup was taken on.
+    // Without a history, the timeline is that of the backup.
     let has_history = !history.left.is_empty();
     let timeline = if has_history { history.timeline.to_string() } else { "current".to_owned() };
     let mut settings: Settings = TARGETS.map(|name| (name, String::new())).to_vec();
@@ -78,7 +79,8 @@ pub(crate) fn target_settings(
     settings
 }
 
-/// A time is given in UTC, and says so: the server would take it to be in the time zone that it is set to.
+/// The setting for a target point. A time is given in UTC with its offset, because the server would otherwise
+/// use its own time zone.
 fn point_setting(point: &RecoveryPoint) -> Option<(&'static str, String)> {
     Some(match point {
         RecoveryPoint::Latest => return None,

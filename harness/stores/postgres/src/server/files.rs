@@ -4,7 +4,7 @@ use comeback_engine::substrate::{Command, Io, Node};
 
 use crate::error::Result;
 
-/// Writes a small file, readable by the node's user alone.
+/// Writes a small file that only the node's user can read.
 pub(crate) async fn write_file(node: &dyn Node, path: &str, content: &[u8]) -> Result<()> {
     let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
     let mut content = content;
@@ -12,19 +12,17 @@ pub(crate) async fn write_file(node: &dyn Node, path: &str, content: &[u8]) -> R
     node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
 }
 
-/// Reads a file.
 pub(crate) async fn read_file(node: &dyn Node, path: &str) -> Result<Vec<u8>> {
     let output = node.exec(&Command::new("cat").args(["--", path]), Io::default()).await?;
     Ok(output.success(&format!("reading {path}"))?.stdout)
 }
 
-/// The names in a folder, hidden ones left out.
+/// The names in a folder, without hidden ones.
 pub(crate) async fn list_dir(node: &dyn Node, path: &str) -> Result<Vec<String>> {
     let output = node.exec(&Command::new("ls").args(["-1", "--", path]), Io::default()).await?;
     Ok(output.success(&format!("listing {path}"))?.text().lines().map(ToOwned::to_owned).collect())
 }
 
-/// Removes a file or folder.
 pub(crate) async fn remove_path(node: &dyn Node, path: &str) -> Result<()> {
     let command = Command::new("rm").args(["-rf", "--", path]);
     node.exec(&command, Io::default()).await?.success(&format!("removing {path}")).map(drop)

@@ -1,6 +1,6 @@
 //! What a server wrote into its log.
 
-/// The server's log, as far as it was written when it was read.
+/// A server's log, up to the time of reading.
 #[derive(Debug, Clone)]
 pub struct ServerLog {
     /// The whole text.
@@ -8,9 +8,9 @@ pub struct ServerLog {
 }
 
 impl ServerLog {
-    /// The last line that a server ends with, or else its last line.
+    /// The last line that explains the server's end, or else the last line.
     pub(crate) fn end(&self) -> String {
-        // Not what it answers to everybody who knocks too early.
+        // The answer to early connections does not count.
         let is_end = |line: &&str| {
             (line.contains("FATAL") || line.contains("PANIC")) && !line.contains("the database system is ")
         };
@@ -18,13 +18,13 @@ impl ServerLog {
         last.or(self.text.lines().last()).unwrap_or("its log is empty").to_owned()
     }
 
-    /// Why a process of the server died and took all connections along.
+    /// The line that says why a process of the server died and all connections were cut.
     pub(crate) fn panic(&self) -> Option<String> {
         let is_panic = |line: &&str| {
             line.contains("PANIC:  ")
                 || (line.contains("LOG:  server process (PID ") && line.contains("was terminated by signal"))
         };
-        // The first of them: the others follow from it.
+        // The first of these lines: the others follow from it.
         self.text.lines().find(is_panic).map(ToOwned::to_owned)
     }
 }

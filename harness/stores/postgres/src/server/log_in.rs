@@ -1,4 +1,4 @@
-//! Log-ins of an application, as a process of its own.
+//! Logs in as an application does, from a process of its own.
 
 use comeback_engine::LogIn;
 use comeback_engine::secret::SecretBytes;
@@ -11,9 +11,9 @@ use crate::connection::address::PostgresAddress;
 use crate::content::tables::quote_identifier;
 use crate::error::{Context as _, Error, Result};
 
-/// Gives a role that can log in a password, and makes the role where there is none.
+/// Sets the password of a role that can log in, and creates the role if it does not exist.
 ///
-/// The server is sent what it keeps of a password, as `\password` of psql does: statements may be logged.
+/// The server receives the verifier, as from psql's `\password`, because statements may be logged.
 pub async fn set_password(server: &PostgresAddress, role: &str, password: &SecretBytes) -> Result<()> {
     let doing = format!("giving the role {role} a password");
     let verifier = scram_sha_256(password.expose());
@@ -25,7 +25,7 @@ pub async fn set_password(server: &PostgresAddress, role: &str, password: &Secre
     connection.execute(sqlx::AssertSqlSafe(statement)).await.map(drop).context(&doing)
 }
 
-/// Starts a process, one of the client programs, that logs in with a password and asks for its own name.
+/// Runs a client program that logs in with a password and asks for its own name.
 pub async fn log_in(programs: &ClientPrograms, role: &str, password: &SecretBytes) -> Result<LogIn> {
     if passfile_line(password.expose()).is_none() {
         return Ok(LogIn::Refused(
@@ -38,7 +38,7 @@ pub async fn log_in(programs: &ClientPrograms, role: &str, password: &SecretByte
     if output.code == 0 && output.text().trim() == role {
         return Ok(LogIn::Accepted);
     }
-    // A line about the file of passwords follows what the server says.
+    // A line about the password file follows the server's message.
     let mut lines = output.stderr.trim().lines();
     let fatal = lines.clone().find_map(|line| line.rsplit_once("FATAL:"));
     let said = fatal.map_or_else(|| lines.next_back().unwrap_or_default(), |(_, said)| said.trim());

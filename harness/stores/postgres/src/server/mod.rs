@@ -1,4 +1,4 @@
-//! Throw-away servers: their nodes, their logs, who may log in.
+//! Throw-away servers: their nodes, logs and log-ins.
 
 pub(crate) mod files;
 pub(crate) mod log;

@@ -20,12 +20,12 @@ use crate::connection::address::{PORT, PostgresAddress, SUPERUSER};
 use crate::error::{Context as _, Error, Result};
 use crate::log::spool;
 
-/// How long one server may take to answer after its start. Recovery has its own limit.
+/// How long a server may take to answer after its start. Recovery has its own limit.
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a fast shutdown may take: it writes a checkpoint.
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 
-/// A PostgreSQL server of our own: its node, its programs, its password, and the address where it is read.
+/// A PostgreSQL server of our own: its node, programs, password and address.
 #[derive(Clone)]
 pub struct PostgresServer {
     node: Arc<dyn Node>,
@@ -36,13 +36,13 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// A new node with the programs of PostgreSQL in it. No cluster exists in it yet.
+    /// Creates a node with the programs of PostgreSQL. It contains no cluster yet.
     pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
         Self::create_preferring(substrate, name, password, None).await
     }
 
-    /// A new node for the restore of a backup: of the same major version where there is a choice. A base backup
-    /// takes no other, a dump takes a newer one.
+    /// Creates a node for the restore of a backup, with the backup's major version if available. A base
+    /// backup needs exactly that version; a dump accepts a newer one.
     pub async fn create_for(
         substrate: &dyn Substrate,
         name: &str,
@@ -79,7 +79,7 @@ impl PostgresServer {
     ) -> Result<Self> {
         let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, major, port: PORT };
         let node = substrate.create(&spec).await?;
-        // Debian keeps several versions side by side; elsewhere there is the one in the search path.
+        // Debian installs several versions side by side; elsewhere the search path has one.
         let preferred = match major {
             Some(major) => node.find_program(&format!("/usr/lib/postgresql/{major}/bin/initdb")).await.ok(),
             None => None,
@@ -101,12 +101,12 @@ impl PostgresServer {
         Ok(Self { node, programs, major, password, address })
     }
 
-    /// Where the server is read, whatever reads it.
+    /// The address of the server.
     pub fn address(&self) -> &PostgresAddress {
         &self.address
     }
 
-    /// The client programs of its node, which talk to the server.
+    /// The client programs of its node, connecting to this server.
     pub fn programs(&self) -> ClientPrograms {
         let address = PostgresAddress::unix(self.socket_dir(), PORT, &self.password).of_major(self.major);
         ClientPrograms::new(self.node.clone(), self.programs.clone(), address)
@@ -122,7 +122,7 @@ impl PostgresServer {
         self.major
     }
 
-    /// The data directory, inside the node.
+    /// The data directory in the node.
     pub fn data_dir(&self) -> String {
         format!("{}/data", self.node.dir())
     }
@@ -135,16 +135,16 @@ impl PostgresServer {
         format!("{}/pg_hba.conf", self.node.dir())
     }
 
-    /// A command of PostgreSQL's, by its name.
+    /// A command that runs a program of PostgreSQL.
     pub(crate) fn command(&self, program: &str) -> Command {
         Command::new(format!("{}/{program}", self.programs))
     }
 
-    /// Creates an empty cluster: UTF-8, data checksums, password log-in only. What `initdb` is given in place of the
-    /// password it hands to the server, which keeps a verifier as it is.
+    /// Creates an empty cluster: UTF-8, data checksums, password log-in only. `initdb` is given a verifier in
+    /// place of the password, which the server stores as it is.
     ///
-    /// Nothing of it is flushed to disk one by one: an empty cluster that a crash of the machine loses is
-    /// made again. From its start on the server flushes as in production.
+    /// `initdb` does not flush its files: an empty cluster that is lost in a crash of the machine can be
+    /// created again. Once started, the server flushes as in production.
     pub async fn init(&self) -> Result<()> {
         let password_file = format!("{}/password", self.node.dir());
         self.write_file(&password_file, verifier(&self.password)?.as_bytes()).await?;
@@ -158,8 +158,8 @@ impl PostgresServer {
         output.success("creating an empty cluster").map(drop)
     }
 
-    /// Adds settings to the cluster's configuration, as an operator would: a base backup takes them along.
-    /// Effective from the next start.
+    /// Adds settings to the cluster's configuration, as an operator would; a base backup contains them. They
+    /// take effect at the next start.
     pub async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
         let lines =
             settings.iter().map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")));
@@ -171,24 +171,24 @@ impl PostgresServer {
         self.node.exec(&command, io).await?.success("configuring the server").map(drop)
     }
 
-    /// Starts the server with further settings, and waits until it answers.
+    /// Starts the server with additional settings, and waits until it answers.
     pub async fn start(&self, settings: &[(&str, String)]) -> Result<()> {
         self.launch(settings).await?;
         self.wait_until_it_answers(START_LIMIT).await
     }
 
-    /// Starts the server with further settings, and waits until it answers. It hands its log over to its spool,
-    /// from where an [`Archiver`](crate::Archiver) takes it.
+    /// Starts the server with additional settings, and waits until it answers. The server hands its log over
+    /// to its spool, from which an [`Archiver`](crate::Archiver) takes it.
     pub async fn start_archiving(&self, settings: &[(&str, String)]) -> Result<()> {
         spool::prepare(&*self.node).await?;
         self.launch_with(settings, &spool::SETTINGS).await?;
         self.wait_until_it_answers(START_LIMIT).await
     }
 
-    /// Starts the server with further settings, and does not wait.
+    /// Starts the server with additional settings, without waiting.
     ///
-    /// Whatever the data directory says, the server listens nowhere but at its node's endpoint, lets nobody
-    /// in without the password, and archives and replicates nothing.
+    /// Whatever the data directory says, the server listens only at its node's endpoint, accepts no log-in
+    /// without the password, and neither archives nor replicates.
     pub(crate) async fn launch(&self, settings: &[(&str, String)]) -> Result<()> {
         self.launch_with(settings, &[("archive_mode", "off"), ("archive_command", "")]).await
     }
@@ -206,18 +206,18 @@ impl PostgresServer {
             ("hba_file", self.hba_path()),
             ("primary_conninfo", String::new()),
             ("primary_slot_name", String::new()),
-            // Nobody would ever confirm a commit.
+            // No standby would ever confirm a commit.
             ("synchronous_standby_names", String::new()),
-            // Subscriptions of the restored databases would fetch from their publishers.
+            // Subscriptions of restored databases would fetch from their publishers.
             ("max_logical_replication_workers", "0".to_owned()),
-            // Commands of another machine's configuration.
+            // These commands belong to another machine's configuration.
             ("archive_cleanup_command", String::new()),
             ("recovery_end_command", String::new()),
             ("ssl", "off".to_owned()),
-            // POSIX shared memory would stay in /dev/shm when the server is killed and its folder deleted.
+            // POSIX shared memory would stay in /dev/shm if the server is killed and its folder deleted.
             ("dynamic_shared_memory_type", "mmap".to_owned()),
         ];
-        // The last one counts.
+        // The last value of a setting counts.
         let wanted = settings.iter().chain(&fixed).map(|(name, value)| (*name, value.as_str()));
         let settings = wanted
             .chain(LOG_SETTINGS)
@@ -227,7 +227,7 @@ impl PostgresServer {
         self.node.start(&command, &self.log_path()).await
     }
 
-    /// Waits until the server answers a read; for one that has stopped nobody waits.
+    /// Waits until the server answers a read. Fails at once if the server has stopped.
     pub(crate) async fn wait_until_it_answers(&self, limit: Duration) -> Result<()> {
         wait::until("the server to answer", limit, async || {
             if let Err(gone) = self.ensure_running().await {
@@ -240,7 +240,7 @@ impl PostgresServer {
         .await?
     }
 
-    /// Fails, with the end of its log, if the server's process has gone.
+    /// Fails with the end of the server's log if its process has ended.
     pub(crate) async fn ensure_running(&self) -> Result<()> {
         if self.node.is_running().await? {
             return Ok(());
@@ -249,30 +249,30 @@ impl PostgresServer {
         Err(died(self.node.name(), &last))
     }
 
-    /// What the server said when it died: when it ended by itself, or when one of its processes died and it cut
-    /// all connections. Nothing if neither happened; that we stop or kill it is no death.
+    /// The server's last message if it ended by itself, or if one of its processes died and it cut all
+    /// connections. `None` otherwise, also if we stopped or killed it.
     pub async fn last_words(&self) -> Result<Option<String>> {
         let has_crashed = self.node.has_crashed().await?;
         let log = self.read_log().await?;
         Ok(if has_crashed { Some(log.panic().unwrap_or_else(|| log.end())) } else { log.panic() })
     }
 
-    /// A new connection as superuser, as [`PostgresAddress::connect`] makes it.
+    /// Connects as superuser, in the same way as [`PostgresAddress::connect`].
     pub async fn connect(&self, database: &str) -> Result<PgConnection> {
         self.address.connect(database).await
     }
 
-    /// How an application connects to a database of it.
+    /// How an application connects to one of its databases.
     pub fn options(&self, database: &str) -> PgConnectOptions {
         self.address.options(database)
     }
 
-    /// Shuts the server down in good order.
+    /// Shuts the server down normally.
     pub async fn stop(&self) -> Result<()> {
         self.node.stop(Signal::Int, STOP_LIMIT).await
     }
 
-    /// Kills the server and deletes its data directory and its spool: the disaster of a lost machine.
+    /// Kills the server and deletes its data directory and spool: the disaster of a lost machine.
     pub async fn destroy(&self) -> Result<()> {
         self.node.kill().await?;
         self.remove_path(&spool::dir(&*self.node)).await?;
@@ -285,27 +285,25 @@ impl PostgresServer {
         Ok(ServerLog { text: output.success("reading the server's log")?.text() })
     }
 
-    /// Writes a small file inside the node, readable by its user alone.
+    /// Writes a small file in the node that only the node's user can read.
     pub(crate) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
         node_files::write_file(&*self.node, path, content).await
     }
 
-    /// Reads a file inside the node.
     pub(crate) async fn read_file(&self, path: &str) -> Result<Vec<u8>> {
         node_files::read_file(&*self.node, path).await
     }
 
-    /// The names in a folder inside the node, hidden ones left out.
+    /// The names in a folder in the node, without hidden ones.
     pub(crate) async fn list_dir(&self, path: &str) -> Result<Vec<String>> {
         node_files::list_dir(&*self.node, path).await
     }
 
-    /// Removes a file or folder inside the node.
     pub(crate) async fn remove_path(&self, path: &str) -> Result<()> {
         node_files::remove_path(&*self.node, path).await
     }
 
-    /// Puts the password into a file of this machine, for a person who connects from here.
+    /// Writes the password into a file of this machine, for a person who connects from here.
     pub async fn write_passfile_here(&self, path: &std::path::Path) -> Result<()> {
         let line = format!("*:*:*:*:{}\n", self.password.expose());
         let mut options = tokio::fs::OpenOptions::new();
@@ -315,12 +313,12 @@ impl PostgresServer {
         file.flush().await.context(format_args!("writing {}", path.display()))
     }
 
-    /// The command that connects a person to the server, with the password in `passfile`.
+    /// The command with which a person connects to the server, with the password in `passfile`.
     pub fn connect_hint(&self, passfile: &std::path::Path) -> String {
         format!("PGPASSFILE={} psql {}", passfile.display(), self.address.client_args().join(" "))
     }
 
-    /// The folder of the server's socket, inside the node.
+    /// The folder of the server's socket, in the node.
     fn socket_dir(&self) -> String {
         match self.node.endpoint() {
             Endpoint::Unix { dir } => dir,

@@ -1,4 +1,4 @@
-//! Client programs of PostgreSQL: where they run, and which server they talk to.
+//! Client programs of PostgreSQL: where they run, and the server to which they connect.
 
 use std::sync::Arc;
 
@@ -9,42 +9,42 @@ use crate::connection::address::PostgresAddress;
 use crate::connection::session::client_options;
 use crate::error::{Context as _, Error, Result};
 
-/// Client programs in a node, and the server that they talk to, which may run anywhere.
+/// Client programs in a node, and the server to which they connect, which may run anywhere.
 #[derive(Clone)]
 pub struct ClientPrograms {
     node: Arc<dyn Node>,
     folder: String,
-    /// As it is reached from inside the node.
+    /// The address as seen from inside the node.
     server: PostgresAddress,
 }
 
 impl ClientPrograms {
-    /// The programs in a folder of a node, and the server as it is reached from there.
+    /// The programs in a folder of a node, and the server's address as seen from there.
     pub(crate) fn new(node: Arc<dyn Node>, folder: String, server: PostgresAddress) -> Self {
         Self { node, folder, server }
     }
 
-    /// The same programs, for another server. Its address is the one that leads there from inside the node.
+    /// The same programs for another server, whose address is as seen from inside the node.
     #[must_use]
     pub fn talking_to(self, server: PostgresAddress) -> Self {
         Self { server, ..self }
     }
 
-    /// The node that they run in.
+    /// The node in which they run.
     pub(crate) fn node(&self) -> &dyn Node {
         &*self.node
     }
 
-    /// A program that talks to the server, whose major version is given. What its role is set to does not get in the
-    /// way. It has to run within [`with_login`](Self::with_login).
+    /// A program that connects to the server, whose major version is given. Settings of its role that could
+    /// interfere are overridden. Run it inside [`with_login`](Self::with_login).
     pub(crate) fn client(&self, program: &str, major: u32) -> Command {
         self.command(program).env("PGOPTIONS", client_options(major)).args(self.server.client_args())
     }
 
-    /// A program that talks to the server as another role, with what that role is set to. It has to run within
+    /// A program that connects to the server as another role, with that role's settings. Run it inside
     /// [`with_password`](Self::with_password).
     pub(crate) fn client_of(&self, program: &str, role: &str) -> Command {
-        // Of two roles the last one counts.
+        // The last of two roles counts.
         self.command(program).args(self.server.client_args()).args(["-U", role])
     }
 
@@ -57,12 +57,13 @@ impl ClientPrograms {
         if tls.root.is_some() { command.env("PGSSLROOTCERT", self.root_file()) } else { command }
     }
 
-    /// Does what needs the password of the address.
+    /// Runs work that needs the password of the address.
     pub(crate) async fn with_login<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         self.with_password(self.server.password().map(|password| password.expose().as_bytes()), work).await
     }
 
-    /// Does what needs a password, which is in a file as long as that takes: in an argument everybody could read it.
+    /// Runs work that needs a password. The password is in a file during the work, because everybody could
+    /// read an argument.
     pub(crate) async fn with_password<T>(
         &self,
         password: Option<&[u8]>,
@@ -104,7 +105,7 @@ impl ClientPrograms {
     }
 }
 
-/// A line that holds a password for every server; nothing if the password has a line end in it. Source: "The
+/// A line of a password file, for every server; `None` if the password contains a line end. Source: "The
 /// Password File" of libpq.
 pub(crate) fn passfile_line(password: &[u8]) -> Option<Vec<u8>> {
     let mut line = b"*:*:*:*:".to_vec();

@@ -1,4 +1,4 @@
-//! What a server keeps of the password that Comeback logs in with.
+//! The verifier of the password that Comeback logs in with.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,9 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
 
-/// The SCRAM verifier of a random password, with one iteration. The default of 4096 makes guessing a human password
-/// expensive; 192 random bits cannot be guessed, and every one of a drill's hundred log-ins would pay for it.
-/// Source: RFC 5802, section 3, and `scram_build_secret` in PostgreSQL's scram-common.c.
+/// The SCRAM verifier of a random password, with one iteration. The default of 4096 iterations makes it
+/// expensive to guess a human password. 192 random bits cannot be guessed, and each of a drill's hundred
+/// log-ins would pay for the iterations. Source: RFC 5802, section 3, and `scram_build_secret` in
+/// PostgreSQL's scram-common.c.
 pub(crate) fn verifier(password: &Secret) -> Result<String> {
     let salt = random_bytes::<16>()?;
     Ok(with_salt(password.expose().as_bytes(), &salt))
@@ -31,7 +32,7 @@ fn with_salt(password: &[u8], salt: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// As another implementation has it: `pbkdf2_hmac` of Python's hashlib.
+    /// Compared with another implementation: `pbkdf2_hmac` of Python's hashlib.
     #[test]
     fn it_is_the_verifier_of_the_standard() {
         let [head, digests] = [

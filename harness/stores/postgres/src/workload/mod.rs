@@ -1,7 +1,7 @@
-//! Writes that go on while backups are taken and disasters happen, and the ledger of them.
+//! Writes continuously while backups are taken and disasters happen, and keeps the ledger of the writes.
 //!
-//! Several connections write at once, each the transactions that the seed gives it. They write to one table
-//! in a schema of its own; the application's tables are left alone. Every row carries the number of the
+//! Several connections write at once; each makes the transactions that the seed determines. They write to one
+//! table in its own schema and leave the application's tables alone. Every row holds the number of the
 //! transaction and of the operation that wrote it.
 
 mod plan;
@@ -30,29 +30,29 @@ pub use table::{TABLE, read_writes};
 
 /// How many connections write at once.
 const WRITERS: u32 = 4;
-/// How long a transaction may take to end when the workload does. One that takes longer is given up.
+/// How long open transactions may take when the workload ends. After that they are abandoned.
 const FINISH_LIMIT: Duration = Duration::from_secs(10);
-/// How long writers may take to get where they are waited for.
+/// How long to wait for the writers to reach a count.
 const REACH_LIMIT: Duration = Duration::from_mins(1);
 
-/// What a server needs for a workload: commit times, room for prepared transactions, and that the log is kept
-/// until it was read.
+/// The server settings that a workload needs: commit times, room for prepared transactions, and log that is
+/// kept until it was read.
 pub const WORKLOAD_SETTINGS: [(&str, &str); 3] =
     [("track_commit_timestamp", "on"), ("max_prepared_transactions", "32"), ("wal_keep_size", "1GB")];
 
-/// A workload that runs until it is finished or the server goes away.
+/// A workload that runs until it is finished or the server is gone.
 pub struct Workload {
     shared: Arc<Shared>,
     ledger: Ledger,
     stop: CancellationToken,
     writers: Vec<JoinHandle<Vec<Transaction>>>,
-    /// Whoever drops a workload does not leave its writers behind.
+    /// Dropping a workload ends its writers.
     abandon: DropGuard,
 }
 
 impl Workload {
-    /// Starts writing. `clock` is the one that the disaster is timed by; `pause` is how long each connection rests
-    /// after a transaction.
+    /// Starts writing. `clock` must be the clock that times the disaster; `pause` is how long each connection
+    /// rests after a transaction.
     pub async fn start(
         server: &PostgresAddress,
         database: &str,
@@ -86,7 +86,7 @@ impl Workload {
         self.shared.acknowledged()
     }
 
-    /// Waits until so many transactions were acknowledged.
+    /// Waits until `count` transactions were acknowledged.
     pub async fn reach(&self, count: u64) -> Result<()> {
         wait::until("the workload to write", REACH_LIMIT, async || {
             let acknowledged = self.acknowledged();
@@ -100,13 +100,14 @@ impl Workload {
         .await
     }
 
-    /// Reads from the log of the running server where each transaction ended, as far as it was not read yet.
+    /// Reads from the running server's log where each transaction ended, from where the last reading stopped.
     pub async fn read_log(&mut self, server: &PostgresServer) -> Result<()> {
         let extract = read_current_log(server, self.ledger.log_read_until()).await?;
         self.ledger.learn(extract).map_err(Error::could_not_verify)
     }
 
-    /// Ends the writing and gives the ledger. What is still prepared is committed, if the server is there.
+    /// Ends the writing and returns the ledger. Transactions that are still prepared are ended as planned, if
+    /// the server is there.
     pub async fn finish(self) -> Result<Ledger> {
         self.stop.cancel();
         let ended = wait::until("the writers to end", FINISH_LIMIT, async || {
@@ -125,7 +126,7 @@ impl Workload {
     }
 }
 
-/// An empty ledger of what is about to be written to a server.
+/// An empty ledger for writes to a server.
 async fn open_ledger(server: &PostgresAddress) -> Result<Ledger> {
     let mut connection = server.connect_to_cluster().await?;
     let row = sqlx::query(
@@ -148,6 +149,6 @@ async fn open_ledger(server: &PostgresAddress) -> Result<Ledger> {
     let timeline: String = row.try_get(4).context(doing)?;
     let at = jiff::Timestamp::from_microsecond(micros).context(doing)?;
     let started = Moment { lsn: lsn.parse().context(doing)?, at };
-    // The moment is a name that no other workload of this database, and of its past, has.
+    // The time is a name that no other workload of this database or its past has.
     Ok(Ledger::new(micros, u32::from_str_radix(&timeline, 16).context(doing)?, started))
 }

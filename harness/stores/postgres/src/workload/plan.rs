@@ -1,8 +1,8 @@
-//! What a writer does next, by the seed.
+//! Decides what a writer does next, by the seed.
 //!
-//! A writer changes rows of its own, and one row that all share at the end of a transaction: whoever waits for
-//! a row waits for one alone, so nobody waits in a circle. Prepared transactions leave the shared rows alone,
-//! because they hold what they lock while their own writer goes on.
+//! A writer changes its own rows and, at the end of a transaction, one row that all writers share. So it
+//! waits for one row at most, and there are no deadlocks. Prepared transactions do not use the shared rows,
+//! because they hold their locks while their writer continues.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Rows that every writer updates.
 const SHARED_ROWS: i64 = 8;
-/// Rows of a writer's own lie so far apart from another's.
+/// The distance between the keys of two writers, as a power of two.
 const KEYS_PER_WRITER: u32 = 40;
 
-/// One statement of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DraftStep {
     Insert(i64),
@@ -23,19 +22,19 @@ pub(super) enum DraftStep {
     RollbackToSavepoint,
 }
 
-/// How a transaction is to end.
+/// How a transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DraftEnd {
     Commit,
     Rollback,
-    /// Prepared, left open for so many further transactions of this writer, then committed or rolled back.
+    /// Prepared, left open for `open_for` further transactions of this writer, then committed or rolled back.
     TwoPhase {
         open_for: u64,
         commit: bool,
     },
 }
 
-/// A transaction that is to be made.
+/// A planned transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Draft {
     pub(super) steps: Vec<DraftStep>,
@@ -43,7 +42,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// The first transaction of a workload: the rows that all share.
+    /// The first transaction of a workload: it creates the shared rows.
     pub(super) fn setup() -> Self {
         Self { steps: (0..SHARED_ROWS).map(DraftStep::Insert).collect(), end: DraftEnd::Commit }
     }
@@ -57,14 +56,14 @@ impl Draft {
     }
 }
 
-/// The choices of one writer.
+/// The random choices of one writer.
 pub(super) struct Plan {
     seed: u64,
     draws: u64,
     next_key: i64,
-    /// Its own rows that are there.
+    /// Its own rows that exist.
     rows: Vec<i64>,
-    /// Those that a prepared transaction holds.
+    /// Rows that a prepared transaction has locked.
     held: BTreeSet<i64>,
 }
 
@@ -75,19 +74,18 @@ impl Plan {
         Self { seed, draws: 0, next_key: first_key, rows: Vec::new(), held: BTreeSet::new() }
     }
 
-    /// A number below `below`.
+    /// A pseudo-random number less than `below`.
     fn draw(&mut self, below: u64) -> u64 {
         self.draws += 1;
         xxh3_64_with_seed(&self.draws.to_be_bytes(), self.seed) % below
     }
 
-    /// The next transaction.
     pub(super) fn next(&mut self) -> Draft {
         let kind = self.draw(100);
         let end = match kind {
             0..8 => DraftEnd::Rollback,
             8..14 => {
-                // Half of them are open while other transactions of the same writer go by.
+                // Half of them stay open during other transactions of the same writer.
                 let open_for = self.draw(6).saturating_sub(2);
                 DraftEnd::TwoPhase { open_for, commit: self.draw(4) > 0 }
             }
@@ -116,7 +114,7 @@ impl Plan {
         Draft { steps, end }
     }
 
-    /// A change of a row that this transaction has not touched.
+    /// A change of a row that this transaction has not used yet.
     fn change(&mut self, used: &mut BTreeSet<i64>) -> DraftStep {
         let kind = self.draw(10);
         let key = if kind < 4 { None } else { self.free_row(used) };
@@ -140,19 +138,19 @@ impl Plan {
         self.rows.get(place).copied().filter(|key| !used.contains(key) && !self.held.contains(key))
     }
 
-    /// A prepared transaction holds these rows.
+    /// Marks rows as locked by a prepared transaction.
     pub(super) fn hold(&mut self, keys: impl Iterator<Item = i64>) {
         self.held.extend(keys);
     }
 
-    /// A prepared transaction has ended.
+    /// Releases the rows of a prepared transaction that ended.
     pub(super) fn release(&mut self, keys: impl Iterator<Item = i64>) {
         keys.for_each(|key| {
             self.held.remove(&key);
         });
     }
 
-    /// A transaction was committed: this row is there now, or is not.
+    /// Records a committed change: whether the row exists now.
     pub(super) fn committed(&mut self, key: i64, there: bool) {
         let place = self.rows.iter().position(|row| *row == key);
         match place {

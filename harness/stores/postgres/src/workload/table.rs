@@ -1,4 +1,4 @@
-//! The table that a workload writes to, and what is in it.
+//! The table of a workload, and its content.
 
 use comeback_model::Ledger;
 use comeback_model::ledger::{Change, ObservedRow, ObservedWrites};
@@ -24,8 +24,8 @@ pub(super) async fn create(server: &PostgresAddress, database: &str) -> Result<(
     Ok(())
 }
 
-/// The statement of a change: `$1` is the ledger, `$2` the key, `$3` the transaction, `$4` the operation, `$5`
-/// the value.
+/// The statement of a change: `$1` is the ledger, `$2` the key, `$3` the transaction, `$4` the operation,
+/// `$5` the value.
 pub(super) fn statement(change: &Change) -> &'static str {
     match change {
         Change::Insert(_) => {
@@ -38,7 +38,7 @@ pub(super) fn statement(change: &Change) -> &'static str {
     }
 }
 
-/// Everything of a workload that is in a database. Without its table there is nothing.
+/// Reads everything of a workload in a database. Without the table, the result is empty.
 pub async fn read_writes(
     server: &PostgresAddress,
     database: &str,
@@ -46,7 +46,7 @@ pub async fn read_writes(
 ) -> Result<ObservedWrites> {
     let doing = "reading what is there of the workload";
     let mut connection = server.connect(database).await?;
-    // A row that an index does not lead to is there all the same.
+    // Rows must be found even if an index lacks them.
     sqlx::raw_sql("set enable_indexscan = off; set enable_indexonlyscan = off; set enable_bitmapscan = off")
         .execute(&mut connection)
         .await
@@ -79,7 +79,7 @@ fn read_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<ObservedRow> {
     Ok(ObservedRow {
         key: row.try_get(0)?,
         number: number.cast_unsigned(),
-        // A number that no operation has is nobody's.
+        // A number that is out of range belongs to no operation.
         op: u32::try_from(op).unwrap_or(u32::MAX),
         value: row.try_get(3)?,
     })

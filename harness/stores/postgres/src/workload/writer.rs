@@ -15,16 +15,16 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{Draft, DraftEnd, DraftStep, Plan, value};
 use super::table::statement;
 
-/// What the writers of a workload share.
+/// State shared by the writers of a workload.
 pub(super) struct Shared {
     ledger: i64,
     seed: u64,
     clock: Stopwatch,
     /// How long a writer rests after a transaction.
     pause: Duration,
-    /// No further transactions.
+    /// Start no further transactions.
     stop: CancellationToken,
-    /// Not even the answer that is being waited for.
+    /// Stop waiting, even for an answer.
     abandon: CancellationToken,
     numbers: AtomicU64,
     sequence: AtomicU64,
@@ -32,11 +32,11 @@ pub(super) struct Shared {
     complaint: Mutex<Option<String>>,
 }
 
-/// Why a statement did not do what it should.
+/// Why a statement failed.
 pub(super) enum Failure {
-    /// The server said no, and the transaction can only be rolled back.
+    /// The server refused it; the transaction can only be rolled back.
     Refused,
-    /// The connection is gone; what became of the statement is not known.
+    /// The connection is lost, and the outcome of the statement is unknown.
     Lost,
 }
 
@@ -58,7 +58,7 @@ impl Shared {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// What a writer was last refused, or how it lost its connection.
+    /// The last refusal or lost connection of a writer.
     pub(super) fn complaint(&self) -> String {
         let complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
         complaint.clone().unwrap_or_else(|| "no complaint".to_owned())
@@ -78,7 +78,8 @@ impl Shared {
     }
 }
 
-/// An error leaves the connection as it is. Anything worse ends it, and may have come after the deed.
+/// An ordinary error leaves the connection usable. Anything worse ends it, and may follow a statement that
+/// succeeded.
 fn classify(error: &sqlx::Error) -> Failure {
     let server = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     match server.map(PgDatabaseError::severity) {
@@ -87,7 +88,7 @@ fn classify(error: &sqlx::Error) -> Failure {
     }
 }
 
-/// A transaction that is prepared, and when its writer goes on with it.
+/// A prepared transaction, and when its writer ends it.
 struct Open {
     place: usize,
     keys: Vec<i64>,
@@ -95,7 +96,7 @@ struct Open {
     commit: bool,
 }
 
-/// One connection, and the transactions that it made.
+/// One connection, and its transactions.
 pub(super) struct Writer {
     connection: PgConnection,
     shared: Arc<Shared>,
@@ -114,25 +115,26 @@ impl Writer {
         Self { connection, shared, plan, transactions: Vec::new(), prepared: Vec::new(), drafts: 0 }
     }
 
-    /// Writes until it is told to stop or the connection is gone, and gives what it did.
+    /// Writes until it is told to stop or the connection is lost. Returns its transactions.
     pub(super) async fn write(mut self) -> Vec<Transaction> {
         while !self.shared.stop.is_cancelled() {
             let draft = self.plan.next();
             if self.run(draft).await.is_err() || self.finish_prepared(self.drafts).await.is_err() {
                 return self.transactions;
             }
-            // Even a rest of nothing lasts until the next tick of the timer.
+            // Even a rest of zero lasts until the next tick of the timer.
             if !self.shared.pause.is_zero() {
                 wait::rest(self.shared.pause, self.shared.stop.cancelled()).await;
             }
         }
-        // Prepared transactions would hold their locks for ever. If they cannot be ended, that is on record.
+        // Prepared transactions would hold their locks forever. If they cannot be ended, the ledger records
+        // it.
         let _ = self.finish_prepared(u64::MAX).await;
         crate::connection::session::close(self.connection).await;
         self.transactions
     }
 
-    /// Makes one transaction. Fails if the connection is gone, with everything on record.
+    /// Makes one transaction. Fails if the connection is lost; the ledger has everything up to then.
     pub(super) async fn run(&mut self, draft: Draft) -> Result<(), Failure> {
         self.drafts += 1;
         let (number, xid, begun) = self.begin().await?;
@@ -159,7 +161,7 @@ impl Writer {
         let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_all(&mut self.connection);
         let rows = self.shared.answer(rows).await?;
         let read = |row: &PgRow| {
-            // The number without the epoch: what the log and recovery targets know.
+            // The number without the epoch, as in the log and in recovery targets.
             let xid: u64 = row.try_get::<String, _>(0).ok()?.parse().ok()?;
             Some((u32::try_from(xid & u64::from(u32::MAX)).ok()?, moment(row, 1)?))
         };
@@ -188,7 +190,7 @@ impl Writer {
                     continue;
                 }
             };
-            // A row that is not there any more is not changed.
+            // A row that no longer exists is not changed.
             if self.change(number, op, key, &change).await? > 0 {
                 let sequence = self.shared.sequence.fetch_add(1, Ordering::Relaxed);
                 self.transactions[place].operations.push(Operation { op, key, sequence, change });
@@ -211,8 +213,8 @@ impl Writer {
         self.shared.answer(sql.execute(&mut self.connection)).await.map(drop)
     }
 
-    /// Sends a statement that leaves a record in the log, and learns what the server knows of it. What `keep`
-    /// gets is on record before anything else is asked.
+    /// Sends a statement that writes a log record, and asks for the server's data on it. `keep` records each
+    /// state before the next question.
     async fn send(
         &mut self,
         place: usize,
@@ -229,7 +231,7 @@ impl Writer {
             self.transactions[place].xid
         );
         let row = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).fetch_one(&mut self.connection);
-        // A question that is refused is no refusal of the statement.
+        // A refused question is not a refusal of the statement.
         let row = self.shared.answer(row).await.map_err(|_| Failure::Lost)?;
         statement.seen = moment(&row, 0);
         let micros: Option<i64> = row.try_get(2).ok().flatten();
@@ -238,7 +240,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends a transaction. One whose commit the server refuses is rolled back.
+    /// Ends a transaction. If the server refuses the commit, it is rolled back.
     async fn end(&mut self, place: usize, sql: &str, outcome: Outcome) -> Result<(), Failure> {
         match self.conclude(place, sql, outcome).await {
             Err(Failure::Refused) => self.conclude(place, "rollback", Outcome::Rollback).await,
@@ -277,7 +279,7 @@ impl Writer {
         }
     }
 
-    /// Ends the prepared transactions whose time has come.
+    /// Ends the prepared transactions that are due.
     async fn finish_prepared(&mut self, now: u64) -> Result<(), Failure> {
         let (due, open) = std::mem::take(&mut self.prepared).into_iter().partition(|open| open.due <= now);
         self.prepared = open;
@@ -287,7 +289,7 @@ impl Writer {
             let (verb, outcome) =
                 if open.commit { ("commit", Outcome::Commit) } else { ("rollback", Outcome::Rollback) };
             match self.conclude(open.place, &format!("{verb} prepared '{name}'"), outcome).await {
-                // It stays as it was: prepared.
+                // It stays prepared.
                 Err(Failure::Refused) => self.transactions[open.place].end = None,
                 ended => ended?,
             }

@@ -1,4 +1,4 @@
-//! Damages to keys of any type, their values and expiries.
+//! Damages to keys of any type: to their values and expiries.
 
 use comeback_engine::damage::{Aim, Damage, DamageSpec, Injury};
 use comeback_error::Result;
@@ -8,10 +8,10 @@ use redis::cmd;
 use super::victims::{Candidate, DATABASE, Keyspace, SOON_MS, injury, victim};
 use crate::RedisClient;
 
-/// A database where the victims do not belong.
+/// A database to which the victims do not belong.
 const ANOTHER: u32 = 3;
 
-/// To keys.
+/// Damages to keys.
 pub(super) const DAMAGES: &[Damage<Keyspace>] = &[
     Damage {
         spec: DamageSpec {

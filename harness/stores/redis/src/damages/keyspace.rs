@@ -1,10 +1,10 @@
-//! Damages to a restored server, whatever kind of value they hit.
+//! Damages to a restored server, whatever type of value they change.
 
 use comeback_engine::damage::DamageTable;
 
 use super::victims::Keyspace;
 use super::{keys, server, streams};
 
-/// To what a Redis server holds.
+/// Damages to the content of a Redis server.
 pub static TO_A_KEYSPACE: DamageTable<Keyspace> =
     DamageTable { class: "keyspace", groups: &[keys::DAMAGES, streams::DAMAGES, server::DAMAGES] };

@@ -1,5 +1,5 @@
-//! Damages to Redis: to what a restored server holds, to what an application wrote, to snapshots. The victim is
-//! chosen by the seed among all that qualify.
+//! Damages to Redis: to the content of a restored server, to an application's writes, to snapshots. The seed
+//! chooses the victim among all that qualify.
 
 mod keys;
 mod keyspace;

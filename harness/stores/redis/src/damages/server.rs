@@ -8,7 +8,7 @@ use redis::cmd;
 use super::victims::{DATABASE, Keyspace, choose, named};
 use crate::{RedisAddress, RedisClient};
 
-/// To a server.
+/// Damages to a server.
 pub(super) const DAMAGES: &[Damage<Keyspace>] = &[
     Damage {
         spec: DamageSpec {

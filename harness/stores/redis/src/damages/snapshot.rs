@@ -1,4 +1,4 @@
-//! Damages to snapshots of the kind that no checksum tells: they were there when the manifest was written.
+//! Damages to snapshots that checksums do not reveal: the manifest was written after the damage.
 
 use comeback_engine::damage::{
     Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, StoredBackup, newest, older, pack, rewrite,
@@ -11,12 +11,12 @@ use comeback_model::FindingCode;
 use crate::backup::SNAPSHOT as FILE;
 use crate::rdb::{Entry, RdbReader};
 
-/// The last operation of a file; its checksum follows.
+/// The last opcode of a file; the checksum follows it.
 const END: u8 = 0xff;
-/// The bytes before the version, and those of the version.
+/// The length of the magic string and the version.
 const HEADER_BYTES: usize = 9;
 
-/// To what a snapshot of Redis was made of.
+/// Damages to the content of a Redis snapshot, with matching checksums.
 pub static TO_A_SNAPSHOT: DamageTable<Backup> = DamageTable {
     class: "snapshot",
     groups: &[&[
@@ -50,7 +50,7 @@ pub static TO_A_SNAPSHOT: DamageTable<Backup> = DamageTable {
     ]],
 };
 
-/// Puts a valid file without a key in place of the snapshot.
+/// Replaces the snapshot by a valid file without keys.
 async fn empty(repository: &dyn Repository) -> Result<Injury> {
     edit(repository, |file| {
         let header = file.get(..HEADER_BYTES);
@@ -60,7 +60,7 @@ async fn empty(repository: &dyn Repository) -> Result<Injury> {
     .await
 }
 
-/// Puts the file of an older snapshot in place of the newest one's.
+/// Replaces the file of the newest snapshot by that of an older one.
 async fn replace_by_older(repository: &dyn Repository) -> Result<Injury> {
     let older = older(repository).await?;
     let mut older = StoredBackup::read(repository, &older, Checksums::Renewed).await?;
@@ -68,14 +68,14 @@ async fn replace_by_older(repository: &dyn Repository) -> Result<Injury> {
     edit(repository, |_| Ok(file)).await
 }
 
-/// Ends the file before its last key, as if it had been cut off there and its checksum been made right.
+/// Cuts the file off before its last key, and corrects its checksum.
 async fn truncate(repository: &dyn Repository) -> Result<Injury> {
     edit(repository, |file| {
         let all = whole_keys(file);
         if all == 0 {
             return Err(Error::could_not_verify("the snapshot holds no key to cut off"));
         }
-        // The shortest beginning of the file that holds all keys but one.
+        // The shortest prefix of the file that holds all keys but one.
         let (mut too_short, mut enough) = (0, file.len());
         while too_short + 1 < enough {
             let middle = usize::midpoint(too_short, enough);
@@ -86,7 +86,7 @@ async fn truncate(repository: &dyn Repository) -> Result<Injury> {
     .await
 }
 
-/// Puts another file into the newest snapshot.
+/// Replaces the file of the newest snapshot.
 async fn edit(
     repository: &dyn Repository,
     edit: impl FnOnce(&[u8]) -> Result<Vec<u8>> + Send,
@@ -100,7 +100,7 @@ async fn edit(
     .await
 }
 
-/// How many keys a file holds before it ends, in good order or not.
+/// The number of complete keys in a file, which may be cut off.
 fn whole_keys(file: &[u8]) -> u64 {
     let Ok(mut reader) = RdbReader::open(file) else { return 0 };
     let mut keys = 0;
@@ -110,14 +110,14 @@ fn whole_keys(file: &[u8]) -> u64 {
     keys
 }
 
-/// Adds the checksum.
+/// Appends the checksum.
 fn finish(mut file: Vec<u8>) -> Vec<u8> {
     let checksum = crc64(&file);
     file.extend_from_slice(&checksum.to_le_bytes());
     file
 }
 
-/// The CRC-64 of Redis ("Jones"), bit by bit: a damage is done once.
+/// The CRC-64 of Redis ("Jones"), bit by bit: speed does not matter here.
 pub(super) fn crc64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |crc, byte| {
         (0..8).fold(crc ^ u64::from(*byte), |crc, _| {
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_that_of_redis() {
-        // The test vector in the source of Redis.
+        // The test vector from the source of Redis.
         assert_eq!(crc64(b"123456789"), 0xe9c6_d914_c4b8_d9ca);
     }
 }

@@ -10,7 +10,7 @@ use super::victims::{Candidate, Keyspace, choose, injury, named, nothing_to_dama
 use crate::RedisClient;
 use crate::rdb::first_id_of_stream;
 
-/// To streams.
+/// Damages to streams.
 pub(super) const DAMAGES: &[Damage<Keyspace>] = &[
     Damage {
         spec: DamageSpec {
@@ -50,17 +50,17 @@ pub(super) const DAMAGES: &[Damage<Keyspace>] = &[
     },
 ];
 
-/// What stands behind a value that `DUMP` gives: the version of the format, and a checksum.
+/// The length of the checksum at the end of a `DUMP`, after the format version.
 const CHECKSUM_BYTES: usize = 8;
 
-/// An entry that was delivered and not acknowledged.
+/// An entry that was delivered but not acknowledged.
 struct Pending {
     group: String,
     id: String,
     consumer: String,
 }
 
-/// The first entry of the first group that has one pending.
+/// The first pending entry of the first group that has one.
 async fn pending(client: &RedisClient, stream: &str) -> Result<Pending> {
     for group in groups(client, stream).await? {
         let range = cmd("XPENDING").arg(stream).arg(&group).arg("-").arg("+").arg(1).take();
@@ -89,7 +89,7 @@ async fn destroy_group(aim: Aim<'_, Keyspace>) -> Result<Injury> {
     Ok(injury(&key))
 }
 
-/// Acknowledges an entry that was pending.
+/// Acknowledges a pending entry.
 async fn acknowledge(aim: Aim<'_, Keyspace>) -> Result<Injury> {
     let (client, Candidate { key, .. }) = victim(aim, is_stream).await?;
     let Pending { group, id, .. } = pending(&client, &key).await?;
@@ -97,7 +97,7 @@ async fn acknowledge(aim: Aim<'_, Keyspace>) -> Result<Injury> {
     Ok(injury(&key))
 }
 
-/// Has the server believe that an entry was delivered long ago: somebody else would claim it.
+/// Makes the server believe that an entry was delivered long ago, so that another consumer would claim it.
 async fn change_delivery_time(aim: Aim<'_, Keyspace>) -> Result<Injury> {
     let (client, Candidate { key, .. }) = victim(aim, is_stream).await?;
     let Pending { group, id, consumer } = pending(&client, &key).await?;
@@ -109,14 +109,15 @@ async fn change_delivery_time(aim: Aim<'_, Keyspace>) -> Result<Injury> {
         .arg(id)
         .arg("TIME")
         .arg(1)
-        // Neither the number of deliveries changes by that nor the consumer.
+        // With this, the consumer and the number of deliveries stay the same.
         .arg("JUSTID")
         .take();
     client.ask::<redis::Value>(&claim).await?;
     Ok(injury(&key))
 }
 
-/// Changes the identifier that a stream keeps as its first. No command does that: its serialised form is changed.
+/// Changes the identifier that a stream stores as its first. No command does that, so its serialised form is
+/// changed.
 async fn change_first_id(aim: Aim<'_, Keyspace>) -> Result<Injury> {
     let wanted = |one: &Candidate| one.kind == "stream" && one.expires_in_ms == -1;
     let (client, Candidate { key, .. }) = victim(aim, wanted).await?;

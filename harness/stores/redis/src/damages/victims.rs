@@ -1,4 +1,4 @@
-//! What a server holds that can be damaged.
+//! Chooses what to damage in a server.
 
 use comeback_engine::damage::{Aim, Injury, Target};
 use comeback_error::{Error, Result};
@@ -6,7 +6,7 @@ use redis::cmd;
 
 use crate::{RedisAddress, RedisClient};
 
-/// A restored server, before the judges look.
+/// The target of these damages: a restored server, before the judges look at it.
 pub struct Keyspace;
 
 impl Target for Keyspace {
@@ -15,10 +15,10 @@ impl Target for Keyspace {
 
 /// The database whose keys are damaged.
 pub(crate) const DATABASE: u32 = 0;
-/// Keys that expire sooner than this are left alone: they might do so before the judges look.
+/// Keys that expire sooner than this are not chosen: they could expire before the judges look.
 pub(super) const SOON_MS: i64 = 600_000;
 
-/// A key, its type, and in how many milliseconds it expires (-1: never).
+/// A key, its type, and its time to live in milliseconds (-1: it never expires).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) key: String,
@@ -26,7 +26,7 @@ pub(crate) struct Candidate {
     pub(crate) expires_in_ms: i64,
 }
 
-/// A key that the seed chooses among those that are wanted, and a connection to its server.
+/// A key that qualifies, chosen by the seed, and a connection to its server.
 pub(super) async fn victim(
     aim: Aim<'_, Keyspace>,
     wanted: fn(&Candidate) -> bool,
@@ -36,12 +36,12 @@ pub(super) async fn victim(
     Ok((client, victim))
 }
 
-/// What the judges say of a key.
+/// The injury as the judges name it.
 pub(super) fn injury(key: &str) -> Injury {
     Injury::to(format!("database {DATABASE}")).key(format!("key={key}"))
 }
 
-/// The keys of the database whose names are plain text, in order.
+/// The keys of the database whose names are plain text, sorted.
 pub(crate) async fn candidates(client: &RedisClient) -> Result<Vec<Candidate>> {
     let (mut cursor, mut keys) = (0_u64, Vec::new());
     loop {
@@ -53,7 +53,7 @@ pub(crate) async fn candidates(client: &RedisClient) -> Result<Vec<Candidate>> {
             break;
         }
     }
-    // The ledger has damages of its own.
+    // The ledger has its own damages.
     keys.retain(|key| key.bytes().all(|byte| byte.is_ascii_graphic()) && !key.starts_with("ledger:"));
     keys.sort();
     keys.dedup();
@@ -71,12 +71,12 @@ pub(crate) async fn candidates(client: &RedisClient) -> Result<Vec<Candidate>> {
             found.push(Candidate { key, kind, expires_in_ms });
         }
     }
-    // One that is about to expire may be gone before it is damaged.
+    // A key that is about to expire may be gone before it is damaged.
     found.retain(|candidate| candidate.expires_in_ms == -1 || candidate.expires_in_ms > SOON_MS);
     Ok(found)
 }
 
-/// The names that an answer of nested lists gives for a field.
+/// The values of a field in an answer of nested lists.
 pub(super) fn named(answer: &[Vec<redis::Value>], field: &str) -> Vec<String> {
     let text = |value: &redis::Value| match value {
         redis::Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -90,7 +90,7 @@ pub(super) fn named(answer: &[Vec<redis::Value>], field: &str) -> Vec<String> {
     answer.iter().filter_map(of_one).collect()
 }
 
-/// One of many, by the seed.
+/// One of several, chosen by the seed.
 pub(super) fn choose<T>(seed: u64, from: impl Iterator<Item = T>) -> Result<T> {
     let mut all: Vec<T> = from.collect();
     if all.is_empty() {

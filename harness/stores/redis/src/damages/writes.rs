@@ -1,4 +1,4 @@
-//! Damages to what an application wrote.
+//! Damages to an application's writes.
 
 use comeback_engine::damage::{Aim, Damage, DamageTable, Injury, Target, WRITE_LOST, WRITE_PHANTOM};
 use comeback_error::Result;
@@ -8,14 +8,15 @@ use redis::cmd;
 use super::victims::{choose, injury};
 use crate::{RedisAddress, RedisClient, write_key, write_value};
 
-/// What an application wrote, in a restored server: the ledger of its writes, and those that are there.
+/// The target of these damages: the ledger of an application's writes, and those that the restored server
+/// has.
 pub struct KeyWrites;
 
 impl Target for KeyWrites {
     type On<'a> = (&'a RedisAddress, &'a WriteLedger, &'a ObservedWrites);
 }
 
-/// To what an application wrote to a key-value store, for the judge of its ledger.
+/// Damages to an application's writes to a key-value store, for the judge of its ledger.
 pub static TO_KEY_WRITES: DamageTable<KeyWrites> = DamageTable {
     class: "writes",
     groups: &[&[
@@ -24,7 +25,7 @@ pub static TO_KEY_WRITES: DamageTable<KeyWrites> = DamageTable {
     ]],
 };
 
-/// Takes an acknowledged write away that is there.
+/// Removes an acknowledged write.
 async fn lose(Aim { on: (server, ledger, observed), seed }: Aim<'_, KeyWrites>) -> Result<Injury> {
     let there = ledger.acknowledged().map(|(name, _)| name).filter(|name| observed.present.contains(name));
     let key = write_key(choose(seed, there)?);
@@ -32,7 +33,7 @@ async fn lose(Aim { on: (server, ledger, observed), seed }: Aim<'_, KeyWrites>) 
     Ok(injury(&key))
 }
 
-/// Puts a write there that came after the snapshot.
+/// Adds a write that came after the snapshot.
 async fn add(Aim { on: (server, ledger, observed), seed }: Aim<'_, KeyWrites>) -> Result<Injury> {
     let gone = ledger.acknowledged().map(|(name, _)| name).filter(|name| !observed.present.contains(name));
     let name = choose(seed, gone)?;

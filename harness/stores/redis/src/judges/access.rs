@@ -1,4 +1,4 @@
-//! Judge of who can reach a restored server: an RDB file holds neither users nor passwords.
+//! Judge of who can reach a restored server: an RDB file contains neither users nor passwords.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -8,14 +8,14 @@ use redis::cmd;
 
 use crate::{RedisAddress, RedisClient, ServerAccess};
 
-/// Looks whether the restored server lets nobody in without a password, knows the users that it should, follows
-/// nobody and has no more followers than before.
+/// Checks that the restored server requires a password, has the expected users, replicates from no server and
+/// has no more replicas than before.
 pub struct AccessJudge<'a> {
     /// The restored server.
     pub server: &'a RedisAddress,
     /// What was recorded before the disaster.
     pub recorded: &'a RedisSnapshot,
-    /// Who could reach it before: a running server has its own replicas. Nobody, if it is new.
+    /// Who could reach it before. A running server has its own replicas; a new server has none.
     pub before: ServerAccess,
 }
 

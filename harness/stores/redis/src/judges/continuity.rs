@@ -1,4 +1,4 @@
-//! Judge of what clients saw while a keyspace was replaced under them.
+//! Judge of what clients saw while a keyspace was replaced.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -7,9 +7,9 @@ use comeback_model::{Finding, FindingCode};
 
 use crate::Seen;
 
-/// Looks whether clients ever saw anything but the old state, the new state or an error.
+/// Checks that clients saw only the old state, the new state or an error.
 pub struct ContinuityJudge<'a> {
-    /// What a client saw that looked all the time.
+    /// What a client saw that kept looking.
     pub seen: &'a Seen,
 }
 

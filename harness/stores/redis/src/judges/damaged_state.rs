@@ -1,4 +1,4 @@
-//! Judge of the evidence: whether what a damaged server holds was kept before anything was changed.
+//! Judge of the evidence: was the content of a damaged server saved before anything was changed?
 
 use async_trait::async_trait;
 use comeback_engine::clock::Stopwatch;
@@ -8,11 +8,11 @@ use comeback_error::Result;
 
 use crate::{RedisAddress, take_snapshot};
 
-/// Takes a snapshot of a damaged server. It says nothing about what is in it.
+/// Takes a snapshot of a damaged server. It does not judge the content.
 pub struct DamagedState<'a> {
     /// The damaged server.
     pub server: &'a RedisAddress,
-    /// Where the snapshot goes.
+    /// Where to save the snapshot.
     pub evidence: &'a dyn Repository,
     /// The clock of the run.
     pub clock: Stopwatch,

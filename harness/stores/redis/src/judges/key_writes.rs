@@ -1,4 +1,5 @@
-//! Judge of an application's writes to a key-value store: those before the snapshot are there, later ones not.
+//! Judge of an application's writes to a key-value store: those before the snapshot must be there, later ones
+//! must not.
 
 use async_trait::async_trait;
 use comeback_engine::evidence::Loss;
@@ -8,13 +9,13 @@ use comeback_model::{Finding, FindingCode, ForkMoment, ObservedWrites, WriteDisc
 
 use crate::write_key;
 
-/// Compares the writes that are there with the ledger and with the moment of the snapshot.
+/// Compares the writes that are there with the ledger and the moment of the snapshot.
 pub struct KeyWritesJudge<'a> {
-    /// What was written.
+    /// The ledger of the writes.
     pub ledger: &'a WriteLedger,
     /// The moment of the snapshot.
     pub fork: ForkMoment,
-    /// What the restored server holds of it.
+    /// The writes that the restored server has.
     pub observed: &'a ObservedWrites,
 }
 
@@ -66,8 +67,8 @@ fn finding(difference: WriteDiscrepancy) -> Finding {
     }
 }
 
-/// What a recovery lost: the acknowledged writes that are not there. `disaster_ms` is on the clock that the
-/// workload was started with.
+/// Measures the loss of a recovery: the acknowledged writes that are missing. `disaster_ms` is in
+/// milliseconds on the clock that the workload was started with.
 pub fn measure_key_loss(ledger: &WriteLedger, observed: &ObservedWrites, disaster_ms: u64) -> Loss {
     let missing = || ledger.missing(observed);
     let earliest_ms = missing().map(|(_, answer)| answer.at_ms).min();

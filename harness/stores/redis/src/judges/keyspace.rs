@@ -1,4 +1,4 @@
-//! Judge of a restored keyspace: whether every key, value, expiry and function came back, and nothing else.
+//! Judge of a restored keyspace: every key, value, expiry and function must be there, and nothing else.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -11,19 +11,19 @@ use comeback_model::{
 use crate::rdb::RdbSummary;
 use crate::{RedisAddress, RedisClient, fingerprint_server};
 
-/// How many keys are told one by one.
+/// How many keys to name.
 const NAMED: usize = 50;
 const REMEDY: &str =
     "do not switch the application to this server: restore again, from an older backup if need be";
 
-/// Compares what a server holds with what was recorded when the backup was taken. A key whose expiry has passed
-/// since then is expected to be gone.
+/// Compares the content of a server with what was recorded when the backup was taken. A key whose expiry has
+/// passed since then is expected to be gone.
 pub struct KeyspaceJudge<'a> {
     /// The restored server.
     pub server: &'a RedisAddress,
     /// What was recorded before the disaster.
     pub recorded: &'a KeyspaceFingerprint,
-    /// Databases that hold what was replaced, until the judges agree: they are not looked at.
+    /// Databases with the replaced content, which is kept until the judges agree. They are not looked at.
     pub set_aside: &'a [u32],
 }
 
@@ -44,7 +44,7 @@ impl Judge for KeyspaceJudge<'_> {
     }
 }
 
-/// What the fingerprint does not hold.
+/// What the fingerprint does not cover.
 fn not_looked_at(recorded: &KeyspaceFingerprint, read: &RdbSummary) -> Vec<NotLookedAt> {
     let modules = read.modules.iter().map(|module| {
         let why = "what a module keeps beside the keys is not in the fingerprint";
@@ -143,13 +143,14 @@ fn database_finding(difference: &DatabaseDifference) -> Finding {
     )
 }
 
-/// An instant for people; one beyond all calendars stays a number.
+/// An instant for people; one outside of the calendar stays a number.
 fn instant(at_ms: u64) -> String {
     let instant = i64::try_from(at_ms).ok().and_then(|at_ms| jiff::Timestamp::from_millisecond(at_ms).ok());
     instant.map_or_else(|| format!("{at_ms} ms"), |instant| instant.to_string())
 }
 
-/// Compares the number of keys in each database, which is quick and says little: the runbook asks for it.
+/// Compares the number of keys in each database. This is quick and proves little, but the runbook asks for
+/// it.
 pub struct KeyCounts<'a> {
     /// The restored server.
     pub server: &'a RedisAddress,
@@ -173,7 +174,7 @@ impl Judge for KeyCounts<'_> {
         let findings = numbers.into_iter().filter_map(|number| {
             let recorded = self.recorded.databases.get(number);
             let most = recorded.map_or(0, |database| database.keys);
-            // Those that expire may be gone by now; those that stay may not.
+            // Expiring keys may be gone by now; the others may not.
             let least = most - recorded.map_or(0, |database| database.expiring);
             let keys = found.get(number).copied().unwrap_or(0);
             (!(least..=most).contains(&keys)).then(|| {
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_the_fingerprint_does_not_hold_is_said() {
-        // What a module keeps beside the keys: its name and version, an unsigned number, the end mark.
+        // A module's data beside the keys: its name and version, an unsigned number, the end mark.
         let beside = b"REDIS0011\xF7\x81\x01\x02\x03\x04\x05\x06\x07\x08\x02\x08\x00\xFF\0\0\0\0\0\0\0\0";
         let recorded = KeyspaceFingerprint::default();
         let read = fingerprint_rdb(&beside[..]).unwrap();

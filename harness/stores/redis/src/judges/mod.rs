@@ -1,4 +1,4 @@
-//! What judges a restored Redis server.
+//! Judges of a restored Redis server.
 
 mod access;
 mod continuity;

@@ -1,4 +1,4 @@
-//! Judge of what a restored Redis server says about itself.
+//! Judge of a restored Redis server's log.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -7,15 +7,15 @@ use comeback_model::{Finding, FindingCode};
 
 use crate::RedisServer;
 
-/// What a server in good health logs as a warning.
+/// What a healthy server logs as a warning.
 const EXPLAINED: &[&str] = &[
-    // Its greeting.
+    // The banner.
     "oO0OoO0OoO0Oo",
     "Redis version=",
     "Valkey version=",
     "Configuration loaded",
     "Server initialized",
-    // Settings of the machine, which a throw-away server has to live with.
+    // Settings of the machine, which a throw-away server cannot change.
     "WARNING Memory overcommit must be enabled!",
     "WARNING overcommit_memory is set to 0!",
     "WARNING: The TCP backlog setting of",
@@ -26,7 +26,7 @@ const EXPLAINED: &[&str] = &[
     "Server can't set maximum open files",
     "Current maximum open files is",
     "Increased maximum number of open files",
-    // A snapshot was read from it, as by the judges.
+    // Somebody took a snapshot, such as the judges.
     "Diskless rdb transfer, done reading from pipe",
     "Connection with replica",
     // It was stopped.
@@ -34,7 +34,7 @@ const EXPLAINED: &[&str] = &[
     "ready to exit, bye bye",
 ];
 
-/// Looks for warnings in the log of the restored server. Each one that is not explained is a finding.
+/// Looks for warnings in the restored server's log. Each one that is not explained is a finding.
 pub struct RedisLogJudge<'a> {
     /// The restored server.
     pub server: &'a RedisServer,
@@ -56,7 +56,7 @@ fn judge_log(log: &str) -> Result<Opinion> {
         return Err(Error::could_not_verify("the server's log does not say that it is ready")
             .hint("its messages may go elsewhere: see logfile and syslog-enabled"));
     }
-    // `pid:role date time mark text`; the mark of a warning is `#`.
+    // The format is `pid:role date time mark text`; `#` marks a warning.
     let complaints = log.lines().filter(|line| {
         line.split_whitespace().nth(5) == Some("#")
             && !EXPLAINED.iter().any(|explained| line.contains(explained))

@@ -1,4 +1,4 @@
-//! A lost server comes back as a new one that loads a snapshot.
+//! Restores a lost server as a new one that loads a snapshot.
 
 use comeback_engine::runner::Course;
 use comeback_error::Result;
@@ -15,7 +15,7 @@ pub struct SnapshotLoad<'a> {
 }
 
 impl<'a> SnapshotLoad<'a> {
-    /// Starts a server on which everything of a snapshot is loaded and proven.
+    /// Starts a server that loads and checks a whole snapshot.
     pub async fn start(
         course: &mut Course,
         name: &str,
@@ -38,7 +38,7 @@ impl<'a> SnapshotLoad<'a> {
         Ok(Self { server, recorded })
     }
 
-    /// Where the server is.
+    /// The address of the server.
     pub fn address(&self) -> RedisAddress {
         self.server.address()
     }

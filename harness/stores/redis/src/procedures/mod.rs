@@ -1,4 +1,4 @@
-//! The procedures of Redis: the steps of the runbook, for the drill and for the disaster.
+//! The procedures of Redis: the steps of the runbook, for drills and for disasters.
 
 mod load;
 mod replace;

@@ -1,4 +1,4 @@
-//! A running server gets the content of a snapshot in place of its own, all at once.
+//! Replaces the content of a running server by that of a snapshot, all at once.
 
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::Course;
@@ -11,7 +11,7 @@ use crate::{
     Settled, replace_keyspace, restore_snapshot,
 };
 
-/// A replacement that has begun: the damaged state is kept, and nothing is changed.
+/// A replacement that has begun: the damaged state was saved, and nothing was changed.
 pub struct KeyspaceReplacement {
     target: RedisAddress,
     access: ServerAccess,
@@ -19,9 +19,9 @@ pub struct KeyspaceReplacement {
 
 /// A snapshot that a throw-away server has loaded.
 pub struct ProvenSnapshot<'a> {
-    /// That server.
+    /// The throw-away server.
     pub proof: RedisServer,
-    /// What it said.
+    /// What it reported.
     pub loaded: Loaded,
     snapshot: &'a RedisSnapshot,
     recorded: &'a KeyspaceFingerprint,
@@ -30,7 +30,7 @@ pub struct ProvenSnapshot<'a> {
 
 /// The content of the snapshot is in place, and the damaged content is kept beside it.
 pub struct ReplacedKeyspace<'a> {
-    /// How it went.
+    /// The result of the replacement.
     pub replaced: Replaced,
     target: RedisAddress,
     access: ServerAccess,
@@ -39,8 +39,8 @@ pub struct ReplacedKeyspace<'a> {
 }
 
 impl KeyspaceReplacement {
-    /// Keeps what the damaged server holds in a repository of its own. A server that cannot be read, as damaged ones
-    /// may be, can still be restored: what could not be kept is a check that could not verify.
+    /// Saves the content of the damaged server in a separate repository. A damaged server may be unreadable
+    /// and can still be restored; then the check could not verify that its content was saved.
     pub async fn begin(course: &Course, target: &RedisAddress, evidence: &dyn Repository) -> Result<Self> {
         course.step(Phase::Recover, "take a snapshot of the damaged server, as evidence");
         let access = ServerAccess::read(target).await?;
@@ -86,7 +86,7 @@ impl ReplacedKeyspace<'_> {
         course.judge(&KeyCounts { server: &self.target, recorded: self.recorded, set_aside }).await;
     }
 
-    /// Compares every key, and looks who can log in. Gives what the judge of the keys says.
+    /// Compares every key, and checks who can log in. Returns the verdict of the judge of the keys.
     pub async fn judge(&self, course: &Course) -> Verdict {
         course.step(Phase::Judge, "prove that every key came back, and that nothing else is there");
         let (server, recorded) = (&self.target, self.recorded);
@@ -96,7 +96,7 @@ impl ReplacedKeyspace<'_> {
         judged
     }
 
-    /// Ends the replacement as the judge of the keys says.
+    /// Ends the replacement according to the verdict of the judge of the keys.
     pub async fn settle(self, course: &Course, judged: Verdict) -> Result<Settled> {
         course.step(Phase::Judge, "remove the damaged content that was kept, or bring it back");
         let settled = self.replaced.settle(judgement(judged)).await?;

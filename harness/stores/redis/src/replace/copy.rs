@@ -8,12 +8,12 @@ use super::plan::{Plan, ensure_room};
 use crate::address::RedisAddress;
 use crate::client::RedisClient;
 
-/// How many keys travel at a time.
+/// How many keys to copy at a time.
 const BATCH_KEYS: usize = 500;
-/// How many bytes of memory the keys of a batch may take. A key that takes more travels alone.
+/// The memory of the keys in a batch, in bytes. A larger key is copied alone.
 const BATCH_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Copies every database that is wanted into its spare one. Gives the number of keys.
+/// Copies every wanted database into its spare database. Returns the number of keys.
 pub(super) async fn copy_all(
     source: &RedisAddress,
     target: &RedisAddress,
@@ -28,7 +28,7 @@ pub(super) async fn copy_all(
         );
         let copied = copy_database(&from, &to).await?;
         let there: u64 = to.ask(&cmd("DBSIZE")).await?;
-        // Keys may expire meanwhile. More keys than were copied are somebody else's.
+        // Keys may expire meanwhile, but additional keys belong to somebody else.
         if there > copied {
             let sentence = format!(
                 "{copied} keys were copied into database {}, and {there} are there: somebody else uses it",
@@ -49,12 +49,12 @@ pub(super) async fn copy_all(
     Ok(keys)
 }
 
-/// How many keys the server removed because its memory was full.
+/// How many keys the server has evicted because its memory was full.
 async fn evicted(target: &RedisAddress) -> Result<u64> {
     RedisClient::connect(target, 0).await?.info("stats").await?.number("evicted_keys")
 }
 
-/// Copies the keys of a database that nobody else writes to.
+/// Copies the keys of a database to which nobody else writes.
 async fn copy_database(from: &RedisClient, to: &RedisClient) -> Result<u64> {
     let (mut cursor, mut copied) = (0_u64, 0);
     loop {
@@ -72,7 +72,7 @@ async fn copy_database(from: &RedisClient, to: &RedisClient) -> Result<u64> {
     }
 }
 
-/// How much memory each key takes; 0 for one that is gone.
+/// The memory of each key, in bytes; 0 if the key is gone.
 async fn sizes(from: &RedisClient, keys: &[Vec<u8>]) -> Result<Vec<u64>> {
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -85,7 +85,7 @@ async fn sizes(from: &RedisClient, keys: &[Vec<u8>]) -> Result<Vec<u64>> {
     Ok(sizes.into_iter().map(Option::unwrap_or_default).collect())
 }
 
-/// Splits keys into batches of a limited size.
+/// Splits keys into batches of limited size.
 fn batches<'a>(keys: &'a [Vec<u8>], sizes: &'a [u64]) -> impl Iterator<Item = (&'a [Vec<u8>], u64)> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -112,7 +112,7 @@ async fn copy_keys(from: &RedisClient, to: &RedisClient, keys: &[Vec<u8>]) -> Re
     for (key, (expires_at_ms, value)) in keys.iter().zip(found) {
         // A key that expired since the scan is gone, as it should be.
         let Some(value) = value else { continue };
-        // A rehash while scanning shows a key twice.
+        // REPLACE, because a rehash during the scan shows a key twice.
         restore
             .cmd("RESTORE")
             .arg(key)

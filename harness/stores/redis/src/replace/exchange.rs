@@ -1,4 +1,4 @@
-//! The transaction that exchanges two states, and the way back.
+//! The transaction that exchanges two states, and its reversal.
 
 use std::collections::BTreeMap;
 
@@ -17,15 +17,15 @@ pub(super) struct Exchange {
     target: RedisAddress,
     plan: Plan,
     keys: Keys,
-    /// The functions of the old state, as `FUNCTION DUMP` gives them.
+    /// The functions of the old state, as returned by `FUNCTION DUMP`.
     old_functions: Vec<u8>,
     took_us: u64,
-    /// The server's count of changes right after the exchange, if it told.
+    /// The server's change counter right after the exchange, if the server reported it.
     changes: Option<u64>,
 }
 
 impl Exchange {
-    /// Looks again at what is exchanged, and exchanges it.
+    /// Checks the copy again, and exchanges the states.
     pub(super) async fn run(
         source: &RedisAddress,
         target: &RedisAddress,
@@ -74,7 +74,7 @@ impl Exchange {
         self.plan.pairs.iter().map(|pair| pair.spare).collect()
     }
 
-    /// After an exchange that failed, or whose answer was lost: brings back what was exchanged.
+    /// Reverses whatever was exchanged, after an exchange that failed or whose answer was lost.
     async fn undo(self, error: Error) -> Error {
         let undone = async {
             let mut exchanged = Vec::new();
@@ -96,7 +96,7 @@ impl Exchange {
         }
     }
 
-    /// What a person has to know where it is not known which state serves.
+    /// The hint for a person when it is unknown which state serves.
     fn where_things_are(&self) -> String {
         let pairs = self.plan.pairs.iter().map(|pair| format!("{} and {}", pair.database, pair.spare));
         format!(
@@ -123,7 +123,7 @@ impl Exchange {
         })
     }
 
-    /// Puts the old state in place again, and removes the new one.
+    /// Puts the old state back in place, and removes the new one.
     pub(super) async fn bring_back(self) -> Result<()> {
         let places = self.where_things_are();
         self.swap_back(&self.plan.pairs).await.map_err(|error| error.hint(places))?;
@@ -132,13 +132,13 @@ impl Exchange {
         })
     }
 
-    /// Whether anybody wrote since the exchange.
+    /// Whether somebody has written since the exchange.
     pub(super) async fn was_written_to(&self) -> Result<bool> {
         let client = RedisClient::connect(&self.target, 0).await?;
         Ok(Some(changes(&client.info("persistence").await?)?) != self.changes)
     }
 
-    /// Both states stay.
+    /// The result if both states are kept.
     pub(super) fn both(&self, why: &'static str) -> Settled {
         let commands =
             |of: &dyn Fn(&Pair) -> String| self.plan.pairs.iter().map(of).collect::<Vec<_>>().join("; ");
@@ -151,7 +151,7 @@ impl Exchange {
     }
 }
 
-/// How many changes the server counts since its last save: every write is one.
+/// The server's number of changes since its last save; every write increments it.
 fn changes(persistence: &Info) -> Result<u64> {
     persistence.number("rdb_changes_since_last_save")
 }
@@ -169,10 +169,11 @@ fn restore_functions(all: &mut Pipeline, functions: &[u8]) {
     all.cmd("FUNCTION").arg("RESTORE").arg(functions).arg("FLUSH").cmd("SELECT").arg(0);
 }
 
-/// The copy was compared a moment ago. Since then, nobody may have written to it, nor begun to use another database.
+/// The copy was compared a moment ago. Fails if somebody has written to it since, or has begun to use another
+/// database.
 fn look_again(there: &BTreeMap<u32, u64>, plan: &Plan, sizes: &Sizes) -> Result<(), Obstacle> {
     for (spare, size) in sizes {
-        // The marker is there too.
+        // The marker is one of the keys.
         let keys = there.get(spare).copied().unwrap_or(0).saturating_sub(1);
         if !size.contains(&keys) {
             return Err(Obstacle::Stranger(plan.strangers(Error::could_not_verify(format!(
@@ -192,11 +193,12 @@ fn look_again(there: &BTreeMap<u32, u64>, plan: &Plan, sizes: &Sizes) -> Result<
     Ok(())
 }
 
-/// Keys that the exchange itself needs.
+/// Keys that the exchange itself uses.
 struct Keys {
-    /// In each spare database, until the exchange moves and removes it: where it still is, nothing was exchanged.
+    /// Set in each spare database; the exchange moves and removes it. A database that still has it was not
+    /// exchanged.
     marker: String,
-    /// In the first spare database, from the exchange on: the functions of the old state.
+    /// Set in the first spare database by the exchange; holds the functions of the old state.
     functions: String,
 }
 

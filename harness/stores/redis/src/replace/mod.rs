@@ -1,16 +1,17 @@
-//! Replaces what a running server holds, all at once, and keeps what it held until a judge agrees.
+//! Replaces the content of a running server all at once, and keeps the old content until a judge agrees.
 //!
-//! The content comes from another server, a throw-away one that has proven that the backup loads. Key by key it
-//! goes into databases of the damaged server that nobody uses. There it is compared with what was recorded when the
-//! backup was taken. Then one transaction exchanges the databases (`SWAPDB`) and the functions. Clients stay
-//! connected, and see the old state or the new one, and nothing in between.
+//! The new content comes from a throw-away server that has proven that the backup loads. It is copied key by
+//! key into unused databases of the damaged server, and compared there with what was recorded when the backup
+//! was taken. Then one transaction exchanges the databases (`SWAPDB`) and the functions. Clients stay
+//! connected, and see either the old state or the new one.
 //!
-//! Nothing is lost where a step fails: before the transaction the old state was not touched, and after it the old
-//! state is in the databases that were free before. It goes when the judges agree, and comes back when they do not.
+//! A failed step loses nothing. Before the transaction the old state is untouched; after it, the old state is
+//! in the databases that were unused before. It is removed if the judges agree, and put back if they
+//! disagree.
 //!
-//! Other ways: `REPLICAOF` answers `-LOADING` while it loads and needs a way for the servers to reach each other,
-//! `FLUSHALL` followed by a load shows an empty server, and a new server in place of the old one needs every client
-//! to be told.
+//! Other ways were rejected: `REPLICAOF` answers `-LOADING` while it loads, and needs a connection between
+//! the servers; `FLUSHALL` followed by a load shows an empty server; with a new server in place of the old
+//! one, every client must be told.
 
 mod copy;
 mod exchange;
@@ -31,54 +32,56 @@ use super::backup::fingerprint_server;
 use super::client::RedisClient;
 use super::restore::differing_names;
 
-/// What a replacement did. The old state is still there: [`settle`](Self::settle) ends that.
+/// The result of a replacement. The old state still exists until [`settle`](Self::settle).
 pub struct Replaced {
     /// Keys that were put in place.
     pub keys: u64,
-    /// How long copying and comparing took, during which clients saw the old state, in milliseconds.
+    /// How long copying and comparing took, in milliseconds. Clients saw the old state meanwhile.
     pub copy_ms: u64,
-    /// How long the exchange took, for which clients had to wait, in microseconds.
+    /// How long the exchange took, in microseconds. Clients had to wait meanwhile.
     pub exchange_us: u64,
     exchange: Exchange,
 }
 
-/// What the judges say of the new state.
+/// The judges' opinion of the new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
     /// It is what was backed up.
     Agreed,
-    /// It is not.
+    /// It is something else.
     Disagreed,
     /// They could not look.
     Unknown,
 }
 
-/// What became of the two states.
+/// The outcome for the two states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
     /// The new state serves, and the old one is gone.
     New,
     /// The old state serves again, and the new one is gone.
     Old,
-    /// The new state serves, and the old one is kept, because only a person can decide.
+    /// The new state serves, and the old one is kept: a person must decide.
     Both {
-        /// Why nothing was decided.
+        /// Why it was not decided.
         why: &'static str,
-        /// Commands that bring the old state back, but for its functions.
+        /// Commands that bring back the old state, except its functions.
         back: String,
-        /// The key that holds the functions of the old state, beside its other keys, as `FUNCTION DUMP` gives them.
+        /// The key with the functions of the old state, as returned by `FUNCTION DUMP`, beside the old
+        /// state's other keys.
         functions: String,
         /// Commands that remove the old state.
         remove: String,
     },
 }
 
-/// Replaces everything that `target` holds by everything that `source` holds, which has to be `recorded`.
+/// Replaces all content of `target` by that of `source`, which must match `recorded`.
 ///
-/// Writes that clients make to the old state while this copies are gone with it.
+/// Writes of clients to the old state during the copy are lost with it.
 ///
 /// # Errors
-/// The old state serves, and the free databases are free again, unless the error's hints say otherwise.
+///
+/// The old state serves, and the spare databases are empty again, unless the error's hints say otherwise.
 pub async fn replace_keyspace(
     source: &RedisAddress,
     target: &RedisAddress,
@@ -106,8 +109,9 @@ impl Replaced {
         self.exchange.set_aside()
     }
 
-    /// Removes the old state if the judges agree, and brings it back if they do not. If they could not look, or
-    /// clients have written to the new state since, so that its difference may be theirs, both are kept.
+    /// Removes the old state if the judges agree, and puts it back if they disagree. Both states are kept if
+    /// the judges could not look, or if they disagree and clients have written to the new state since, so
+    /// that the difference may come from the clients.
     pub async fn settle(self, judgement: Judgement) -> Result<Settled> {
         match judgement {
             Judgement::Agreed => self.exchange.keep_new().await.map(|()| Settled::New),
@@ -122,7 +126,7 @@ impl Replaced {
 
 /// Why the copy cannot be put in place.
 enum Obstacle {
-    /// Somebody else's keys are among them: nothing may be cleared away.
+    /// Keys of somebody else are among them, so nothing may be deleted.
     Stranger(Error),
     Other(Error),
 }
@@ -133,10 +137,10 @@ impl From<Error> for Obstacle {
     }
 }
 
-/// How many keys each spare database may hold when it is put in place: some may expire until then.
+/// How many keys each spare database may hold at the exchange: some may expire before it.
 type Sizes = BTreeMap<u32, RangeInclusive<u64>>;
 
-/// Compares what is in the spare databases with what was recorded.
+/// Compares the content of the spare databases with what was recorded.
 async fn prove_copy(
     target: &RedisAddress,
     plan: &Plan,

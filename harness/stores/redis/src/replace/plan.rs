@@ -1,4 +1,4 @@
-//! What is exchanged for what, and whether it can be.
+//! Plans which databases are exchanged, and checks whether it is possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,19 +10,19 @@ use crate::address::RedisAddress;
 use crate::client::{Info, RedisClient};
 use crate::version::RedisVersion;
 
-/// A database of the target, and the free one that it is exchanged for.
+/// A database of the target, and the spare one that it is exchanged with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pair {
     pub(super) database: u32,
     pub(super) spare: u32,
 }
 
-/// What is exchanged.
+/// The databases to exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
-    /// Every database that holds a key before or afterwards.
+    /// Every database that holds a key before or after the exchange.
     pub(super) pairs: Vec<Pair>,
-    /// How many keys each database of the new state has.
+    /// The number of keys in each database of the new state.
     pub(super) wanted: BTreeMap<u32, u64>,
 }
 
@@ -41,7 +41,7 @@ impl Plan {
         self.pairs.iter().map(|pair| pair.spare.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Adds what to do about keys of somebody else in the spare databases.
+    /// Adds a hint about keys of somebody else in the spare databases.
     pub(super) fn strangers(&self, error: Error) -> Error {
         error.hint(format!(
             "the live databases are as they were; look into {} and clear what is not wanted there",
@@ -73,7 +73,7 @@ impl Plan {
     }
 }
 
-/// Refuses a server whose state could not be replaced as a whole.
+/// Refuses a server whose state cannot be replaced as a whole.
 async fn ensure_replaceable(from: &RedisClient, to: &RedisClient) -> Result<()> {
     let (replication, cluster) = (to.info("replication").await?, to.info("cluster").await?);
     if replication.get("role") != Some("master") {
@@ -97,7 +97,8 @@ async fn ensure_replaceable(from: &RedisClient, to: &RedisClient) -> Result<()> 
     ensure_room(&to.info("memory").await?, needed)
 }
 
-/// Both states are in memory for a while: a limit that leaves no room for that would evict what is live.
+/// Both states are in memory for a while. If the memory limit has no room for that, live keys would be
+/// evicted.
 pub(super) fn ensure_room(to: &Info, needed: u64) -> Result<()> {
     let (limit, used) = (to.number("maxmemory")?, to.number("used_memory")?);
     if limit == 0 || used.saturating_add(needed) <= limit {
@@ -116,7 +117,7 @@ fn version_of(info: &Info) -> Option<RedisVersion> {
     }
 }
 
-/// For each database that holds a key, before or afterwards, one that nobody uses.
+/// Chooses an unused database for each database that holds a key before or after the exchange.
 fn choose_spares(
     databases: u32,
     wanted: &BTreeMap<u32, u64>,

@@ -1,4 +1,4 @@
-//! Damages to the newest export in a repository, or to the key that is locked away for it.
+//! Damages to the newest export in a repository, or to the break-glass key for it.
 
 use std::fs;
 
@@ -13,14 +13,15 @@ use comeback_model::{Content, FindingCode};
 use crate::age_file::{EXPORT as FILE, encrypt};
 use crate::{ExportKeys, Identities, OpenedExport, Recipients, SecretContent, make_identity, open_export};
 
-/// The newest export in a repository and its keys, between the export and the disaster.
+/// The target of these damages: the newest export in a repository and its keys, between the export and the
+/// disaster.
 pub struct Export;
 
 impl Target for Export {
     type On<'a> = (&'a dyn Repository, &'a ExportKeys);
 }
 
-/// To an export, or to the key that opens it.
+/// Damages to an export, or to the key that opens it.
 pub static TO_AN_EXPORT: DamageTable<Export> = DamageTable {
     class: "secrets",
     groups: &[&[
@@ -103,12 +104,12 @@ async fn drop_recipient(Aim { on: (repository, keys), .. }: Aim<'_, Export>) -> 
     Ok(Injury::to(format!("{id}/{FILE}")))
 }
 
-/// Cuts the end off. The length that the manifest's content gives stays; the checksum fits.
+/// Cuts the end off. The checksum is corrected, but the length in the manifest's content stays.
 async fn truncate(Aim { on: (repository, _), .. }: Aim<'_, Export>) -> Result<Injury> {
     edit_file(repository, |file| file.truncate(file.len() * 3 / 4)).await
 }
 
-/// Changes a byte in the second half, which is no header: the recipients can still be read.
+/// Changes a byte in the second half, after the header: the recipients can still be read.
 async fn flip_byte(Aim { on: (repository, _), seed }: Aim<'_, Export>) -> Result<Injury> {
     edit_file(repository, |file| {
         let half = file.len() / 2;
@@ -134,7 +135,7 @@ async fn put_older_value(aim: Aim<'_, Export>) -> Result<Injury> {
     change_newest(aim, 2, |values| values[1].clone()).await
 }
 
-/// Gives the newest version of a secret another value, made of the values that it has, the newest first.
+/// Changes the value of a secret's newest version. `change` gets the secret's values, the newest first.
 async fn change_newest(
     Aim { on: (repository, keys), seed }: Aim<'_, Export>,
     at_least: usize,
@@ -158,7 +159,7 @@ fn values(secret: &SecretContent) -> Vec<SecretBytes> {
     secret.versions.values().rev().filter_map(|version| version.value.clone()).collect()
 }
 
-/// The name of a secret with so many values, chosen by the seed.
+/// The name of a secret with at least `at_least` values, chosen by the seed.
 fn victim(opened: &OpenedExport, seed: u64, at_least: usize) -> Result<String> {
     let fitting = opened.secrets.0.iter().filter(|(_, secret)| values(secret).len() >= at_least);
     let names: Vec<_> = fitting.map(|(name, _)| name).collect();
@@ -166,7 +167,7 @@ fn victim(opened: &OpenedExport, seed: u64, at_least: usize) -> Result<String> {
     names.get(choose(seed, names.len())).map(|name| (*name).clone()).ok_or_else(nothing)
 }
 
-/// The newest export: its name, and what is in it.
+/// The newest export: its name and its content.
 async fn open(repository: &dyn Repository, keys: &ExportKeys) -> Result<(String, OpenedExport)> {
     let id = newest(repository).await?;
     let manifest = repository.manifest(&id).await?;
@@ -174,7 +175,7 @@ async fn open(repository: &dyn Repository, keys: &ExportKeys) -> Result<(String,
     Ok((id, opened))
 }
 
-/// Puts other secrets into an export, or others who can open it, with a manifest that fits the file.
+/// Replaces the secrets or recipients of an export, with a matching manifest.
 async fn put(
     repository: &dyn Repository,
     id: &str,

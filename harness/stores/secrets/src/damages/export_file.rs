@@ -1,4 +1,4 @@
-//! Damages to the file of an export where it was written: not to what is in it, but to who can get at that.
+//! Damages to an export's file where it was written: not to its content, but to the access to it.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,14 +10,14 @@ use comeback_model::FindingCode;
 
 use crate::ExportKeys;
 
-/// The file of an export and its keys, before it is put into the repository.
+/// The target of these damages: the file of an export and its keys, before it is stored in the repository.
 pub struct ExportedFile;
 
 impl Target for ExportedFile {
     type On<'a> = (&'a Path, &'a ExportKeys);
 }
 
-/// To the file of an export.
+/// Damages to the file of an export.
 pub static TO_AN_EXPORTED_FILE: DamageTable<ExportedFile> = DamageTable {
     class: "secrets",
     groups: &[&[

@@ -1,4 +1,4 @@
-//! Damages to secrets: to their export, to its keys, to what they open, to what was restored.
+//! Damages to secrets: to their export, to its keys, to what they open, to restored secrets.
 
 mod export;
 mod export_file;

@@ -1,4 +1,4 @@
-//! Damages to a restored store, as a careless hand would do them.
+//! Damages to a restored store, as human mistakes would cause them.
 
 use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target, choose};
 use comeback_error::{Error, Result};
@@ -6,14 +6,14 @@ use comeback_model::{FindingCode, VersionState};
 
 use crate::{SecretDescription, SecretStore};
 
-/// A restored store, before the judges look.
+/// The target of these damages: a restored store, before the judges look at it.
 pub struct RestoredSecrets;
 
 impl Target for RestoredSecrets {
     type On<'a> = &'a dyn SecretStore;
 }
 
-/// To a restored store of secrets.
+/// Damages to a restored store of secrets.
 pub static TO_RESTORED_SECRETS: DamageTable<RestoredSecrets> = DamageTable {
     class: "secrets",
     groups: &[&[
@@ -56,7 +56,7 @@ async fn disable_newest(Aim { on: store, seed }: Aim<'_, RestoredSecrets>) -> Re
     Ok(Injury::to(name).key(format!("version={number}")))
 }
 
-/// A secret that has what is damaged, chosen by the seed: its name, and that.
+/// A secret that has what is to be damaged, chosen by the seed. Returns its name and what was found.
 async fn victim<T: Send>(
     store: &dyn SecretStore,
     seed: u64,

@@ -8,14 +8,15 @@ use futures_util::future::BoxFuture;
 
 use crate::SecretStore;
 
-/// A secret and the server that it opens, between the last export and the disaster.
+/// The target of these damages: a secret and the server that it opens, between the last export and the
+/// disaster.
 pub struct Rotation;
 
 impl Target for Rotation {
     type On<'a> = Rotated<'a>;
 }
 
-/// Gives the server a password.
+/// Sets a server's password.
 pub type SetPassword<'a> = dyn Fn(SecretBytes) -> BoxFuture<'a, Result<()>> + Send + Sync + 'a;
 
 /// A password that can be changed.
@@ -24,11 +25,11 @@ pub struct Rotated<'a> {
     pub store: &'a dyn SecretStore,
     /// The name of the secret.
     pub secret: &'a str,
-    /// Gives the server that it opens another password.
+    /// Changes the password on the server that the secret opens.
     pub set_password: Box<SetPassword<'a>>,
 }
 
-/// To what a secret opens.
+/// Damages to what a secret opens.
 pub static BY_ROTATION: DamageTable<Rotation> = DamageTable {
     class: "secrets",
     groups: &[&[Damage {

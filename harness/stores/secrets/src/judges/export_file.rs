@@ -1,4 +1,4 @@
-//! Judge of the file of an export of secrets: who can read it.
+//! Judge of an export's file: who can read it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,12 +10,12 @@ use comeback_model::{Finding, FindingCode};
 
 use crate::find_identity_beside;
 
-/// The mode of a file for its owner alone.
+/// The mode of a file that only its owner can use.
 const OWNER_ALONE: u32 = 0o600;
 
-/// Looks whether the file of an export is for its owner alone, and whether a key that may open it lies beside it.
+/// Checks that only its owner can read the file of an export, and that no key that may open it is beside it.
 ///
-/// It does not look into the file, and not at who can read the folders above it.
+/// It does not look into the file, nor at the permissions of the folders above it.
 pub struct ExportFile<'a> {
     /// The encrypted file.
     pub path: &'a Path,

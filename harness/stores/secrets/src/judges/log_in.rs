@@ -1,4 +1,4 @@
-//! Judge of restored credentials: whether they still open anything.
+//! Judge of restored credentials: whether they still work.
 
 use async_trait::async_trait;
 use comeback_engine::LogIn;
@@ -6,10 +6,10 @@ use comeback_engine::judge::{Judge, Opinion};
 use comeback_error::{Error, Result};
 use comeback_model::{Finding, FindingCode};
 
-/// Looks at what came of the log-ins of processes that were started again with restored credentials. An export may
-/// hold every value as it was, and a password may have been changed since.
+/// Judges the log-ins of processes that were restarted with restored credentials. An export may hold every
+/// value as it was, while a password was changed since.
 pub struct LogInJudge<'a> {
-    /// The secret that each log-in was made with, and what came of it.
+    /// The secret used for each log-in, and the outcome.
     pub log_ins: &'a [(&'a str, LogIn)],
 }
 

@@ -1,4 +1,4 @@
-//! What judges a restored store of secrets.
+//! Judges of a restored store of secrets.
 
 mod export_file;
 mod log_in;

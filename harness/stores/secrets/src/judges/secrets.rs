@@ -1,4 +1,4 @@
-//! Judges of secrets, which learn no value that they could tell.
+//! Judges of secrets. Their findings contain no values.
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
@@ -10,9 +10,9 @@ use comeback_model::{
 
 use crate::{ImportStep, SecretContent, SecretSet, SecretStore, VersionContent, plan_import, read_secrets};
 
-/// Compares what came out of an export with its manifest, before any of it is imported.
+/// Compares the content of an opened export with its manifest, before any of it is imported.
 pub struct OpenedSecrets<'a> {
-    /// What came out.
+    /// The secrets of the opened export.
     pub opened: &'a SecretSet,
     /// The key of the digests.
     pub key: &'a DigestKey,
@@ -20,7 +20,8 @@ pub struct OpenedSecrets<'a> {
     pub recorded: &'a SecretsFingerprint,
 }
 
-/// Compares every secret of a restored store with the manifest: names, labels, numbers, states, values.
+/// Compares every secret of a restored store with the manifest: names, labels, version numbers, states,
+/// values.
 pub struct SecretsJudge<'a> {
     /// The restored store.
     pub store: &'a dyn SecretStore,
@@ -30,12 +31,12 @@ pub struct SecretsJudge<'a> {
     pub recorded: &'a SecretsFingerprint,
 }
 
-/// Compares a store with an export after its import: nothing of the export is left to be brought back. What the store
-/// holds besides, such as newer versions, is its own.
+/// Checks a store after an import: nothing of the export may be left to import. What else the store holds,
+/// such as newer versions, is not judged.
 pub struct ImportedSecrets<'a> {
     /// The store.
     pub store: &'a dyn SecretStore,
-    /// What came out of the export.
+    /// The secrets of the opened export.
     pub opened: &'a SecretSet,
 }
 
@@ -53,7 +54,7 @@ impl Judge for ImportedSecrets<'_> {
     }
 }
 
-/// What an import would still have to do.
+/// The finding for a step that an import would still have to do.
 fn not_imported(step: &ImportStep) -> Finding {
     let (code, name) = match step {
         ImportStep::Create { name } => (FindingCode::SecretMissing, name),
@@ -169,21 +170,21 @@ fn compare_secret(
     findings
 }
 
-/// A disabled version whose value the store gave to nobody comes back as a destroyed one: there is nothing that
-/// could be enabled again.
+/// A disabled version that was exported without its value is restored as a destroyed one: there is no value
+/// that could be enabled again.
 fn is_state_kept(expected: &VersionFingerprint, found: &VersionContent) -> bool {
     let is_without_value = expected.state == VersionState::Disabled && expected.digest.is_none();
     expected.state == found.state || (is_without_value && found.state == VersionState::Destroyed)
 }
 
-/// What is wrong with a value, told without the value.
+/// Describes how a value differs, without the value.
 fn difference(
     secret: &SecretFingerprint,
     expected: &VersionFingerprint,
     found: &VersionContent,
     key: &DigestKey,
 ) -> Option<String> {
-    // A store gives out the values of enabled versions alone.
+    // A store returns only the values of enabled versions.
     let (wanted, value) = (expected.digest.as_ref()?, found.value.as_ref()?.expose());
     let digest = key.digest(value);
     if digest == *wanted {

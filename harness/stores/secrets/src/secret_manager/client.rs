@@ -1,4 +1,4 @@
-//! The client of Secret Manager: where it connects to, as whom, and how patient it is.
+//! The client of Secret Manager: its endpoint, credentials and retries.
 
 use std::time::Duration;
 
@@ -12,27 +12,28 @@ use super::errors::no_credentials;
 
 /// The variable that names an emulator, as `HOST:PORT`.
 pub(super) const EMULATOR_VARIABLE: &str = "SECRET_MANAGER_EMULATOR_HOST";
-/// How long a call is tried again that may be: longer than the minute over which the quota of a project is counted.
+/// How long a call that may be repeated is retried: longer than the minute over which a project's quota is
+/// counted.
 const PATIENCE: Duration = Duration::from_secs(75);
-/// The same with an emulator, which has no bad minutes: it is there or it is not.
+/// The same for an emulator, which has no temporary faults.
 const PATIENCE_WITH_EMULATOR: Duration = Duration::from_secs(3);
-/// The longest that one answer may take.
+/// How long one answer may take.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Where calls go.
+/// The endpoint of the calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Endpoint {
-    /// To Google, with the application default credentials.
+    /// Google, with the application default credentials.
     Google,
-    /// To an emulator, as nobody.
+    /// An emulator, without credentials.
     Emulator {
-        /// Where it is, as `HOST:PORT`.
+        /// Its address, as `HOST:PORT`.
         host: String,
     },
 }
 
 impl Endpoint {
-    /// What the environment says.
+    /// The endpoint that the environment names.
     pub(super) fn from_env() -> Result<Self> {
         match std::env::var(EMULATOR_VARIABLE) {
             Ok(host) if !host.is_empty() => Self::emulator(&host),
@@ -40,7 +41,7 @@ impl Endpoint {
         }
     }
 
-    /// The emulator at `HOST:PORT`, with or without `http://` before it.
+    /// The emulator at `HOST:PORT`, with or without `http://`.
     pub(super) fn emulator(text: &str) -> Result<Self> {
         let host = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
         let (name, port) = host.rsplit_once(':').unwrap_or_default();
@@ -52,9 +53,9 @@ impl Endpoint {
         Ok(Self::Emulator { host: host.to_owned() })
     }
 
-    /// Makes a client. Nothing is sent yet.
+    /// Creates a client. Nothing is sent yet.
     pub(super) async fn client(&self) -> Result<SecretManagerService> {
-        // If somebody chose a provider of TLS before, theirs stays: it does as well.
+        // A TLS provider that was chosen earlier stays: it works as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let backoff = ExponentialBackoffBuilder::new()
             .with_initial_delay(Duration::from_millis(100))
@@ -78,7 +79,7 @@ impl Endpoint {
         match self {
             Self::Emulator { .. } => Ok(anonymous::Builder::new().build()),
             Self::Google => Builder::default().build().map_err(|error| {
-                // What the parser says of the file may quote it, and a private key is in there.
+                // The parser's message may quote the file, which contains a private key.
                 let reason = if error.is_parsing() {
                     "the file of the credentials is not as Google writes it".to_owned()
                 } else {

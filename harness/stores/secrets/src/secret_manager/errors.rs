@@ -1,5 +1,5 @@
-//! What went wrong, as our errors tell it. A value never gets into one: what a parser says of an answer may quote
-//! it, and what the service says of a request that holds a value may repeat that.
+//! Converts the service's errors. They must never contain a value: a parser's message may quote an answer,
+//! and the service may repeat a request that contains a value.
 
 use std::error::Error as _;
 
@@ -7,21 +7,21 @@ use comeback_error::Error;
 use google_cloud_gax::error::rpc::Code;
 use google_cloud_secretmanager_v1::Error as ClientError;
 
-/// Whether what the service says of a request may be repeated.
+/// Whether the service's message may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Words {
-    /// There was no value in the request.
+    /// The request contained no value.
     Repeated,
-    /// There was one.
+    /// The request contained a value.
     Withheld,
 }
 
-/// The code that the service answered with, if it did.
+/// The service's error code, if it answered.
 pub(super) fn code(error: &ClientError) -> Option<Code> {
     last(error).status().map(|status| status.code)
 }
 
-/// The error of a call that did not work.
+/// The error for a failed call.
 pub(super) fn told(doing: &str, error: &ClientError, words: Words) -> Error {
     let error = last(error);
     let reason = reason(error, words);
@@ -44,14 +44,14 @@ pub(super) fn told(doing: &str, error: &ClientError, words: Words) -> Error {
     }
 }
 
-/// The error of credentials that are not there, or do not work.
+/// The error for credentials that are missing or do not work.
 pub(super) fn no_credentials(doing: &str, reason: &str) -> Error {
     Error::could_not_verify(format!("{doing}: {reason}"))
         .hint("log in with `gcloud auth application-default login`")
         .hint("or name the file of a service account in GOOGLE_APPLICATION_CREDENTIALS")
 }
 
-/// Why a call did not work, without what may hold a value.
+/// Why a call failed, without anything that may contain a value.
 fn reason(error: &ClientError, words: Words) -> String {
     if let Some(status) = error.status() {
         return match words {
@@ -77,14 +77,14 @@ fn reason(error: &ClientError, words: Words) -> String {
     "the connection broke".to_owned()
 }
 
-/// What led to an error that nothing was sent or received for.
+/// The causes of an error that came before anything was sent or received.
 fn causes(error: &ClientError) -> String {
     let first = error.source();
     let causes = std::iter::successors(first, |cause| (*cause).source());
     causes.fold(String::new(), |said, cause| format!("{said}: {cause}"))
 }
 
-/// What ended the last attempt, where the client gave up after several.
+/// The error of the last attempt, if the client gave up after several.
 fn last(error: &ClientError) -> &ClientError {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     let errors = causes.filter_map(|cause| cause.downcast_ref::<ClientError>());

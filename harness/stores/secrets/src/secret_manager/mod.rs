@@ -1,8 +1,8 @@
 //! Google Secret Manager: `gsm://PROJECT`.
 //!
-//! What is exported and imported of a secret is its name, its labels, and its versions with their states. What else
-//! a project may have set (replication, rotation, topics, annotations, an own key, an expiry) is not looked at: a
-//! secret that an import makes is replicated automatically.
+//! Of a secret, its name, labels, versions and their states are exported and imported. Other settings
+//! (replication, rotation, topics, annotations, an own key, an expiry) are not looked at. A secret that an
+//! import creates is replicated automatically.
 
 mod client;
 mod errors;
@@ -26,7 +26,7 @@ use super::{SecretDescription, SecretStore, check_labels, check_name};
 
 type ClientResult<T> = google_cloud_secretmanager_v1::Result<T>;
 
-/// The secrets of a project. Two who write at once are told apart by the numbers of versions and by etags.
+/// The secrets of a project. Concurrent writers are detected by version numbers and etags.
 #[derive(Debug, Clone)]
 pub struct SecretManagerStore {
     client: SecretManagerService,
@@ -35,19 +35,19 @@ pub struct SecretManagerStore {
 }
 
 impl SecretManagerStore {
-    /// Opens the secrets of a project, with the application default credentials; or, where the environment names
-    /// one in `SECRET_MANAGER_EMULATOR_HOST`, those that an emulator keeps.
+    /// Opens the secrets of a project, with the application default credentials; or those in the emulator, if
+    /// the environment names one in `SECRET_MANAGER_EMULATOR_HOST`.
     pub async fn open(project: &str) -> Result<Self> {
         Self::connect(project, Endpoint::from_env()?).await
     }
 
-    /// Opens the secrets that an emulator at `HOST:PORT` keeps for a project.
+    /// Opens the secrets of a project in an emulator at `HOST:PORT`.
     pub async fn open_emulator(project: &str, host: &str) -> Result<Self> {
         Self::connect(project, Endpoint::emulator(host)?).await
     }
 
-    /// A project that is not there, or that we may not look into, is refused here and not by the first secret that
-    /// is asked for: of that the service would say that there is none.
+    /// Fails here for a project that is missing, or that we may not read. Otherwise the first query for a
+    /// secret would fail, and the service would answer that there is no such secret.
     async fn connect(project: &str, endpoint: Endpoint) -> Result<Self> {
         let store = Self { client: endpoint.client().await?, project: project.to_owned(), endpoint };
         let looked = store.client.list_secrets().set_parent(store.parent()).set_page_size(1).send().await;
@@ -68,7 +68,7 @@ impl SecretManagerStore {
         Ok(format!("{}/versions/{version}", self.secret(name)?))
     }
 
-    /// The error of a call about the project itself.
+    /// The error for a call about the project itself.
     fn refuse(&self, doing: &str, error: &google_cloud_secretmanager_v1::Error) -> Error {
         match code(error) {
             Some(Code::NotFound) => Error::usage(format!("{doing}: there is no project {}", self.project))
@@ -79,7 +79,7 @@ impl SecretManagerStore {
         }
     }
 
-    /// What a call gives that names a secret.
+    /// The result of a call that names a secret.
     fn of_secret<T>(&self, name: &str, doing: &str, words: Words, answer: ClientResult<T>) -> Result<T> {
         answer.map_err(|error| match code(&error) {
             Some(Code::NotFound) => Error::usage(format!("there is no secret {name} in {}", self.location())),
@@ -87,12 +87,12 @@ impl SecretManagerStore {
         })
     }
 
-    /// What a call gives that names a version.
+    /// The result of a call that names a version.
     fn of_version<T>(&self, name: &str, version: u64, doing: &str, answer: ClientResult<T>) -> Result<T> {
         let which = format!("version {version} of the secret {name} of {}", self.location());
         answer.map_err(|error| match code(&error) {
             Some(Code::NotFound) => Error::usage(format!("there is no {which}")),
-            // Its state does not allow it, and which state that is the service says.
+            // The version's state does not allow it; the service's message names the state.
             Some(Code::FailedPrecondition) => told(&format!("{doing} {which}"), &error, Words::Repeated)
                 .into_kind(comeback_error::ErrorKind::Usage),
             _ => told(&format!("{doing} {which}"), &error, Words::Repeated),
@@ -168,7 +168,7 @@ impl SecretStore for SecretManagerStore {
         check_labels(name, labels)?;
         let unknown = || Error::usage(format!("there is no secret {name} in {}", self.location()));
         let found = self.get(name).await?.ok_or_else(unknown)?;
-        // The etag makes the change void if somebody else changes the secret in between.
+        // With the etag, the change fails if somebody else changes the secret in between.
         let secret = Secret::new().set_name(self.secret(name)?).set_etag(found.etag).set_labels(labels);
         let mut request = UpdateSecretRequest::new().set_secret(secret);
         request.update_mask.get_or_insert_default().paths = vec!["labels".to_owned()];

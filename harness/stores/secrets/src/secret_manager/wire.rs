@@ -1,4 +1,4 @@
-//! What goes to Secret Manager and comes back, and what has to be true of it.
+//! What is sent to Secret Manager and received, and what must be true of it.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::crc32c;
 
-/// The last part of a resource's name, which follows the name of its collection. The parts before say the number of
-/// the project, whatever it was asked by: nothing else can be compared.
+/// The last part of a resource's name, after the name of its collection. The parts before it contain the
+/// project's number even if the id was used, so they cannot be compared.
 pub(super) fn last_segment<'a>(name: &'a str, collection: &str) -> Result<&'a str> {
     let mut parts = name.rsplit('/');
     match (parts.next(), parts.next()) {
@@ -24,7 +24,6 @@ pub(super) fn last_segment<'a>(name: &'a str, collection: &str) -> Result<&'a st
     }
 }
 
-/// The number of a version.
 pub(super) fn number(version: &SecretVersion) -> Result<u64> {
     number_in(&version.name)
 }
@@ -34,7 +33,6 @@ fn number_in(name: &str) -> Result<u64> {
     number.ok_or_else(|| Error::could_not_verify(format!("`{name}` is a version without a number")))
 }
 
-/// The state of a version.
 pub(super) fn state(version: &SecretVersion) -> Result<VersionState> {
     match &version.state {
         State::Enabled => Ok(VersionState::Enabled),
@@ -46,7 +44,8 @@ pub(super) fn state(version: &SecretVersion) -> Result<VersionState> {
     }
 }
 
-/// Refuses an answer that lacks a version: numbers are given out in order, and a destroyed version stays listed.
+/// Refuses an answer that lacks a version: numbers are given out in order, and a destroyed version stays in
+/// the list.
 pub(super) fn check_no_gap(name: &str, versions: &BTreeMap<u64, VersionState>) -> Result<()> {
     match (1..).zip(versions.keys()).find(|(expected, number)| expected != *number) {
         None => Ok(()),
@@ -57,14 +56,15 @@ pub(super) fn check_no_gap(name: &str, versions: &BTreeMap<u64, VersionState>) -
     }
 }
 
-/// A value as it is sent, with its CRC32C: the service refuses one that does not fit.
+/// A value as it is sent, with its CRC32C: the service refuses a value that does not match.
 pub(super) fn payload(value: &SecretBytes) -> SecretPayload {
-    // Our copy is wiped when the client lets go of it.
+    // Our copy is wiped when the client drops it.
     let data = Bytes::from_owner(Zeroizing::new(value.expose().to_vec()));
     SecretPayload::new().set_data(data).set_data_crc32c(i64::from(crc32c(value.expose())))
 }
 
-/// The value of an answer. The client takes one without a CRC32C, and compares none: it is done here.
+/// The value in an answer. The client accepts answers without a CRC32C and does not compare it, so it is
+/// compared here.
 pub(super) fn value(name: &str, version: u64, answer: AccessSecretVersionResponse) -> Result<SecretBytes> {
     let wrong = |what: &str| {
         Error::could_not_verify(format!("Secret Manager gave version {version} of the secret {name} {what}"))
@@ -96,7 +96,7 @@ mod tests {
     fn a_value_is_what_its_crc32c_says_or_nothing() {
         let right = i64::from(crc32c(b"hunter2"));
         assert_eq!(value("a", 2, answer(b"hunter2", Some(right))).unwrap().expose(), b"hunter2");
-        // What the client sends is what the service compares.
+        // The service compares what the client sends.
         assert_eq!(payload(&b"hunter2".to_vec().into()).data_crc32c, Some(right));
         for (answer, told) in [
             (answer(b"hunter3", Some(right)), "is not what its CRC32C says"),

@@ -1,4 +1,4 @@
-//! The contract: what a store of secrets has to do, whichever it is.
+//! The contract that every store of secrets must fulfil.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) fn value(text: &str) -> SecretBytes {
     text.as_bytes().to_vec().into()
 }
 
-/// Takes an empty store through everything.
+/// Checks the whole contract on an empty store.
 pub(crate) async fn holds(store: &dyn SecretStore) {
     an_empty_one_says_so(store).await;
     versions_are_numbered_and_kept_to_the_byte(store).await;
@@ -81,7 +81,7 @@ async fn states_decide_who_gets_what(store: &dyn SecretStore) {
     for state in [Enabled, Disabled] {
         assert!(store.set_state("states", 3, state).await.is_err(), "a destroyed version became {state}");
     }
-    // The number of a destroyed version is not given out again.
+    // The number of a destroyed version is not used again.
     assert_eq!(store.add_version("states", &value("four")).await.unwrap(), 4);
     let described = store.describe("states").await.unwrap().unwrap();
     assert_eq!(
@@ -110,7 +110,7 @@ async fn what_no_store_takes_is_refused(store: &dyn SecretStore) {
 }
 
 async fn every_secret_is_listed_in_order(store: &dyn SecretStore) {
-    // More than one page of an answer, where answers come in pages.
+    // More than one page, in stores whose answers have pages.
     for number in (0..30).rev() {
         store.create(&format!("many-{number:02}"), &labels(&[])).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! The embedded store: the contract, and what is its own.
+//! Tests the embedded store: the contract, and its own behaviour.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use comeback_secrets::{FolderStore, SecretStore as _};
 
 use crate::contract::{holds, labels, value};
 
-/// An empty store in a folder that goes with the test.
+/// An empty store in a folder that is removed with the test.
 pub(crate) fn store() -> (tempfile::TempDir, PathBuf, FolderStore) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("store");
@@ -15,7 +15,7 @@ pub(crate) fn store() -> (tempfile::TempDir, PathBuf, FolderStore) {
     (folder, root, store)
 }
 
-/// What others may do with the folder, and with each file in it.
+/// The access that others have to the folder and to each file in it.
 fn left_to_others(root: &Path) -> Vec<u32> {
     let entries = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -28,7 +28,7 @@ fn left_to_others(root: &Path) -> Vec<u32> {
 async fn the_embedded_store_holds_the_contract() {
     let (_folder, root, store) = store();
     holds(&store).await;
-    // Another one that opens it sees the same, and nothing in it is for others.
+    // Another instance sees the same, and nothing in the folder is accessible to others.
     let again = FolderStore::open(&root).unwrap();
     assert_eq!(again.list().await.unwrap(), store.list().await.unwrap());
     assert!(left_to_others(&root).iter().all(|mode| *mode == 0), "{:?}", left_to_others(&root));

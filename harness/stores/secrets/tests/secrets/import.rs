@@ -1,4 +1,4 @@
-//! Imports: what is decided, what is done, and that nothing is lost by it.
+//! Tests imports: the plan, the result, and that nothing is lost.
 
 use comeback_model::VersionState::{Destroyed, Disabled, Enabled};
 use comeback_secrets::{
@@ -10,7 +10,7 @@ use crate::contract::{labels, value};
 use crate::folder::store;
 use crate::stores::every_store;
 
-/// The versions of a secret, as `a b! -`: values, disabled with `!`, destroyed as `-`.
+/// Parses the versions of a secret, such as `a b! -`: values, disabled ones with `!`, destroyed ones as `-`.
 fn secret(text: &str) -> SecretContent {
     let version = |word: &str| match word.strip_suffix('!') {
         _ if word == "-" => VersionContent { state: Destroyed, value: None },
@@ -38,8 +38,8 @@ pub(crate) async fn fill(store: &dyn SecretStore, secrets: &SecretSet) {
     }
 }
 
-/// What an import does to a store with one secret, as text: its steps, or what stands in the way. Every kind of
-/// store does the same.
+/// What an import does to a store with one secret, as text: its steps, or the conflicts. Every kind of store
+/// gives the same result.
 async fn outcome(found: &str, wanted: &str, overwrite: bool) -> String {
     let mut outcomes = Vec::new();
     for held in every_store().await {
@@ -77,20 +77,20 @@ async fn outcome_in(store: &dyn SecretStore, found: &str, wanted: &str, overwrit
 #[tokio::test]
 async fn each_case_is_decided_as_the_runbook_says() {
     for (found, wanted, decided) in [
-        // The secret was deleted: every version comes back under its number.
+        // The secret was deleted: every version returns under its number.
         ("", "a b", "create s; add version 1 of s; add version 2 of s"),
         ("", "- b", "create s; add version 1 of s; add version 2 of s"),
-        // It is there.
+        // The secret is there.
         ("a b", "a b", ""),
         ("a", "a b", "add version 2 of s"),
-        // A version was disabled, or destroyed.
+        // A version was disabled or destroyed.
         ("a b!", "a b", "enable version 2 of s"),
         ("a -", "a b", "put the value of version 2 of s back as version 3"),
         ("-", "a b", "add version 2 of s"),
         ("- -", "a b", "put the value of version 2 of s back as version 3"),
         ("a - -", "a b", "put the value of version 2 of s back as version 4"),
         ("a -", "a b !", "add version 3 of s; put the value of version 2 of s back as version 4"),
-        // It came back as a later version: nothing is left to do.
+        // It returned as a later version: nothing is left to do.
         ("a - b", "a b", ""),
         // Somebody wrote something newer, or something else.
         ("a b c", "a b", "s has version 3, and version 2 is current in the export"),
@@ -102,7 +102,7 @@ async fn each_case_is_decided_as_the_runbook_says() {
     for (found, wanted, decided) in [
         ("a b c", "a b", "put the value of version 2 of s back as version 4"),
         ("a x", "a b", "put the value of version 2 of s back as version 3"),
-        // Under its own number, which is free; and all that comes after.
+        // Under its own number, which is free, and all later versions.
         ("x", "a b", "add version 2 of s"),
         ("x", "a b c", "add version 2 of s; add version 3 of s"),
         ("x y", "a b c -", "add version 3 of s; add version 4 of s"),
@@ -141,11 +141,11 @@ async fn an_import_that_cannot_go_on_says_how_far_it_came() {
     let (_folder, root, store) = store();
     let wanted = set(&[("a", "x"), ("b", "y")]);
     let plan = plan_import(&store, &wanted, false).await.unwrap();
-    // Somebody makes one of the secrets in between.
+    // Somebody creates one of the secrets in between.
     store.create("b", &labels(&[])).await.unwrap();
     let error = import(&store, &wanted, &plan).await.unwrap_err();
     assert!(error.message().starts_with("after 2 of 4 steps, `create b`"), "{error}");
-    // It goes on from there, and a leftover of a killed writer is in nobody's way.
+    // The import resumes there, and the leftover of a killed writer is harmless.
     std::fs::write(root.join(".unfinished-x"), "{").unwrap();
     let plan = plan_import(&store, &wanted, false).await.unwrap();
     assert_eq!(plan.steps.len(), 1);
@@ -179,7 +179,7 @@ fn any_set() -> impl Strategy<Value = SecretSet> {
     .prop_map(SecretSet)
 }
 
-/// What nobody may lose: every value that the store gave out is still given out, under the same number.
+/// What must never be lost: every value that the store returned is still returned, under the same number.
 fn kept(before: &SecretSet, after: &SecretSet) -> bool {
     before.0.iter().all(|(name, secret)| {
         let enabled = secret.versions.iter().filter(|(_, version)| version.state == Enabled);
@@ -190,8 +190,8 @@ fn kept(before: &SecretSet, after: &SecretSet) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is in the store and in the export: an import is refused and changes nothing, or it leaves the
-    /// current values of the export, loses nothing, and a second one finds nothing to do.
+    /// For any store and any export: an import is refused and changes nothing, or it makes the export's
+    /// values current, loses nothing, and a second import finds nothing to do.
     #[test]
     fn nothing_is_lost_and_nothing_is_done_twice(found in any_set(), wanted in any_set(), overwrite: bool) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

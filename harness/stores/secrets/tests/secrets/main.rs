@@ -1,6 +1,7 @@
-//! Stores of secrets: what each of them has to do, and imports.
+//! Tests stores of secrets: the contract, and imports.
 
-// A test that cannot go on is to stop there: the leave that clippy gives to test functions, for their helpers.
+// A failed helper must stop its test. clippy permits this in test functions; these lines permit it in their
+// helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod contract;

@@ -1,4 +1,4 @@
-//! Google Secret Manager, on the fake of it: the contract, what goes wrong, and imports that cannot go on.
+//! Tests Google Secret Manager on its fake: the contract, faults, and interrupted imports.
 
 use comeback_engine::clock::Clock;
 use comeback_error::ErrorKind::{self, CouldNotVerify, Usage};
@@ -13,7 +13,7 @@ use crate::contract::{holds, labels, value};
 use crate::fake_secret_manager::{FakeSecretManager, Fault, PROJECT};
 use crate::import::{fill, set};
 
-/// What must not be in any text.
+/// The value that no text may contain.
 const VALUE: &str = "hunter2hunter2";
 const VALUE_IN_BASE64: &str = "aHVudGVyMmh1bnRlcjI";
 
@@ -24,7 +24,7 @@ pub(crate) async fn store() -> (FakeSecretManager, SecretManagerStore) {
     (fake, store)
 }
 
-/// The error of something that does not work; it has a sentence, and no value in it.
+/// Asserts an error of this kind and sentence, without a value in it.
 fn refused<T: std::fmt::Debug>(answer: Result<T>, kind: ErrorKind, sentence: &str) -> Error {
     let error = answer.unwrap_err();
     assert!(error.kind() == kind && error.message().contains(sentence), "{sentence}: {error:?}");
@@ -33,7 +33,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T>, kind: ErrorKind, sentence: &st
     error
 }
 
-/// The same, with what to do about it.
+/// The same, with a hint.
 fn refused_with_hint<T: std::fmt::Debug>(answer: Result<T>, kind: ErrorKind, sentence: &str, hint: &str) {
     let error = refused(answer, kind, sentence);
     assert!(error.hints().iter().any(|one| one.contains(hint)), "{hint}: {error}");
@@ -43,7 +43,7 @@ fn refused_with_hint<T: std::fmt::Debug>(answer: Result<T>, kind: ErrorKind, sen
 async fn secret_manager_holds_the_contract() {
     let (fake, store) = store().await;
     holds(&store).await;
-    // None of it was in one page.
+    // Neither list fitted into one page.
     assert!(fake.later_pages("secrets") > 7 && fake.later_pages("versions") > 1);
     let again = SecretManagerStore::open_emulator(PROJECT, fake.host()).await.unwrap();
     assert_eq!(read_secrets(&again).await.unwrap(), read_secrets(&store).await.unwrap());
@@ -122,10 +122,10 @@ async fn what_may_be_tried_again_is_and_nothing_else() {
     store.create("a", &labels(&[])).await.unwrap();
     fake.set_fault(Fault::Unavailable(2));
     assert_eq!(store.list().await.unwrap(), ["a"]);
-    // Too many requests are not looked at by the service, so that a change can be tried again, too.
+    // A request over the quota is not processed, so that a change can be repeated too.
     fake.set_fault(Fault::TooMany(2));
     assert_eq!(store.add_version("a", &value("b")).await.unwrap(), 1);
-    // Whether this one was looked at nobody knows: trying again might add it twice.
+    // It is unknown whether this request was processed: repeating it might add the version twice.
     fake.set_fault(Fault::Unavailable(1));
     let before = fake.write_requests();
     refused(store.add_version("a", &value(VALUE)).await, CouldNotVerify, "UNAVAILABLE");
@@ -159,7 +159,7 @@ async fn without_a_permission_nothing_is_imported_and_with_it_an_import_goes_on(
     );
     fake.set_fault(None);
     assert_eq!(read_secrets(&store).await.unwrap(), before);
-    // The right to add and none to create: how far it came is told, and the rest is done later.
+    // With the right to add but not to create: the error says how far it came, and the rest is done later.
     fake.set_fault(Fault::Denied("secretmanager.secrets.create"));
     let sentence = "after 1 of 3 steps, `create b`";
     refused_with_hint(import(&store, &wanted, &plan).await, CouldNotVerify, sentence, "secretmanager.admin");
@@ -183,7 +183,8 @@ async fn an_export_of_a_folder_comes_back_in_secret_manager_and_out_of_it_again(
     let key = Identities::read(&keys.break_glass).unwrap();
     let exports = folder.path().join("exports");
     std::fs::create_dir(&exports).unwrap();
-    let first = export_secrets(&kept, &keys.recipients, &exports.join("first.age"), &Clock::machine()).await.unwrap();
+    let first =
+        export_secrets(&kept, &keys.recipients, &exports.join("first.age"), &Clock::machine()).await.unwrap();
     let opened = read_export_file(&first.path, &key).unwrap();
     assert_eq!(opened.secrets, secrets);
 
@@ -191,7 +192,9 @@ async fn an_export_of_a_folder_comes_back_in_secret_manager_and_out_of_it_again(
     let plan = plan_import(&store, &opened.secrets, false).await.unwrap();
     import(&store, &opened.secrets, &plan).await.unwrap();
     assert_eq!(read_secrets(&store).await.unwrap(), secrets);
-    let second = export_secrets(&store, &keys.recipients, &exports.join("second.age"), &Clock::machine()).await.unwrap();
+    let second = export_secrets(&store, &keys.recipients, &exports.join("second.age"), &Clock::machine())
+        .await
+        .unwrap();
     assert_eq!(read_export_file(&second.path, &key).unwrap().secrets, secrets);
     assert_eq!(second.export.store, format!("gsm://{PROJECT} of the emulator {}", fake.host()));
 }

@@ -1,10 +1,10 @@
-//! An empty store of every kind, for what all of them have to do alike.
+//! An empty store of every kind, for tests of what they have in common.
 
 use std::any::Any;
 
 use comeback_secrets::SecretStore;
 
-/// A store, with what has to live as long.
+/// A store, with what must live as long as the store.
 pub(crate) struct Held {
     pub(crate) store: Box<dyn SecretStore>,
     _below: Box<dyn Any>,

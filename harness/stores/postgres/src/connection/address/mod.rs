@@ -10,18 +10,18 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::tls::{Tls, TlsMode};
 use crate::error::{Error, Result};
 
-/// The port of a server whose address names none.
+/// The port if an address names none.
 pub(crate) const PORT: u16 = 5432;
-/// Who logs in where an address names nobody: the superuser of every server that Comeback creates.
+/// The role if an address names none: the superuser of every server that Comeback creates.
 pub(crate) const SUPERUSER: &str = "postgres";
-/// The database of an address that names none: every server has it from its `initdb` on.
+/// The database if an address names none: `initdb` creates it on every server.
 const DATABASE: &str = "postgres";
 
-/// What is written as it is in an address. Slashes are too, in paths.
+/// Characters that are not encoded in an address. In paths, slashes are not encoded either.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
-/// Where a server is, and how to log in. It prints without the password.
+/// Where a server is, and how to log in. Its printed form leaves out the password.
 #[derive(Debug, Clone)]
 pub struct PostgresAddress {
     place: Place,
@@ -29,7 +29,7 @@ pub struct PostgresAddress {
     database: String,
     tls: Tls,
     password: Option<Secret>,
-    /// The server's major version, once it is known; clones learn it together.
+    /// The server's major version, once it is known; clones share it.
     pub(crate) known_major: Arc<OnceLock<u32>>,
 }
 
@@ -43,12 +43,12 @@ pub(crate) enum Place {
 }
 
 impl PostgresAddress {
-    /// A server of ours that listens on a socket.
+    /// One of our servers, listening on a socket.
     pub(crate) fn unix(dir: impl Into<String>, port: u16, password: &Secret) -> Self {
         Self::ours(Place::Unix { dir: dir.into(), port }, password)
     }
 
-    /// A server of ours that listens on a port of this machine: nothing is encrypted on the way.
+    /// One of our servers, listening on a port of this machine, without encryption.
     pub(crate) fn tcp(host: impl Into<String>, port: u16, password: &Secret) -> Self {
         Self::ours(Place::Tcp { host: host.into(), port }, password)
     }
@@ -59,17 +59,18 @@ impl PostgresAddress {
         Self { place, user, database, tls: Tls::NONE, password, known_major: Arc::default() }
     }
 
-    /// The same server, of a major version that is known, so that nobody has to ask for it.
+    /// The same server with a known major version, so that it need not be queried.
     #[must_use]
     pub(crate) fn of_major(self, major: u32) -> Self {
         Self { known_major: Arc::new(OnceLock::from(major)), ..self }
     }
 
-    /// Reads `postgres://[user@]host[:port]/[database]`, or with a socket `postgres://[user@]/[database]?host=/dir`.
-    /// Further parameters are `sslmode`, `sslrootcert` and, for a socket, `port`. Without a user, `postgres` logs in.
+    /// Parses `postgres://[user@]host[:port]/[database]`, or for a socket
+    /// `postgres://[user@]/[database]?host=/dir`. Other parameters are `sslmode`, `sslrootcert` and, for a
+    /// socket, `port`. The default user is `postgres`.
     ///
-    /// A password in it is refused: an address comes from the command line, which every user of the machine
-    /// can read. No error repeats any of it.
+    /// An address with a password is an error: addresses come from the command line, which every user of the
+    /// machine can read. Error messages repeat no part of the address.
     pub fn parse(url: &str) -> Result<Self> {
         let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
         let rest = rest.filter(|rest| !rest.contains('#')).ok_or_else(unreadable)?;
@@ -101,18 +102,18 @@ impl PostgresAddress {
         Ok(Self { place, user, database, tls, password: None, known_major: Arc::default() })
     }
 
-    /// The same server, logged in to with a password.
+    /// The same server, with this password for logging in.
     #[must_use]
     pub fn with_password(self, password: Option<Secret>) -> Self {
         Self { password: password.or(self.password), ..self }
     }
 
-    /// Whether both name the same place, whoever logs in to which database.
+    /// Whether both addresses name the same place; user and database may differ.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.place == other.place
     }
 
-    /// The database in the address. What concerns the whole cluster is asked there.
+    /// The database in the address. Queries about the whole cluster go to it.
     pub fn database(&self) -> &str {
         &self.database
     }
@@ -134,7 +135,7 @@ impl PostgresAddress {
         self.password.as_ref()
     }
 
-    /// The arguments of a client program; the password never is one of them.
+    /// The arguments of a client program; they never contain the password.
     pub(crate) fn client_args(&self) -> [String; 6] {
         let (host, port) = match &self.place {
             Place::Tcp { host, port } => (host, port),
@@ -144,7 +145,7 @@ impl PostgresAddress {
     }
 }
 
-/// What follows the question mark of an address.
+/// The part of an address after the question mark.
 #[derive(Default)]
 struct Parameters {
     dir: Option<String>,
@@ -196,7 +197,7 @@ fn parse_port(text: &str) -> Option<u16> {
 
 fn decode(text: &str) -> Result<String> {
     let text = percent_decode_str(text).decode_utf8().map(Cow::into_owned).map_err(|_| unreadable())?;
-    // The protocol ends a name at a byte of zeros; a file of passwords ends its line at a line end.
+    // The protocol ends a name at a zero byte; a password file ends its line at a line end.
     if text.chars().any(char::is_control) { Err(unreadable()) } else { Ok(text) }
 }
 
@@ -211,7 +212,7 @@ fn holds_password() -> Error {
     )
 }
 
-/// The place alone, for messages.
+/// Prints only the place, for messages.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -222,7 +223,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// As it is read, and never with the password.
+/// Prints the address in the form that is parsed, without the password.
 impl fmt::Display for PostgresAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [user, database] = [&self.user, &self.database].map(|name| utf8_percent_encode(name, ENCODED));

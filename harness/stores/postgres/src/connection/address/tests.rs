@@ -1,4 +1,4 @@
-//! Addresses as a user writes them, and what is refused of them.
+//! Tests: addresses as users write them, and what is refused in them.
 
 use proptest::prelude::*;
 

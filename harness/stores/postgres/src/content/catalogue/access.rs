@@ -1,4 +1,4 @@
-//! Whose an object is, who may use it, and what was said about it.
+//! Owners, privileges and comments of objects.
 
 use super::kind::Kind;
 

@@ -1,4 +1,4 @@
-//! What belongs to no database.
+//! Objects that belong to no database.
 
 use super::kind::Kind;
 

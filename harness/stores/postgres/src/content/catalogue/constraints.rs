@@ -1,10 +1,11 @@
-//! Constraints, indexes, triggers, policies: what keeps rows right, quick to find, and apart.
+//! Constraints, indexes, triggers, policies.
 
 use super::kind::Kind;
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
-        // Foreign keys that follow from one of a partitioned table have names that change with a reload.
+        // Leaves out the foreign keys that PostgreSQL derives from one of a partitioned table: their names
+        // change with a reload.
         name: "constraint",
         covers: &["pg_constraint"],
         since: 0,
@@ -24,7 +25,7 @@ pub(super) const KINDS: &[Kind] = &[
             where k.contype = 'f' and k.conparentid <> 0 and {user} and {own:pg_class:c.oid}",
     },
     Kind {
-        // Foreign keys, deferrable keys: `disable trigger all` switches their triggers off, on either table.
+        // Foreign keys and deferrable keys: `disable trigger all` disables their triggers, on either table.
         name: "check of constraint",
         covers: &["pg_trigger"],
         since: 0,
@@ -62,7 +63,8 @@ pub(super) const KINDS: &[Kind] = &[
             where {user} and {own:pg_class:c.oid} and {own:pg_class:i.oid}",
     },
     Kind {
-        // One that a partition has from its partitioned table is internal before 15, and is not since.
+        // A trigger that a partition gets from its partitioned table is internal before version 15, and is
+        // not since.
         name: "trigger",
         covers: &["pg_trigger"],
         since: 0,

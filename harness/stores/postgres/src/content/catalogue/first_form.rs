@@ -1,14 +1,14 @@
-//! The queries of the first form of a catalogue, as they were: with them a restored server is compared with a
-//! manifest of that form, word for word.
+//! The queries of the first catalogue form, unchanged: a restored server is compared with an old manifest in
+//! that form, word for word.
 
-/// Schemas that belong to the server itself.
+/// Leaves out schemas that belong to the server.
 const USER_SCHEMA: &str = "n.nspname <> 'information_schema' and n.nspname !~ '^pg_' ";
 
-/// Leaves out what an extension created. `$class` and `$oid` name the object.
+/// Leaves out objects that an extension created. `$class` and `$oid` name the object.
 const NOT_OF_EXTENSION: &str = "not exists (select from pg_depend d where d.classid = '$class'::regclass \
      and d.objid = $oid and d.deptype = 'e') ";
 
-/// The entries of an access control list in an order that does not hang on the order of the grants.
+/// The entries of an access control list, in an order that does not depend on the order of the grants.
 const SORTED_ACL: &str = "(select string_agg(item::text, ',' order by item::text) from unnest($acl) item)";
 
 /// Kind and query of the objects of a database. `{user}`, `{own:class:oid}` and `{acl:list}` are replaced by
@@ -205,7 +205,7 @@ pub(super) const DATABASE_QUERIES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Kind and query of the objects that belong to the cluster. The name of a built-in role is none of ours.
+/// Kind and query of the objects that belong to the cluster. Built-in roles are left out.
 pub(super) const CLUSTER_QUERIES: &[(&str, &str)] = &[
     (
         "role",
@@ -244,7 +244,7 @@ pub(super) const CLUSTER_QUERIES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Fills in the expressions that many queries share.
+/// Inserts the expressions that many queries share.
 pub(super) fn expand(query: &str) -> String {
     let mut sql = query.replace("{user}", USER_SCHEMA);
     while let Some((before, rest)) = sql.split_once("{own:") {

@@ -1,8 +1,8 @@
-//! Reads the catalogue: everything of a database that is not a row.
+//! Reads the catalogue: everything in a database that is not a row.
 //!
-//! Every query gives an identity and a definition, both as text, in the server's own words under pinned session
-//! settings; objects that belong to an extension are left to the extension. Each kind names the system catalogues
-//! that it shows; what no kind shows is listed in [`scope`], with the reason.
+//! Every query returns an identity and a definition, both as text, in the server's own format under pinned
+//! session settings. Objects that belong to an extension are left out. Each kind names the system catalogues
+//! that it shows; [`scope`] lists those that no kind shows, with the reason.
 
 mod access;
 mod cluster;
@@ -41,13 +41,13 @@ fn database_kinds() -> impl Iterator<Item = &'static Kind> {
         .flatten()
 }
 
-/// Reads the catalogue of the database that the connection is in, as its transaction sees it.
+/// Reads the catalogue of the connected database, as the connection's transaction sees it.
 pub async fn read_database(connection: &mut PgConnection, form: CatalogueForm) -> Result<Catalogue> {
     let sequences = read_sequences(connection).await?;
     read_definitions(connection, form, sequences).await
 }
 
-/// Reads the definitions of the database that the connection is in, to go with positions that were read before.
+/// Reads the definitions of the connected database and adds sequence positions that were read before.
 pub(crate) async fn read_definitions(
     connection: &mut PgConnection,
     form: CatalogueForm,
@@ -59,7 +59,7 @@ pub(crate) async fn read_definitions(
     Ok(Catalogue { form, objects, sequences })
 }
 
-/// Reads what belongs to the cluster, as the connection's transaction sees it.
+/// Reads the objects of the cluster, as the connection's transaction sees them.
 pub async fn read_cluster(connection: &mut PgConnection, form: CatalogueForm) -> Result<Catalogue> {
     let queries = queries(form, major(connection).await?, first_form::CLUSTER_QUERIES, cluster::KINDS.iter());
     Ok(Catalogue { form, objects: read_objects(connection, queries).await?, sequences: BTreeMap::new() })
@@ -74,7 +74,7 @@ async fn major(connection: &mut PgConnection) -> Result<u32> {
     u32::try_from(number).context("asking for the server's version")
 }
 
-/// Kind and query of what is read, in a form and on a major version.
+/// The kinds and queries of a catalogue form on a major version.
 fn queries(
     form: CatalogueForm,
     major: u32,
@@ -109,8 +109,8 @@ async fn read_objects(
     Ok(objects)
 }
 
-/// A text, empty for NULL. A database without an encoding (`SQL_ASCII`) may hold any bytes: bytes that are not UTF-8
-/// become `\xE4`, so that different bytes stay different.
+/// A column as text, empty for NULL. A database without an encoding (`SQL_ASCII`) may hold any bytes: bytes
+/// that are not UTF-8 become `\xE4`, so that different bytes stay different.
 fn text_of(row: &PgRow, column: usize) -> sqlx::Result<String> {
     let value = row.try_get_raw(column)?;
     if value.is_null() {
@@ -121,7 +121,7 @@ fn text_of(row: &PgRow, column: usize) -> sqlx::Result<String> {
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            // Writing into a string cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "\\x{byte:02X}");
         }
     }

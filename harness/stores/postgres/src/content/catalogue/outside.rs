@@ -1,4 +1,4 @@
-//! Extensions, and what leads out of the database: foreign servers, publications, subscriptions.
+//! Extensions, and objects that refer to other servers: foreign servers, publications, subscriptions.
 
 use super::kind::Kind;
 
@@ -11,7 +11,7 @@ pub(super) const KINDS: &[Kind] = &[
             from pg_extension e join pg_namespace n on n.oid = e.extnamespace",
     },
     Kind {
-        // What a dump carries of the extension: tables whose rows are the user's.
+        // The extension's data in a dump: tables whose rows belong to the user.
         name: "table of extension",
         covers: &["pg_extension"],
         since: 0,
@@ -85,7 +85,7 @@ pub(super) const KINDS: &[Kind] = &[
             join pg_publication p on p.oid = m.pnpubid join pg_namespace n on n.oid = m.pnnspid",
     },
     Kind {
-        // Where it connects to may hold a password, which is left out.
+        // The connection string may hold a password, which is left out.
         name: "subscription",
         covers: &["pg_subscription"],
         since: 0,
@@ -102,7 +102,7 @@ pub(super) const KINDS: &[Kind] = &[
             from pg_subscription s where s.subdbid = (select oid from pg_database where datname = current_database())",
     },
     Kind {
-        // A dump brings it back switched off.
+        // A dump restores subscriptions disabled.
         name: "enabled subscription",
         covers: &["pg_subscription"],
         since: 0,

@@ -1,4 +1,4 @@
-//! Tables, views and what their columns are like.
+//! Tables, views and their columns.
 
 use super::kind::Kind;
 
@@ -71,8 +71,8 @@ pub(super) const KINDS: &[Kind] = &[
             where {user} and {own:pg_class:c.oid}",
     },
     Kind {
-        // What differs from what the column's type and the server set by themselves; indexes have it too. Newer minor
-        // versions keep something of their own among the options (`pg_attver`), which pg_dump leaves out too.
+        // Only what differs from the defaults of the type and the server; indexes have these options too.
+        // Newer minor versions add an internal option (`pg_attver`), which pg_dump leaves out as well.
         name: "column storage",
         covers: &["pg_attribute"],
         since: 0,

@@ -1,8 +1,8 @@
-//! What PostgreSQL prints of a definition after it was loaded.
+//! What PostgreSQL prints for a definition after loading it.
 //!
-//! `check (s in ('a', 'b'))` is printed in one way by the server that it was typed into, and in another way by one
-//! that has loaded the first one's text. So a text that differs is loaded once more: in a transaction that is rolled
-//! back, into the session's temporary schema, beside an empty copy of its table.
+//! The server into which `check (s in ('a', 'b'))` was typed prints it in one way; a server that loaded that
+//! printed text prints it in another. So a text that differs is loaded once more, in a transaction that is
+//! rolled back, into the session's temporary schema, beside an empty copy of its table.
 
 use comeback_model::Catalogue;
 use sqlx::{Connection as _, PgConnection, Row as _};
@@ -13,7 +13,7 @@ use super::{database_kinds, major};
 use crate::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
-/// Kinds whose definitions hold expressions or queries.
+/// Kinds whose definitions contain expressions or queries.
 const EXPRESSIVE: &[&str] = &[
     "constraint",
     "default",
@@ -29,12 +29,12 @@ const EXPRESSIVE: &[&str] = &[
     "view",
 ];
 
-/// The session must neither fire event triggers nor write its failures into the log, which is judged.
+/// The session must not fire event triggers. Its failures must not reach the server's log, which is judged.
 const SESSION: &str = "set session_replication_role = replica; set log_min_messages = fatal; \
     set log_min_error_statement = fatal; set lock_timeout = '10s'; set default_transaction_read_only = off";
 
-/// Puts, in place of each recorded text that differs from the actual one, what the server prints once it has loaded
-/// the recorded text. A text that it does not load is left alone.
+/// Replaces each recorded text that differs from the actual one by what the server prints after loading it. A
+/// text that the server refuses is left unchanged.
 pub async fn reprint(
     server: &PostgresAddress,
     database: &str,
@@ -63,27 +63,28 @@ pub async fn reprint(
     scratch.connection.close().await.context("closing the connection")
 }
 
-/// A session in which definitions are loaded and rolled back.
+/// A session that loads definitions and rolls them back.
 struct Scratch {
     connection: PgConnection,
     major: u32,
 }
 
 impl Scratch {
-    /// What is printed of a definition that was loaded; `None` if the server does not take it.
+    /// What the server prints for the definition after loading it; `None` if it refuses the definition.
     async fn reprint(&mut self, kind: &str, identity: &str, text: &str) -> Result<Option<String>> {
         self.begin().await.context("beginning to load a definition")?;
         let printed = self.load(kind, identity, text).await;
         sqlx::raw_sql("rollback").execute(&mut self.connection).await.context("rolling back a definition")?;
         match printed {
             Ok(printed) => Ok(printed),
-            // It is compared as it is.
+            // The text is compared unchanged.
             Err(sqlx::Error::Database(_)) => Ok(None),
             Err(error) => Err(error).context(format_args!("loading {kind} {identity}")),
         }
     }
 
-    /// A server that takes no writes is told apart here from a definition that fails.
+    /// Begins the transaction and checks that the server accepts writes, so that a read-only server is not
+    /// mistaken for a failing definition.
     async fn begin(&mut self) -> sqlx::Result<()> {
         sqlx::raw_sql("begin; create temporary table comeback_probe ()")
             .execute(&mut self.connection)
@@ -139,7 +140,7 @@ impl Scratch {
         self.printed(kind).await
     }
 
-    /// The key of a partitioned table, in what is said of the table.
+    /// Reprints the partition key in a partitioned table's definition.
     async fn reprint_partitioned(&mut self, table: &str, text: &str) -> sqlx::Result<Option<String>> {
         let Some((before, key, after)) = split_partition_key(text) else { return Ok(None) };
         self.run(format!("create temporary table {NAME} (like {table}) partition by {key}")).await?;
@@ -151,13 +152,13 @@ impl Scratch {
         Ok(printed.map(|printed| format!("{before}{printed}{after}")))
     }
 
-    /// One statement: a text of a manifest cannot bring along a second one.
+    /// Runs a single statement: a manifest's text cannot add a second one.
     async fn run(&mut self, statement: String) -> sqlx::Result<()> {
         let query = sqlx::query(sqlx::AssertSqlSafe(statement)).persistent(false);
         query.execute(&mut self.connection).await.map(drop)
     }
 
-    /// What the catalogue says about what was made.
+    /// Reads what the catalogue prints for the new object.
     async fn printed(&mut self, kind: &str) -> sqlx::Result<Option<String>> {
         let Some(kind) = kind_named(kind) else { return Ok(None) };
         let sql = kind.sql_in(self.major, "n.oid = pg_my_temp_schema()");
@@ -166,7 +167,7 @@ impl Scratch {
         let is_ours = |row: &&sqlx::postgres::PgRow| {
             row.try_get::<String, _>(0).is_ok_and(|identity| identity.ends_with(&format!(".{NAME}")))
         };
-        // An index, a trigger and a rule keep their own names, and are the only ones.
+        // Indexes, triggers and rules keep their own names, and there is only one.
         rows.iter().find(is_ours).or(rows.first()).map_or(Ok(None), |row| row.try_get(1))
     }
 
@@ -201,7 +202,7 @@ impl Scratch {
         .await
     }
 
-    /// Makes an empty copy of the table that an object belongs to, without anything else of it.
+    /// Makes an empty copy of the object's table, without the table's other objects.
     async fn copy_table(&mut self, kind: &str, identity: &str) -> sqlx::Result<Option<Copied>> {
         let condition = match kind {
             "index" => "c.oid = (select indrelid from pg_index where indexrelid = to_regclass($1))",

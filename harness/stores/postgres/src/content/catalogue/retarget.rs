@@ -1,9 +1,9 @@
-//! Statements of definitions, put onto the empty copy of a table and back.
+//! Rewrites statements of definitions to an empty copy of a table, and back.
 
-/// The name of what is made and rolled back.
+/// The name of the object that is created and rolled back.
 pub(super) const NAME: &str = "comeback";
 
-/// What follows a statement in a definition, and is no part of it.
+/// Suffixes of a definition that are not part of its statement.
 const STATES: &[&str] =
     &[" clustered", " replica identity", " part of ", " disabled", " on replica", " always", " target "];
 
@@ -14,13 +14,14 @@ pub(super) struct Copied {
 }
 
 impl Copied {
-    /// A statement, for the copy of its table.
+    /// The statement, rewritten for the copy.
     pub(super) fn onto_copy(&self, kind: &str, identity: &str, statement: &str) -> String {
         let named = rename(kind, statement, identity, &format!("pg_temp.{NAME}"));
         retarget(kind, &named, &self.table, &self.copy)
     }
 
-    /// What was printed of the copy, for the table. Servers name the temporary schema with or without its number.
+    /// The printed text, rewritten for the original table. Some servers name the temporary schema with its
+    /// number, others without.
     pub(super) fn back(&self, kind: &str, identity: &str, printed: &str) -> String {
         let number = printed.split_once("pg_temp_").map(|(_, rest)| {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -33,7 +34,7 @@ impl Copied {
     }
 }
 
-/// Gives a statistics object another name; the others have names without a schema.
+/// Renames a statistics object; other objects have names without a schema.
 fn rename(kind: &str, statement: &str, from: &str, to: &str) -> String {
     if kind != "statistics" {
         return statement.to_owned();
@@ -41,8 +42,8 @@ fn rename(kind: &str, statement: &str, from: &str, to: &str) -> String {
     statement.replacen(&format!("CREATE STATISTICS {from} "), &format!("CREATE STATISTICS {to} "), 1)
 }
 
-/// Puts another table in the place of the one that a statement is about: the first that follows `ON` or `TO`, the
-/// last that follows `FROM`.
+/// Replaces the table that a statement is about: the first name after `ON` or `TO`, or the last one after
+/// `FROM`.
 fn retarget(kind: &str, statement: &str, from: &str, to: &str) -> String {
     let (words, is_last): (&[&str], _) = match kind {
         "rule" => (&[" TO "], false),
@@ -58,10 +59,10 @@ fn retarget(kind: &str, statement: &str, from: &str, to: &str) -> String {
     format!("{}{word}{to}{}", &statement[..at], &statement[at + length..])
 }
 
-/// A definition, and what is said behind it about the state of its object.
+/// Splits a definition from the text about its object's state.
 pub(super) fn split_state(text: &str) -> (&str, &str) {
     let mut end = text.len();
-    // States stand at the end, after the statement's last bracket or quote.
+    // States are at the end, after the statement's last bracket or quote.
     let tail = text.rfind([')', ';', '\'']).map_or(0, |at| at + 1);
     for state in STATES {
         if let Some(at) = text[tail..].find(state) {
@@ -71,7 +72,7 @@ pub(super) fn split_state(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// What is said of a partitioned table before its key, the key, and what is said behind it.
+/// Splits a partitioned table's definition into the text before its key, the key, and the text after it.
 pub(super) fn split_partition_key(text: &str) -> Option<(&str, &str, &str)> {
     const START: &str = "partitioned table ";
     let key = START.len() + text.strip_prefix(START)?.find("by ")? + "by ".len();
@@ -85,7 +86,7 @@ pub(super) fn split_partition_key(text: &str) -> Option<(&str, &str, &str)> {
                 return Some((&text[..key], &text[key..end], &text[end..]));
             }
             (None, ')') => depth = depth.checked_sub(1)?,
-            // Two of them in a row end it and begin it again.
+            // Two quotes in a row end the name and begin it again.
             (Some(open), close) if open == close => quote = None,
             _ => {}
         }

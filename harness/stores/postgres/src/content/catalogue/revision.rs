@@ -1,15 +1,15 @@
-//! Tells whether the system catalogues changed, without reading all definitions again.
+//! Detects changes of the system catalogues without reading all definitions again.
 
 use sqlx::PgConnection;
 
 use crate::error::{Context as _, Result};
 
-/// System catalogues without definitions: statistics, large objects, progress of replication.
+/// System catalogues that hold no definitions: statistics, large objects, replication progress.
 const DATA: &str = "'pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject', 'pg_largeobject_metadata', \
     'pg_subscription_rel', 'pg_replication_origin'";
 
-/// For each system catalogue its number of rows, and the sum of the transaction numbers that wrote them. Equal results
-/// mean equal rows: a changed row is a new row version, written by a later transaction.
+/// For each system catalogue, its number of rows and the sum of the transaction numbers that wrote them.
+/// Equal results mean equal rows: a changed row is a new row version, written by a later transaction.
 pub(crate) async fn read_revision(connection: &mut PgConnection) -> Result<String> {
     let doing = "asking whether the definitions have changed";
     let list = format!(

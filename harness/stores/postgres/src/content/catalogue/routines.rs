@@ -1,4 +1,4 @@
-//! Functions, and what the server calls by itself: operators, casts, languages, access methods.
+//! Functions, and what the server calls internally: operators, casts, languages, access methods.
 
 use super::kind::Kind;
 

@@ -1,4 +1,4 @@
-//! Which of the server's system catalogues are read, and which are not, and why.
+//! Which system catalogues are read, which are not, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::{cluster, database_kinds};
 use crate::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
-/// System catalogues that nothing is read of, each with the reason.
+/// System catalogues that are not read, each with the reason.
 pub const OUT_OF_SCOPE: &[(&str, &str)] = &[
     ("pg_largeobject", "rows: the fingerprint reads them"),
     ("pg_replication_origin", "how far a subscription has come: a restored server replicates nothing"),
@@ -29,13 +29,13 @@ pub fn covered_catalogues() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     covered
 }
 
-/// The kinds of definitions that a server of a major version has.
+/// The kinds of definitions on a server of this major version.
 pub fn catalogue_kinds(major: u32) -> BTreeSet<&'static str> {
     database_kinds().chain(cluster::KINDS).filter(|kind| kind.since <= major).map(|kind| kind.name).collect()
 }
 
-/// The system catalogues of a server that are neither read nor left out for a reason: those of a version of
-/// PostgreSQL that came later.
+/// The system catalogues of a server that are neither read nor listed as out of scope: those of a newer
+/// version of PostgreSQL.
 pub async fn unknown_catalogues(server: &PostgresAddress) -> Result<Vec<NotLookedAt>> {
     let mut connection = server.connect_to_cluster().await?;
     let names: Vec<String> = sqlx::query_scalar(

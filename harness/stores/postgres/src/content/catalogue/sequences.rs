@@ -1,7 +1,7 @@
-//! Reads where the sequences of a database stand.
+//! Reads the positions of a database's sequences.
 //!
-//! A position belongs to no transaction and no snapshot: it is the one of the moment at which it is read. It is
-//! read from the relation, because `pg_sequences.last_value` is NULL until the first value is given out.
+//! A position belongs to no transaction and no snapshot: it is that of the moment of reading. It is read from
+//! the relation, because `pg_sequences.last_value` is NULL until the first value is given out.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::error::{Context as _, Result};
 
-/// The sequences of a database, those of temporary tables left out.
+/// The sequences of a database, except those of temporary tables.
 const SEQUENCES: &str = "
     select format('%I.%I', n.nspname, c.relname), s.seqincrement, s.seqmin, s.seqmax, s.seqstart, s.seqcache, s.seqcycle,
         c.relpersistence = 'u'
     from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
     where c.relpersistence <> 't' order by 1";
 
-/// How many are read by one statement. The server plans each as a query of its own.
+/// How many sequences one statement reads. The server plans each as a query of its own.
 const AT_A_TIME: usize = 200;
 
-/// Reads the positions of all sequences of the database that the connection is in.
+/// Reads the positions of all sequences of the connected database.
 pub(crate) async fn read_sequences(
     connection: &mut PgConnection,
 ) -> Result<BTreeMap<String, RecordedPosition>> {
@@ -44,7 +44,7 @@ pub(crate) async fn read_sequences(
     Ok(positions)
 }
 
-/// A sequence that stands at its start.
+/// Parses a sequence; its position is set to its start.
 fn parse(row: &sqlx::postgres::PgRow) -> sqlx::Result<(String, SequencePosition)> {
     let start = row.try_get(4)?;
     let position = SequencePosition {

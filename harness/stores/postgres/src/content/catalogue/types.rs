@@ -64,7 +64,8 @@ pub(super) const KINDS: &[Kind] = &[
             from pg_collation c join pg_namespace n on n.oid = c.collnamespace where {user} and {own:pg_collation:c.oid}",
     },
     Kind {
-        // What the machine sorts by: with another version an index that was built before is out of order.
+        // The library that the machine sorts by: with another version, an index that was built before is out
+        // of order.
         name: "collation version",
         covers: &["pg_collation"],
         since: 0,

@@ -1,15 +1,15 @@
-//! A FAKE of Google Secret Manager, because no real one can be had in a test: a small server on the loopback
-//! interface, which keeps the secrets of one project in memory and speaks the part of the REST API that the store
-//! uses, as its reference describes it.
+//! A FAKE of Google Secret Manager, because tests have no real one: a small server on the loopback interface
+//! that keeps the secrets of one project in memory, and implements the part of the REST API that the store
+//! uses, by its reference.
 //!
-//! It numbers versions, keeps states, etags and labels, answers in short pages with the newest first, names the
-//! project by its number whatever it was asked by, and has faults that can be switched on.
+//! It numbers versions, keeps states, etags and labels, answers in short pages with the newest first, names
+//! the project by its number even if the id was used, and has faults that tests can switch on.
 //!
-//! What it does not do: authentication and roles (a permission is denied where a fault says so), replication,
-//! regional secrets, rotation, expiry, own keys, filters, quotas of its own, deleting, the order of real etags, and
-//! being behind what was written just now, as the real service may be. It refuses a payload without a CRC32C, which
-//! the real one takes: so that a client which forgets it is noticed. A test on it proves nothing about the real one's
-//! permissions or texts.
+//! It does not implement: authentication and roles (a permission is denied only by a fault), replication,
+//! regional secrets, rotation, expiry, own keys, filters, its own quotas, deletion, the order of real etags,
+//! and stale reads after a write, which the real service may have. It refuses a payload without a CRC32C,
+//! which the real service accepts, to catch a client that forgets it. A test with it proves nothing about the
+//! real service's permissions or messages.
 
 mod project;
 mod routes;
@@ -20,39 +20,39 @@ use project::Project;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// The id of the only project that there is.
+/// The id of the only project.
 pub(crate) const PROJECT: &str = "road-trips";
-/// Its number.
+/// The number of the project.
 const NUMBER: &str = "123456789012";
 
-/// Something that goes wrong.
+/// A fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// Whoever asks lacks a permission, such as `secretmanager.versions.access`.
+    /// The caller lacks a permission, such as `secretmanager.versions.access`.
     Denied(&'static str),
-    /// Whoever asks is nobody.
+    /// The caller is not authenticated.
     Unauthenticated,
-    /// The next so many requests are answered with 503, and not looked at.
+    /// The next requests, this many, are answered with 503 and not processed.
     Unavailable(u32),
-    /// The next so many requests are more than the quota allows, and not looked at.
+    /// The next requests, this many, exceed the quota and are not processed.
     TooMany(u32),
-    /// Values are given out with another value's CRC32C.
+    /// Values are returned with another value's CRC32C.
     WrongCrc32c,
-    /// Values are given out without a CRC32C.
+    /// Values are returned without a CRC32C.
     MissingCrc32c,
-    /// Values are given out where the description of the payload has to be: a parser's complaint would quote them.
+    /// Values are returned where the payload's description belongs: a parser's message would quote them.
     MisplacedValue,
     /// A new version is refused, and the refusal repeats the request.
     RepeatsTheRequest,
-    /// The first version of every secret is not listed.
+    /// The first version of every secret is missing from the list.
     LosesAVersion,
-    /// A version that is to be destroyed is disabled, and destroyed some day.
+    /// A version to be destroyed is only disabled, to be destroyed later.
     DestroysLater,
-    /// Somebody else changes a secret whenever it was read.
+    /// Somebody else changes a secret after every read.
     SomebodyElse,
 }
 
-/// What the server works on.
+/// The state of the server.
 #[derive(Debug, Default)]
 struct Shared {
     project: Project,
@@ -71,7 +71,7 @@ pub(crate) struct FakeSecretManager {
 }
 
 impl FakeSecretManager {
-    /// Starts one without a secret, on a free port.
+    /// Starts a fake without secrets, on a free port.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = listener.local_addr().unwrap().to_string();
@@ -81,22 +81,22 @@ impl FakeSecretManager {
         Self { host, shared, server }
     }
 
-    /// Where it is, as `HOST:PORT`.
+    /// Its address, as `HOST:PORT`.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Lets something go wrong from now on, or nothing any more.
+    /// Switches a fault on, or off with `None`.
     pub(crate) fn set_fault(&self, fault: impl Into<Option<Fault>>) {
         self.shared().fault = fault.into();
     }
 
-    /// How many requests so far wanted to change something.
+    /// How many requests so far would change something.
     pub(crate) fn write_requests(&self) -> usize {
         self.shared().requests.iter().filter(|request| !request.starts_with("GET ")).count()
     }
 
-    /// How many requests so far asked for another page than the first of a list, such as `versions`.
+    /// How many requests so far asked for a later page of a list, such as `versions`.
     pub(crate) fn later_pages(&self, list: &str) -> usize {
         let list = format!("/{list}?");
         let is_later = |request: &&String| request.contains(&list) && request.contains("pageToken=");

@@ -1,4 +1,4 @@
-//! What the fake keeps, and how it writes that.
+//! The data of the fake, and their JSON form.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Fault, NUMBER};
 
-/// The secrets of the project, in the order in which they were made.
+/// The secrets of the project, in the order of their creation.
 #[derive(Debug, Default)]
 pub(super) struct Project {
     pub(super) secrets: Vec<Secret>,
@@ -19,7 +19,7 @@ pub(super) struct Project {
 pub(super) struct Secret {
     pub(super) id: String,
     pub(super) labels: BTreeMap<String, String>,
-    /// Counts the changes.
+    /// The number of changes.
     pub(super) revision: u64,
     pub(super) versions: Vec<Version>,
 }
@@ -27,11 +27,11 @@ pub(super) struct Secret {
 #[derive(Debug)]
 pub(super) struct Version {
     pub(super) state: VersionState,
-    /// Empty when it is destroyed.
+    /// Empty once it is destroyed.
     pub(super) value: Vec<u8>,
 }
 
-/// With the numbers of the API's enumeration, in which the client asks for states.
+/// With the numbers of the API's enumeration, which the client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VersionState {
     Enabled = 1,
@@ -64,7 +64,7 @@ impl Secret {
         })
     }
 
-    /// A version as it is written, without its value.
+    /// A version in JSON, without its value.
     pub(super) fn written_version(&self, number: usize) -> Value {
         let version = &self.versions[number - 1];
         json!({
@@ -77,10 +77,10 @@ impl Secret {
         })
     }
 
-    /// The value of a version, as it is given out.
+    /// The value of a version, in JSON.
     pub(super) fn written_value(&self, number: usize, fault: Option<Fault>) -> Value {
         let value = &self.versions[number - 1].value;
-        // A 64-bit number is a text in JSON.
+        // In JSON, a 64-bit number is a text.
         let mut payload = json!({ "data": STANDARD.encode(value), "dataCrc32c": crc32c(value).to_string() });
         match fault {
             Some(Fault::WrongCrc32c) => payload["dataCrc32c"] = json!((crc32c(value) ^ 1).to_string()),

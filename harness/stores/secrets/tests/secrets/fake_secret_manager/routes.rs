@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use super::project::{Secret, Version, VersionState};
 use super::{Fault, NUMBER, PROJECT, Shared, State};
 
-/// How much is in one answer at most, whatever was asked for.
+/// The most entries in one answer, whatever was asked for.
 const PAGE: usize = 4;
 
 type Answer = Result<Json<Value>, Refusal>;
 
-/// An answer that says no, in the form that all Google's APIs have.
+/// A refusal, in the format of all Google APIs.
 struct Refusal(StatusCode, &'static str, String);
 
 impl IntoResponse for Refusal {
@@ -47,7 +47,7 @@ pub(super) fn router(state: State) -> Router {
     let secrets = "/v1/projects/{project}/secrets";
     Router::new()
         .route(secrets, get(list).post(create))
-        // A verb stands behind a colon in the last part.
+        // A verb follows a colon in the last part.
         .route(&format!("{secrets}/{{secret}}"), get(describe).patch(update).post(add_version))
         .route(&format!("{secrets}/{{secret}}/versions"), get(list_versions))
         .route(&format!("{secrets}/{{secret}}/versions/{{version}}"), get(access).post(set_state))
@@ -55,7 +55,7 @@ pub(super) fn router(state: State) -> Router {
         .with_state(state)
 }
 
-/// Writes a request down, and lets it go wrong on its way.
+/// Records a request, and applies faults.
 async fn before(FromState(state): FromState<State>, request: Request, next: Next) -> Response {
     let refusal = {
         let mut shared = state.lock().unwrap();
@@ -85,7 +85,7 @@ async fn before(FromState(state): FromState<State>, request: Request, next: Next
 }
 
 impl Shared {
-    /// Refuses who lacks a permission, and a project that is not there.
+    /// Refuses a caller who lacks a permission, and a project that does not exist.
     fn allow(&self, project: &str, permission: &'static str) -> Result<(), Refusal> {
         if project != PROJECT && project != NUMBER {
             return Err(not_found(format!("Project {project}")));
@@ -105,7 +105,7 @@ impl Shared {
     }
 }
 
-/// The part of a list that a request asks for, the newest first.
+/// The page of a list that a request asks for, the newest first.
 fn page(key: &str, mut all: Vec<Value>, query: &HashMap<String, String>) -> Answer {
     all.reverse();
     let wanted: usize = query.get("pageSize").and_then(|size| size.parse().ok()).unwrap_or(0);
@@ -127,7 +127,7 @@ async fn list(
     page("secrets", shared.project.secrets.iter().map(Secret::written).collect(), &query)
 }
 
-/// The labels that a request holds.
+/// The labels in a request.
 fn labels(id: &str, body: &Value) -> Result<BTreeMap<String, String>, Refusal> {
     let labels = body.get("labels").cloned().unwrap_or_else(|| json!({}));
     let labels = serde_json::from_value(labels).map_err(|error| invalid(error.to_string()))?;
@@ -229,7 +229,7 @@ async fn list_versions(
     page("versions", numbers.map(|number| secret.written_version(number)).collect(), &query)
 }
 
-/// The number of a version that is there.
+/// The number of an existing version.
 fn known_version(secret: &Secret, text: &str) -> Result<usize, Refusal> {
     let number = text.parse().ok().filter(|number| (1..=secret.versions.len()).contains(number));
     number.ok_or_else(|| not_found(format!("Secret Version [{}/versions/{text}]", secret.id)))
