@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use comeback_engine::clock::Clock;
-use comeback_engine::evidence::{JOURNAL_VERSION, PlannedDrill, Provenance, Record, RunKind, RunStarted};
+use comeback_engine::evidence::{PlannedDrill, Record, RunStarted};
 use comeback_engine::runbook::{ObjectiveKind, Runbook};
 use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, Suite, make_evidence_folder, run_drills,
@@ -15,12 +15,12 @@ use comeback_fixtures::Scale;
 
 use super::junit::ensure_can_be_written;
 use super::report::{show, write_reports};
-use super::session::{evidence_root, left_behind, sinks, tell_swept, with_problems};
+use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
+use crate::output;
 use crate::suggest::closest;
-use crate::{output, provenance};
 
 /// A planned run, with every input checked.
 struct Plan {
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
         runbook: Some(plan.runbook.file().to_owned()),
         sample_runbook: args.runbook.sample_runbook,
         planned: planned(&plan.scenarios),
-        ..announced(provenance::collect())
+        ..announced()
     };
     if let Some(place) = session.start_drills(run).await {
         let settings = RunSettings {
@@ -81,25 +81,6 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     // Failures to clean up or to write reports do not change what the drills proved.
     let verdict = with_problems(record.verdict, problems);
     Ok(if cancel.is_cancelled() { INTERRUPTED } else { verdict.exit_code() })
-}
-
-/// The first event of a journal. The session fills in the identity of the run.
-pub(super) fn announced(provenance: Provenance) -> RunStarted {
-    RunStarted {
-        journal_version: JOURNAL_VERSION,
-        kind: RunKind::Drill,
-        run_id: String::new(),
-        command_line: std::env::args().collect(),
-        seed: 0,
-        scale: String::new(),
-        suite: None,
-        damage: None,
-        runbook: None,
-        sample_runbook: false,
-        durable: true,
-        provenance,
-        planned: Vec::new(),
-    }
 }
 
 /// The planned drills. The session fills in their substrate.

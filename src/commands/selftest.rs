@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::junit::ensure_can_be_written;
 use super::report::{SHARED, write_whole};
-use super::run::{announced, planned, select};
-use super::session::{evidence_root, tell_swept};
+use super::run::{planned, select};
+use super::session::{announced, evidence_root, tell_swept};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{SelftestArgs, SubstrateArg};
 use crate::config::Config;
-use crate::{output, provenance};
+use crate::output;
 
 /// A drill to run.
 #[derive(Clone)]
@@ -210,7 +210,7 @@ async fn drill(
         runbook: Some(setting.runbook.file().to_owned()),
         sample_runbook: true,
         planned: planned(std::slice::from_ref(&case.scenario)),
-        ..announced(provenance::collect())
+        ..announced()
     };
     if let Some(place) = session.start_drills(run).await {
         *kind = Some(place.substrate.kind().to_string());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use comeback_engine::clock::Clock;
-use comeback_engine::evidence::{PlannedDrill, Record, RunKind, RunStarted, Sink};
+use comeback_engine::evidence::{JOURNAL_VERSION, PlannedDrill, Record, RunKind, RunStarted, Sink};
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::{Course, Ground, Session, make_evidence_folder};
 use comeback_engine::substrate::{DockerSettings, Need, RunIdentity, SubstrateChoice, Swept, run_folder};
@@ -125,7 +125,7 @@ fn started(name: &str, title: String) -> RunStarted {
     RunStarted {
         kind: RunKind::Restore,
         planned: vec![PlannedDrill { scenario: name.to_owned(), title, ..PlannedDrill::default() }],
-        ..super::run::announced(provenance::collect())
+        ..announced()
     }
 }
 
@@ -153,5 +153,24 @@ fn tell_failed(check: &Check) {
     }
     for hint in &check.hints {
         output::error_line(&format!("hint: {}", one_line(hint)));
+    }
+}
+
+/// The first event of a journal. The session fills in the identity of the run.
+pub(super) fn announced() -> RunStarted {
+    RunStarted {
+        journal_version: JOURNAL_VERSION,
+        kind: RunKind::Drill,
+        run_id: String::new(),
+        command_line: std::env::args().collect(),
+        seed: 0,
+        scale: String::new(),
+        suite: None,
+        damage: None,
+        runbook: None,
+        sample_runbook: false,
+        durable: true,
+        provenance: provenance::collect(),
+        planned: Vec::new(),
     }
 }

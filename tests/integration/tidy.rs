@@ -230,6 +230,13 @@ fn imported(text: &str) -> Vec<String> {
             expand(statement[start + 4..].trim(), &mut found);
         }
     }
+    // Paths that are written out where they are used.
+    for root in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(root).filter(|(at, _)| !code[..*at].ends_with("::")) {
+            let path = |letter: &char| letter.is_alphanumeric() || ['_', ':'].contains(letter);
+            found.push(code[at..].chars().take_while(path).collect());
+        }
+    }
     found
 }
 
@@ -324,7 +331,7 @@ fn a_circle_is_found_and_a_way_to_the_parent_is_none() {
     let circle = modules(&[
         ("", "mod a;\nmod b;\npub use a::One;"),
         ("a", "use std::fs;\n\nuse crate::b::{Two, deeper::{Three as Four}};\nfn f() {}"),
-        ("b", "use super::Five;\nuse super::a::Six;"),
+        ("b", "use super::Five;\nfn f() { super::a::six(); }"),
         ("c", "use super::a::Six;\n#[cfg(test)]\nmod tests {\n    use crate::c::d::Seven;\n}"),
         ("c/d", "use crate::c::Eight;"),
     ]);
