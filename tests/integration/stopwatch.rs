@@ -9,13 +9,13 @@ use comeback_engine::evidence::{
 };
 use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{Application, Applications, RunPlace, RunSettings, Scenario, run_drills};
-use comeback_engine::substrate::{LocalSubstrate, RunIdentity, Scratch};
+use comeback_engine::substrate::Scratch;
 use comeback_model::{Milestone, Verdict};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio_util::sync::CancellationToken;
 
-use crate::require;
+use crate::kit::substrates;
 
 /// Watches the application from outside, by its connections: from the moment when it lost its database to the moment
 /// when it has one that answers a read and accepts a write. That moment lies between the start and the end of the
@@ -63,8 +63,7 @@ fn started(scenario: &dyn Scenario) -> RunStarted {
 }
 
 async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Option<Record> {
-    let identity = RunIdentity::random(false).unwrap();
-    let substrate = Arc::new(require::or_skip("local", LocalSubstrate::new(&identity))?);
+    let substrate = substrates::local()?;
     let (scratch, folder) = (Scratch::create(false).unwrap(), tempfile::tempdir().unwrap());
     let journal = Journal::create(folder.path(), Vec::new(), Clock::machine()).unwrap();
     journal.append(EventBody::RunStarted(Box::new(started(&*scenario))));

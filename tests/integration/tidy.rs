@@ -296,7 +296,7 @@ fn no_files_of_a_crate_import_each_other_in_a_circle() {
 /// A folder's own file is `mod.rs`, so it is found inside the folder.
 #[test]
 fn modules_have_one_style() {
-    for (path, _) in CRATES.iter().flat_map(|folder| sources(folder)) {
+    for (path, _) in all_sources() {
         let folder = root().join(path.with_extension(""));
         assert!(!folder.is_dir(), "{} lies beside its folder: move it to mod.rs", path.display());
     }

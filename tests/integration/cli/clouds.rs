@@ -6,10 +6,10 @@ use std::sync::Arc;
 use comeback_objects::{GcsBucket, ObjectStore, S3Bucket};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{Place, text};
-use crate::objects::servers::{self, KEY_ID, REGION, Server, secret_key};
-use crate::objects::{live_bytes, moment, put};
-use crate::require::or_skip;
+use crate::kit::buckets::{live_bytes, moment, put};
+use crate::kit::cloud_servers::{self as servers, KEY_ID, REGION, Server, secret_key};
+use crate::kit::place::{Place, text};
+use crate::kit::require::or_skip;
 
 /// Environment variables that tell the binary where a cloud is, and which credentials to use.
 type Surroundings = Vec<(&'static str, String)>;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Place, copy_program, docker_is_here, files_below, local_is_here, redis_is_here, text};
+use crate::kit::place::{Place, copy_program, files_below, text};
+use crate::kit::require::{docker_is_here, is_root, local_is_here, redis_is_here};
 
 pub(super) const RUN: [&str; 5] = ["run", "postgres/full-restore", "--scale", "ci", "--substrate"];
 pub(super) const RUN_CROSS_REGION: [&str; 5] =
@@ -169,7 +170,7 @@ async fn a_lost_server_comes_back_on_docker() {
 #[test]
 fn a_lost_server_comes_back_for_an_ordinary_user() {
     use std::os::unix::fs::PermissionsExt as _;
-    let is_root = std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t");
+    let is_root = is_root();
     if !local_is_here() || !is_root {
         // Whoever is not root has just seen it, in the tests above.
         return;

@@ -13,7 +13,8 @@ use comeback_objects::{LocalBucket, NewObject, ObjectStore as _, upload_objects}
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
-use super::{Place, copy_program, report_in, text, took_the_steps_of};
+use crate::kit::place::{Place, copy_program, report_in, text, took_the_steps_of};
+use crate::kit::require::is_root;
 
 const OBJECTS: usize = 10_000;
 /// Most memory that a restore of thousands of objects may add, in KiB.
@@ -206,8 +207,7 @@ async fn what_cannot_be_restored_is_refused_and_nothing_is_written() {
 
 #[tokio::test]
 async fn who_may_not_read_or_write_a_bucket_is_told_so() {
-    let is_root = std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t");
-    if !is_root {
+    if !is_root() {
         // Only root can be somebody else.
         return;
     }

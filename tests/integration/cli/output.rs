@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Output, Stdio};
 
-use super::{Place, redis_is_here, text};
+use crate::kit::place::{Place, text};
+use crate::kit::require::redis_is_here;
 
 /// The folder of a journal written before lines were chained: a drill of Redis, verified.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/cli/journals/version-1");

@@ -1,6 +1,6 @@
 //! Bad input: a clear error and exit code 2 before anything is started.
 
-use super::{Place, text};
+use crate::kit::place::{Place, text};
 
 #[test]
 fn bad_input_is_refused_before_anything_is_started() {

@@ -1,6 +1,7 @@
 //! Which runbook a run is judged by, and what is checked in it before anything starts.
 
-use super::{Place, redis_is_here, text};
+use crate::kit::place::{Place, text};
+use crate::kit::require::redis_is_here;
 
 const RUN: [&str; 4] = ["run", "redis/complete-loss", "--substrate", "local"];
 

@@ -2,10 +2,10 @@
 
 use std::process::Output;
 
-use super::leaks::{Learnt, watched_with};
-use super::secrets::{Vault, content};
-use super::text;
-use crate::fake_secret_manager::{FakeSecretManager, Fault, PROJECT};
+use crate::kit::fake_secret_manager::{FakeSecretManager, Fault, PROJECT};
+use crate::kit::leaks::{Learnt, watched_with};
+use crate::kit::place::text;
+use crate::kit::vault::{Vault, content};
 
 /// The content of the vault's store.
 const LEARNT: usize = 6;

@@ -1,21 +1,20 @@
 //! Secrets through the binary: drills, exports, imports, refusals. Every run here is searched for leaks.
 
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use comeback_engine::runner::Scenario as _;
 use comeback_engine::secret::SecretBytes;
-use comeback_model::VersionState;
-use comeback_secrets::{FolderStore, SecretSet, SecretStore as _, make_identity, read_secrets};
+use comeback_secrets::{FolderStore, SecretStore as _, make_identity};
 
-use super::damages::is_noticed_and_named;
 use super::drills::is_verified_and_gone;
-use super::leaks::{Learnt, watched};
-use super::{
-    Place, copy_program, docker_is_here, local_is_here, redis_is_here, report_in, text, took_the_steps_of,
-};
-use crate::require;
+use super::selftest::is_noticed_and_named;
+use crate::kit::leaks::{Learnt, watched};
+use crate::kit::place::{Place, copy_program, report_in, text, took_the_steps_of};
+use crate::kit::require;
+use crate::kit::require::{docker_is_here, is_root, local_is_here, redis_is_here};
+use crate::kit::vault::{Vault, content};
 
 const RUN_RESTORE: [&str; 5] = ["run", "secrets/restore", "--scale", "ci", "--substrate"];
 /// Secrets that a drill must use at least: two stores with the versions of five secrets each, and two private keys.
@@ -59,96 +58,6 @@ fn every_damage_to_secrets_fails_for_its_own_reason_names_what_it_hit_and_leaks_
         is_noticed_and_named(&place, damage, &output);
         learnt.assert_kept(LEARNT_IN_A_DRILL, &place, &output);
     }
-}
-
-/// A place with a store, two keys, and the values to search for.
-pub(super) struct Vault {
-    pub(super) place: Place,
-    pub(super) recipients: [String; 2],
-    pub(super) values: Vec<Vec<u8>>,
-}
-
-impl Vault {
-    pub(super) async fn new() -> Self {
-        let place = Place::new();
-        let keys = ["daily", "break-glass"].map(|name| {
-            let path = place.folder.path().join(name);
-            make_identity(&path).unwrap()
-        });
-        let store = FolderStore::create(place.work().join("store")).unwrap();
-        let mut values = Vec::new();
-        for (name, versions) in [("db-password", 3), ("tls-key", 1), ("token", 2)] {
-            let labels = [("tier".to_owned(), "critical".to_owned())].into();
-            store.create(name, &labels).await.unwrap();
-            for _ in 0..versions {
-                let mut value = SecretBytes::random_password().unwrap().expose().to_vec();
-                // As it is in a file: the line end belongs to it.
-                value.extend((name == "tls-key").then_some(b'\n'));
-                store.add_version(name, &value.clone().into()).await.unwrap();
-                values.push(value);
-            }
-        }
-        store.set_state("token", 1, VersionState::Destroyed).await.unwrap();
-        Self { place, recipients: keys, values }
-    }
-
-    pub(super) fn key(&self, name: &str) -> String {
-        self.place.folder.path().join(name).display().to_string()
-    }
-
-    pub(super) fn store(&self) -> PathBuf {
-        self.place.work().join("store")
-    }
-
-    /// An empty store.
-    pub(super) fn another(&self, name: &str) -> PathBuf {
-        let folder = self.place.work().join(name);
-        std::fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
-        folder
-    }
-
-    /// Runs the binary; its output must hold no secret.
-    fn run(&self, args: &[&str]) -> Output {
-        let output = self.place.run(args);
-        for said in [&output.stdout, &output.stderr] {
-            let leaked = self.values.iter().any(|value| text(said).contains(text(value).trim_end()));
-            assert!(!leaked && !text(said).contains("AGE-SECRET-KEY-1"), "{args:?}: {}", text(said));
-        }
-        output
-    }
-
-    /// Runs the binary, and returns its output.
-    fn done(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{args:?}: {}{}",
-            text(&output.stdout),
-            text(&output.stderr)
-        );
-        text(&output.stdout) + &text(&output.stderr)
-    }
-
-    pub(super) fn export(&self, out: &str) -> String {
-        let [daily, break_glass] = &self.recipients;
-        self.done(&[
-            "secrets",
-            "export",
-            "--store",
-            "store",
-            "--out",
-            out,
-            "--recipient",
-            daily,
-            "--recipient",
-            break_glass,
-        ])
-    }
-}
-
-pub(super) async fn content(store: &Path) -> SecretSet {
-    read_secrets(&FolderStore::open(store).unwrap()).await.unwrap()
 }
 
 #[tokio::test]
@@ -305,7 +214,7 @@ async fn wrong_input_is_refused_with_a_hint_and_nothing_half_imported() {
 
 #[tokio::test]
 async fn a_store_of_somebody_else_is_refused() {
-    if !std::fs::read_to_string("/proc/self/status").unwrap().contains("\nUid:\t0\t") {
+    if !is_root() {
         // Only root can be somebody else.
         return;
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use comeback_engine::wait;
 
-use super::{Place, docker_is_here, files_below, local_is_here, redis_is_here, text};
+use crate::kit::place::{Place, files_below, text};
+use crate::kit::require::{docker_is_here, local_is_here, redis_is_here};
 
 /// Steps at which a run is stopped: while data is loaded, and while a restored server replays.
 const STEPS: [&str; 2] = ["start the primary", "replay the log"];

@@ -4,7 +4,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use super::{Place, redis_is_here, text};
+use crate::kit::place::{Place, text};
+use crate::kit::require::{is_root, redis_is_here};
 
 /// Another user, who exists on every system.
 const NOBODY: &str = "65534";
@@ -83,10 +84,6 @@ fn what_another_user_made_is_neither_believed_nor_followed() {
     }
     let _ = victim.kill();
     victim.wait().unwrap();
-}
-
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
 }
 
 #[test]

@@ -10,12 +10,14 @@ use comeback_objects::{
     ObjectStore, PrefixRestore, prove, read_inventory, restore_object, restore_prefix, take_inventory,
 };
 
+use crate::kit::buckets::{attributes, bytes_of, histories, history, live_bytes, local_bucket, moment, put};
 #[cfg(any(feature = "gcs", feature = "s3"))]
-use super::servers;
-use super::{attributes, bytes_of, histories, history, live_bytes, local_bucket, moment, put};
+use crate::kit::cloud_servers as servers;
+#[cfg(any(feature = "gcs", feature = "s3"))]
+use crate::kit::require::or_skip;
 
 /// A new bucket that keeps old versions.
-pub(super) struct Bench {
+pub(super) struct Buckets {
     pub(super) store: Arc<dyn ObjectStore>,
     /// The same place with the name of a bucket that does not exist.
     pub(super) nowhere: Arc<dyn ObjectStore>,
@@ -25,34 +27,34 @@ pub(super) struct Bench {
     pub(super) _server: Box<dyn Any + Send>,
 }
 
-async fn local() -> Option<Bench> {
+async fn local() -> Option<Buckets> {
     let (folder, store) = local_bucket().await;
     let (other, forgetful) = local_bucket().await;
     forgetful.set_versioning(false).await.unwrap();
     let (lost, nowhere) = local_bucket().await;
     drop(lost);
-    Some(Bench { store, nowhere, forgetful, _server: Box::new((folder, other)) })
+    Some(Buckets { store, nowhere, forgetful, _server: Box::new((folder, other)) })
 }
 
 #[cfg(feature = "gcs")]
-async fn gcs() -> Option<Bench> {
+async fn gcs() -> Option<Buckets> {
     use comeback_objects::GcsBucket;
-    let server = crate::require::or_skip("clouds", servers::gcs().await)?;
+    let server = or_skip("clouds", servers::gcs().await)?;
     let bucket = |name: &str| Arc::new(GcsBucket::emulated(name, &server.endpoint()).unwrap());
     let (store, forgetful) = (bucket(&server.gcs_bucket(true)), bucket(&server.gcs_bucket(false)));
-    Some(Bench { store, forgetful, nowhere: bucket(&servers::new_name()), _server: Box::new(()) })
+    Some(Buckets { store, forgetful, nowhere: bucket(&servers::new_name()), _server: Box::new(()) })
 }
 
 #[cfg(feature = "s3")]
-async fn s3() -> Option<Bench> {
+async fn s3() -> Option<Buckets> {
     use comeback_objects::S3Bucket;
-    let server = crate::require::or_skip("clouds", servers::s3().await)?;
+    let server = or_skip("clouds", servers::s3().await)?;
     let (endpoint, secret) = (server.endpoint(), servers::secret_key());
     let bucket = |name: &str| {
         Arc::new(S3Bucket::with_keys(name, &endpoint, servers::REGION, servers::KEY_ID, &secret).unwrap())
     };
     let (store, forgetful) = (bucket(&server.s3_bucket(true)), bucket(&server.s3_bucket(false)));
-    Some(Bench { store, forgetful, nowhere: bucket(&servers::new_name()), _server: Box::new(()) })
+    Some(Buckets { store, forgetful, nowhere: bucket(&servers::new_name()), _server: Box::new(()) })
 }
 
 macro_rules! promises {
@@ -92,7 +94,7 @@ every_promise! { gcs }
 #[cfg(feature = "s3")]
 every_promise! { s3 }
 
-async fn what_is_written_is_read_again(bench: Bench) {
+async fn what_is_written_is_read_again(bench: Buckets) {
     let store = &*bench.store;
     let long: Vec<u8> = (0..300_000_u32).map(|at| (at / 7 % 251) as u8).collect();
     for bytes in [&b"a photo"[..], b"", &long] {
@@ -108,7 +110,7 @@ async fn what_is_written_is_read_again(bench: Bench) {
     assert_eq!(history(store, "photos/a.jpg").await.versions.len(), 3);
 }
 
-async fn keys_come_in_order_and_as_they_were(bench: Bench) {
+async fn keys_come_in_order_and_as_they_were(bench: Buckets) {
     let store = &*bench.store;
     let mut keys = [
         "b",
@@ -152,7 +154,7 @@ async fn eventful(store: &dyn ObjectStore) -> Vec<(jiff::Timestamp, Option<&'sta
     moments
 }
 
-async fn every_moment_has_its_version(bench: Bench) {
+async fn every_moment_has_its_version(bench: Buckets) {
     let store = &*bench.store;
     let moments = eventful(store).await;
     let history = history(store, "k").await;
@@ -166,10 +168,10 @@ async fn every_moment_has_its_version(bench: Bench) {
     }
     assert_eq!(history.live().map(|live| &live.version), history.versions.last().map(|last| &last.version));
     store.delete("k").await.unwrap();
-    assert_eq!(super::history(store, "k").await.live(), None);
+    assert_eq!(crate::kit::buckets::history(store, "k").await.live(), None);
 }
 
-async fn an_old_version_becomes_live_again_with_all_that_belongs_to_it(bench: Bench) {
+async fn an_old_version_becomes_live_again_with_all_that_belongs_to_it(bench: Buckets) {
     let store = &*bench.store;
     let plain = comeback_model::ObjectAttributes::default();
     let old = put(store, "a/b c.jpg", b"the right one").await;
@@ -190,7 +192,7 @@ async fn an_old_version_becomes_live_again_with_all_that_belongs_to_it(bench: Be
     assert!(prove(store, &old, &revived).await.is_err());
 }
 
-async fn who_was_overtaken_writes_nothing(bench: Bench) {
+async fn who_was_overtaken_writes_nothing(bench: Buckets) {
     let store = &*bench.store;
     let old = put(store, "k", b"old").await;
     let seen = put(store, "k", b"seen").await;
@@ -204,7 +206,7 @@ async fn who_was_overtaken_writes_nothing(bench: Bench) {
     assert_eq!(history(store, "k").await.versions.len(), 3);
 }
 
-async fn a_prefix_comes_back_as_it_was_and_a_second_time_writes_nothing(bench: Bench) {
+async fn a_prefix_comes_back_as_it_was_and_a_second_time_writes_nothing(bench: Buckets) {
     let store = &*bench.store;
     for at in 0..30 {
         put(store, &format!("p/{at:02}"), format!("photo {at}").as_bytes()).await;
@@ -248,7 +250,7 @@ fn name(version: ObjectVersion) -> (String, String) {
     (version.key, version.version)
 }
 
-async fn an_inventory_holds_what_was_live(bench: Bench) {
+async fn an_inventory_holds_what_was_live(bench: Buckets) {
     let store = &*bench.store;
     for (key, bytes) in [("p/b", &b"bb"[..]), ("p/a", b"old"), ("p/a", b"a"), ("p/c", b"c"), ("q", b"q")] {
         put(store, key, bytes).await;
@@ -271,7 +273,7 @@ async fn an_inventory_holds_what_was_live(bench: Bench) {
     assert_eq!(found, [("p/a".to_owned(), 1), ("p/b".to_owned(), 2)]);
 }
 
-async fn what_is_not_there_is_told_as_that(bench: Bench) {
+async fn what_is_not_there_is_told_as_that(bench: Buckets) {
     let store = &*bench.store;
     assert_eq!(store.current("nothing").await.unwrap(), None);
     store.delete("nothing").await.unwrap();
@@ -295,7 +297,7 @@ async fn what_is_not_there_is_told_as_that(bench: Bench) {
     assert!(error.kind() == ErrorKind::Usage && error.message().contains("there is no bucket"), "{error}");
 }
 
-async fn a_bucket_without_versions_is_not_restored(bench: Bench) {
+async fn a_bucket_without_versions_is_not_restored(bench: Buckets) {
     let store = &*bench.forgetful;
     assert!(bench.store.state().await.unwrap().versioning && !store.state().await.unwrap().versioning);
     put(store, "k", b"first").await;

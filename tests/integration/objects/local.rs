@@ -1,24 +1,15 @@
 //! The bucket in a folder: several writers, kills, damaged files, expiry.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use comeback_engine::clock::Clock;
 use comeback_error::ErrorKind;
 use comeback_objects::{LocalBucket, ObjectStore as _, PrefixRestore, restore_prefix};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{bytes_of, history, live_bytes, local_bucket, moment, put};
-
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            if entry.path().is_dir() { folders.push(entry.path()) } else { files.push(entry.path()) }
-        }
-    }
-    files
-}
+use crate::kit::buckets::{bytes_of, history, live_bytes, local_bucket, moment, put};
+use crate::kit::place::files_below;
 
 #[tokio::test]
 async fn many_writers_of_one_key_each_leave_a_version() {

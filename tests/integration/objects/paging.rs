@@ -6,8 +6,9 @@ use comeback_objects::{
     GcsBucket, NewObject, ObjectStore, PrefixRestore, S3Bucket, restore_prefix, upload_objects,
 };
 
-use super::{attributes, histories, live_bytes, moment, servers};
-use crate::require::or_skip;
+use crate::kit::buckets::{attributes, histories, live_bytes, moment};
+use crate::kit::cloud_servers as servers;
+use crate::kit::require::or_skip;
 
 const OBJECTS: usize = 500;
 /// Not a divisor of the number of versions, so that pages end between versions of a key.

@@ -7,11 +7,11 @@ use comeback_engine::repository::{LocalRepository, Repository as _};
 use comeback_redis::rdb::first_id_of_stream;
 use redis::cmd;
 
-use super::bench::{Bench, ask, content};
-use crate::cli::{recover_steps, report_in, took_the_steps_of};
+use crate::kit::place::{recover_steps, report_in, took_the_steps_of};
+use crate::kit::redis_bench::{RedisBench, ask, content};
 
 /// The exit code, standard output and standard error of a command.
-fn comeback(bench: &Bench, repository: &Path, args: &[&str]) -> (Option<i32>, String, String) {
+fn comeback(bench: &RedisBench, repository: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comeback"));
     command.args(args).arg("--repository").arg(repository).current_dir(bench.folder.path());
     command.env("REDISCLI_AUTH", bench.password.expose()).env("COLUMNS", "100");
@@ -24,7 +24,7 @@ fn comeback(bench: &Bench, repository: &Path, args: &[&str]) -> (Option<i32>, St
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_is_taken_listed_fetched_and_brought_back() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let (repository, from) = (bench.folder.path().join("backups"), bench.primary.address().to_string());
     let run = |args: &[&str]| comeback(&bench, &repository, args);
     let (code, told, wrong) = run(&["backup", "redis", "--from", &from, "--keep-days", "7"]);
@@ -55,7 +55,9 @@ async fn a_backup_is_taken_listed_fetched_and_brought_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_takes_the_steps_of_the_drill_and_sees_what_it_sees() {
-    let Some(bench) = Bench::local_with(&[("user", "app on >a-password ~* &* +@all")]).await else { return };
+    let Some(bench) = RedisBench::local_with(&[("user", "app on >a-password ~* &* +@all")]).await else {
+        return;
+    };
     let (repository, to) = (bench.folder.path().join("backups"), bench.primary.address().to_string());
     let run = |args: &[&str]| comeback(&bench, &repository, args);
     let (code, told, wrong) = run(&["backup", "redis", "--from", &to]);
@@ -108,7 +110,7 @@ async fn a_restore_takes_the_steps_of_the_drill_and_sees_what_it_sees() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_refused_before_anything_is_started() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let (repository, from) = (bench.folder.path().join("backups"), bench.primary.address().to_string());
     std::fs::create_dir(&repository).unwrap();
     for (args, told) in [
@@ -135,7 +137,7 @@ async fn bad_input_is_refused_before_anything_is_started() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cannot_be_backed_up_is_told_why() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let (repository, from) = (bench.folder.path().join("backups"), bench.primary.address().to_string());
     for (name, content) in [("none", ""), ("wrong", "wrong")] {
         std::fs::write(bench.folder.path().join(name), content).unwrap();
@@ -170,7 +172,7 @@ fn is_visible(entry: &std::fs::DirEntry) -> bool {
 }
 
 /// Gives the server a stream with a wrong number of entries, as a server bug would.
-async fn make_inconsistent(bench: &Bench) {
+async fn make_inconsistent(bench: &RedisBench) {
     for id in ["5-1", "5-2"] {
         ask::<()>(&bench.primary, &["XADD", "broken", id, "f", "1"]).await;
     }

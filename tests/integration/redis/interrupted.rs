@@ -12,7 +12,7 @@ use comeback_model::Manifest;
 use comeback_redis::copy_snapshot;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
-use super::bench::{Bench, refusal};
+use crate::kit::redis_bench::{RedisBench, refusal};
 
 /// A fake, because real networks do not fail on request.
 struct Interrupted(Arc<dyn Repository>);
@@ -75,7 +75,7 @@ impl Repository for Interrupted {
 
 #[tokio::test]
 async fn a_backup_whose_checksum_is_right_is_not_blamed_for_a_broken_connection() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let mut copy = io::Cursor::new(Vec::new());
     let copied = copy_snapshot(&Interrupted(bench.repository.clone()), &manifest, &mut copy).await;

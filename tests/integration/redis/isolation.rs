@@ -5,11 +5,11 @@ use comeback_error::ErrorKind;
 use comeback_redis::{RedisClient, RestoreSettings};
 use redis::cmd;
 
-use super::bench::{Bench, ask};
+use crate::kit::redis_bench::{RedisBench, ask};
 
 #[tokio::test]
 async fn a_restored_server_follows_nobody_and_listens_on_no_address() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let (restored, _) = bench.restore("restored", &manifest, &RestoreSettings::default()).await.unwrap();
     let client = restored.connect(0).await.unwrap();
@@ -25,7 +25,7 @@ async fn a_restored_server_follows_nobody_and_listens_on_no_address() {
 
 #[tokio::test]
 async fn the_settings_that_would_change_that_are_refused() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let server = bench.node("restored").await;
     for name in ["replicaof", "SlaveOf", "bind", "port", "requirepass", "include"] {
         let error = server.start(&[(name, "127.0.0.1 6379")]).await.unwrap_err();
@@ -37,7 +37,7 @@ async fn the_settings_that_would_change_that_are_refused() {
 
 #[tokio::test]
 async fn nobody_is_let_in_without_the_password() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let address = bench.primary.address();
     let wrong = address.clone().with_login("default", Secret::given("wrong"));
     assert!(RedisClient::connect(&wrong, 0).await.is_err());
@@ -49,7 +49,7 @@ async fn nobody_is_let_in_without_the_password() {
 
 #[tokio::test]
 async fn the_password_is_in_no_argument_and_in_no_log() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let password = bench.password.expose().to_owned();
     let manifest = bench.snapshot().await;
     let (restored, _) = bench.restore("restored", &manifest, &RestoreSettings::default()).await.unwrap();

@@ -8,11 +8,11 @@ use comeback_redis::{
 };
 use redis::cmd;
 
-use super::bench::{Bench, ask, content, differences};
 use super::proxy::{Proxy, Trick};
+use crate::kit::redis_bench::{RedisBench, ask, content, differences};
 
 /// A proven server, and a live one with other content.
-async fn prepare(bench: &Bench, settings: &[(&str, &str)]) -> (Manifest, RedisServer, RedisServer) {
+async fn prepare(bench: &RedisBench, settings: &[(&str, &str)]) -> (Manifest, RedisServer, RedisServer) {
     let manifest = bench.snapshot().await;
     let (proof, _) = bench.restore("proof", &manifest, &RestoreSettings::default()).await.unwrap();
     let live = bench.node("live").await;
@@ -37,7 +37,7 @@ async fn holds_still(doing: &str, before: &KeyspaceFingerprint, server: &RedisSe
     assert!(comparison.is_same(), "{doing}: {comparison:#?}");
 }
 
-async fn replaced(bench: Bench) {
+async fn replaced(bench: RedisBench) {
     let (manifest, proof, live) = prepare(&bench, &[]).await;
     let (_, recorded) = content(&manifest);
     let (server, old) = (&live.address(), held(&live).await);
@@ -93,14 +93,14 @@ async fn replaced(bench: Bench) {
 
 #[tokio::test]
 async fn clients_see_the_old_state_or_the_new_one_on_local() {
-    if let Some(bench) = Bench::local().await {
+    if let Some(bench) = RedisBench::local().await {
         replaced(bench).await;
     }
 }
 
 #[tokio::test]
 async fn clients_see_the_old_state_or_the_new_one_on_docker() {
-    if let Some(bench) = Bench::docker(None).await {
+    if let Some(bench) = RedisBench::docker(None).await {
         replaced(bench).await;
     }
 }
@@ -167,7 +167,7 @@ const EXPIRE_ONE: &str = "return redis.call('EXPIRE', redis.call('RANDOMKEY'), 1
 
 #[tokio::test]
 async fn whatever_fails_the_old_state_serves() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let (manifest, proof, live) = prepare(&bench, &[]).await;
     let (_, recorded) = content(&manifest);
     let before = held(&live).await;
@@ -203,7 +203,7 @@ async fn clear_spares(live: &RedisServer, before: &KeyspaceFingerprint) -> usize
 
 #[tokio::test]
 async fn where_there_is_no_room_the_old_state_stays() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let (manifest, proof, live) = prepare(&bench, &[("databases", "10")]).await;
     let (_, recorded) = content(&manifest);
     let error = async || {

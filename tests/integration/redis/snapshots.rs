@@ -5,10 +5,11 @@ use comeback_error::ErrorKind;
 use comeback_model::{EDITION, FindingCode};
 use comeback_redis::{RestoreSettings, fingerprint_server};
 
-use super::bench::{Bench, ask, content, differences, finding};
-use crate::require::note;
+use crate::kit::redis_bench::{RedisBench, ask, content, differences, finding};
+use crate::kit::require::note;
+use crate::kit::substrates::TRIXIE;
 
-async fn comes_back(bench: Bench) {
+async fn comes_back(bench: RedisBench) {
     let manifest = bench.snapshot().await;
     let (snapshot, recorded) = content(&manifest);
     assert!(recorded.keys() > 3_000 && recorded.expiring() > 1_000 && recorded.databases.len() == 4);
@@ -31,21 +32,21 @@ async fn comes_back(bench: Bench) {
 
 #[tokio::test]
 async fn a_snapshot_comes_back_on_local() {
-    if let Some(bench) = Bench::local().await {
+    if let Some(bench) = RedisBench::local().await {
         comes_back(bench).await;
     }
 }
 
 #[tokio::test]
 async fn a_snapshot_comes_back_on_docker() {
-    if let Some(bench) = Bench::docker(None).await {
+    if let Some(bench) = RedisBench::docker(None).await {
         comes_back(bench).await;
     }
 }
 
 #[tokio::test]
 async fn a_snapshot_of_a_newer_server_comes_back() {
-    if let Some(bench) = Bench::docker(Some("comeback-servers:trixie")).await {
+    if let Some(bench) = RedisBench::docker(Some(TRIXIE)).await {
         let manifest = bench.snapshot().await;
         let newer =
             manifest.versions.values().any(|version| version.starts_with('8') || version.contains(" 8."));
@@ -56,7 +57,7 @@ async fn a_snapshot_of_a_newer_server_comes_back() {
 
 #[tokio::test]
 async fn a_live_server_and_its_snapshot_have_the_same_fingerprint() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let (_, recorded) = content(&manifest);
     let live = fingerprint_server(&bench.primary.address(), EDITION).await.unwrap();
@@ -68,7 +69,7 @@ async fn a_live_server_and_its_snapshot_have_the_same_fingerprint() {
 
 #[tokio::test]
 async fn a_server_that_writes_its_snapshot_to_disk_first_is_understood() {
-    let Some(bench) = Bench::local_with(&[("repl-diskless-sync", "no")]).await else { return };
+    let Some(bench) = RedisBench::local_with(&[("repl-diskless-sync", "no")]).await else { return };
     let manifest = bench.snapshot().await;
     assert_eq!(differences(&bench.primary.address(), &manifest).await, [""; 0]);
     bench.end().await;
@@ -76,7 +77,7 @@ async fn a_server_that_writes_its_snapshot_to_disk_first_is_understood() {
 
 #[tokio::test]
 async fn a_flipped_bit_in_the_stored_file_is_noticed() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let stored = bench.stored(&manifest).await;
     let server = bench.node("restored").await;
@@ -97,7 +98,7 @@ async fn a_flipped_bit_in_the_stored_file_is_noticed() {
 #[tokio::test]
 async fn a_flipped_bit_that_no_checksum_tells_is_noticed() {
     // Without a checksum in the file, and with a manifest that fits it, the fingerprint stands alone.
-    let Some(bench) = Bench::local_with(&[("rdbchecksum", "no")]).await else { return };
+    let Some(bench) = RedisBench::local_with(&[("rdbchecksum", "no")]).await else { return };
     let manifest = bench.snapshot().await;
     let file = bench.unpacked(&manifest).await;
     let (mut content, mut structure, mut unknown, mut idle) = (0, 0, 0, 0);

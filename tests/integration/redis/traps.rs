@@ -7,11 +7,11 @@ use comeback_redis::judges::AccessJudge;
 use comeback_redis::{RestoreSettings, ServerAccess};
 use redis::cmd;
 
-use super::bench::{Bench, ask, content, differences, finding, refusal};
+use crate::kit::redis_bench::{RedisBench, ask, content, differences, finding, refusal};
 
 #[tokio::test]
 async fn an_append_only_file_does_not_win_over_the_snapshot() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
 
     // The trap: a server with the append-only file on does not even look at the snapshot.
@@ -46,7 +46,7 @@ async fn an_append_only_file_does_not_win_over_the_snapshot() {
 
 #[tokio::test]
 async fn a_save_on_shutdown_does_not_overwrite_the_file_just_copied_in() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     // The trap: when it stops, this server writes its own snapshot, of nothing, over the file.
     let running = bench.node("running").await;
@@ -65,7 +65,7 @@ async fn a_save_on_shutdown_does_not_overwrite_the_file_just_copied_in() {
 
 #[tokio::test]
 async fn a_snapshot_newer_than_the_server_is_refused_before_the_start() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let (snapshot, keyspace) = content(&manifest);
     let newer = RedisSnapshot { rdb_version: 99, ..snapshot.clone() };
@@ -80,7 +80,7 @@ async fn a_snapshot_newer_than_the_server_is_refused_before_the_start() {
 
 #[tokio::test]
 async fn a_file_cut_short_is_refused() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let (stored, server) = (bench.stored(&manifest).await, bench.node("restored").await);
     let cut = bench.store(&manifest, &stored[..stored.len() * 2 / 3]).await;
@@ -91,7 +91,7 @@ async fn a_file_cut_short_is_refused() {
 
 #[tokio::test]
 async fn a_second_member_is_refused() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let stored = bench.stored(&manifest).await;
     for (behind, what) in [(&stored[..], "a second member"), (b"and more", "more bytes")] {
@@ -106,7 +106,7 @@ async fn a_second_member_is_refused() {
 #[tokio::test]
 async fn users_do_not_come_with_the_snapshot_and_their_absence_is_noticed() {
     let user = ("user", "app on >a-password ~* &* +@all");
-    let Some(bench) = Bench::local_with(&[user]).await else { return };
+    let Some(bench) = RedisBench::local_with(&[user]).await else { return };
     let manifest = bench.snapshot().await;
     let (snapshot, _) = content(&manifest);
     assert_eq!(snapshot.users, ["app", "default"]);
@@ -130,7 +130,7 @@ async fn users_do_not_come_with_the_snapshot_and_their_absence_is_noticed() {
 
 #[tokio::test]
 async fn a_limit_of_memory_below_the_data_evicts_nothing_in_silence() {
-    let Some(bench) = Bench::local().await else { return };
+    let Some(bench) = RedisBench::local().await else { return };
     let manifest = bench.snapshot().await;
     let settings = |megabytes: u64| RestoreSettings {
         maxmemory_bytes: Some(megabytes << 20),
@@ -151,7 +151,7 @@ async fn a_limit_of_memory_below_the_data_evicts_nothing_in_silence() {
 
 #[tokio::test]
 async fn a_damaged_file_without_a_checksum_that_the_server_would_load_is_refused() {
-    let Some(bench) = Bench::local_with(&[("rdbchecksum", "no")]).await else { return };
+    let Some(bench) = RedisBench::local_with(&[("rdbchecksum", "no")]).await else { return };
     ask::<()>(&bench.primary, &["SET", "balance:17", "1000000"]).await;
     let manifest = bench.snapshot().await;
     let mut file = bench.unpacked(&manifest).await;

@@ -1,6 +1,6 @@
 //! A keyspace with every type.
 
-use super::server::Server;
+use crate::kit::rdb_bench::Server;
 
 /// Settings that keep everything in its plainest encoding, and settings that pack everything.
 pub(crate) const SMALL: &[(&str, &str)] = &[

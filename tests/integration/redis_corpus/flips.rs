@@ -12,8 +12,8 @@ use rand_core::{Rng as _, SeedableRng as _};
 
 use super::fill::{LARGE, SMALL, fill_little};
 use super::live::{read_functions, read_keyspace};
-use super::server::{Bench, MAKES};
-use crate::require::note;
+use crate::kit::rdb_bench::{MAKES, RdbBench};
+use crate::kit::require::note;
 
 /// Number of bits flipped per kind of file, unless `COMEBACK_FLIPS` is set.
 const FLIPS: usize = 250;
@@ -46,7 +46,7 @@ fn unseen(file: &[u8], expected: &KeyspaceFingerprint) -> Option<()> {
 
 #[tokio::test]
 async fn flipped_bits_are_seen() {
-    let Some(bench) = Bench::new(MAKES[0]).await else { return };
+    let Some(bench) = RdbBench::new(MAKES[0]).await else { return };
     let mut random = ChaCha8Rng::seed_from_u64(4);
     for settings in [SMALL, LARGE] {
         let mut server = bench.start(settings, None).await;

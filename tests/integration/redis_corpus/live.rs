@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use redis::{FromRedisValue, Value};
 
 use super::content::{Content, Group, Id, Keyspace, Pending, Stream};
-use super::server::Server;
+use crate::kit::rdb_bench::Server;
 
 type Bytes = Vec<u8>;
 

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::content::{Content, Group, Keyspace, Pending, Stream, fingerprint};
 use super::fill::{LARGE, SMALL, USUAL};
 use super::live::read_keyspace;
-use super::server::{Bench, MAKES, Server};
+use crate::kit::rdb_bench::{MAKES, RdbBench, Server};
 
 type Bytes = Vec<u8>;
 
@@ -96,7 +96,7 @@ fn keyspace() -> impl Strategy<Value = Plans> {
 #[test]
 fn random_keyspaces_come_back() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let Some(bench) = runtime.block_on(Bench::new(MAKES[0])) else { return };
+    let Some(bench) = runtime.block_on(RdbBench::new(MAKES[0])) else { return };
     let server = tokio::sync::Mutex::new(runtime.block_on(bench.start(USUAL, None)));
     let cases = std::env::var("COMEBACK_REDIS_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = Config { failure_persistence: None, ..Config::with_cases(cases.unwrap_or(USUAL_CASES)) };

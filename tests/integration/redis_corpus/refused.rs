@@ -3,7 +3,7 @@
 use comeback_error::ErrorKind;
 use comeback_redis::rdb::fingerprint_rdb;
 
-use super::server::{Bench, MAKES};
+use crate::kit::rdb_bench::{MAKES, RdbBench};
 
 /// A file of version 10 with a right checksum.
 fn file(body: &[u8]) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn score(member: &[u8], score: f64) -> Vec<u8> {
 
 #[tokio::test]
 async fn what_the_reader_refuses_the_server_refuses() {
-    let Some(bench) = Bench::new(MAKES[0]).await else { return };
+    let Some(bench) = RdbBench::new(MAKES[0]).await else { return };
     let twice = [key(0, b"\x01x"), key(0, b"\x01y")].concat();
     for (what, body, is_refused) in [
         ("nothing wrong", key(2, b"\x02\x01a\x01b"), false),

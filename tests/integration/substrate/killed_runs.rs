@@ -12,8 +12,8 @@ use comeback_engine::substrate::{
 };
 use comeback_engine::wait;
 
-use super::bench::{Bench, identity, left_behind, lines, sh};
-use crate::require::{note, or_skip};
+use crate::kit::require::{note, or_skip};
+use crate::kit::substrate_bench::{SubstrateBench, identity, left_behind, lines, sh};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// The environment variable with the role of the test program: `local`, `docker-kept`, …
@@ -26,7 +26,11 @@ const FAMILY: &str = "setsid sh -c 'sleep 4321; :' & (setsid sleep 4321 &) ; sle
 async fn the_run_that_is_killed() {
     let Ok(part) = env::var(PART) else { return };
     let keep = part.ends_with("kept");
-    let bench = if part.starts_with("local") { Bench::local(keep).await } else { Bench::docker(keep).await };
+    let bench = if part.starts_with("local") {
+        SubstrateBench::local(keep).await
+    } else {
+        SubstrateBench::docker(keep).await
+    };
     let bench = bench.unwrap();
     let node = bench.node_in("region-a", "primary").await;
     node.start(&sh(FAMILY), "log").await.unwrap();
@@ -79,7 +83,7 @@ async fn processes_of_a_killed_run_die_with_it_and_its_folder_is_swept() {
 
 #[tokio::test]
 async fn containers_of_a_killed_run_are_swept() {
-    if Bench::docker(false).await.is_some() {
+    if SubstrateBench::docker(false).await.is_some() {
         killed(SubstrateKind::Docker, "docker").await;
     }
 }
@@ -138,7 +142,7 @@ async fn processes_that_are_kept_outlive_their_run_until_asked_for() {
 
 #[tokio::test]
 async fn containers_that_are_kept_outlive_their_run_until_asked_for() {
-    if Bench::docker(false).await.is_some() {
+    if SubstrateBench::docker(false).await.is_some() {
         kept(SubstrateKind::Docker, "docker-kept").await;
     }
 }
@@ -163,14 +167,16 @@ async fn the_substrate_is_chosen_by_what_the_machine_has() {
     let run = identity(false);
     let opened = open(SubstrateChoice::Auto, &run, &DockerSettings::default()).await;
     let Some(substrate) = or_skip("docker", opened) else { return };
-    let substrate = Bench { substrate, run };
+    let substrate = SubstrateBench { substrate, run };
     substrate.node("primary").await;
     substrate.clear().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_let_go_without_being_removed_goes_all_the_same() {
-    for bench in [Bench::local(false).await, Bench::docker(false).await].into_iter().flatten() {
+    for bench in
+        [SubstrateBench::local(false).await, SubstrateBench::docker(false).await].into_iter().flatten()
+    {
         let node = bench.node("primary").await;
         node.start(&sh(FAMILY), "log").await.unwrap();
         let (kind, run_id) = (bench.substrate.kind(), bench.run.run_id.clone());
@@ -183,7 +189,8 @@ async fn what_is_let_go_without_being_removed_goes_all_the_same() {
 
 #[tokio::test]
 async fn a_run_that_is_to_be_kept_survives_the_ordinary_end() {
-    for bench in [Bench::local(true).await, Bench::docker(true).await].into_iter().flatten() {
+    for bench in [SubstrateBench::local(true).await, SubstrateBench::docker(true).await].into_iter().flatten()
+    {
         let node = bench.node("primary").await;
         node.start(&sh("sleep 4321"), "log").await.unwrap();
         bench.substrate.remove_all().await.unwrap();
@@ -193,7 +200,7 @@ async fn a_run_that_is_to_be_kept_survives_the_ordinary_end() {
         node.remove().await.unwrap();
         drop((bench, node));
         if kind == SubstrateKind::Local {
-            std::fs::remove_dir_all(super::bench::run_folder(&run_id)).unwrap();
+            std::fs::remove_dir_all(crate::kit::substrate_bench::run_folder(&run_id)).unwrap();
         }
         assert_eq!(left_behind(kind, &run_id), Vec::<String>::new());
     }

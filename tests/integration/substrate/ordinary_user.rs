@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::{env, fs};
 
-use super::bench::first_line;
+use crate::kit::substrate_bench::first_line;
 
 /// The user to run the tests as: it exists on every system, and has an entry in the password file.
 const NOBODY: &str = "65534";

@@ -10,11 +10,11 @@ use comeback_engine::wait;
 use comeback_error::ErrorKind;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::bench::{Bench, printed, run, sh, spec};
+use crate::kit::substrate_bench::{SubstrateBench, printed, run, sh, spec};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-pub(super) async fn exit_codes_and_outputs_are_told_apart(bench: &Bench) {
+pub(super) async fn exit_codes_and_outputs_are_told_apart(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     let output = run(&*node, &sh("echo out; echo err >&2; exit 3")).await;
     assert_eq!((output.code, output.text().as_str(), output.stderr.as_str()), (3, "out\n", "err\n"));
@@ -24,7 +24,7 @@ pub(super) async fn exit_codes_and_outputs_are_told_apart(bench: &Bench) {
     assert_eq!(run(&*node, &Command::new("printf").args(["%s|", "a b", "", "$x"])).await.text(), "a b||$x|");
 }
 
-pub(super) async fn a_command_that_cannot_start_is_an_error(bench: &Bench) {
+pub(super) async fn a_command_that_cannot_start_is_an_error(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     for program in ["no-such-program", "./no-such-program", "/no/such/program"] {
         let error = node.exec(&Command::new(program), Io::default()).await.unwrap_err();
@@ -39,7 +39,7 @@ pub(super) async fn a_command_that_cannot_start_is_an_error(bench: &Bench) {
     assert_eq!(run(&*node, &sh("no-such-program")).await.code, 127);
 }
 
-pub(super) async fn the_environment_is_clean_and_can_be_added_to(bench: &Bench) {
+pub(super) async fn the_environment_is_clean_and_can_be_added_to(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     let output = run(&*node, &Command::new("env").env("PGAPPNAME", "a b=c")).await;
     let text = output.text();
@@ -56,7 +56,7 @@ pub(super) async fn the_environment_is_clean_and_can_be_added_to(bench: &Bench) 
     assert_ne!(printed(&*node, "id -u").await.trim(), "0");
 }
 
-pub(super) async fn the_folder_is_empty_private_and_writable(bench: &Bench) {
+pub(super) async fn the_folder_is_empty_private_and_writable(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     assert_eq!(printed(&*node, "ls -A; pwd").await.trim(), node.dir());
     assert_eq!(printed(&*node, "stat -c %a .").await.trim(), "700");
@@ -67,7 +67,7 @@ pub(super) async fn the_folder_is_empty_private_and_writable(bench: &Bench) {
     }
 }
 
-pub(super) async fn files_go_in_and_out(bench: &Bench) {
+pub(super) async fn files_go_in_and_out(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     let content: Vec<u8> = (0..=255).collect();
     let mut source = content.as_slice();
@@ -77,7 +77,7 @@ pub(super) async fn files_go_in_and_out(bench: &Bench) {
     assert_eq!(run(&*node, &Command::new("cat").arg("a file")).await.stdout, content);
 }
 
-pub(super) async fn what_the_host_sees_of_a_node_is_what_is_in_it(bench: &Bench) {
+pub(super) async fn what_the_host_sees_of_a_node_is_what_is_in_it(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     printed(&*node, "umask 077; echo inside > note").await;
     let Some(path) = node.host_path(&format!("{}/note", node.dir())) else {
@@ -130,7 +130,7 @@ impl AsyncWrite for Stream {
     }
 }
 
-pub(super) async fn a_long_stream_passes_bit_for_bit(bench: &Bench) {
+pub(super) async fn a_long_stream_passes_bit_for_bit(bench: &SubstrateBench) {
     const BYTES: u64 = 128 * 1024 * 1024 + 17;
     let node = bench.node("primary").await;
     let (mut source, mut sink) = (Stream { at: 0, end: BYTES }, Stream { at: 0, end: 0 });
@@ -139,7 +139,7 @@ pub(super) async fn a_long_stream_passes_bit_for_bit(bench: &Bench) {
     assert_eq!((sink.at, output.stdout.len(), output.stderr.as_str()), (BYTES, 0, ""));
 }
 
-pub(super) async fn a_command_need_not_listen_to_the_end(bench: &Bench) {
+pub(super) async fn a_command_need_not_listen_to_the_end(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     let mut source = Stream { at: 0, end: u64::MAX };
     let io = Io { stdin: Some(&mut source), stdout: None };
@@ -159,7 +159,7 @@ pub(super) async fn a_command_need_not_listen_to_the_end(bench: &Bench) {
     assert_eq!(printed(&*node, "stat -c %s late").await.trim(), "1000000");
 }
 
-pub(super) async fn only_the_end_of_a_long_complaint_is_kept(bench: &Bench) {
+pub(super) async fn only_the_end_of_a_long_complaint_is_kept(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     let output = run(&*node, &sh("seq 1 200000 >&2")).await;
     assert!(
@@ -186,7 +186,7 @@ impl AsyncRead for Broken {
     }
 }
 
-pub(super) async fn a_source_that_breaks_is_an_error(bench: &Bench) {
+pub(super) async fn a_source_that_breaks_is_an_error(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     let mut source = Broken(false);
     let io = Io { stdin: Some(&mut source), stdout: None };
@@ -194,7 +194,7 @@ pub(super) async fn a_source_that_breaks_is_an_error(bench: &Bench) {
     assert!(error.message().contains("the disk is gone"), "{error}");
 }
 
-pub(super) async fn a_dropped_command_is_killed(bench: &Bench) {
+pub(super) async fn a_dropped_command_is_killed(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     {
         let command = sh("sleep 4321 & sleep 4321");
@@ -225,7 +225,7 @@ async fn await_sleepers(node: &dyn Node, wanted: bool) {
     .unwrap();
 }
 
-pub(super) async fn a_server_starts_logs_stops_and_starts_again(bench: &Bench) {
+pub(super) async fn a_server_starts_logs_stops_and_starts_again(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     assert!(!node.is_running().await.unwrap());
     assert!(node.stop(Signal::Term, LIMIT).await.is_err(), "there is nothing to stop");
@@ -258,7 +258,7 @@ async fn await_log(node: &dyn Node, line: &str) {
     .unwrap();
 }
 
-pub(super) async fn a_second_server_is_refused(bench: &Bench) {
+pub(super) async fn a_second_server_is_refused(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     node.start(&sh("sleep 100"), "log").await.unwrap();
     let error = node.start(&sh("sleep 100"), "log").await.unwrap_err();
@@ -267,7 +267,7 @@ pub(super) async fn a_second_server_is_refused(bench: &Bench) {
     node.start(&sh("sleep 100"), "log").await.unwrap();
 }
 
-pub(super) async fn a_server_that_ignores_the_signal_is_reported(bench: &Bench) {
+pub(super) async fn a_server_that_ignores_the_signal_is_reported(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     node.start(&sh("trap '' TERM; echo up; while :; do sleep 0.02; done"), "server.log").await.unwrap();
     await_log(&*node, "up").await;
@@ -276,7 +276,7 @@ pub(super) async fn a_server_that_ignores_the_signal_is_reported(bench: &Bench) 
     assert!(node.is_running().await.unwrap());
 }
 
-pub(super) async fn killing_takes_everything_along_and_leaves_the_folder(bench: &Bench) {
+pub(super) async fn killing_takes_everything_along_and_leaves_the_folder(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     node.kill().await.unwrap();
     // Children in sessions of their own, as PostgreSQL's are, and an orphan.
@@ -289,7 +289,7 @@ pub(super) async fn killing_takes_everything_along_and_leaves_the_folder(bench: 
     assert_eq!(printed(&*node, "ls").await, "kept\nserver.log\n");
 }
 
-pub(super) async fn nodes_are_apart_and_their_names_unique(bench: &Bench) {
+pub(super) async fn nodes_are_apart_and_their_names_unique(bench: &SubstrateBench) {
     let (one, other) = (bench.node("primary").await, bench.node("restored").await);
     assert_eq!((one.name(), other.name()), ("primary", "restored"));
     assert_ne!(one.endpoint(), other.endpoint());
@@ -311,7 +311,7 @@ pub(super) async fn nodes_are_apart_and_their_names_unique(bench: &Bench) {
     }
 }
 
-pub(super) async fn removing_twice_is_no_error(bench: &Bench) {
+pub(super) async fn removing_twice_is_no_error(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     printed(&*node, "mkdir -p deep/er && touch deep/er/x && chmod 0 deep").await;
     node.start(&sh("sleep 4321 & sleep 4321"), "log").await.unwrap();
@@ -331,7 +331,7 @@ pub(super) async fn removing_twice_is_no_error(bench: &Bench) {
     node.remove().await.unwrap();
 }
 
-pub(super) async fn programs_are_found_or_named(bench: &Bench) {
+pub(super) async fn programs_are_found_or_named(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     for program in ["initdb", "pg_basebackup", "cat"] {
         let path = node.find_program(program).await.unwrap();

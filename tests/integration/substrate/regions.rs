@@ -6,7 +6,7 @@ use comeback_engine::substrate::{Command, Node};
 use comeback_engine::wait;
 use comeback_error::ErrorKind;
 
-use super::bench::{Bench, printed, run, sh};
+use crate::kit::substrate_bench::{SubstrateBench, printed, run, sh};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const PORT: u16 = 5432;
@@ -21,7 +21,7 @@ async fn reaches(from: &dyn Node, address: &str) -> bool {
     run(from, &sh(&script)).await.code == 0
 }
 
-pub(super) async fn regions_are_apart(bench: &Bench) {
+pub(super) async fn regions_are_apart(bench: &SubstrateBench) {
     let lost = bench.node_in("region-a", "lost").await;
     let beside = bench.node_in("region-a", "beside").await;
     let elsewhere = bench.node_in("region-b", "elsewhere").await;

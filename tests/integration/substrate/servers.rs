@@ -12,8 +12,8 @@ use sqlx::{Connection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::bench::{Bench, lines, printed, run};
-use crate::require::or_skip;
+use crate::kit::require::or_skip;
+use crate::kit::substrate_bench::{SubstrateBench, lines, printed, run};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -56,7 +56,7 @@ async fn count(connection: &mut PgConnection) -> i64 {
     sqlx::query("select count(*) from t").fetch_one(connection).await.unwrap().get(0)
 }
 
-pub(super) async fn postgres_answers_on_the_endpoint(bench: &Bench) {
+pub(super) async fn postgres_answers_on_the_endpoint(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     initdb(&*node).await;
     start(&*node).await;
@@ -72,7 +72,7 @@ pub(super) async fn postgres_answers_on_the_endpoint(bench: &Bench) {
     assert!(log.contains("database system is shut down"), "{log}");
 }
 
-pub(super) async fn postgres_survives_a_power_cut(bench: &Bench) {
+pub(super) async fn postgres_survives_a_power_cut(bench: &SubstrateBench) {
     let node = bench.node("primary").await;
     initdb(&*node).await;
     start(&*node).await;
@@ -126,7 +126,7 @@ async fn redis_server(node: &dyn Node) -> Option<String> {
     or_skip("redis", Err(missing))
 }
 
-pub(super) async fn redis_answers_on_the_endpoint(bench: &Bench) {
+pub(super) async fn redis_answers_on_the_endpoint(bench: &SubstrateBench) {
     let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, major: None, port: 6379 };
     let node = bench.substrate.create(&spec).await.unwrap();
     let Some(program) = redis_server(&*node).await else { return };

@@ -6,6 +6,7 @@
 
 mod contract;
 #[cfg(feature = "secret-manager")]
+#[path = "../../../../../tests/kit/fake_secret_manager/mod.rs"]
 mod fake_secret_manager;
 mod folder;
 mod import;

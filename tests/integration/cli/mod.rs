@@ -1,0 +1,18 @@
+//! The command line as users see it: exit codes, messages, and what a run leaves behind.
+
+#[cfg(all(feature = "gcs", feature = "s3"))]
+mod clouds;
+mod disk_space;
+mod drills;
+mod journals;
+mod leaks;
+mod objects;
+mod output;
+mod refusals;
+mod runbook;
+#[cfg(feature = "secret-manager")]
+mod secret_manager;
+mod secrets;
+mod selftest;
+mod signals;
+mod sweeps;

@@ -1,0 +1,17 @@
+//! PostgreSQL on real servers: backups of every kind, their restores, and what the judges see of them.
+
+mod addresses;
+mod archive;
+mod base_backups;
+mod catalogue;
+mod csv;
+mod damages;
+mod dumps;
+mod kills;
+mod ledger;
+
+mod pitr;
+mod random_targets;
+mod round_trip;
+mod rows;
+mod unusual_databases;

@@ -1,0 +1,9 @@
+//! Redis: snapshots, restores and their traps, on real servers.
+
+mod command_line;
+mod interrupted;
+mod isolation;
+mod proxy;
+mod replacement;
+mod snapshots;
+mod traps;

@@ -1,0 +1,34 @@
+//! What tests start, and how they look at it: each file says what it starts and what it is for.
+//!
+//! | to test | take |
+//! |---|---|
+//! | the binary | `place`; with secrets in it `vault`, `leaks` |
+//! | backups and restores of PostgreSQL | `postgres_bench`, `round_trip`, `road_trip` |
+//! | recovery from a log archive | `lab` |
+//! | the ledger of a workload | `workload_bench` |
+//! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
+//! | buckets, and clouds that are none | `buckets`, `cloud_servers`, `fake_secret_manager` |
+//! | a substrate itself | `substrate_bench` |
+//!
+//! Whatever a machine may lack is asked for through `require`, so that a test which did not run says so.
+
+pub(crate) mod buckets;
+#[cfg(any(feature = "gcs", feature = "s3"))]
+pub(crate) mod cloud_servers;
+// The tests of the stores of secrets use all of it; those here use a part.
+#[cfg(feature = "secret-manager")]
+#[allow(dead_code)]
+pub(crate) mod fake_secret_manager;
+pub(crate) mod lab;
+pub(crate) mod leaks;
+pub(crate) mod place;
+pub(crate) mod postgres_bench;
+pub(crate) mod rdb_bench;
+pub(crate) mod redis_bench;
+pub(crate) mod require;
+pub(crate) mod road_trip;
+pub(crate) mod round_trip;
+pub(crate) mod substrate_bench;
+pub(crate) mod substrates;
+pub(crate) mod vault;
+pub(crate) mod workload_bench;
