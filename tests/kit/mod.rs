@@ -1,4 +1,4 @@
-//! What tests start, and how they look at it: each file says what it starts and what it is for.
+//! What the tests start. The first line of each file says what it starts and what it is for.
 //!
 //! | to test | take |
 //! |---|---|
@@ -7,10 +7,10 @@
 //! | recovery from a log archive | `lab` |
 //! | the ledger of a workload | `workload_bench` |
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
-//! | buckets, and clouds that are none | `buckets`, `cloud_servers`, `fake_secret_manager` |
+//! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
 //!
-//! Whatever a machine may lack is asked for through `require`, so that a test which did not run says so.
+//! `require` asks for what a machine may lack: a test that cannot run says so.
 
 pub(crate) mod buckets;
 #[cfg(any(feature = "gcs", feature = "s3"))]

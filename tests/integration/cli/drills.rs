@@ -1,49 +1,133 @@
-//! Whole drills through the binary: what they prove, detect and leave behind.
+//! Every drill on every substrate, through the binary. Each is run once; all assertions about it look at that run.
 
+use std::collections::BTreeSet;
+use std::process::Output;
+
+use comeback_engine::substrate::SubstrateKind;
 use serde_json::Value;
 
-use crate::kit::place::{Place, copy_program, files_below, text};
+use super::{objects, secrets};
+use crate::kit::leaks::{Learnt, watched_with};
+use crate::kit::place::{Place, copy_program, text};
 use crate::kit::require::{docker_is_here, is_root, local_is_here, redis_is_here};
+use crate::kit::substrate_bench::left_behind;
+use crate::redis::command_line;
 
-pub(super) const RUN: [&str; 5] = ["run", "postgres/full-restore", "--scale", "ci", "--substrate"];
-pub(super) const RUN_CROSS_REGION: [&str; 5] =
-    ["run", "postgres/cross-region", "--scale", "ci", "--substrate"];
-pub(super) const RUN_COMPLETE_LOSS: [&str; 5] =
-    ["run", "redis/complete-loss", "--scale", "ci", "--substrate"];
-pub(super) const RUN_CACHE_CORRUPTION: [&str; 5] =
-    ["run", "redis/cache-corruption", "--scale", "ci", "--substrate"];
-pub(super) const RUN_PHOTO_VERSION: [&str; 5] =
-    ["run", "content/photo-version", "--scale", "ci", "--substrate"];
-pub(super) const RUN_STORIES_CSV: [&str; 5] = ["run", "content/stories-csv", "--scale", "ci", "--substrate"];
-
-fn drill(place: &Place, substrate: &str, more: &[&str]) -> std::process::Output {
-    place.run(&[&RUN[..], &[substrate], more].concat())
+/// A test for each scenario and substrate. [`Run::is_verified_and_gone`] looks at each; the braces hold what else a run
+/// has to show.
+macro_rules! drills {
+    (|$run:ident| $($what:ident: $scenario:literal => $($substrate:ident $shows:block),+;)+) => {
+        /// The scenarios of the table.
+        const DRILLED: &[&str] = &[$($scenario),+];
+        $(mod $what {
+            #[allow(unused_imports)]
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $substrate() {
+                    let Some($run) = Run::of($scenario, stringify!($substrate)).await else { return };
+                    $run.is_verified_and_gone();
+                    $shows
+                }
+            )+
+        })+
+    };
 }
 
-fn verified_and_gone(scenario: &[&str], substrate: &str) {
-    let place = Place::new();
-    let summary = place.work().join("summary.md");
-    let mut command =
-        place.comeback(&[scenario, &[substrate, "--junit", "junit.xml", "--seed", "11"]].concat());
-    let output = command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap();
-    is_verified_and_gone(&place, scenario[1], &output);
+drills! { |run|
+    a_lost_server_comes_back: "postgres/full-restore" => local {}, docker {};
+    // Containers are recovered to their targets in `postgres::pitr`.
+    a_damaged_database_comes_back_as_it_was_before: "postgres/point-in-time" => local {};
+    a_lost_region_comes_back: "postgres/cross-region" => local {}, docker {};
+    a_lost_redis_server_comes_back: "redis/complete-loss" => local {}, docker {};
+    a_corrupted_redis_server_gets_its_content_back: "redis/cache-corruption" =>
+        local { Box::pin(command_line::a_restore_takes_its_steps_and_sees_what_it_sees(&run.report())).await; },
+        docker {};
+    deleted_stories_come_back: "content/stories-csv" => local {}, docker {};
+    deleted_photos_come_back: "content/photo-version" =>
+        local { objects::a_restore_takes_its_steps(&run.report()).await; },
+        docker {};
+    a_lost_store_of_secrets_comes_back: "secrets/restore" =>
+        local { run.keeps_its_secrets(); secrets::an_import_takes_its_steps(&run.report()).await; },
+        docker { run.keeps_its_secrets(); };
 }
 
-/// Checks a run with the seed 11 whose summary went to `summary.md`.
-pub(super) fn is_verified_and_gone(place: &Place, scenario: &str, output: &std::process::Output) {
-    let summary = place.work().join("summary.md");
-    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
-    assert_eq!(place.left_behind(), [""; 0]);
-    let report = place.report();
-    assert_eq!((&report["verdict"], &report["run"]["seed"]), (&Value::from("verified"), &Value::from(11)));
-    assert!(std::fs::read_to_string(summary).unwrap().contains(scenario));
-    let evidence = place.evidence();
-    says_what_it_ran_on(&report, &evidence, &text(&output.stdout));
-    assert_eq!(
-        std::fs::read(place.work().join("junit.xml")).unwrap(),
-        std::fs::read(evidence.join("junit.xml")).unwrap()
-    );
-    reports_are_made_again_from_the_journal_alone(place);
+/// A drill that has ended.
+struct Run {
+    scenario: &'static str,
+    substrate: SubstrateKind,
+    place: Place,
+    output: Output,
+    /// The secrets that it used; only drills of secrets are watched.
+    learnt: Learnt,
+}
+
+impl Run {
+    /// Runs a drill; nothing where this machine lacks what it needs.
+    async fn of(scenario: &'static str, substrate: &str) -> Option<Self> {
+        let kind = if substrate == "local" { SubstrateKind::Local } else { SubstrateKind::Docker };
+        let store = scenario.split('/').next().unwrap();
+        let is_here = match (kind, store) {
+            (SubstrateKind::Docker, _) => docker_is_here().await,
+            (SubstrateKind::Local, "redis") => redis_is_here(),
+            (SubstrateKind::Local, "secrets") => local_is_here() && redis_is_here(),
+            (SubstrateKind::Local, _) => local_is_here(),
+        };
+        if !is_here {
+            return None;
+        }
+        let place = Place::new();
+        let args = ["run", scenario, "--scale", "ci", "--substrate", substrate];
+        let mut command = place.comeback(&[&args[..], &["--junit", "junit.xml", "--seed", "11"]].concat());
+        command.env("GITHUB_STEP_SUMMARY", place.work().join("summary.md"));
+        if kind == SubstrateKind::Local {
+            // A local drill needs no daemon, and says nothing of one.
+            command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
+        }
+        let (output, learnt) = if store == "secrets" {
+            watched_with(&place, command, Learnt::default())
+        } else {
+            (command.output().unwrap(), Learnt::default())
+        };
+        Some(Self { scenario, substrate: kind, place, output, learnt })
+    }
+
+    fn report(&self) -> Value {
+        self.place.report()
+    }
+
+    /// Every run is verified, says in its reports on what data, and leaves nothing behind.
+    fn is_verified_and_gone(&self) {
+        let (place, output) = (&self.place, &self.output);
+        let (told, complaint) = (text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(0), "{told}{complaint}");
+        assert_eq!(place.left_behind(), [""; 0]);
+        let report = self.report();
+        assert_eq!(
+            (&report["verdict"], &report["run"]["seed"]),
+            (&Value::from("verified"), &Value::from(11))
+        );
+        if self.substrate == SubstrateKind::Docker {
+            let run_id = report["run"]["run_id"].as_str().unwrap();
+            assert_eq!(left_behind(SubstrateKind::Docker, run_id), [""; 0]);
+        } else {
+            assert!(![&told, &complaint].iter().any(|said| said.contains("Docker")), "{told}{complaint}");
+        }
+        let summary = std::fs::read_to_string(place.work().join("summary.md")).unwrap();
+        assert!(summary.contains(self.scenario), "{summary}");
+        let evidence = place.evidence();
+        says_what_it_ran_on(&report, &evidence, &told);
+        assert_eq!(
+            std::fs::read(place.work().join("junit.xml")).unwrap(),
+            std::fs::read(evidence.join("junit.xml")).unwrap()
+        );
+        reports_are_made_again_from_the_journal_alone(place);
+    }
+
+    /// No secret that it worked with was told, left behind, or in the arguments of a process.
+    fn keeps_its_secrets(&self) {
+        self.learnt.assert_kept(secrets::LEARNT_IN_A_DRILL, &self.place, &self.output);
+    }
 }
 
 /// An objective met on sample data says nothing about production, and every report says so.
@@ -80,99 +164,16 @@ fn reports_are_made_again_from_the_journal_alone(place: &Place) {
 }
 
 #[test]
-fn a_lost_server_comes_back_on_local() {
-    if local_is_here() {
-        verified_and_gone(&RUN, "local");
-    }
-}
-
-#[test]
-fn a_lost_region_comes_back_on_local() {
-    if local_is_here() {
-        verified_and_gone(&RUN_CROSS_REGION, "local");
-    }
-}
-
-#[test]
-fn a_lost_redis_server_comes_back_on_local() {
-    if redis_is_here() {
-        verified_and_gone(&RUN_COMPLETE_LOSS, "local");
-    }
-}
-
-#[test]
-fn a_corrupted_redis_server_gets_its_content_back_on_local() {
-    if redis_is_here() {
-        verified_and_gone(&RUN_CACHE_CORRUPTION, "local");
-    }
-}
-
-#[test]
-fn deleted_stories_come_back_on_local() {
-    if local_is_here() {
-        verified_and_gone(&RUN_STORIES_CSV, "local");
-    }
-}
-
-#[test]
-fn deleted_photos_come_back_on_local() {
-    if local_is_here() {
-        verified_and_gone(&RUN_PHOTO_VERSION, "local");
-    }
-}
-
-#[tokio::test]
-async fn deleted_photos_come_back_on_docker() {
-    if docker_is_here().await {
-        verified_and_gone(&RUN_PHOTO_VERSION, "docker");
-    }
-}
-
-#[tokio::test]
-async fn deleted_stories_come_back_on_docker() {
-    if docker_is_here().await {
-        verified_and_gone(&RUN_STORIES_CSV, "docker");
-    }
-}
-
-#[tokio::test]
-async fn a_lost_redis_server_comes_back_on_docker() {
-    if docker_is_here().await {
-        verified_and_gone(&RUN_COMPLETE_LOSS, "docker");
-    }
-}
-
-#[tokio::test]
-async fn a_corrupted_redis_server_gets_its_content_back_on_docker() {
-    if docker_is_here().await {
-        verified_and_gone(&RUN_CACHE_CORRUPTION, "docker");
-    }
-}
-
-#[tokio::test]
-async fn a_lost_region_comes_back_on_docker() {
-    if docker_is_here().await {
-        verified_and_gone(&RUN_CROSS_REGION, "docker");
-    }
-}
-
-#[tokio::test]
-async fn a_lost_server_comes_back_on_docker() {
-    if docker_is_here().await {
-        verified_and_gone(&RUN, "docker");
-        let run = format!("label=dev.comeback.pid={}", std::process::id());
-        let left =
-            std::process::Command::new("docker").args(["ps", "-aq", "--filter", &run]).output().unwrap();
-        assert_eq!(text(&left.stdout), "");
-    }
+fn every_scenario_is_in_the_table() {
+    let all: BTreeSet<_> = comeback_scenarios::all().iter().map(|scenario| scenario.spec().name).collect();
+    assert_eq!(DRILLED.iter().copied().map(str::to_owned).collect::<BTreeSet<_>>(), all);
 }
 
 #[test]
 fn a_lost_server_comes_back_for_an_ordinary_user() {
     use std::os::unix::fs::PermissionsExt as _;
-    let is_root = is_root();
-    if !local_is_here() || !is_root {
-        // Whoever is not root has just seen it, in the tests above.
+    if !local_is_here() || !is_root() {
+        // For an ordinary user, the table has shown it.
         return;
     }
     let place = Place::new();
@@ -183,120 +184,11 @@ fn a_lost_server_comes_back_for_an_ordinary_user() {
     let mut command = std::process::Command::new("setpriv");
     place.settle(&mut command);
     let user = ["--reuid=nobody", "--regid=nogroup", "--clear-groups", "--", binary.to_str().unwrap()];
-    let output = command.args(user).args(RUN).args(["local", "--sample-runbook"]).output().unwrap();
+    let output = command
+        .args(user)
+        .args(["run", "postgres/full-restore", "--scale", "ci", "--substrate", "local", "--sample-runbook"])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
-    assert_eq!(place.left_behind(), [""; 0]);
-}
-
-#[test]
-fn a_missed_or_undocumented_objective_is_its_own_verdict() {
-    if !local_is_here() {
-        return;
-    }
-    for (line, code, verdict) in [
-        ("**Time to Recovery**: 0.01 seconds", 4, "objective_missed"),
-        ("It will not take long.", 3, "could_not_verify"),
-    ] {
-        let place = Place::new();
-        let runbook = format!("# Runbook\n\n## PostgreSQL\n\n### Full restore\n\n{line}\n");
-        std::fs::write(place.work().join("runbook.md"), runbook).unwrap();
-        let output = drill(&place, "local", &["--runbook", "runbook.md"]);
-        assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stdout));
-        let report = place.report();
-        let checks = report["drills"][0]["checks"].as_array().unwrap();
-        let check = checks.iter().find(|check| check["judge"] == "time-objective").unwrap();
-        assert_eq!(check["verdict"], verdict, "{check:#}");
-        let others = checks.iter().filter(|check| check["judge"] != "time-objective");
-        assert!(
-            others.clone().count() > 5 && others.clone().all(|check| check["verdict"] == "verified"),
-            "{report:#}"
-        );
-    }
-}
-
-#[test]
-fn a_question_of_the_user_is_asked() {
-    if !local_is_here() {
-        return;
-    }
-    let place = Place::new();
-    // What a name holds besides letters, a terminal would obey.
-    let query = "[[postgres.query]]\nname = \"nobody \\u001b[2Jdrives\\u202e alone\"\nsql = \"select count(*) from users\"\nexpect = \"== 0\"\n";
-    std::fs::write(place.work().join("comeback.toml"), query).unwrap();
-    let output = drill(&place, "local", &[]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));
-    for told in [text(&output.stdout), text(&output.stderr)] {
-        assert!(told.contains("nobody drives\u{fffd} alone"), "{told}");
-        assert!(!told.contains(['\u{1b}', '\u{202e}']), "{told:?}");
-    }
-}
-
-/// An invalid query is reported before the disaster, and no backup is blamed for it.
-#[test]
-fn a_question_that_cannot_be_asked_ends_the_drill_before_the_disaster() {
-    if !local_is_here() {
-        return;
-    }
-    let place = Place::new();
-    let query =
-        "[[postgres.query]]\nname = \"fresh users\"\nsql = \"select * frm users\"\nexpect = \"== 0\"\n";
-    std::fs::write(place.work().join("comeback.toml"), query).unwrap();
-    let output = drill(&place, "local", &[]);
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
-    let report = place.report();
-    let message = report["drills"][0]["error"]["message"].as_str().unwrap();
-    let place_of_it =
-        "query `fresh users` cannot be asked: syntax error at or near \"frm\", line 1, column 10";
-    assert!(message.contains(place_of_it), "{message}");
-    assert_eq!(report["drills"][0]["milestones_ms"]["declared"], Value::Null);
-}
-
-#[test]
-fn kept_servers_stay_tell_how_to_connect_and_their_secret_is_nowhere() {
-    if !local_is_here() {
-        return;
-    }
-    let place = Place::new();
-    let output = drill(&place, "local", &["--keep", "-v"]);
-    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
-    let told = text(&output.stdout);
-    let hint = told
-        .lines()
-        .find_map(|line| line.split_once("kept restored: "))
-        .unwrap_or_else(|| panic!("{told}"))
-        .1;
-    // A long line is wrapped for the terminal; the evidence has it whole.
-    let report = place.report().to_string();
-    let whole = report.split("kept restored: ").nth(1).unwrap().split('"').next().unwrap();
-    assert!(whole.starts_with(hint.trim_end()), "{whole} does not begin with {hint}");
-    let query = format!("{whole} -d roadtrip -Atc 'select count(*) > 0 from roadtrip.users'");
-    let answer = std::process::Command::new("sh").args(["-c", &query]).output().unwrap();
-    assert_eq!(text(&answer.stdout), "t\n", "{query}: {}", text(&answer.stderr));
-
-    let passfile = whole.strip_prefix("PGPASSFILE=").unwrap().split(' ').next().unwrap();
-    let password = std::fs::read_to_string(passfile).unwrap();
-    let password = password.trim().rsplit(':').next().unwrap();
-    assert_eq!(password.len(), 48, "this is no password of ours");
-    for file in files_below(&place.evidence()) {
-        assert!(
-            !text(&std::fs::read(&file).unwrap()).contains(password),
-            "the password is in {}",
-            file.display()
-        );
-    }
-    for process in std::fs::read_dir("/proc").unwrap().flatten() {
-        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-        assert!(
-            !text(&arguments).contains(password),
-            "the password is in the arguments of {}",
-            text(&arguments)
-        );
-    }
-    assert!(!told.contains(password) && !text(&output.stderr).contains(password));
-
-    assert_eq!(place.run(&["clean"]).status.code(), Some(0));
-    assert_ne!(place.left_behind(), [""; 0], "clean without --kept removed what was kept");
-    let output = place.run(&["clean", "--kept"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(place.left_behind(), [""; 0]);
 }

@@ -5,9 +5,11 @@ mod clouds;
 mod disk_space;
 mod drills;
 mod journals;
+mod kept_servers;
 mod leaks;
 mod objects;
 mod output;
+mod questions;
 mod refusals;
 mod runbook;
 #[cfg(feature = "secret-manager")]

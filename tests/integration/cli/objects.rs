@@ -13,7 +13,7 @@ use comeback_objects::{LocalBucket, NewObject, ObjectStore as _, upload_objects}
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 
-use crate::kit::place::{Place, copy_program, report_in, text, took_the_steps_of};
+use crate::kit::place::{Place, copy_program, text, took_the_steps_of};
 use crate::kit::require::is_root;
 
 const OBJECTS: usize = 10_000;
@@ -137,8 +137,8 @@ async fn ten_thousand_objects_come_back_though_the_first_run_is_killed() {
     assert!(!progress.exists(), "the progress of what is finished is of no use");
 }
 
-#[tokio::test]
-async fn a_restore_takes_the_steps_of_the_drill_and_leaves_evidence() {
+/// A restore takes the steps of the drill that reported this, and leaves evidence.
+pub(super) async fn a_restore_takes_its_steps(drill: &serde_json::Value) {
     let place = Place::new();
     let (_, moment) = damaged(&place.work().join("bucket"), 9).await;
     let moment = moment.to_string();
@@ -154,10 +154,7 @@ async fn a_restore_takes_the_steps_of_the_drill_and_leaves_evidence() {
         assert!(!report.contains("sample data") && !report.contains("1 drill"), "{name}: {report}");
     }
     assert!(place.work().join("junit.xml").exists());
-    let drill = ["run", "content/photo-version", "--scale", "ci", "--substrate", "local"];
-    let output = place.run(&[&drill[..], &["--evidence-dir", "drilled"]].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    took_the_steps_of(&restored, &report_in(&place.work().join("drilled")));
+    took_the_steps_of(&restored, drill);
 }
 
 /// Checks that it failed like this, with a hint, and wrote nothing.

@@ -4,11 +4,9 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Output, Stdio};
 
+use super::journals::put_unchained;
 use crate::kit::place::{Place, text};
 use crate::kit::require::redis_is_here;
-
-/// The folder of a journal written before lines were chained: a drill of Redis, verified.
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/cli/journals/version-1");
 
 fn to(out: impl Into<Stdio>, command: &mut Command) -> Output {
     command.stdout(out).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
@@ -23,16 +21,10 @@ fn closed() -> std::io::PipeWriter {
     std::io::pipe().unwrap().1
 }
 
-fn golden(place: &Place) {
-    let folder = place.work().join("evidence/golden");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::copy(format!("{GOLDEN}/journal.jsonl"), folder.join("journal.jsonl")).unwrap();
-}
-
 #[test]
 fn what_could_not_be_written_is_never_success() {
     let place = Place::new();
-    golden(&place);
+    put_unchained(&place);
     for args in [
         &["list"][..],
         &["completions", "bash"],
@@ -40,7 +32,7 @@ fn what_could_not_be_written_is_never_success() {
         &["run", "--help"],
         &["doctor", "--substrate", "local"],
         &["clean"],
-        &["report", "evidence/golden"],
+        &["report", "evidence/unchained"],
     ] {
         let output = to(full(), &mut place.as_it_is(args));
         let wrong = text(&output.stderr);
@@ -63,13 +55,13 @@ fn a_terminal_obeys_no_text_of_others() {
 #[test]
 fn a_reader_that_has_seen_enough_of_a_list_is_no_error() {
     let place = Place::new();
-    golden(&place);
+    put_unchained(&place);
     for args in [&["list"][..], &["list", "--damages"], &["completions", "zsh"], &["--help"]] {
         let output = to(closed(), &mut place.as_it_is(args));
         assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{args:?}");
     }
     // What a run came to has to reach somebody.
-    let output = to(closed(), &mut place.as_it_is(&["report", "evidence/golden"]));
+    let output = to(closed(), &mut place.as_it_is(&["report", "evidence/unchained"]));
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
 }
 
@@ -104,44 +96,4 @@ fn a_junit_file_that_could_not_be_written_in_the_end_is_not_a_success() {
     assert_eq!(run.wait().unwrap().code(), Some(3), "{wrong}");
     assert!(wrong.contains("error: writing ci/junit.xml: "), "{wrong}");
     assert_eq!(place.report()["verdict"], "verified");
-}
-
-#[test]
-fn a_journal_from_before_hashes_renders_and_is_marked_in_every_report() {
-    let place = Place::new();
-    golden(&place);
-    let output = place.run(&["report", "evidence/golden"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let marked = "the journal is unchained";
-    assert!(text(&output.stdout).to_lowercase().contains(marked), "{}", text(&output.stdout));
-    for name in ["junit.xml", "report.html", "summary.md"] {
-        let report = std::fs::read_to_string(place.evidence().join(name)).unwrap();
-        assert!(report.to_lowercase().contains(marked), "{name}: {report}");
-    }
-    assert_eq!(place.report()["run"]["chained"], false);
-}
-
-/// The verdict follows from the checks, whatever a line of the journal says.
-#[test]
-fn a_verdict_that_was_written_over_is_not_believed() {
-    let place = Place::new();
-    golden(&place);
-    let path = place.work().join("evidence/golden/journal.jsonl");
-    let journal = std::fs::read_to_string(&path).unwrap();
-    let told = |journal: &str| {
-        std::fs::write(&path, journal).unwrap();
-        let output = place.run(&["report", "evidence/golden"]);
-        (output.status.code(), place.report()["verdict"].clone())
-    };
-    let failed = journal.replacen(
-        "\"verdict\":\"verified\",\"summary\":",
-        "\"verdict\":\"failed\",\"findings\":[{\"code\":\"key-missing\",\"subject\":\"database 0\",\"expected\":\"a \
-         string\",\"actual\":\"nothing\",\"remedy\":\"\"}],\"summary\":",
-        1,
-    );
-    assert_ne!(failed, journal);
-    // The drill's own line still says verified.
-    assert_eq!(told(&failed), (Some(1), "failed".into()));
-    // Nor does it help to change every word of it.
-    assert_eq!(told(&failed.replace("\"failed\"", "\"verified\"")), (Some(1), "failed".into()));
 }

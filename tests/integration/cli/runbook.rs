@@ -77,3 +77,29 @@ fn an_objective_that_is_not_documented_is_said_to_be_nothing_to_judge_by() {
         assert_eq!(report["run"]["sample_runbook"], false);
     }
 }
+
+#[test]
+fn a_missed_or_undocumented_objective_is_its_own_verdict() {
+    if !redis_is_here() {
+        return;
+    }
+    for (line, code, verdict) in [
+        ("**Time to Recovery**: 0.01 seconds", 4, "objective_missed"),
+        ("It will not take long.", 3, "could_not_verify"),
+    ] {
+        let place = Place::new();
+        let runbook = format!("# Runbook\n\n## Redis\n\n### Complete loss\n\n{line}\n");
+        std::fs::write(place.work().join("runbook.md"), runbook).unwrap();
+        let output = place.run(&[&RUN[..], &["--runbook", "runbook.md"]].concat());
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stdout));
+        let report = place.report();
+        let checks = report["drills"][0]["checks"].as_array().unwrap();
+        let check = checks.iter().find(|check| check["judge"] == "time-objective").unwrap();
+        assert_eq!(check["verdict"], verdict, "{check:#}");
+        let others = checks.iter().filter(|check| check["judge"] != "time-objective");
+        assert!(
+            others.clone().count() > 5 && others.clone().all(|check| check["verdict"] == "verified"),
+            "{report:#}"
+        );
+    }
+}

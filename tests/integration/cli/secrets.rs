@@ -1,4 +1,4 @@
-//! Secrets through the binary: drills, exports, imports, refusals. Every run here is searched for leaks.
+//! Secrets through the binary: damages, exports, imports, refusals. Every run here is searched for leaks.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -8,39 +8,15 @@ use comeback_engine::runner::Scenario as _;
 use comeback_engine::secret::SecretBytes;
 use comeback_secrets::{FolderStore, SecretStore as _, make_identity};
 
-use super::drills::is_verified_and_gone;
 use super::selftest::is_noticed_and_named;
 use crate::kit::leaks::{Learnt, watched};
-use crate::kit::place::{Place, copy_program, report_in, text, took_the_steps_of};
-use crate::kit::require;
-use crate::kit::require::{docker_is_here, is_root, local_is_here, redis_is_here};
+use crate::kit::place::{Place, copy_program, text, took_the_steps_of};
+use crate::kit::require::{self, is_root, local_is_here, redis_is_here};
 use crate::kit::vault::{Vault, content};
 
 const RUN_RESTORE: [&str; 5] = ["run", "secrets/restore", "--scale", "ci", "--substrate"];
 /// Secrets that a drill must use at least: two stores with the versions of five secrets each, and two private keys.
-const LEARNT_IN_A_DRILL: usize = 13;
-
-fn verified_without_a_leak(substrate: &str) {
-    let place = Place::new();
-    let more = [substrate, "--junit", "junit.xml", "--seed", "11"];
-    let (output, learnt) = watched(&place, &[&RUN_RESTORE[..], &more].concat());
-    is_verified_and_gone(&place, RUN_RESTORE[1], &output);
-    learnt.assert_kept(LEARNT_IN_A_DRILL, &place, &output);
-}
-
-#[test]
-fn a_lost_store_of_secrets_comes_back_on_local() {
-    if local_is_here() && redis_is_here() {
-        verified_without_a_leak("local");
-    }
-}
-
-#[tokio::test]
-async fn a_lost_store_of_secrets_comes_back_on_docker() {
-    if docker_is_here().await {
-        verified_without_a_leak("docker");
-    }
-}
+pub(super) const LEARNT_IN_A_DRILL: usize = 13;
 
 #[test]
 fn every_damage_to_secrets_fails_for_its_own_reason_names_what_it_hit_and_leaks_nothing() {
@@ -88,11 +64,8 @@ async fn an_export_comes_back_whole_with_the_break_glass_key_and_twice_is_once()
     Learnt::of(vault.values.clone()).assert_kept(6, &vault.place, &silent);
 }
 
-#[tokio::test]
-async fn an_import_takes_the_steps_of_the_drill_and_leaves_evidence() {
-    if !(local_is_here() && redis_is_here()) {
-        return;
-    }
+/// An import takes the steps of the drill that reported this, and leaves evidence.
+pub(super) async fn an_import_takes_its_steps(drill: &serde_json::Value) {
     let vault = Vault::new().await;
     vault.export("secrets.age");
     vault.another("restored");
@@ -101,9 +74,7 @@ async fn an_import_takes_the_steps_of_the_drill_and_leaves_evidence() {
     assert!(told.contains("imported-secrets: compared 3 secrets, 6 versions"), "{told}");
     let imported = vault.place.report();
     assert_eq!(imported["verdict"], "verified");
-    let output = vault.run(&[&RUN_RESTORE[..], &["local", "--evidence-dir", "drilled"]].concat());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
-    took_the_steps_of(&imported, &report_in(&vault.place.work().join("drilled")));
+    took_the_steps_of(&imported, drill);
 }
 
 /// The complaints of a command, without its steps, their times, and the name of its evidence.

@@ -4,7 +4,6 @@ use comeback_engine::damage::DamageSpec;
 use comeback_postgres::damages::TO_A_CLUSTER;
 use serde_json::Value;
 
-use super::drills::{RUN, RUN_STORIES_CSV};
 use crate::kit::place::{Place, text};
 use crate::kit::require::{docker_is_here, local_is_here, redis_is_here};
 
@@ -143,8 +142,8 @@ fn a_damage_that_could_not_be_tried_is_not_caught() {
 #[test]
 fn a_damage_that_was_asked_for_is_told_and_named() {
     if local_is_here() {
-        noticed_and_named(&RUN, &["byte-changed"]);
-        noticed_and_named(&RUN_STORIES_CSV, &["sequence-back", "csv-nulls-emptied"]);
+        noticed_and_named("postgres/full-restore", &["byte-changed"]);
+        noticed_and_named("content/stories-csv", &["sequence-back", "csv-nulls-emptied"]);
     }
 }
 
@@ -163,12 +162,12 @@ fn known(name: &str) -> &'static DamageSpec {
     comeback_scenarios::damages().find(name).unwrap_or_else(|| panic!("there is no damage {name}"))
 }
 
-fn noticed_and_named(scenario: &[&str], damages: &[&str]) {
+fn noticed_and_named(scenario: &str, damages: &[&str]) {
     for (seed, name) in (100_u64..).zip(damages.iter().copied()) {
         let place = Place::new();
         let seed = seed.to_string();
-        let output =
-            place.run(&[scenario, &["local", "--show-values", "--damage", name, "--seed", &seed]].concat());
+        let run = ["run", scenario, "--scale", "ci", "--substrate", "local", "--show-values"];
+        let output = place.run(&[&run[..], &["--damage", name, "--seed", &seed]].concat());
         is_noticed_and_named(&place, known(name), &output);
     }
 }

@@ -9,7 +9,6 @@ mod damages;
 mod dumps;
 mod kills;
 mod ledger;
-
 mod pitr;
 mod random_targets;
 mod round_trip;

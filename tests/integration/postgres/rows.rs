@@ -48,7 +48,7 @@ const ODD: &str = "
     insert into of_extension values (1), (20);
     alter extension plpgsql add table of_extension";
 
-/// A server with a database of such things, and settings that an operator may have made: a base backup takes them along.
+/// A server with these, and with settings that an operator may have made: a base backup carries them.
 async fn odd() -> Option<PostgresBench> {
     let quiet = [("log_min_messages", "panic"), ("log_error_verbosity", "verbose")];
     let bench = PostgresBench::local_with(&quiet).await?;

@@ -53,8 +53,8 @@ async fn a_backup_is_taken_listed_fetched_and_brought_back() {
     bench.end().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restore_takes_the_steps_of_the_drill_and_sees_what_it_sees() {
+/// A restore takes the steps of the drill that reported this, and detects what the drill detects.
+pub(crate) async fn a_restore_takes_its_steps_and_sees_what_it_sees(drilled: &serde_json::Value) {
     let Some(bench) = RedisBench::local_with(&[("user", "app on >a-password ~* &* +@all")]).await else {
         return;
     };
@@ -84,14 +84,8 @@ async fn a_restore_takes_the_steps_of_the_drill_and_sees_what_it_sees() {
     let restored = report_in(&bench.folder.path().join("restored"));
     assert_eq!(restored["verdict"], "verified");
 
-    let mut drill = Command::new(env!("CARGO_BIN_EXE_comeback"));
-    drill.args(["run", "redis/cache-corruption", "--sample-runbook", "--substrate", "local"]);
-    let drilled =
-        drill.args(["--evidence-dir", "drilled"]).current_dir(bench.folder.path()).output().unwrap();
-    assert!(drilled.status.success(), "{}", String::from_utf8_lossy(&drilled.stdout));
-    let drilled = report_in(&bench.folder.path().join("drilled"));
-    took_the_steps_of(&restored, &drilled);
-    assert_eq!(recover_steps(&restored), recover_steps(&drilled));
+    took_the_steps_of(&restored, drilled);
+    assert_eq!(recover_steps(&restored), recover_steps(drilled));
 
     // The damaged state is kept, and a user who is gone is noticed. Only the drill did so, once.
     ask::<()>(&bench.primary, &["SET", "cache-generation", "damaged"]).await;

@@ -1,6 +1,6 @@
 //! Redis: snapshots, restores and their traps, on real servers.
 
-mod command_line;
+pub(crate) mod command_line;
 mod interrupted;
 mod isolation;
 mod proxy;
