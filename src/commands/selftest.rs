@@ -1,10 +1,11 @@
 //! `comeback selftest`: checks that each judge notices the damages that it is there for.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use comeback_engine::clock::{Clock, Stopwatch};
-use comeback_engine::damage::{DamageSpec, Damages};
+use comeback_engine::damage::{DamageSpec, Damages, TO_ANY_BACKUP, TO_THE_CHOICE};
 use comeback_engine::evidence::RunStarted;
 use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{
@@ -84,28 +85,28 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     Ok(if cancel.is_cancelled() { INTERRUPTED } else { test.verdict().exit_code() })
 }
 
-/// The drills without a damage first, then those with one. Each damage is tried once per store, in the first scenario
-/// that has it: each store has its own judges.
+/// The drills without a damage first, then those with one. Each row of a table is tried once, in the first scenario that
+/// has it; those for any backup once per store, because each store has a restore of its own that must refuse them.
 fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
     let scenarios =
         if args.scenarios.is_empty() { comeback_scenarios::all() } else { select(&args.scenarios, None)? };
     let is_class = |table: &&dyn Damages| args.class.is_empty() || args.class.contains(&table.class());
     let is_wanted = |damage: &&DamageSpec| args.damage.is_empty() || args.damage.contains(damage);
-    let (mut intact, mut damaged): (Vec<Case>, Vec<Case>) = (Vec::new(), Vec::new());
+    let (mut intact, mut damaged, mut tried) = (Vec::new(), Vec::new(), BTreeSet::new());
     for scenario in scenarios {
-        let tables = scenario.spec().damages.into_iter().filter(is_class);
-        let own = tables.flat_map(Damages::specs).filter(is_wanted);
-        let store = store_of(&scenario);
-        let is_tried = |damage: &&DamageSpec| {
-            damaged.iter().any(|case| case.damage == Some(*damage) && store_of(&case.scenario) == store)
-        };
-        let own: Vec<_> = own.filter(|damage| !is_tried(damage)).collect();
-        if own.is_empty() {
-            continue;
+        let before = damaged.len();
+        for table in scenario.spec().damages.into_iter().filter(is_class) {
+            let row = |damage: &DamageSpec| {
+                let store = is_for_any_store(table).then(|| store_of(&scenario));
+                (std::ptr::from_ref(table).addr(), damage.name, store)
+            };
+            let new = table.specs().into_iter().filter(is_wanted).filter(|damage| tried.insert(row(damage)));
+            let case = |damage| Case { scenario: scenario.clone(), damage: Some(damage), seed: 0 };
+            damaged.extend(new.map(case));
         }
-        intact.push(Case { scenario: scenario.clone(), damage: None, seed: 0 });
-        let case = |damage| Case { scenario: scenario.clone(), damage: Some(damage), seed: 0 };
-        damaged.extend(own.into_iter().map(case));
+        if damaged.len() > before {
+            intact.push(Case { scenario: scenario.clone(), damage: None, seed: 0 });
+        }
     }
     if damaged.is_empty() {
         return Err(Error::usage("no scenario has such a damage")
@@ -113,6 +114,10 @@ fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
     }
     let cases = intact.into_iter().chain(damaged).zip(seed..);
     Ok(cases.map(|(case, seed)| Case { seed, ..case }).collect())
+}
+
+fn is_for_any_store(table: &dyn Damages) -> bool {
+    [TO_ANY_BACKUP.class, TO_THE_CHOICE.class].contains(&table.class())
 }
 
 /// The first part of a scenario's name: `postgres` of `postgres/full-restore`.
