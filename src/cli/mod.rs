@@ -128,12 +128,8 @@ pub(crate) struct RunArgs {
     pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) runbook: RunbookArgs,
-    /// Folder for evidence; each run creates a subfolder in it
-    #[arg(long, value_name = "DIR")]
-    pub(crate) evidence_dir: Option<PathBuf>,
-    /// Also write the JUnit report here; it exists from the start and says error until the end
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
     /// Number of drills to run at once
     #[arg(long, value_parser = values::at_least_one::<std::num::NonZeroUsize>)]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
@@ -146,15 +142,12 @@ pub(crate) struct RunArgs {
     /// Show the values of restored rows in findings; they then become part of the evidence
     #[arg(long)]
     pub(crate) show_values: bool,
-    /// Print more about what is going on
-    #[arg(short, long)]
-    pub(crate) verbose: bool,
 }
 
-/// Where a restore leaves its evidence.
+/// Where a run or a restore leaves its evidence.
 #[derive(Debug, Args)]
 pub(crate) struct EvidenceArgs {
-    /// Folder for evidence; each restore creates a subfolder in it
+    /// Folder for evidence; each run creates a subfolder in it
     #[arg(long, value_name = "DIR")]
     pub(crate) evidence_dir: Option<PathBuf>,
     /// Also write the JUnit report here; it exists from the start and says error until the end

@@ -46,7 +46,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     let ground = Ground::prepare(plan.choice, plan.docker.clone(), need, tell_swept).await?;
     let clock = Clock::machine();
     let folder = make_evidence_folder(&plan.evidence_root, &identity, &clock)?;
-    let (sinks, junit) = sinks(&folder, args.junit.as_ref(), args.verbose);
+    let (sinks, junit) = sinks(&folder, args.evidence.junit.as_ref(), args.evidence.verbose);
     let mut session = Session::begin(identity, folder.clone(), Some(ground), cancel.clone(), sinks, clock)?;
     let run = RunStarted {
         seed: plan.seed,
@@ -109,7 +109,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
                 .hint("`comeback list --damages` shows what each scenario's judges notice"));
         }
     }
-    if let Some(junit) = &args.junit {
+    if let Some(junit) = &args.evidence.junit {
         ensure_can_be_written(junit)?;
     }
     let runbook = super::load_runbook(&args.runbook, config)?.ok_or_else(|| {
@@ -128,7 +128,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
             Some(seed) => seed,
             None => comeback_engine::secret::random_seed()?,
         },
-        evidence_root: evidence_root(args.evidence_dir.as_ref(), config),
+        evidence_root: evidence_root(args.evidence.evidence_dir.as_ref(), config),
         jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),
     })
 }

@@ -10,7 +10,7 @@ use crate::evidence::Loss;
 /// Compares the time to recovery with the runbook. Without a documented limit the verdict is *could not verify*:
 /// there is no default.
 pub struct TimeObjective<'a> {
-    /// The limit, or the reason that there is none.
+    /// The limit, or why the runbook gives none.
     pub objective: &'a Result<Objective>,
     /// Time to recovery, from declared to recovered, in milliseconds.
     pub ttr_ms: u64,

@@ -239,7 +239,7 @@ impl Record {
         self.run.journal_version >= CHAINED_SINCE
     }
 
-    /// Folds the events of a journal. For a journal without an end, the record says so.
+    /// Folds the events of a journal. Without a last event, the record is [unfinished](Ending::Unfinished).
     pub fn from_events<'a>(events: impl IntoIterator<Item = &'a Event>) -> Result<Self> {
         let mut events = events.into_iter();
         let first = events.next().ok_or_else(|| Error::usage("the journal is empty"))?;

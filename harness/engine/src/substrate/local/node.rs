@@ -91,7 +91,7 @@ impl LocalNode {
 
     /// Sends the server a signal, and returns its number.
     async fn signal_server(&self, signal: Signal) -> Result<i32> {
-        // The lock is held, so nobody waits for the process, and its number cannot be reused.
+        // The lock is held, so the process cannot be reaped meanwhile, and its number cannot be reused.
         let mut slot = self.server.lock().await;
         if let Some(server) = slot.as_mut()
             && !server.has_ended()?

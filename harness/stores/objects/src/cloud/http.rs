@@ -46,7 +46,7 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    /// Uses TLS, or plain text if the address says so.
+    /// Uses TLS for `https`, and plain text for `http`.
     pub(crate) fn new(authority: impl Authorize + 'static) -> Result<Self> {
         Ok(Self { client: client()?, authority: Box::new(authority) })
     }

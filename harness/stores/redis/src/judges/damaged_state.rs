@@ -30,3 +30,23 @@ impl Judge for DamagedState<'_> {
         Ok(Opinion::new(format!("kept {} of the damaged server", manifest.content.figures()), []))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use comeback_engine::repository::LocalRepository;
+    use comeback_error::ErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_cannot_be_read_could_not_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = LocalRepository::open(folder.path()).await.unwrap();
+        let server = RedisAddress::parse("unix:///nowhere/redis.sock").unwrap();
+        let judge = DamagedState { server: &server, evidence: &evidence, clock: Stopwatch::start() };
+        let error = judge.judge().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
+        assert!(error.message().contains("the damaged server could not be kept"), "{error}");
+        assert_eq!(evidence.list().await.unwrap(), [""; 0]);
+    }
+}

@@ -1,6 +1,9 @@
 //! Tests imports: the plan, the result, and that nothing is lost.
 
+use comeback_engine::judge::Judge as _;
+use comeback_model::FindingCode;
 use comeback_model::VersionState::{Destroyed, Disabled, Enabled};
+use comeback_secrets::judges::ImportedSecrets;
 use comeback_secrets::{
     SecretContent, SecretSet, SecretStore, VersionContent, import, plan_import, read_secrets,
 };
@@ -224,4 +227,27 @@ async fn nothing_is_lost(store: &dyn SecretStore, found: &SecretSet, wanted: &Se
         assert_eq!(after.0[name].labels, secret.labels);
     }
     assert!(plan_import(store, wanted, false).await.unwrap().steps.is_empty());
+}
+
+/// The judge of an import names a secret that is gone, one without its labels, and one without its value.
+#[tokio::test]
+async fn the_judge_of_an_import_names_what_the_store_lacks() {
+    let wanted = set(&[("a", "one two"), ("b", "x")]);
+    for (damage, expected) in [
+        ("none", None),
+        ("gone", Some((FindingCode::SecretMissing, "b"))),
+        ("labels", Some((FindingCode::LabelsChanged, "a"))),
+        ("disabled", Some((FindingCode::SecretChanged, "a"))),
+    ] {
+        let (_folder, _, store) = store();
+        fill(&store, &if damage == "gone" { set(&[("a", "one two")]) } else { wanted.clone() }).await;
+        match damage {
+            "labels" => store.set_labels("a", &labels(&[("tier", "low")])).await.unwrap(),
+            "disabled" => store.set_state("a", 2, Disabled).await.unwrap(),
+            _ => {}
+        }
+        let opinion = ImportedSecrets { store: &store, opened: &wanted }.judge().await.unwrap();
+        let named = opinion.findings.first().map(|one| (one.code, one.subject.as_str()));
+        assert_eq!(named, expected, "{damage}: {:?}", opinion.findings);
+    }
 }
