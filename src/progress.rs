@@ -61,7 +61,7 @@ mod tests {
             title: String::new(),
             section: String::new(),
             substrate: "local".to_owned(),
-            skipped: None,
+            ..PlannedDrill::default()
         });
         assert_eq!(whose(&planned, 0), "redis/complete-loss  ");
         assert_eq!(whose(&planned, 1), "secrets/restore      ");

@@ -4,6 +4,7 @@ mod backups;
 mod objects;
 mod secrets;
 mod values;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,8 @@ pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
 pub(crate) use objects::RestoreObjectsArgs;
+
+pub(crate) use verify::VerifyArgs;
 
 pub(crate) use secrets::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
 
@@ -32,7 +35,7 @@ Any other code means failure.";
 
 /// The groups of commands in the help, by purpose.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Prove", &["run", "selftest", "list"]),
+    ("Prove", &["verify", "run", "selftest", "list"]),
     ("Back up and restore", &["backup", "restore", "secrets"]),
     ("Evidence", &["report"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
@@ -84,6 +87,9 @@ pub(crate) enum Command {
     /// Run drills: start, fill, back up, destroy, restore and judge servers
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Verify a backup of your own: restore it on a throw-away server, and judge what came back
+    #[command(after_help = EXIT_CODES)]
+    Verify(Box<VerifyArgs>),
     /// Test the judges: inject each damage into a drill, which must then fail
     Selftest(SelftestArgs),
     /// Take, list and fetch backups

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
+use comeback_engine::artefact::Select;
 use comeback_engine::damage::DamageSpec;
+use comeback_model::{Lsn, RecoveryPoint, RecoveryTarget, Statement};
 use jiff::Timestamp;
 
 use crate::suggest::closest;
@@ -44,6 +46,31 @@ pub(crate) fn damage(text: &str) -> Result<&'static DamageSpec, String> {
             "there is no damage of this name; {meant}`comeback list --damages` shows those of each scenario"
         )
     })
+}
+
+/// Which backup of several.
+#[expect(clippy::unnecessary_wraps, reason = "the form that clap wants")]
+pub(crate) fn select(text: &str) -> Result<Select, String> {
+    Ok(match text {
+        "latest" => Select::Latest,
+        "random" => Select::Random,
+        id => Select::Id(id.to_owned()),
+    })
+}
+
+/// A moment to recover to: the end of the log, a position in it, or a time.
+pub(crate) fn target(text: &str) -> Result<RecoveryTarget, String> {
+    let point = match (text, text.parse::<Lsn>()) {
+        ("latest", _) => RecoveryPoint::Latest,
+        (_, Ok(lsn)) => RecoveryPoint::Lsn(lsn),
+        _ => RecoveryPoint::Time(moment(text)?),
+    };
+    Ok(RecoveryTarget::including(point))
+}
+
+/// A statement about a backup.
+pub(crate) fn statement(text: &str) -> Result<Statement, String> {
+    text.parse()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod secrets;
 mod selftest;
 mod session;
 mod signals;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         }
         Command::Report(args) => report::report(&args.dir),
         Command::Run(args) => run::run(*args, settings(cli.config.as_deref())?).await,
+        Command::Verify(args) => verify::verify(*args, settings(cli.config.as_deref())?).await,
         Command::Selftest(args) => selftest::selftest(args, settings(cli.config.as_deref())?).await,
         Command::Backup(command) => backup::backup(command, &settings(cli.config.as_deref())?).await,
         Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,

@@ -61,7 +61,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     if let Some(place) = session.start_drills(run).await {
         let settings = RunSettings {
             place,
-            runbook: plan.runbook,
+            runbook: Some(plan.runbook),
             seed: plan.seed,
             scale: plan.scale.to_string(),
             damage: args.damage,
@@ -91,6 +91,7 @@ pub(super) fn planned(scenarios: &[Arc<dyn Scenario>]) -> Vec<PlannedDrill> {
             scenario: spec.name,
             title: spec.title,
             section: spec.section,
+            requires: spec.requires,
             ..PlannedDrill::default()
         }
     });

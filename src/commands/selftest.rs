@@ -221,7 +221,7 @@ async fn drill(
         *kind = Some(place.substrate.kind().to_string());
         let settings = RunSettings {
             place,
-            runbook: setting.runbook.clone(),
+            runbook: Some(setting.runbook.clone()),
             seed: case.seed,
             scale: Scale::Ci.to_string(),
             damage: case.damage,

@@ -57,7 +57,7 @@ fn started(scenario: &dyn Scenario) -> RunStarted {
             title: spec.title,
             section: spec.section,
             substrate: "local".to_owned(),
-            skipped: None,
+            ..PlannedDrill::default()
         }],
     }
 }
@@ -70,7 +70,7 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
     let (scratch, logs) = (scratch.path().to_owned(), folder.path().to_owned());
     let settings = RunSettings {
         place: RunPlace { substrate, room: None, scratch, logs },
-        runbook: Arc::new(Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK)),
+        runbook: Some(Arc::new(Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK))),
         seed: 1,
         scale: "ci".to_owned(),
         damage: None,

@@ -28,6 +28,7 @@ const FLOORS: &[&[&str]] = &[
     &["substrate", "repository"],
     &["damage", "judge"],
     &["runner"],
+    &["artefact"],
 ];
 
 /// Most lines of a file.

@@ -1,6 +1,7 @@
 //! The engine of Comeback: where servers run, where backups are kept, how drills run, and which evidence they
 //! leave. It knows no store.
 
+pub mod artefact;
 pub mod clock;
 pub mod damage;
 pub mod evidence;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, FindingCode, NotLookedAt, Verdict};
+use super::{Finding, FindingCode, NotLookedAt, Statement, Verdict};
 
 /// The conclusion of one judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Check {
     pub hints: Vec<String>,
     /// How long the judge took, in milliseconds.
     pub elapsed_ms: u64,
+    /// The statement about a backup that the check serves; `None` in drills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<Statement>,
 }
 
 impl Check {

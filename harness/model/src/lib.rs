@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod check;
+mod established;
 pub mod evidence;
 mod finding;
 mod fingerprint;
@@ -29,6 +30,7 @@ pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow
 
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
+pub use established::{Standing, Statement};
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint};
 pub use integrity::{Comparison, Expectation, IntegrityQuery};

@@ -23,7 +23,7 @@ impl Journal {
                 title: (*title).to_owned(),
                 section: (*section).to_owned(),
                 substrate: (*substrate).to_owned(),
-                skipped: None,
+                ..PlannedDrill::default()
             })
             .collect();
         Self::with(run(planned))
@@ -164,5 +164,6 @@ pub(crate) fn check(judge: &str, verdict: Verdict, summary: &str, elapsed_ms: u6
         not_looked_at: Vec::new(),
         hints: Vec::new(),
         elapsed_ms,
+        statement: None,
     }
 }

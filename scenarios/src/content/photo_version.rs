@@ -40,6 +40,7 @@ impl Scenario for PhotoVersion {
             section: "Photos".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
             damages: vec![&TO_SETTINGS, &TO_VERSIONS, &TO_A_RESTORED_BUCKET, &TO_ANY_BACKUP, &TO_THE_CHOICE],
+            requires: Vec::new(),
         }
     }
 

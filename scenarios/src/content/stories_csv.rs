@@ -44,6 +44,7 @@ impl Scenario for StoriesCsv {
             section: "Stories / All of them".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
             damages: vec![&TO_A_CSV, &TO_ANY_BACKUP, &TO_THE_CHOICE, &TO_A_CLUSTER],
+            requires: Vec::new(),
         }
     }
 

@@ -36,6 +36,7 @@ impl Scenario for CrossRegion {
             section: "PostgreSQL / Cross-region restore".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
             damages: vec![&TO_A_CLUSTER, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_AN_EXPORT],
+            requires: Vec::new(),
         }
     }
 

@@ -35,6 +35,7 @@ impl Scenario for FullRestore {
             section: "PostgreSQL / Full restore".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             damages: vec![&TO_WRITES, &TO_A_CLUSTER, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_BASE_BACKUP],
+            requires: Vec::new(),
         }
     }
 

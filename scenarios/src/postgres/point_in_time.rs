@@ -43,6 +43,7 @@ impl Scenario for PointInTime {
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             // No damage to the choice of the backup: an older one reaches the same moment, only more slowly.
             damages: vec![&TO_WRITES, &TO_A_CLUSTER, &TO_ANY_BACKUP, &TO_A_BASE_BACKUP, &TO_THE_ARCHIVE],
+            requires: Vec::new(),
         }
     }
 

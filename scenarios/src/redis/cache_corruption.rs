@@ -35,6 +35,7 @@ impl Scenario for CacheCorruption {
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             // No damages to the writes of an application: it has been stopped.
             damages: vec![&TO_A_KEYSPACE, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_SNAPSHOT],
+            requires: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ impl Scenario for CompleteLoss {
             section: "Redis / Complete loss".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
             damages: vec![&TO_A_KEYSPACE, &TO_KEY_WRITES, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_SNAPSHOT],
+            requires: Vec::new(),
         }
     }
 

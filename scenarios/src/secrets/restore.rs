@@ -41,6 +41,7 @@ impl Scenario for Restore {
                 &TO_THE_CHOICE,
                 &TO_ANY_BACKUP,
             ],
+            requires: Vec::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 mod journal;
 
 pub use comeback_model::evidence::{
-    BackupSummary, CHAINED_SINCE, DrillRecord, Ending, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
-    PlannedDrill, Provenance, Record, RunKind, RunStarted, StepRecord,
+    ArtefactSummary, BackupSummary, CHAINED_SINCE, DrillRecord, Ending, Event, EventBody, Failure,
+    JOURNAL_VERSION, Loss, PlannedDrill, Provenance, Record, RunKind, RunStarted, StepRecord,
 };
 pub use journal::{JOURNAL_FILE, Journal, Sink, read_journal};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use comeback_error::{Context as _, Error, ErrorKind, Result};
-use comeback_model::{Check, Finding, FindingCode, Manifest, Phase, Verdict};
+use comeback_model::{Check, Finding, FindingCode, Manifest, Phase, Statement, Verdict};
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 
@@ -44,6 +44,8 @@ pub struct CourseSettings {
     pub logs: PathBuf,
     /// A folder that is removed with the run.
     pub scratch: PathBuf,
+    /// Whether a backup of the user is verified, so that a restore that fails refutes a statement about it.
+    pub verifies: bool,
 }
 
 impl Course {
@@ -200,6 +202,15 @@ impl Course {
     /// Runs a judge, and records its conclusion. A judge that fails with an error or panics gives *could not
     /// verify*.
     pub async fn judge(&self, judge: &dyn Judge) -> Verdict {
+        self.judge_as(None, judge).await
+    }
+
+    /// Like [`Course::judge`], for a statement about a user's backup.
+    pub async fn judge_for(&self, statement: Statement, judge: &dyn Judge) -> Verdict {
+        self.judge_as(Some(statement), judge).await
+    }
+
+    async fn judge_as(&self, statement: Option<Statement>, judge: &dyn Judge) -> Verdict {
         let watch = Stopwatch::start();
         let judged = AssertUnwindSafe(judge.judge()).catch_unwind().await;
         let could_not = |summary: &str, hints| (Verdict::CouldNotVerify, Opinion::new(summary, []), hints);
@@ -222,8 +233,23 @@ impl Course {
             not_looked_at: opinion.not_looked_at,
             hints,
             elapsed_ms: watch.elapsed_ms(),
+            statement,
         });
         verdict
+    }
+
+    /// Records a statement that the course itself has shown.
+    pub fn conclude(&self, statement: Statement, judge: &str, summary: &str) {
+        self.record(Check {
+            judge: judge.to_owned(),
+            verdict: Verdict::Verified,
+            summary: summary.to_owned(),
+            findings: Vec::new(),
+            not_looked_at: Vec::new(),
+            hints: Vec::new(),
+            elapsed_ms: 0,
+            statement: Some(statement),
+        });
     }
 
     /// Unwraps the result of a restore step. A backup that is at fault becomes a finding, and ends the course as
@@ -258,6 +284,7 @@ impl Course {
             not_looked_at: Vec::new(),
             hints: Vec::new(),
             elapsed_ms: 0,
+            statement: self.settings.verifies.then_some(Statement::Restored),
         });
     }
 

@@ -8,7 +8,7 @@ use comeback_model::{IntegrityQuery, Ledger, Milestone, Objective};
 
 use super::{Applications, Course};
 use crate::damage::{Aim, Damage, DamageSpec, Damages, Target, find};
-use crate::evidence::EventBody;
+use crate::evidence::{ArtefactSummary, EventBody};
 
 /// A running drill: a [`Course`], and what only drills have.
 pub struct Drill {
@@ -126,6 +126,11 @@ impl Drill {
     /// Records that the drill's servers hold sample data, and how many bytes.
     pub fn sample_data_loaded(&self, bytes: u64) {
         self.journal().append(EventBody::SampleDataLoaded { drill: self.index(), bytes });
+    }
+
+    /// Records what the user's backup is that the drill verifies.
+    pub fn artefact_recognised(&self, artefact: ArtefactSummary) {
+        self.journal().append(EventBody::ArtefactRecognised { drill: self.index(), artefact });
     }
 
     /// The judges have finished.

@@ -61,6 +61,7 @@ impl Drill {
                 not_looked_at: Vec::new(),
                 hints: error.hints().to_vec(),
                 elapsed_ms: 0,
+                statement: None,
             }),
         }
     }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use comeback_error::{Error, Result};
-use comeback_model::{IntegrityQuery, Verdict};
+use comeback_model::{IntegrityQuery, Objective, Verdict};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Applications, Course, CourseSettings, Drill, Scenario};
+use super::{Applications, Course, CourseSettings, Drill, Scenario, ScenarioSpec};
 use crate::damage::DamageSpec;
 use crate::evidence::{EventBody, Failure, Journal};
 use crate::repository::LocalRepository;
@@ -34,8 +34,8 @@ pub struct RunPlace {
 pub struct RunSettings {
     /// Where they run.
     pub place: RunPlace,
-    /// The documented procedures and limits.
-    pub runbook: Arc<Runbook>,
+    /// The documented procedures and limits; `None` if no scenario follows a section.
+    pub runbook: Option<Arc<Runbook>>,
     /// The seed of data, writes and damage.
     pub seed: u64,
     /// The scale of the data.
@@ -66,7 +66,7 @@ pub async fn run_drills(
     cancel: &CancellationToken,
 ) -> Vec<Option<Verdict>> {
     let mut verdicts = vec![None; scenarios.len()];
-    let order = in_order_of_start(&upper_limits(scenarios, &settings.runbook), settings.jobs);
+    let order = in_order_of_start(&upper_limits(scenarios, settings.runbook.as_deref()), settings.jobs);
     let (mut waiting, mut running) = (order.into_iter(), JoinSet::new());
     loop {
         while running.len() < settings.jobs.max(1) && !cancel.is_cancelled() {
@@ -87,8 +87,9 @@ pub async fn run_drills(
 }
 
 /// The longest time that the runbook allows each drill, in milliseconds; 0 if it documents none.
-fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: &Runbook) -> Vec<u64> {
+fn upper_limits(scenarios: &[(usize, Arc<dyn Scenario>)], runbook: Option<&Runbook>) -> Vec<u64> {
     let limit = |section: &str| {
+        let runbook = runbook?;
         let section = runbook.section(section).ok()?;
         runbook.objective(section, ObjectiveKind::TimeToRecovery).ok().map(|objective| objective.upper_ms)
     };
@@ -112,15 +113,7 @@ async fn run_drill(
     journal: &Journal,
     cancel: &CancellationToken,
 ) -> Option<Verdict> {
-    let spec = scenario.spec();
-    let section = settings.runbook.section(&spec.section);
-    let read = |kind| section.clone().and_then(|section| settings.runbook.objective(section, kind));
-    let (objective, loss_objective) = (
-        read(ObjectiveKind::TimeToRecovery),
-        section
-            .clone()
-            .and_then(|section| settings.runbook.documented(section, ObjectiveKind::RecoveryPoint)),
-    );
+    let (objective, loss_objective) = objectives(&scenario.spec(), settings.runbook.as_deref());
     journal.append(EventBody::DrillStarted { drill: index, objective: objective.clone().ok() });
     let mut drill = match prepare(index, scenario, settings, journal, objective, loss_objective).await {
         Ok(drill) => drill,
@@ -150,6 +143,24 @@ async fn run_drill(
     Some(end_drill(index, journal, &verdicts, ended.err().as_ref()))
 }
 
+/// The limits that the runbook documents for a scenario: time to recovery, and loss. One that follows no section has
+/// none.
+fn objectives(
+    spec: &ScenarioSpec,
+    runbook: Option<&Runbook>,
+) -> (Result<Objective>, Result<Option<Objective>>) {
+    let none = || Error::could_not_verify(format!("{} follows no section of a runbook", spec.name));
+    let Some(runbook) = runbook.filter(|_| !spec.section.is_empty()) else { return (Err(none()), Ok(None)) };
+    let section = match runbook.section(&spec.section) {
+        Ok(section) => section,
+        Err(error) => return (Err(error.clone()), Err(error)),
+    };
+    (
+        runbook.objective(section, ObjectiveKind::TimeToRecovery),
+        runbook.documented(section, ObjectiveKind::RecoveryPoint),
+    )
+}
+
 async fn until_full(room: Option<&Room>) -> Error {
     match room {
         Some(room) => room.until_full().await,
@@ -162,8 +173,8 @@ async fn prepare(
     scenario: &dyn Scenario,
     settings: &RunSettings,
     journal: &Journal,
-    objective: Result<comeback_model::Objective>,
-    loss_objective: Result<Option<comeback_model::Objective>>,
+    objective: Result<Objective>,
+    loss_objective: Result<Option<Objective>>,
 ) -> Result<Drill> {
     let spec = scenario.spec();
     let scratch = settings.place.scratch.join(format!("d{index}"));
@@ -177,6 +188,7 @@ async fn prepare(
         repository: Arc::new(repository),
         logs: settings.place.logs.clone(),
         scratch,
+        verifies: !spec.requires.is_empty(),
     })?;
     Ok(Drill {
         course,

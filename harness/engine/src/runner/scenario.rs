@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_error::Result;
+use comeback_model::Statement;
 
 use super::Drill;
 use crate::damage::Damages;
@@ -44,12 +45,15 @@ pub struct ScenarioSpec {
     pub name: String,
     /// What is drilled, in a few words.
     pub title: String,
-    /// The section of the runbook that it follows, as a path of headings: `PostgreSQL / Full restore`.
+    /// The section of the runbook that it follows, as a path of headings: `PostgreSQL / Full restore`. Empty for the
+    /// verification of a backup that no runbook speaks of.
     pub section: String,
     /// The suites that it belongs to.
     pub suites: Vec<Suite>,
     /// The damages that its judges detect. The drill injects the one that a run asks for.
     pub damages: Vec<&'static dyn Damages>,
+    /// The statements that must be shown of a user's backup; empty for a drill on sample data.
+    pub requires: Vec<Statement>,
 }
 
 /// A drill, written like its section of the runbook.

@@ -179,7 +179,16 @@ impl Session {
             Arc::new(repository.timed_by(self.journal.wall_clock().clone()))
         };
         let (journal, logs) = (self.journal.clone(), self.logs());
-        Course::new(CourseSettings { index: 0, name, journal, substrate, repository, logs, scratch })
+        Course::new(CourseSettings {
+            index: 0,
+            name,
+            journal,
+            substrate,
+            repository,
+            logs,
+            scratch,
+            verifies: false,
+        })
     }
 
     /// The folder of logs and other files, in the evidence.

@@ -4,10 +4,10 @@ use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, Milestone, Objective, Phase, Verdict};
+use crate::{Check, Milestone, Objective, Phase, Statement, Verdict};
 
 /// The version of the journal format. A reader refuses a newer one.
-pub const JOURNAL_VERSION: u32 = 3;
+pub const JOURNAL_VERSION: u32 = 4;
 /// The first version whose lines each carry the SHA-256 of the line before.
 pub const CHAINED_SINCE: u32 = 2;
 
@@ -76,6 +76,13 @@ pub enum EventBody {
         /// The backup in figures.
         backup: BackupSummary,
     },
+    /// A backup of the user was recognised, and is verified from here on.
+    ArtefactRecognised {
+        /// Which drill.
+        drill: usize,
+        /// The backup in figures.
+        artefact: ArtefactSummary,
+    },
     /// What the recovery lost, by the ledger of the workload.
     LossMeasured {
         /// Which drill.
@@ -116,6 +123,8 @@ pub enum RunKind {
     Drill,
     /// A restore of a user's own data.
     Restore,
+    /// The verification of a user's own backups, on throw-away servers.
+    Verification,
 }
 
 impl RunKind {
@@ -124,6 +133,7 @@ impl RunKind {
         match self {
             Self::Drill => "drill",
             Self::Restore => "restore",
+            Self::Verification => "verification",
         }
     }
 }
@@ -204,6 +214,30 @@ pub struct PlannedDrill {
     /// Why policy excludes it, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skipped: Option<String>,
+    /// The statements that must be shown of a user's backup; empty for drills on sample data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<Statement>,
+}
+
+/// A backup of the user in figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtefactSummary {
+    /// Where it is, as the user named it, without credentials.
+    pub source: String,
+    /// What it is: `plain SQL dump, gzip`.
+    pub kind: String,
+    /// Which backup of a place that keeps several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Its size as it is kept, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// When it was taken, by what it says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Timestamp>,
+    /// The software that wrote it, such as `PostgreSQL 15.14`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub software: Option<String>,
 }
 
 /// A backup in figures.

@@ -4,7 +4,7 @@ mod event;
 mod record;
 
 pub use event::{
-    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance,
-    RunKind, RunStarted,
+    ArtefactSummary, BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
+    PlannedDrill, Provenance, RunKind, RunStarted,
 };
 pub use record::{DrillRecord, Ending, Record, StepRecord};

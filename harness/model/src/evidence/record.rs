@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::event::{
-    BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, RunKind,
-    RunStarted,
+    ArtefactSummary, BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
+    PlannedDrill, RunKind, RunStarted,
 };
-use crate::{Check, Milestone, Objective, Phase, Verdict};
+use crate::{Check, Milestone, Objective, Phase, Standing, Verdict};
 
 /// Everything that is known of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct DrillRecord {
     pub milestones_ms: BTreeMap<String, u64>,
     /// The backups that were taken.
     pub backups: Vec<BackupSummary>,
+    /// The backup of the user that is verified; `None` in drills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artefact: Option<ArtefactSummary>,
     /// The size of the generated sample data of the drill, in bytes; `None` in older journals.
     pub sample_bytes: Option<u64>,
     /// What was lost, if it was measured.
@@ -98,6 +101,7 @@ impl DrillRecord {
             steps: Vec::new(),
             milestones_ms: BTreeMap::new(),
             backups: Vec::new(),
+            artefact: None,
             sample_bytes: None,
             loss: None,
             checks: Vec::new(),
@@ -170,6 +174,7 @@ impl DrillRecord {
             }
             EventBody::SampleDataLoaded { bytes, .. } => self.sample_bytes = Some(*bytes),
             EventBody::BackupTaken { backup, .. } => self.backups.push(backup.clone()),
+            EventBody::ArtefactRecognised { artefact, .. } => self.artefact = Some(artefact.clone()),
             EventBody::LossMeasured { loss, .. } => self.loss = Some(loss.clone()),
             EventBody::CheckEnded { check, .. } => {
                 let verdict = check.concluded();
@@ -188,7 +193,10 @@ impl DrillRecord {
     /// verifies nothing.
     fn concluded(&self, written: Verdict) -> Verdict {
         let course = self.error.as_ref().map(Failure::verdict);
-        let borne = Verdict::merge(self.checks.iter().map(|check| check.verdict).chain(course));
+        // A required statement that no judge looked at was not shown, however green the others are.
+        let is_open = |statement| Standing::of(statement, &self.checks) == Standing::NotLookedAt;
+        let open = self.plan.requires.iter().copied().any(is_open).then_some(Verdict::CouldNotVerify);
+        let borne = Verdict::merge(self.checks.iter().map(|check| check.verdict).chain(course).chain(open));
         Verdict::merge([borne, written])
     }
 
@@ -226,6 +234,7 @@ impl EventBody {
             | Self::MilestoneReached { drill, .. }
             | Self::SampleDataLoaded { drill, .. }
             | Self::BackupTaken { drill, .. }
+            | Self::ArtefactRecognised { drill, .. }
             | Self::LossMeasured { drill, .. }
             | Self::CheckEnded { drill, .. }
             | Self::DrillEnded { drill, .. } => Some(*drill),

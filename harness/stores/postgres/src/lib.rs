@@ -1,5 +1,6 @@
 //! PostgreSQL: servers, base backups, log archives, dumps, restores, fingerprints.
 
+pub mod artefacts;
 mod base_backup;
 mod cluster;
 mod connection;

@@ -1,0 +1,134 @@
+//! Backups in somebody's format: how they are found, recognised, restored and judged.
+//!
+//! A [`Place`] is where the user keeps backups; it is read and never written. An [`ArtefactKind`] recognises its
+//! format by content. The [`Artefact`] says what it needs, and restores itself on throw-away servers. A
+//! [`Verification`] runs it, with judges for each [`Statement`].
+
+mod layers;
+mod place;
+mod recognise;
+mod verification;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use comeback_error::{Error, Result};
+use comeback_model::evidence::ArtefactSummary;
+use comeback_model::{IntegrityQuery, RecoveryTarget, Statement};
+
+pub use layers::{Decryptor, Layer, Peeled, peel};
+pub use place::{LocalPlace, Place, PlaceEntry};
+pub use recognise::{Found, recognise};
+pub use verification::Verification;
+
+use crate::RestoreFailure;
+use crate::judge::Judge;
+use crate::runner::Course;
+
+/// A format that Comeback can verify.
+#[async_trait]
+pub trait ArtefactKind: Send + Sync {
+    /// Its name for `--as`: `pg-dump`, `rdb`, …
+    fn name(&self) -> &'static str;
+
+    /// What it is recognised by, for the error that lists what was looked for: `a pg_dump archive (PGDMP)`.
+    fn looks_for(&self) -> &'static str;
+
+    /// The artefact in what was found; `None` if it is of another kind. An error: it is of this kind, and cannot be
+    /// verified (an export that no server can load, a backup that was named and is not there).
+    async fn recognise(
+        &self,
+        found: &Found,
+        options: &Arc<VerifyOptions>,
+    ) -> Result<Option<Arc<dyn Artefact>>>;
+}
+
+/// A backup that was recognised.
+#[async_trait]
+pub trait Artefact: Send + Sync {
+    /// The backup in figures.
+    fn summary(&self) -> ArtefactSummary;
+
+    /// Finds out what the backup needs and this machine lacks, before the restore: majors, roles, extensions,
+    /// locales, tablespaces, disk. Returns everything at once.
+    async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>>;
+
+    /// Restores it on throw-away servers of the course, each step in the journal.
+    async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure>;
+}
+
+/// Something that a backup needs and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// What, in a few words: `the role rdsadmin, which owns 3 objects`.
+    pub what: String,
+    /// What the user can do about it.
+    pub remedy: String,
+}
+
+/// What came back.
+#[async_trait]
+pub trait Restored: Send + Sync {
+    /// The restore in one sentence, for the statement *restored*: `142 statements and 5,658 rows`.
+    fn summary(&self) -> String;
+
+    /// The judges of what came back, each with the statement that it serves. They run beside each other.
+    fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)>;
+}
+
+/// Which backup of a place that keeps several.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Select {
+    /// The newest, by what the backups say of themselves.
+    #[default]
+    Latest,
+    /// Any, chosen by the seed of the run.
+    Random,
+    /// The one with this name.
+    Id(String),
+}
+
+/// What a verification may create because the backup needs it and the place that it came from is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Creatable {
+    /// Roles that own objects or have grants.
+    Roles,
+    /// Tablespaces.
+    Tablespaces,
+}
+
+/// How a backup is verified. The user's choices, read and checked.
+#[derive(Clone, Default)]
+pub struct VerifyOptions {
+    /// The kind, if content is not to decide.
+    pub kind: Option<String>,
+    /// Which backup.
+    pub select: Select,
+    /// The moment to recover to; `None` for the latest that the backup reaches.
+    pub target: Option<RecoveryTarget>,
+    /// The stanza of a pgBackRest repository, or the server of a Barman one.
+    pub stanza: Option<String>,
+    /// A folder of log segments beside a base backup.
+    pub log: Option<std::path::PathBuf>,
+    /// A file with the roles and tablespaces of a cluster beside a dump, as `pg_dumpall --globals-only` writes it.
+    pub globals: Option<std::path::PathBuf>,
+    /// What may be created if the backup needs it.
+    pub create_missing: std::collections::BTreeSet<Creatable>,
+    /// Opens encrypted files; `None` if no key was given.
+    pub decryptor: Option<Arc<dyn Decryptor>>,
+    /// The user's queries on a restored database.
+    pub queries: Vec<IntegrityQuery>,
+    /// How many connections or processes load and check at once.
+    pub jobs: usize,
+    /// Whether a server may run without a cell around it.
+    pub uncontained: bool,
+    /// The seed of random choices.
+    pub seed: u64,
+}
+
+/// The error for things that a backup needs and that are not there.
+pub(crate) fn lacking(lacks: &[Lack]) -> Error {
+    let names = lacks.iter().map(|lack| lack.what.as_str()).collect::<Vec<_>>().join("; ");
+    let error = Error::could_not_verify(format!("the backup needs what is not here: {names}"));
+    lacks.iter().fold(error, |error, lack| error.hint(lack.remedy.clone()))
+}

@@ -1,0 +1,75 @@
+//! Defines the command that verifies backups of the user.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use comeback_engine::artefact::{Creatable, Select};
+use comeback_model::{RecoveryTarget, Statement};
+
+use super::{EvidenceArgs, SubstrateArg, values};
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The backup: a file or folder
+    pub(crate) source: String,
+    /// What it is, if its content is not to decide: sql, pg-dump, …
+    #[arg(long = "as", value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Which backup of a place that keeps several: latest, random, or its name
+    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = values::select)]
+    pub(crate) select: Select,
+    /// The moment to recover to: a time, a position in the log, or latest
+    #[arg(long, value_name = "TIME|LSN|latest", value_parser = values::target)]
+    pub(crate) at: Option<RecoveryTarget>,
+    /// The stanza of a pgBackRest repository, or the server of a Barman one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stanza: Option<String>,
+    /// The folder of the log segments that belong to a base backup
+    #[arg(long, value_name = "DIR")]
+    pub(crate) log: Option<PathBuf>,
+    /// The file with roles and tablespaces beside a dump, as pg_dumpall --globals-only writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) globals: Option<PathBuf>,
+    /// The private key that opens an encrypted backup; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Vec<PathBuf>,
+    /// What to make up if the backup needs it and it is not there; the report says so
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) create_missing: Vec<CreatableArg>,
+    /// The statements that must be shown; default: restored and sound
+    #[arg(long, value_name = "STATEMENT", value_delimiter = ',', value_parser = values::statement)]
+    pub(crate) require: Vec<Statement>,
+    /// Where the throw-away server runs
+    #[arg(long)]
+    pub(crate) substrate: Option<SubstrateArg>,
+    /// Number of connections and processes that load and check at once; default: one for each processor
+    #[arg(long, value_parser = values::at_least_one::<NonZeroUsize>)]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Seed of random choices; random by default, and printed
+    #[arg(long, value_parser = values::whole_number::<u64>)]
+    pub(crate) seed: Option<u64>,
+    /// Keep the server after the run, and print how to connect
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) evidence: EvidenceArgs,
+}
+
+/// What a verification may create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CreatableArg {
+    /// Roles that own something or have grants
+    Roles,
+    /// Tablespaces
+    Tablespaces,
+}
+
+impl From<CreatableArg> for Creatable {
+    fn from(arg: CreatableArg) -> Self {
+        match arg {
+            CreatableArg::Roles => Self::Roles,
+            CreatableArg::Tablespaces => Self::Tablespaces,
+        }
+    }
+}
