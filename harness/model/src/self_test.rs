@@ -158,7 +158,7 @@ mod tests {
             title: String::new(),
             section: String::new(),
             substrate: "local".to_owned(),
-            skipped: None,
+            ..PlannedDrill::default()
         };
         let run = RunStarted {
             journal_version: crate::evidence::JOURNAL_VERSION,
@@ -187,6 +187,7 @@ mod tests {
                     not_looked_at: Vec::new(),
                     hints: Vec::new(),
                     elapsed_ms: 0,
+                    statement: None,
                 },
             }
         });
@@ -200,6 +201,7 @@ mod tests {
                 not_looked_at: Vec::new(),
                 hints: Vec::new(),
                 elapsed_ms: 0,
+                statement: None,
             },
         };
         let bodies = [
