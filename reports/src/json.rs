@@ -5,9 +5,10 @@
 
 use comeback_error::{Context as _, Result};
 use comeback_model::evidence::{
-    BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, RunKind, StepRecord,
+    ArtefactSummary, BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, RunKind,
+    StepRecord,
 };
-use comeback_model::{Check, Citation, Milestone, Objective, Verdict};
+use comeback_model::{Check, Citation, Milestone, Objective, Standing, Statement, Verdict};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -107,6 +108,29 @@ struct Drill<'a> {
     steps: &'a [StepRecord],
     backups: &'a [BackupSummary],
     checks: &'a [Check],
+    artefact: Option<&'a ArtefactSummary>,
+    established: Vec<Established>,
+}
+
+/// What a verification showed.
+#[derive(Serialize)]
+struct Established {
+    statement: Statement,
+    standing: Standing,
+    required: bool,
+}
+
+impl Established {
+    /// Every statement of a verification; none for a drill.
+    fn of(drill: &DrillRecord) -> Vec<Self> {
+        let requires = &drill.plan.requires;
+        let one = |statement| Self {
+            statement,
+            standing: Standing::of(statement, &drill.checks),
+            required: requires.contains(&statement),
+        };
+        if requires.is_empty() { Vec::new() } else { Statement::ALL.map(one).into() }
+    }
 }
 
 impl<'a> Drill<'a> {
@@ -135,6 +159,8 @@ impl<'a> Drill<'a> {
             steps: &drill.steps,
             backups: &drill.backups,
             checks: &drill.checks,
+            artefact: drill.artefact.as_ref(),
+            established: Established::of(drill),
         }
     }
 }

@@ -134,6 +134,13 @@ fn details(text: &mut String, drill: &Drill) {
     if let Some(loss) = &drill.loss {
         let _ = writeln!(text, "- loss: {}", loss.sentence);
     }
+    if let Some(artefact) = &drill.artefact {
+        let _ = writeln!(text, "- backup: {}", escaped(artefact));
+    }
+    for one in &drill.established {
+        let required = if one.required { ", required" } else { "" };
+        let _ = writeln!(text, "- {}: {}{required}", one.statement, one.standing);
+    }
     for backup in &drill.backups {
         let (kind, id, content) = (escaped(&backup.kind), code(&backup.id), escaped(&backup.content));
         let _ = writeln!(text, "- {kind} {id}: {content}, {}, taken in {}", backup.size, backup.elapsed);

@@ -37,7 +37,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     let summary = artefact.summary();
     let verification = Verification {
         name: format!("verify/{}", short_name(&args.source)),
-        title: format!("{} is restored and judged", summary.kind),
+        title: summary.source,
         section: String::new(),
         suites: Vec::new(),
         requires: if args.require.is_empty() { REQUIRED.to_vec() } else { args.require.clone() },

@@ -65,6 +65,9 @@ fn course_result(drill: &Drill) -> TestResult {
     if let Some(failure) = &drill.error {
         return not_finished(drill, failure);
     }
+    if let Some(open) = &drill.open {
+        return error("not-shown", open, &[]);
+    }
     // A verdict that no check explains must also turn a case red: silence is never success.
     let explained = drill.checks.iter().any(|check| check.verdict == drill.verdict);
     match drill.verdict {

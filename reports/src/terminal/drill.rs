@@ -4,7 +4,7 @@ use comeback_model::Verdict;
 
 use super::page::{Page, Style};
 use crate::text::{one_line, wrap};
-use crate::view::{Backup, Check, Drill, Step, mark};
+use crate::view::{Backup, Check, Drill, Established, Step, mark};
 
 pub(super) fn section(page: &mut Page, drill: &Drill) {
     let style = Style::of(drill.verdict);
@@ -21,10 +21,34 @@ pub(super) fn section(page: &mut Page, drill: &Drill) {
     if drill.started {
         measured(page, drill);
     }
+    if let Some(artefact) = &drill.artefact {
+        page.item(&[(Style::Faint, "  backup    ")], Style::Plain, artefact);
+    }
     for backup in &drill.backups {
         page.item(&[(Style::Faint, "  backup    ")], Style::Plain, &backup_line(backup));
     }
     checks(page, &drill.checks);
+    established(page, &drill.established);
+}
+
+fn established(page: &mut Page, statements: &[Established]) {
+    for (index, one) in statements.iter().enumerate() {
+        let label = if index == 0 { "  proven    " } else { "            " };
+        let style = match one.slug {
+            "verified" => Style::Good,
+            "failed" => Style::Bad,
+            "skipped" if !one.required => Style::Faint,
+            _ => Style::Doubtful,
+        };
+        let (mark, name) = (format!("{} ", one.mark), format!("{:<8}  ", one.statement));
+        let text = match one.slug {
+            "verified" => format!("{} ({})", one.means, one.judges),
+            "skipped" if one.required => format!("{}, and it is required", one.standing),
+            "skipped" => one.standing.to_owned(),
+            _ => format!("{} ({})", one.standing, one.judges),
+        };
+        page.item(&[(Style::Faint, label), (style, &mark), (Style::Plain, &name)], Style::Plain, &text);
+    }
 }
 
 /// The steps, with aligned times so that a slow one stands out.

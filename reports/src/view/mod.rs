@@ -5,6 +5,7 @@
 
 mod check;
 mod drill;
+mod established;
 mod run;
 mod scope;
 mod self_test;
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 pub(crate) use check::{Check, Finding};
 pub(crate) use drill::{Backup, Drill, Failure, Objective, Step};
+pub(crate) use established::Established;
 pub(crate) use run::{headline_verdict, reproduce_command};
 pub(crate) use self_test::{SelfTestView, TestedCase};
 pub(crate) use words::{capitalised, mark, slug};
@@ -131,6 +133,7 @@ fn wrong_in(drill: &Drill, shown: usize) -> Vec<Wrong<'_>> {
     };
     let own = match &drill.error {
         Some(error) => Some(of_drill(Cow::from(error.message.as_str()), error.hints.as_slice())),
+        None if drill.open.is_some() => drill.open.as_deref().map(|open| of_drill(Cow::from(open), &[])),
         None if checks.is_empty() => {
             Some(of_drill(Cow::from(format!("{}, and no check says why", drill.verdict)), &[]))
         }

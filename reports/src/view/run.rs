@@ -3,18 +3,24 @@
 use comeback_model::Verdict;
 use comeback_model::evidence::{Ending, Record, RunKind};
 
-use super::scope;
+use super::{established, scope};
 use crate::format::{bytes, plural};
 use crate::text::one_line;
 
 /// The conclusion of a run and the sample data behind it. A run that did not end is never a plain success.
 pub(super) fn headline(record: &Record) -> String {
-    let (verdict, data) = (record.verdict, on_data(record));
+    let (verdict, data) = (record.verdict, on_data(record) + &shown(record));
     match record.ending {
         Ending::Complete => format!("{verdict}{data}"),
         Ending::Interrupted => format!("interrupted, {verdict} so far{data}"),
         Ending::Unfinished => format!("unfinished, {verdict} so far{data}"),
     }
+}
+
+/// What the verification of a single backup showed: `; shown: restored, sound; not looked at: …`.
+fn shown(record: &Record) -> String {
+    let single = record.drills.first().filter(|_| record.drills.len() == 1);
+    single.and_then(established::sentence).map_or_else(String::new, |shown| format!("; {shown}"))
 }
 
 /// The verdict that decides the colour of the headline.

@@ -1,8 +1,8 @@
 //! A builder of journals: the events of a run, with a controlled clock.
 
 use comeback_model::evidence::{
-    BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill, Provenance, Record,
-    RunKind, RunStarted,
+    ArtefactSummary, BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill,
+    Provenance, Record, RunKind, RunStarted,
 };
 use comeback_model::{Check, Citation, Milestone, Objective, Phase, Verdict};
 use jiff::Timestamp;
@@ -55,6 +55,11 @@ impl Journal {
     pub(crate) fn step(mut self, drill: usize, phase: Phase, title: &str, ms: u64) -> Self {
         self.push(EventBody::StepStarted { drill, phase, title: title.to_owned() });
         self.wait(ms)
+    }
+
+    pub(crate) fn artefact(mut self, drill: usize, artefact: ArtefactSummary) -> Self {
+        self.push(EventBody::ArtefactRecognised { drill, artefact });
+        self
     }
 
     pub(crate) fn note(mut self, drill: usize, text: &str) -> Self {

@@ -1,9 +1,11 @@
 //! Journals written by hand, one for each shape of a run.
 
-use comeback_model::evidence::{EventBody, Failure, Record};
-use comeback_model::{Finding, FindingCode, Milestone, NotLookedAt, Phase, ScopeKind, Verdict};
+use comeback_model::evidence::{ArtefactSummary, EventBody, Failure, PlannedDrill, Record, RunKind};
+use comeback_model::{
+    Check, Finding, FindingCode, Milestone, NotLookedAt, Phase, ScopeKind, Statement, Verdict,
+};
 
-use crate::journal::{Journal, check, objective};
+use crate::journal::{Journal, check, objective, run};
 
 /// A full restore up to the moment at which the judges start, as most samples begin.
 fn full_restore(journal: Journal, drill: usize, fetch_ms: u64) -> Journal {
@@ -246,6 +248,81 @@ pub(crate) fn loss() -> Record {
         .finish(false)
 }
 
+/// A verification of a dump, up to its judges.
+fn verification(requires: &[Statement]) -> Journal {
+    let planned = PlannedDrill {
+        scenario: "verify/app.sql.gz".to_owned(),
+        title: "/backups/app.sql.gz".to_owned(),
+        substrate: "local".to_owned(),
+        requires: requires.to_vec(),
+        ..PlannedDrill::default()
+    };
+    let mut run = run(vec![planned]);
+    run.kind = RunKind::Verification;
+    run.command_line = ["comeback", "verify", "/backups/app.sql.gz"].map(str::to_owned).to_vec();
+    (run.suite, run.runbook, run.scale) = (None, None, String::new());
+    Journal::with(run)
+        .start(0, None)
+        .step(0, Phase::Prepare, "find out what the backup is and what it needs", 12)
+        .artefact(
+            0,
+            ArtefactSummary {
+                source: "/backups/app.sql.gz".to_owned(),
+                kind: "plain SQL dump, gzip".to_owned(),
+                bytes: Some(3_200_000),
+                taken_at: Some("2026-10-31T03:00:12Z".parse().unwrap()),
+                software: Some("PostgreSQL 15.14".to_owned()),
+                ..ArtefactSummary::default()
+            },
+        )
+        .reach(0, Milestone::Declared)
+        .step(0, Phase::Recover, "load the dump, the first error fatal", 4_800)
+        .reach(0, Milestone::Ready)
+        .reach(0, Milestone::Recovered)
+        .check(
+            0,
+            serving(
+                Statement::Restored,
+                check("restore", Verdict::Verified, "142 statements and 5,658 rows", 0),
+            ),
+        )
+        .step(0, Phase::Judge, "judge what came back", 900)
+}
+
+fn serving(statement: Statement, check: Check) -> Check {
+    Check { statement: Some(statement), ..check }
+}
+
+/// A dump of the user that was restored and is sound.
+pub(crate) fn verification_shown() -> Record {
+    let structure = check("structure", Verdict::Verified, "walked 48 indexes", 700);
+    verification(&[Statement::Restored, Statement::Sound])
+        .check(0, serving(Statement::Sound, structure))
+        .reach(0, Milestone::Verified)
+        .end(0, Verdict::Verified, None)
+        .finish(false)
+}
+
+/// A dump whose sequences are behind, and of which more was required than could be looked at.
+pub(crate) fn verification_refuted() -> Record {
+    let mut sequences = check("sequences", Verdict::Failed, "compared 12 sequences with their columns", 20);
+    sequences.findings = vec![Finding::new(
+        FindingCode::SequenceBehind,
+        "public.stories_id_seq",
+        "a next value above 9120",
+        "next value 1",
+    )];
+    let mut queries =
+        check("integrity", Verdict::CouldNotVerify, "query `orders` cannot be asked: syntax error", 3);
+    queries.hints = vec!["correct the query".to_owned()];
+    verification(&[Statement::Restored, Statement::Sound, Statement::Exact])
+        .check(0, serving(Statement::Sound, sequences))
+        .check(0, serving(Statement::Answered, queries))
+        .reach(0, Milestone::Verified)
+        .end(0, Verdict::Failed, None)
+        .finish(false)
+}
+
 /// A run that planned nothing.
 pub(crate) fn empty() -> Record {
     Journal::of(&[]).finish(false)
@@ -263,5 +340,7 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         ("interrupted", interrupted()),
         ("loss", loss()),
         ("empty", empty()),
+        ("verification_shown", verification_shown()),
+        ("verification_refuted", verification_refuted()),
     ]
 }
