@@ -13,6 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::cli::SubstrateArg;
+use crate::declared::{BackupEntry, Declared};
 use crate::suggest::closest;
 
 /// The file that is read if none is named.
@@ -22,7 +23,7 @@ const DEFAULT_FILE: &str = "comeback.toml";
 const LONGEST: Duration = Duration::from_hours(24 * 24);
 
 /// The settings; the command line overrides them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Config {
     pub(crate) service: ServiceSection,
     pub(crate) run: RunSection,
@@ -33,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// The user's own integrity queries.
     pub(crate) queries: Vec<IntegrityQuery>,
+    /// The backups to verify.
+    pub(crate) backups: Vec<Declared>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -54,6 +57,8 @@ struct File {
     limits: LimitsSection,
     #[serde(default)]
     postgres: PostgresSection,
+    #[serde(default)]
+    backup: Vec<BackupEntry>,
 }
 
 /// What is protected.
@@ -149,7 +154,7 @@ struct PostgresSection {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct QueryEntry {
+pub(crate) struct QueryEntry {
     name: String,
     sql: Spanned<String>,
     expect: Spanned<String>,
@@ -221,7 +226,35 @@ fn parse(name: &str, text: &str) -> Result<Config> {
             None => told,
         }
     })?;
-    let queries = file.postgres.query.into_iter().map(|entry| {
+    let queries = queries(file.postgres.query, &at)?;
+    let mut backups: Vec<Declared> = Vec::new();
+    for mut entry in file.backup {
+        let (name, place) = (entry.name.get_ref(), entry.name.span().start);
+        if name.is_empty() || name.contains(|char: char| char == '/' || char.is_whitespace()) {
+            return Err(at(place, "the name of a backup is a word without `/`"));
+        }
+        if backups.iter().any(|other| other.name == *name) {
+            return Err(at(place, &format!("there are two backups named `{name}`")));
+        }
+        let queries = self::queries(std::mem::take(&mut entry.query), &at)?;
+        backups.push(entry.declared(queries));
+    }
+    Ok(Config {
+        service: file.service,
+        run: file.run,
+        evidence: file.evidence,
+        docker: file.docker,
+        repository: file.repository,
+        secrets: file.secrets,
+        limits: file.limits.or_default(),
+        queries,
+        backups,
+    })
+}
+
+/// Reads queries; a slip in one is told at its place in the file.
+fn queries(entries: Vec<QueryEntry>, at: &dyn Fn(usize, &str) -> Error) -> Result<Vec<IntegrityQuery>> {
+    let read = |entry: QueryEntry| {
         let expect: Expectation =
             entry.expect.get_ref().parse().map_err(|error: String| at(entry.expect.span().start, &error))?;
         let complain =
@@ -233,17 +266,8 @@ fn parse(name: &str, text: &str) -> Result<Config> {
         }
         let expect_text = entry.expect.into_inner();
         Ok(IntegrityQuery { name: entry.name, sql: entry.sql.into_inner(), expect, expect_text })
-    });
-    Ok(Config {
-        service: file.service,
-        run: file.run,
-        evidence: file.evidence,
-        docker: file.docker,
-        repository: file.repository,
-        secrets: file.secrets,
-        limits: file.limits.or_default(),
-        queries: queries.collect::<Result<_>>()?,
-    })
+    };
+    entries.into_iter().map(read).collect()
 }
 
 /// The name that was probably meant, from a parser's message: "unknown field `sutie`, expected one of `suite`, …".
@@ -264,7 +288,7 @@ mod tests {
     use super::*;
 
     fn complaint(text: &str) -> String {
-        let error = parse("comeback.toml", text).unwrap_err();
+        let error = parse("comeback.toml", text).err().unwrap();
         let meant = error.hints().iter().find(|hint| hint.starts_with("did you mean"));
         format!("{} {}", error.message(), meant.map_or("", String::as_str)).trim_end().to_owned()
     }
@@ -283,6 +307,13 @@ mod tests {
                 "[limits]\ndrill = \"0s\"",
                 "[limits]\nquery = 30",
                 "[run\n",
+                "[[backup]]\nname = \"a b\"\nfrom = \"/x\"",
+                "[[backup]]\nname = \"a\"\nfrom = \"/x\"\n[[backup]]\nname = \"a\"\nfrom = \"/y\"",
+                "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nrequire = [\"proven\"]",
+                "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nat = \"yesterday\"",
+                "[[backup]]\nname = \"a\"\nfrom = \"/x\"\ncreate-missing = [\"rolls\"]",
+                "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nsuites = [\"daily\"]",
+                "[[backup.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \" -- nothing\"\nexpect = \"== 0\"",

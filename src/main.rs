@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod config;
+mod declared;
 mod output;
 mod progress;
 mod provenance;

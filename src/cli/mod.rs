@@ -3,7 +3,7 @@
 mod backups;
 mod objects;
 mod secrets;
-mod values;
+pub(crate) mod values;
 mod verify;
 
 use std::path::PathBuf;
@@ -237,12 +237,15 @@ pub(crate) struct ReportArgs {
     pub(crate) dir: PathBuf,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum SuiteArg {
     /// For every change; takes about a minute
     Ci,
     /// Every Sunday at 06:00
     Weekly,
+    /// The newest of your backups, as comeback.toml declares them
+    Monthly,
     /// The quarterly recovery test
     Quarterly,
 }
@@ -252,6 +255,7 @@ impl From<SuiteArg> for Suite {
         match arg {
             SuiteArg::Ci => Self::Ci,
             SuiteArg::Weekly => Self::Weekly,
+            SuiteArg::Monthly => Self::Monthly,
             SuiteArg::Quarterly => Self::Quarterly,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use comeback_engine::artefact::Select;
+use comeback_engine::artefact::{Creatable, Select};
 use comeback_engine::damage::DamageSpec;
 use comeback_model::{Lsn, RecoveryPoint, RecoveryTarget, Statement};
 use jiff::Timestamp;
@@ -66,6 +66,15 @@ pub(crate) fn target(text: &str) -> Result<RecoveryTarget, String> {
         _ => RecoveryPoint::Time(moment(text)?),
     };
     Ok(RecoveryTarget::including(point))
+}
+
+/// What may be made up for a restore.
+pub(crate) fn creatable(text: &str) -> Result<Creatable, String> {
+    match text {
+        "roles" => Ok(Creatable::Roles),
+        "tablespaces" => Ok(Creatable::Tablespaces),
+        _ => Err(format!("`{text}` cannot be made up: there are roles, tablespaces")),
+    }
 }
 
 /// A statement about a backup.

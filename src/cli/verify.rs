@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use comeback_engine::artefact::{Creatable, Select};
 use comeback_model::{RecoveryTarget, Statement};
 
@@ -11,14 +11,14 @@ use super::{EvidenceArgs, SubstrateArg, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The backup: a file or folder
+    /// The backup: a file or folder, or the name of a `[[backup]]` in comeback.toml
     pub(crate) source: String,
     /// What it is, if its content is not to decide: sql, pg-dump, …
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<String>,
-    /// Which backup of a place that keeps several: latest, random, or its name
-    #[arg(long, value_name = "WHICH", default_value = "latest", value_parser = values::select)]
-    pub(crate) select: Select,
+    /// Which backup of a place that keeps several: latest (the default), random, or its name
+    #[arg(long, value_name = "WHICH", value_parser = values::select)]
+    pub(crate) select: Option<Select>,
     /// The moment to recover to: a time, a position in the log, or latest
     #[arg(long, value_name = "TIME|LSN|latest", value_parser = values::target)]
     pub(crate) at: Option<RecoveryTarget>,
@@ -35,8 +35,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Vec<PathBuf>,
     /// What to make up if the backup needs it and it is not there; the report says so
-    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
-    pub(crate) create_missing: Vec<CreatableArg>,
+    #[arg(long, value_name = "roles|tablespaces", value_delimiter = ',', value_parser = values::creatable)]
+    pub(crate) create_missing: Vec<Creatable>,
     /// The statements that must be shown; default: restored and sound
     #[arg(long, value_name = "STATEMENT", value_delimiter = ',', value_parser = values::statement)]
     pub(crate) require: Vec<Statement>,
@@ -54,22 +54,4 @@ pub(crate) struct VerifyArgs {
     pub(crate) keep: bool,
     #[command(flatten)]
     pub(crate) evidence: EvidenceArgs,
-}
-
-/// What a verification may create.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CreatableArg {
-    /// Roles that own something or have grants
-    Roles,
-    /// Tablespaces
-    Tablespaces,
-}
-
-impl From<CreatableArg> for Creatable {
-    fn from(arg: CreatableArg) -> Self {
-        match arg {
-            CreatableArg::Roles => Self::Roles,
-            CreatableArg::Tablespaces => Self::Tablespaces,
-        }
-    }
 }

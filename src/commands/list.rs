@@ -5,6 +5,7 @@ use comeback_engine::runner::ScenarioSpec;
 use comeback_error::Result;
 use comeback_reports::format;
 
+use super::run::all;
 use crate::cli::ListArgs;
 use crate::config::Config;
 use crate::output;
@@ -12,7 +13,7 @@ use crate::output;
 /// Lists every scenario with its suites and its documented objective.
 pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
     let runbook = super::load_runbook(&args.runbook, config)?;
-    for scenario in comeback_scenarios::all() {
+    for scenario in all(config, 0) {
         let spec = scenario.spec();
         let suites = spec.suites.iter().map(|suite| suite.as_str()).collect::<Vec<_>>().join(", ");
         let lines = [
@@ -33,6 +34,9 @@ pub(crate) fn list(args: &ListArgs, config: &Config) -> Result<u8> {
 
 /// The documented objective of a scenario, or why it is not known.
 fn told(runbook: Option<&Runbook>, spec: &ScenarioSpec, kind: ObjectiveKind) -> String {
+    if spec.section.is_empty() {
+        return "names no section of a runbook".to_owned();
+    }
     let Some(runbook) = runbook else { return "no runbook named".to_owned() };
     match runbook.section(&spec.section).and_then(|section| runbook.documented(section, kind)) {
         Ok(Some(objective)) => format!(

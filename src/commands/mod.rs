@@ -6,6 +6,7 @@ mod doctor;
 mod junit;
 mod list;
 mod objects;
+mod places;
 mod report;
 mod restore;
 mod run;
@@ -26,6 +27,8 @@ use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::Manifest;
 use comeback_redis::RedisAddress;
+
+pub(crate) use places::{decryptor, kinds, open_place};
 
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;

@@ -14,6 +14,7 @@ use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_fixtures::Scale;
 
 use super::junit::ensure_can_be_written;
+use super::places::jobs;
 use super::report::{show, write_reports};
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
@@ -27,7 +28,7 @@ struct Plan {
     scenarios: Vec<Arc<dyn Scenario>>,
     choice: SubstrateChoice,
     docker: DockerSettings,
-    runbook: Arc<Runbook>,
+    runbook: Option<Arc<Runbook>>,
     scale: Scale,
     seed: u64,
     evidence_root: PathBuf,
@@ -53,7 +54,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
         scale: plan.scale.to_string(),
         suite: args.suite.map(|suite| Suite::from(suite).to_string()),
         damage: args.damage.map(ToString::to_string),
-        runbook: Some(plan.runbook.file().to_owned()),
+        runbook: plan.runbook.as_ref().map(|runbook| runbook.file().to_owned()),
         sample_runbook: args.runbook.sample_runbook,
         planned: planned(&plan.scenarios),
         ..announced()
@@ -61,10 +62,10 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
     if let Some(place) = session.start_drills(run).await {
         let settings = RunSettings {
             place,
-            runbook: Some(plan.runbook),
+            runbook: plan.runbook,
             seed: plan.seed,
             scale: plan.scale.to_string(),
-            damage: args.damage,
+            damages: args.damage.into_iter().collect(),
             shows_values: args.show_values,
             queries: config.queries,
             jobs: plan.jobs,
@@ -100,7 +101,11 @@ pub(super) fn planned(scenarios: &[Arc<dyn Scenario>]) -> Vec<PlannedDrill> {
 
 fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
     let suite = args.suite.map(Suite::from);
-    let scenarios = select(&args.scenarios, suite)?;
+    let seed = match args.seed {
+        Some(seed) => seed,
+        None => comeback_engine::secret::random_seed()?,
+    };
+    let scenarios = select(&args.scenarios, suite, all(config, seed))?;
     if let Some(damage) = args.damage {
         let blind = scenarios
             .iter()
@@ -113,30 +118,42 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
     if let Some(junit) = &args.evidence.junit {
         ensure_can_be_written(junit)?;
     }
-    let runbook = super::load_runbook(&args.runbook, config)?.ok_or_else(|| {
-        Error::usage("no runbook was named: there is nothing to drill by, and no objective to judge by")
-            .hint("name yours with --runbook FILE, or as `runbook` under [service] in comeback.toml")
-            .hint("to try Comeback without one, use --sample-runbook; the reports say so")
-    })?;
-    ensure_bound(&scenarios, &runbook)?;
+    let runbook = super::load_runbook(&args.runbook, config)?;
+    if runbook.is_none() && scenarios.iter().any(follows_a_section) {
+        return Err(Error::usage(
+            "no runbook was named: there is nothing to drill by, and no objective to judge by",
+        )
+        .hint("name yours with --runbook FILE, or as `runbook` under [service] in comeback.toml")
+        .hint("to try Comeback without one, use --sample-runbook; the reports say so"));
+    }
+    if let Some(runbook) = &runbook {
+        ensure_bound(&scenarios, runbook)?;
+    }
     Ok(Plan {
         scenarios,
         choice: args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into(),
         docker: DockerSettings { image: config.docker.image.clone() },
         runbook,
         scale: args.scale.or(config.run.scale).unwrap_or_default(),
-        seed: match args.seed {
-            Some(seed) => seed,
-            None => comeback_engine::secret::random_seed()?,
-        },
+        seed,
         evidence_root: evidence_root(args.evidence.evidence_dir.as_ref(), config),
         jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),
     })
 }
 
+/// Every scenario: the drills, then the backups that the settings declare.
+pub(super) fn all(config: &Config, seed: u64) -> Vec<Arc<dyn Scenario>> {
+    let declared = config.backups.iter().map(|backup| backup.verification(jobs(None), seed));
+    let declared = declared.map(|verification| Arc::new(verification) as Arc<dyn Scenario>);
+    comeback_scenarios::all().into_iter().chain(declared).collect()
+}
+
 /// The named scenarios, or those of the suite, in the order of the catalogue.
-pub(super) fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<dyn Scenario>>> {
-    let all = comeback_scenarios::all();
+pub(super) fn select(
+    names: &[String],
+    suite: Option<Suite>,
+    all: Vec<Arc<dyn Scenario>>,
+) -> Result<Vec<Arc<dyn Scenario>>> {
     for name in names {
         if !all.iter().any(|scenario| scenario.spec().name == *name) {
             let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>();
@@ -164,14 +181,20 @@ pub(super) fn select(names: &[String], suite: Option<Suite>) -> Result<Vec<Arc<d
         (Some(name), Some(suite)) => Err(Error::usage(format!("{name} is not in the suite {suite}"))
             .hint("name scenarios or a suite; `comeback list` shows the suites of each scenario")),
         // Not a usage error: a gate that selects nothing must never look like one that passed.
-        _ if selected.is_empty() => Err(Error::could_not_verify("no scenario was selected")),
+        _ if selected.is_empty() => Err(Error::could_not_verify("no scenario was selected")
+            .hint("declare your backups as [[backup]] in comeback.toml; each names its suites")),
         _ => Ok(selected),
     }
 }
 
+/// Whether a scenario follows a section of the runbook. The verification of a backup may follow none.
+fn follows_a_section(scenario: &Arc<dyn Scenario>) -> bool {
+    !scenario.spec().section.is_empty()
+}
+
 /// Refuses a runbook that lacks the section of a scenario: there is no procedure to drill.
 fn ensure_bound(scenarios: &[Arc<dyn Scenario>], runbook: &Runbook) -> Result<()> {
-    for scenario in scenarios {
+    for scenario in scenarios.iter().filter(|scenario| follows_a_section(scenario)) {
         let spec = scenario.spec();
         runbook
             .section(&spec.section)
@@ -184,10 +207,10 @@ fn ensure_bound(scenarios: &[Arc<dyn Scenario>], runbook: &Runbook) -> Result<()
 /// not verify* at best, so the user hears of it before the run.
 fn doubts(plan: &Plan) -> Vec<Error> {
     let of_one = |scenario: &Arc<dyn Scenario>| {
-        let spec = scenario.spec();
-        let section = plan.runbook.section(&spec.section).ok()?;
-        let time = plan.runbook.objective(section, ObjectiveKind::TimeToRecovery).err();
-        let loss = plan.runbook.documented(section, ObjectiveKind::RecoveryPoint).err();
+        let (spec, runbook) = (scenario.spec(), plan.runbook.as_ref()?);
+        let section = runbook.section(&spec.section).ok()?;
+        let time = runbook.objective(section, ObjectiveKind::TimeToRecovery).err();
+        let loss = runbook.documented(section, ObjectiveKind::RecoveryPoint).err();
         let doubt = |error: Error| error.context(format_args!("{} cannot be verified", spec.name));
         Some(time.into_iter().chain(loss).map(doubt).collect::<Vec<_>>())
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use comeback_engine::clock::{Clock, Stopwatch};
 use comeback_engine::damage::{DamageSpec, Damages, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_engine::evidence::RunStarted;
+use comeback_engine::evidence::{DrillRecord, RunStarted};
 use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{
     Applications, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
@@ -28,12 +28,23 @@ use crate::cli::{SelftestArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
 
-/// A drill to run.
+/// The most damages in one drill. With more of them, one is more likely to hide another, and all are tried again.
+const MOST_TOGETHER: usize = 12;
+
+/// A drill to run, with its damages.
 #[derive(Clone)]
 struct Case {
     scenario: Arc<dyn Scenario>,
-    damage: Option<&'static DamageSpec>,
+    /// None for a drill that must pass; several if they can share a drill.
+    damages: Vec<&'static DamageSpec>,
     seed: u64,
+}
+
+impl Case {
+    /// The same drill with one of its damages.
+    fn alone(&self, damage: &'static DamageSpec) -> Self {
+        Self { damages: vec![damage], ..self.clone() }
+    }
 }
 
 /// What all cases share. They use the sample runbook: the judges are tested, not a document.
@@ -66,8 +77,10 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     let folder = make_evidence_folder(&evidence, &RunIdentity::random(false)?, &clock)?;
     let runbook = Arc::new(Runbook::parse(super::SAMPLE_RUNBOOK, comeback_fixtures::RUNBOOK));
     let (watch, started_at) = (Stopwatch::start(), clock.now());
+    let damages = cases.iter().map(|case| case.damages.len()).sum::<usize>();
     output::error_line(&format!(
-        "selftest: {} on sample data, seed {seed}",
+        "selftest: {} in {} on sample data, seed {seed}",
+        format::plural(damages as u64, "damage"),
         format::plural(cases.len() as u64, "drill")
     ));
     let setting = Arc::new(Setting { ground, runbook, folder: folder.clone(), cancel: cancel.clone() });
@@ -85,27 +98,33 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     Ok(if cancel.is_cancelled() { INTERRUPTED } else { test.verdict().exit_code() })
 }
 
-/// The drills without a damage first, then those with one. Each row of a table is tried once, in the first scenario that
-/// has it; those for any backup once per store, because each store has a restore of its own that must refuse them.
+/// The drills without a damage first, then those with damages. Each row of a table is tried once, in the first scenario
+/// that has it; those for any backup once per store, because each store has a restore of its own that must refuse them.
+/// Damages that leave the rest of a drill as it is share one.
 fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
-    let scenarios =
-        if args.scenarios.is_empty() { comeback_scenarios::all() } else { select(&args.scenarios, None)? };
+    let scenarios = if args.scenarios.is_empty() {
+        comeback_scenarios::all()
+    } else {
+        select(&args.scenarios, None, comeback_scenarios::all())?
+    };
     let is_class = |table: &&dyn Damages| args.class.is_empty() || args.class.contains(&table.class());
     let is_wanted = |damage: &&DamageSpec| args.damage.is_empty() || args.damage.contains(damage);
     let (mut intact, mut damaged, mut tried) = (Vec::new(), Vec::new(), BTreeSet::new());
     for scenario in scenarios {
-        let before = damaged.len();
+        let (before, mut together) = (damaged.len(), Vec::new());
         for table in scenario.spec().damages.into_iter().filter(is_class) {
             let row = |damage: &DamageSpec| {
                 let store = is_for_any_store(table).then(|| store_of(&scenario));
                 (std::ptr::from_ref(table).addr(), damage.name, store)
             };
             let new = table.specs().into_iter().filter(is_wanted).filter(|damage| tried.insert(row(damage)));
-            let case = |damage| Case { scenario: scenario.clone(), damage: Some(damage), seed: 0 };
-            damaged.extend(new.map(case));
+            let (shared, single): (Vec<_>, Vec<_>) = new.partition(|damage| table.shares(damage));
+            together.extend(shared);
+            damaged.extend(single.into_iter().map(|damage| case(&scenario, vec![damage])));
         }
+        damaged.extend(together.chunks(MOST_TOGETHER).map(|chunk| case(&scenario, chunk.to_vec())));
         if damaged.len() > before {
-            intact.push(Case { scenario: scenario.clone(), damage: None, seed: 0 });
+            intact.push(case(&scenario, Vec::new()));
         }
     }
     if damaged.is_empty() {
@@ -114,6 +133,10 @@ fn plan(args: &SelftestArgs, seed: u64) -> Result<Vec<Case>> {
     }
     let cases = intact.into_iter().chain(damaged).zip(seed..);
     Ok(cases.map(|(case, seed)| Case { seed, ..case }).collect())
+}
+
+fn case(scenario: &Arc<dyn Scenario>, damages: Vec<&'static DamageSpec>) -> Case {
+    Case { scenario: scenario.clone(), damages, seed: 0 }
 }
 
 fn is_for_any_store(table: &dyn Damages) -> bool {
@@ -127,7 +150,7 @@ fn store_of(scenario: &Arc<dyn Scenario>) -> String {
 
 /// Runs the cases, at most `jobs` at a time. Returns the outcomes in order, and the substrate.
 async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<SelfTestCase>, String) {
-    let mut tried: Vec<Option<SelfTestCase>> = vec![None; cases.len()];
+    let mut tried: Vec<Vec<SelfTestCase>> = vec![Vec::new(); cases.len()];
     let mut substrate = "none".to_owned();
     let (mut waiting, mut running) = (cases.iter().cloned().enumerate(), JoinSet::new());
     loop {
@@ -138,22 +161,21 @@ async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<Se
         }
         let Some(ended) = running.join_next().await else { break };
         // A case that panicked stays untried, and is reported as such.
-        let Ok((place, (case, on))) = ended else { continue };
-        let done = tried.iter().flatten().count() + 1;
-        let damage = case.damage.as_ref().map_or("no damage", |wanted| wanted.damage.as_str());
-        output::error_line(&format!(
-            "{done:>4} of {}  {}  {damage}: {}",
-            cases.len(),
-            case.scenario,
-            case.outcome.label()
-        ));
+        let Ok((place, (outcomes, on))) = ended else { continue };
+        let done = tried.iter().filter(|outcomes| !outcomes.is_empty()).count() + 1;
+        for case in &outcomes {
+            let damage = case.damage.as_ref().map_or("no damage", |wanted| wanted.damage.as_str());
+            let (all, label) = (cases.len(), case.outcome.label());
+            output::error_line(&format!("{done:>4} of {all}  {}  {damage}: {label}", case.scenario));
+        }
         substrate = on.unwrap_or(substrate);
-        tried[place] = Some(case);
+        tried[place] = outcomes;
     }
-    let untried = |(case, tried): (&Case, Option<SelfTestCase>)| {
-        tried.unwrap_or_else(|| told(case, SelfTestOutcome::CouldNotRun("it was not tried".to_owned()), 0))
+    let untried = |(case, tried): (&Case, Vec<SelfTestCase>)| match tried[..] {
+        [] => told(case, SelfTestOutcome::CouldNotRun("it was not tried".to_owned()), 0),
+        _ => tried,
     };
-    (cases.iter().zip(tried).map(untried).collect(), substrate)
+    (cases.iter().zip(tried).flat_map(untried).collect(), substrate)
 }
 
 fn wanted(spec: &DamageSpec) -> WantedFinding {
@@ -165,31 +187,71 @@ fn wanted(spec: &DamageSpec) -> WantedFinding {
     }
 }
 
-fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> SelfTestCase {
-    SelfTestCase {
+/// The same outcome for every damage of a case.
+fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> Vec<SelfTestCase> {
+    let of = |damage: Option<&DamageSpec>| SelfTestCase {
         scenario: case.scenario.spec().name,
-        damage: case.damage.map(wanted),
+        damage: damage.map(wanted),
         seed: case.seed,
-        outcome,
+        outcome: outcome.clone(),
         elapsed_ms,
+    };
+    if case.damages.is_empty() {
+        return vec![of(None)];
     }
+    case.damages.iter().map(|damage| of(Some(damage))).collect()
+}
+
+/// Tries a case. A damage that was not caught beside others is tried again alone: another may have hidden it.
+async fn try_one(place: usize, case: &Case, setting: &Setting) -> (Vec<SelfTestCase>, Option<String>) {
+    let (mut outcomes, mut substrate) = try_once(place, case, setting).await;
+    if case.damages.len() > 1 {
+        for (damage, outcome) in case.damages.iter().zip(&mut outcomes) {
+            if outcome.outcome == SelfTestOutcome::Caught || setting.cancel.is_cancelled() {
+                continue;
+            }
+            let (again, on) = try_once(place, &case.alone(damage), setting).await;
+            substrate = on.or(substrate);
+            if let Some(again) = again.into_iter().next() {
+                *outcome = again;
+            }
+        }
+    }
+    (outcomes, substrate)
 }
 
 /// A run of its own, of one drill. Its evidence is kept only if it went wrong.
-async fn try_one(place: usize, case: &Case, setting: &Setting) -> (SelfTestCase, Option<String>) {
+async fn try_once(place: usize, case: &Case, setting: &Setting) -> (Vec<SelfTestCase>, Option<String>) {
     let watch = Stopwatch::start();
-    let name = case.damage.map_or(case.scenario.spec().name.replace('/', "-"), |one| one.name.to_owned());
+    let name = match case.damages[..] {
+        [] => case.scenario.spec().name.replace('/', "-"),
+        [one] => one.name.to_owned(),
+        [..] => format!("{}-damages", case.damages.len()),
+    };
     let folder = setting.folder.join(format!("{place:02}-{name}"));
     let mut substrate = None;
-    let outcome = match drill(case, setting, &folder, &mut substrate).await {
-        Ok(outcome) => outcome,
-        Err(error) => SelfTestOutcome::CouldNotRun(error.to_string()),
+    let record = drill(case, setting, &folder, &mut substrate).await;
+    let elapsed_ms = watch.elapsed_ms() / case.damages.len().max(1) as u64;
+    let outcomes = match record {
+        Ok(record) => outcomes(case, &record, elapsed_ms),
+        Err(error) => told(case, SelfTestOutcome::CouldNotRun(error.to_string()), elapsed_ms),
     };
-    if outcome == SelfTestOutcome::Caught {
+    // What was not caught beside others is tried again, and keeps the evidence of that.
+    if case.damages.len() > 1 || outcomes.iter().all(|one| one.outcome == SelfTestOutcome::Caught) {
         // A folder that cannot be removed does no harm.
         let _ = std::fs::remove_dir_all(&folder);
     }
-    (told(case, outcome, watch.elapsed_ms()), substrate)
+    (outcomes, substrate)
+}
+
+/// The outcome of each damage of a drill, or of the drill if it has none.
+fn outcomes(case: &Case, drill: &DrillRecord, elapsed_ms: u64) -> Vec<SelfTestCase> {
+    let mut cases = told(case, SelfTestOutcome::of(drill, None), elapsed_ms);
+    let wanted: Vec<_> = case.damages.iter().map(|damage| wanted(damage)).collect();
+    for (case, outcome) in cases.iter_mut().zip(SelfTestOutcome::of_several(drill, &wanted)) {
+        case.outcome = outcome;
+    }
+    cases
 }
 
 async fn drill(
@@ -197,7 +259,7 @@ async fn drill(
     setting: &Setting,
     folder: &Path,
     kind: &mut Option<String>,
-) -> Result<SelfTestOutcome> {
+) -> Result<DrillRecord> {
     std::fs::create_dir(folder).context("creating a folder for the evidence")?;
     let (identity, ground) = (RunIdentity::random(false)?, Some(setting.ground.clone()));
     let mut session = Session::begin(
@@ -211,7 +273,7 @@ async fn drill(
     let run = RunStarted {
         seed: case.seed,
         scale: Scale::Ci.to_string(),
-        damage: case.damage.map(ToString::to_string),
+        damage: damage_names(case),
         runbook: Some(setting.runbook.file().to_owned()),
         sample_runbook: true,
         planned: planned(std::slice::from_ref(&case.scenario)),
@@ -224,7 +286,7 @@ async fn drill(
             runbook: Some(setting.runbook.clone()),
             seed: case.seed,
             scale: Scale::Ci.to_string(),
-            damage: case.damage,
+            damages: case.damages.clone(),
             queries: Vec::new(),
             shows_values: false,
             jobs: 1,
@@ -235,6 +297,11 @@ async fn drill(
     }
     let ended = session.end().await?;
     ended.torn_down?;
-    let drill = ended.record.drills.first().ok_or_else(|| Error::could_not_verify("no drill was planned"))?;
-    Ok(SelfTestOutcome::of(drill, case.damage.map(wanted).as_ref()))
+    let drill = ended.record.drills.into_iter().next();
+    drill.ok_or_else(|| Error::could_not_verify("no drill was planned"))
+}
+
+fn damage_names(case: &Case) -> Option<String> {
+    let names: Vec<_> = case.damages.iter().map(|damage| damage.name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }

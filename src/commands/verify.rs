@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use comeback_engine::artefact::{ArtefactKind, LocalPlace, Place, Verification, VerifyOptions, recognise};
+use comeback_engine::artefact::{Recognised, Verification, VerifyOptions};
 use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{RunKind, RunStarted};
+use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
 };
 use comeback_engine::substrate::{DockerSettings, Need, RunIdentity};
-use comeback_error::Result;
-use comeback_model::Statement;
+use comeback_error::{Error, Result};
 
 use super::junit::ensure_can_be_written;
+use super::load_runbook;
+use super::places::jobs;
 use super::report::{show, write_reports};
 use super::run::planned;
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
-use crate::cli::{SubstrateArg, VerifyArgs};
+use crate::cli::{RunbookArgs, SubstrateArg, VerifyArgs};
 use crate::config::Config;
-
-/// What must be shown if the user does not say.
-const REQUIRED: [Statement; 2] = [Statement::Restored, Statement::Sound];
+use crate::declared::{Declared, REQUIRED, look_for};
 
 pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.evidence.junit {
@@ -31,43 +31,68 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         Some(seed) => seed,
         None => comeback_engine::secret::random_seed()?,
     };
-    let options = Arc::new(options(&args, &config, seed));
-    let place: Arc<dyn Place> = Arc::new(LocalPlace::new(&args.source));
-    let artefact = recognise(&kinds(), place, &options).await?;
-    let summary = artefact.summary();
-    let verification = Verification {
-        name: format!("verify/{}", short_name(&args.source)),
-        title: summary.source,
-        section: String::new(),
-        suites: Vec::new(),
-        requires: if args.require.is_empty() { REQUIRED.to_vec() } else { args.require.clone() },
-        artefact: Ok(artefact),
+    let declared = config.backups.iter().find(|backup| backup.name == args.source);
+    let (from, name) = match declared {
+        Some(declared) => (declared.from.as_str(), declared.name.as_str()),
+        None => (args.source.as_str(), short_name(&args.source)),
     };
-    run(Arc::new(verification), &args, &config, seed).await
+    let identity: Vec<_> =
+        declared.iter().flat_map(|one| &one.identity).chain(&args.identity).cloned().collect();
+    let requires = match declared {
+        _ if !args.require.is_empty() => args.require.clone(),
+        Some(declared) => declared.requires().to_vec(),
+        None => REQUIRED.to_vec(),
+    };
+    let artefact = look_for(from, &identity, options(&args, declared, seed)).await;
+    let artefact = artefact.map_err(|error| match declared {
+        None if !config.backups.is_empty() => error.hint(known(&config)),
+        _ => error,
+    })?;
+    let runbook = runbook(declared, &config)?;
+    let verification = Verification {
+        name: format!("verify/{name}"),
+        title: artefact.summary().source,
+        section: declared.map_or_else(String::new, |one| one.section().to_owned()),
+        suites: Vec::new(),
+        requires,
+        source: Arc::new(Recognised(artefact)),
+    };
+    run(Arc::new(verification), runbook, &args, &config, seed).await
 }
 
-/// Every kind of backup that this binary knows.
-fn kinds() -> Vec<Box<dyn ArtefactKind>> {
-    comeback_postgres::artefacts::kinds()
+fn known(config: &Config) -> String {
+    let names = config.backups.iter().map(|backup| backup.name.as_str()).collect::<Vec<_>>().join(", ");
+    format!("comeback.toml declares the backups {names}")
 }
 
-fn options(args: &VerifyArgs, config: &Config, seed: u64) -> VerifyOptions {
+/// The runbook whose objective judges a declared backup; `None` if the backup names no section.
+fn runbook(declared: Option<&Declared>, config: &Config) -> Result<Option<Arc<Runbook>>> {
+    let Some(declared) = declared.filter(|declared| !declared.section().is_empty()) else { return Ok(None) };
+    let named = load_runbook(&RunbookArgs { runbook: None, sample_runbook: false }, config)?;
+    let runbook = named.ok_or_else(|| {
+        Error::usage(format!("the backup {} names a section, and no runbook is named", declared.name))
+            .hint("name it as `runbook` under [service] in comeback.toml")
+    })?;
+    runbook.section(declared.section())?;
+    Ok(Some(runbook))
+}
+
+/// The user's choices: those of the command line before those of the settings.
+fn options(args: &VerifyArgs, declared: Option<&Declared>, seed: u64) -> VerifyOptions {
+    let given = declared.map(Declared::options).unwrap_or_default();
+    let mut create_missing = given.create_missing;
+    create_missing.extend(&args.create_missing);
     VerifyOptions {
-        kind: args.kind.clone(),
-        select: args.select.clone(),
-        target: args.at.clone(),
-        stanza: args.stanza.clone(),
-        log: args.log.clone(),
-        globals: args.globals.clone(),
-        create_missing: args.create_missing.iter().copied().map(Into::into).collect(),
-        decryptor: None,
-        queries: config.queries.clone(),
-        jobs: args
-            .jobs
-            .or_else(|| std::thread::available_parallelism().ok())
-            .map_or(1, std::num::NonZero::get),
-        uncontained: false,
+        kind: args.kind.clone().or(given.kind),
+        select: args.select.clone().unwrap_or(given.select),
+        target: args.at.clone().or(given.target),
+        stanza: args.stanza.clone().or(given.stanza),
+        log: args.log.clone().or(given.log),
+        globals: args.globals.clone().or(given.globals),
+        create_missing,
+        jobs: jobs(args.jobs),
         seed,
+        ..given
     }
 }
 
@@ -76,7 +101,13 @@ fn short_name(source: &str) -> &str {
     source.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(source)
 }
 
-async fn run(verification: Arc<dyn Scenario>, args: &VerifyArgs, config: &Config, seed: u64) -> Result<u8> {
+async fn run(
+    verification: Arc<dyn Scenario>,
+    runbook: Option<Arc<Runbook>>,
+    args: &VerifyArgs,
+    config: &Config,
+    seed: u64,
+) -> Result<u8> {
     let identity = RunIdentity::random(args.keep)?;
     let run_id = identity.run_id.clone();
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
@@ -89,14 +120,20 @@ async fn run(verification: Arc<dyn Scenario>, args: &VerifyArgs, config: &Config
     let (sinks, junit) = sinks(&folder, args.evidence.junit.as_ref(), args.evidence.verbose);
     let mut session = Session::begin(identity, folder.clone(), Some(ground), cancel.clone(), sinks, clock)?;
     let scenarios = [verification];
-    let run = RunStarted { kind: RunKind::Verification, seed, planned: planned(&scenarios), ..announced() };
+    let run = RunStarted {
+        kind: RunKind::Verification,
+        seed,
+        runbook: runbook.as_ref().map(|runbook| runbook.file().to_owned()),
+        planned: planned(&scenarios),
+        ..announced()
+    };
     if let Some(place) = session.start_drills(run).await {
         let settings = RunSettings {
             place,
-            runbook: None,
+            runbook,
             seed,
             scale: String::new(),
-            damage: None,
+            damages: Vec::new(),
             shows_values: false,
             queries: Vec::new(),
             jobs: 1,

@@ -73,7 +73,7 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
         runbook: Some(Arc::new(Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK))),
         seed: 1,
         scale: "ci".to_owned(),
-        damage: None,
+        damages: Vec::new(),
         queries: Vec::new(),
         shows_values: false,
         jobs: 1,

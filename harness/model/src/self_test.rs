@@ -105,6 +105,25 @@ impl SelfTestOutcome {
         }
     }
 
+    /// Judges a drill with several damages.
+    ///
+    /// Two damages that hit the same thing and must be found alike prove nothing beside each other, because one could
+    /// be found in place of the other: both could not run.
+    pub fn of_several(drill: &DrillRecord, wanted: &[WantedFinding]) -> Vec<Self> {
+        let trace = |one: &WantedFinding| {
+            let injury = drill.injury(&one.damage)?.to_owned();
+            Some((one.judge.clone(), one.finding, injury))
+        };
+        let traces: Vec<_> = wanted.iter().map(trace).collect();
+        let is_alone =
+            |own: &Option<_>| own.is_none() || traces.iter().filter(|other| *other == own).count() == 1;
+        let of = |(one, own)| match is_alone(own) {
+            true => Self::of(drill, Some(one)),
+            false => Self::CouldNotRun("another damage hit the same, and must be found alike".to_owned()),
+        };
+        wanted.iter().zip(&traces).map(of).collect()
+    }
+
     /// One to three words for a table.
     pub fn label(&self) -> &'static str {
         match self {
@@ -151,7 +170,7 @@ mod tests {
         }
     }
 
-    /// A drill that recorded an injury, with the findings of its judges.
+    /// A drill that recorded injuries, one a line, with the findings of its judges.
     fn drill(injury: &str, found: &[(&str, FindingCode, &str, &str)], verdict: Verdict) -> DrillRecord {
         let planned = PlannedDrill {
             scenario: "postgres/full-restore".to_owned(),
@@ -208,15 +227,41 @@ mod tests {
             EventBody::RunStarted(Box::new(run)),
             EventBody::DrillStarted { drill: 0, objective: None },
             EventBody::StepStarted { drill: 0, phase: Phase::Recover, title: "restore".to_owned() },
-            EventBody::Note { drill: 0, text: injury.to_owned() },
             passed,
         ];
+        let notes = injury.lines().map(|line| EventBody::Note { drill: 0, text: line.to_owned() });
         let ended = EventBody::DrillEnded { drill: 0, verdict, error: None };
-        let bodies =
-            bodies.into_iter().chain(checks).chain([ended, EventBody::RunEnded { interrupted: false }]);
+        let bodies = bodies
+            .into_iter()
+            .chain(notes)
+            .chain(checks)
+            .chain([ended, EventBody::RunEnded { interrupted: false }]);
         let event = |(seq, body)| Event { seq, at: Timestamp::UNIX_EPOCH, elapsed_ms: seq, body };
         let events: Vec<_> = (0..).zip(bodies).map(event).collect();
         Record::from_events(&events).unwrap().drills.remove(0)
+    }
+
+    #[test]
+    fn damages_of_one_drill_are_judged_one_by_one_unless_they_hit_the_same() {
+        let changed = |damage: &str| WantedFinding {
+            damage: damage.to_owned(),
+            finding: FindingCode::RowChanged,
+            ..wanted()
+        };
+        let all = [wanted(), changed("byte-changed"), changed("values-swapped")];
+        let of = |swapped: &str| {
+            let notes = format!(
+                "{INJURY}\ninjected byte-changed: app.places id=1\ninjected values-swapped: {swapped}"
+            );
+            let found = [
+                ("fingerprint", FindingCode::RowMissing, "app.people", "id=7"),
+                ("fingerprint", FindingCode::RowChanged, "app.places", "id=1"),
+            ];
+            let outcomes = SelfTestOutcome::of_several(&drill(&notes, &found, Verdict::Failed), &all);
+            outcomes.iter().map(SelfTestOutcome::label).collect::<Vec<_>>()
+        };
+        assert_eq!(of("app.places id=2"), ["caught", "caught", "caught for another reason"]);
+        assert_eq!(of("app.places id=1"), ["caught", "could not run", "could not run"]);
     }
 
     const INJURY: &str = "injected row-gone: app.people id=7";

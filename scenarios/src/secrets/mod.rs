@@ -5,6 +5,7 @@ mod restore;
 pub use restore::Restore;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use comeback_engine::LogIn;
 use comeback_engine::secret::SecretBytes;
@@ -88,8 +89,8 @@ async fn admit_application(
 }
 
 /// Returns the function that changes the password of a PostgreSQL role.
-fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Box<SetPassword<'a>> {
-    Box::new(move |password| {
+fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Arc<SetPassword<'a>> {
+    Arc::new(move |password| {
         Box::pin(async move { postgres::set_password(database.address(), role, &password).await })
     })
 }

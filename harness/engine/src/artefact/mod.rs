@@ -19,7 +19,7 @@ use comeback_model::{IntegrityQuery, RecoveryTarget, Statement};
 pub use layers::{Decryptor, Layer, Peeled, peel};
 pub use place::{LocalPlace, Place, PlaceEntry};
 pub use recognise::{Found, recognise};
-pub use verification::Verification;
+pub use verification::{BackupSource, Recognised, Verification};
 
 use crate::RestoreFailure;
 use crate::judge::Judge;

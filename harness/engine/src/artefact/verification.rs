@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comeback_error::{Error, Result};
+use comeback_error::Result;
 use comeback_model::{Phase, Statement};
 use futures_util::future::join_all;
 
@@ -22,8 +22,25 @@ pub struct Verification {
     pub suites: Vec<Suite>,
     /// The statements that must be shown.
     pub requires: Vec<Statement>,
-    /// The backup, or why there is none.
-    pub artefact: Result<Arc<dyn Artefact>>,
+    /// Where the backup comes from.
+    pub source: Arc<dyn BackupSource>,
+}
+
+/// Where a verification gets its backup from.
+#[async_trait]
+pub trait BackupSource: Send + Sync {
+    /// The backup. A source that finds none says why.
+    async fn artefact(&self) -> Result<Arc<dyn Artefact>>;
+}
+
+/// A backup that was recognised before the run began.
+pub struct Recognised(pub Arc<dyn Artefact>);
+
+#[async_trait]
+impl BackupSource for Recognised {
+    async fn artefact(&self) -> Result<Arc<dyn Artefact>> {
+        Ok(self.0.clone())
+    }
 }
 
 #[async_trait]
@@ -40,8 +57,8 @@ impl Scenario for Verification {
     }
 
     async fn run(&self, drill: &mut Drill) -> Result<()> {
-        let artefact = self.artefact.as_ref().map_err(Error::clone)?;
         drill.step(Phase::Prepare, "find out what the backup is and what it needs");
+        let artefact = self.source.artefact().await?;
         drill.artefact_recognised(artefact.summary());
         let lacks = artefact.missing(drill).await?;
         if !lacks.is_empty() {

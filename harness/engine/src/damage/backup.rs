@@ -3,7 +3,7 @@
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{FindingCode, Manifest};
 
-use super::{Checksums, Damage, DamageSpec, DamageTable, Injury, StoredBackup, Target, rewrite};
+use super::{Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, StoredBackup, Target, rewrite};
 use crate::repository::Repository;
 
 /// The target: the newest backup in a repository, between the backup and the restore.
@@ -25,6 +25,7 @@ pub static TO_THE_CHOICE: DamageTable<Backup> = DamageTable {
         },
         inject: |aim| Box::pin(replace_by_older(aim.on)),
     }]],
+    sharing: Sharing::None,
 };
 
 /// Damages to the bytes of a backup.
@@ -39,6 +40,7 @@ pub static TO_ANY_BACKUP: DamageTable<Backup> = DamageTable {
         },
         inject: |aim| Box::pin(flip_bit(aim.on, aim.seed)),
     }]],
+    sharing: Sharing::None,
 };
 
 /// The name of the newest backup.

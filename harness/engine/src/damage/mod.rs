@@ -14,4 +14,4 @@ pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, newest, older};
 pub use catalogue::Catalogue;
 pub use rewrite::{Checksums, StoredBackup, pack, rewrite, unpack};
 pub use shared::{LOG_WARNING, WRITE_LOST, WRITE_PHANTOM};
-pub use table::{Aim, Damage, DamageSpec, DamageTable, Damages, Injury, Target, choose, find};
+pub use table::{Aim, Damage, DamageSpec, DamageTable, Damages, Injury, Sharing, Target, choose, find};

@@ -29,7 +29,7 @@ impl fmt::Display for DamageSpec {
 /// What a damage applies to, and when: a restored cluster, the backups in a repository, …
 pub trait Target: 'static {
     /// What the injecting function receives.
-    type On<'a>: Send;
+    type On<'a>: Send + Clone;
 }
 
 /// Where a damage is injected.
@@ -84,6 +84,18 @@ pub struct DamageTable<T: Target> {
     pub class: &'static str,
     /// The damages, in groups: one group for each file that defines some.
     pub groups: &'static [&'static [Damage<T>]],
+    /// Which of them a self-test may inject into the same drill.
+    pub sharing: Sharing,
+}
+
+/// Whether damages can share a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Each of them ends the drill, or hides what another does.
+    None,
+    /// They change what came back, and the drill goes on to its judges. Excepted are those that take other things
+    /// with them, by name.
+    AllBut(&'static [&'static str]),
 }
 
 impl<T: Target> DamageTable<T> {
@@ -100,6 +112,9 @@ pub trait Damages: Any + Send + Sync {
 
     /// What is known of each of its damages, in their order.
     fn specs(&self) -> Vec<&'static DamageSpec>;
+
+    /// Whether a damage can share a drill with others of the scenario.
+    fn shares(&self, damage: &DamageSpec) -> bool;
 }
 
 impl<T: Target> Damages for DamageTable<T> {
@@ -109,6 +124,13 @@ impl<T: Target> Damages for DamageTable<T> {
 
     fn specs(&self) -> Vec<&'static DamageSpec> {
         self.iter().map(|damage| &damage.spec).collect()
+    }
+
+    fn shares(&self, damage: &DamageSpec) -> bool {
+        match self.sharing {
+            Sharing::None => false,
+            Sharing::AllBut(apart) => !apart.contains(&damage.name),
+        }
     }
 }
 

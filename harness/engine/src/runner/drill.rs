@@ -1,7 +1,7 @@
 //! One execution of a scenario, and the methods that scenarios are written with.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{IntegrityQuery, Ledger, Milestone, Objective};
@@ -17,10 +17,10 @@ pub struct Drill {
     pub(super) scale: String,
     /// The damages of the scenario.
     pub(super) damages: Vec<&'static dyn Damages>,
-    /// The damage that the run asked for.
-    pub(super) damage: Option<&'static DamageSpec>,
+    /// The damages that the run asked for.
+    pub(super) asked: Vec<&'static DamageSpec>,
     pub(super) shows_values: bool,
-    pub(super) is_injected: AtomicBool,
+    pub(super) injected: AtomicUsize,
     pub(super) queries: Vec<IntegrityQuery>,
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Result<Option<Objective>>,
@@ -96,25 +96,27 @@ impl Drill {
         self.journal().append(EventBody::MilestoneReached { drill: self.index(), milestone })
     }
 
-    /// Injects the damage that the run asked for, if the scenario has it for this target.
+    /// Injects the damages that the run asked for, those that the scenario has for this target.
     pub async fn inject<T: Target>(&self, on: T::On<'_>) -> Result<()> {
-        let damage = self.damage.and_then(|asked| find::<T>(&self.damages, asked.name));
-        let Some(Damage { spec, inject }) = damage else { return Ok(()) };
-        let injury = inject(Aim { on, seed: self.seed }).await;
-        let injury = injury.map_err(|error| error.context(format!("injecting {spec}")))?;
-        self.is_injected.store(true, Ordering::Relaxed);
-        self.note(format!("injected {spec}: {injury}"));
+        for asked in &self.asked {
+            let Some(Damage { spec, inject }) = find::<T>(&self.damages, asked.name) else { continue };
+            let injury = inject(Aim { on: on.clone(), seed: self.seed }).await;
+            let injury = injury.map_err(|error| error.context(format!("injecting {spec}")))?;
+            self.injected.fetch_add(1, Ordering::Relaxed);
+            self.note(format!("injected {spec}: {injury}"));
+        }
         Ok(())
     }
 
-    /// Fails if the requested damage was never injected.
+    /// Fails if a requested damage was never injected.
     pub(super) fn ensure_damaged(&self) -> Result<()> {
-        match self.damage {
-            Some(damage) if !self.is_injected.load(Ordering::Relaxed) => Err(Error::could_not_verify(
-                format!("{damage} was asked for, and the drill ended without having injected it"),
-            )),
-            _ => Ok(()),
+        if self.injected.load(Ordering::Relaxed) >= self.asked.len() {
+            return Ok(());
         }
+        let asked = self.asked.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        Err(Error::could_not_verify(format!(
+            "{asked} was asked for, and the drill ended without having injected it"
+        )))
     }
 
     /// Saves the ledger of the workload in the evidence, next to the servers' logs.

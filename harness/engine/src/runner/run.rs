@@ -40,8 +40,8 @@ pub struct RunSettings {
     pub seed: u64,
     /// The scale of the data.
     pub scale: String,
-    /// The damage to inject, if any.
-    pub damage: Option<&'static DamageSpec>,
+    /// The damages to inject.
+    pub damages: Vec<&'static DamageSpec>,
     /// The user's own integrity queries.
     pub queries: Vec<IntegrityQuery>,
     /// Whether findings show values of restored rows.
@@ -195,9 +195,9 @@ async fn prepare(
         seed: settings.seed,
         scale: settings.scale.clone(),
         damages: spec.damages,
-        damage: settings.damage,
+        asked: settings.damages.clone(),
         shows_values: settings.shows_values,
-        is_injected: false.into(),
+        injected: 0.into(),
         queries: settings.queries.clone(),
         objective,
         loss_objective,

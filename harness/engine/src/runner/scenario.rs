@@ -14,19 +14,22 @@ pub enum Suite {
     Ci,
     /// Every Sunday at 06:00: every scenario.
     Weekly,
+    /// Every month: the newest backup of everything that is backed up.
+    Monthly,
     /// The quarterly recovery test, whose record goes to auditors.
     Quarterly,
 }
 
 impl Suite {
     /// Every suite.
-    pub const ALL: [Self; 3] = [Self::Ci, Self::Weekly, Self::Quarterly];
+    pub const ALL: [Self; 4] = [Self::Ci, Self::Weekly, Self::Monthly, Self::Quarterly];
 
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ci => "ci",
             Self::Weekly => "weekly",
+            Self::Monthly => "monthly",
             Self::Quarterly => "quarterly",
         }
     }

@@ -1,6 +1,6 @@
 //! Damages to a bucket: to its settings, to the versions that it keeps, to restored objects.
 
-use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target, choose};
+use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Sharing, Target, choose};
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{FindingCode, KeyHistory, ObjectAttributes, ObjectVersion};
 use futures_util::stream::TryStreamExt as _;
@@ -43,6 +43,7 @@ pub static TO_SETTINGS: DamageTable<Settings> = DamageTable {
         },
         inject: |aim| Box::pin(suspend_versioning(aim.on)),
     }]],
+    sharing: Sharing::None,
 };
 
 /// Damages to the versions that a restore needs.
@@ -57,6 +58,7 @@ pub static TO_VERSIONS: DamageTable<Versions> = DamageTable {
         },
         inject: |aim| Box::pin(expire_version(aim)),
     }]],
+    sharing: Sharing::None,
 };
 
 /// Damages to restored objects.
@@ -91,6 +93,7 @@ pub static TO_A_RESTORED_BUCKET: DamageTable<RestoredBucket> = DamageTable {
             inject: |aim| Box::pin(lose_metadata(aim)),
         },
     ]],
+    sharing: Sharing::AllBut(&[]),
 };
 
 async fn suspend_versioning(bucket: &LocalBucket) -> Result<Injury> {

@@ -1,6 +1,6 @@
 //! Damages to the log archive.
 
-use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target, choose};
+use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Sharing, Target, choose};
 use comeback_engine::repository::{LogArchive, LogFile};
 use comeback_model::FindingCode;
 
@@ -36,6 +36,7 @@ pub static TO_THE_ARCHIVE: DamageTable<Archive> = DamageTable {
             inject: |aim| Box::pin(flip_bit(aim)),
         },
     ]],
+    sharing: Sharing::None,
 };
 
 /// Finds the file of the segment.

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use comeback_engine::damage::{
-    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, choose, newest, rewrite,
+    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, choose, newest, rewrite,
 };
 use comeback_engine::repository::Repository;
 use comeback_model::FindingCode;
@@ -27,6 +27,7 @@ pub static TO_A_BASE_BACKUP: DamageTable<Backup> = DamageTable {
         },
         inject: |aim| Box::pin(change_file(aim.on, aim.seed)),
     }]],
+    sharing: Sharing::None,
 };
 
 /// Flips one bit in the file of one table or index.

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use comeback_engine::damage::{
-    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, StoredBackup, choose, newest, older, pack,
-    rewrite, unpack,
+    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, StoredBackup, choose, newest, older,
+    pack, rewrite, unpack,
 };
 use comeback_engine::repository::Repository;
 use comeback_model::{FindingCode, Manifest};
@@ -71,6 +71,7 @@ pub static TO_A_CSV: DamageTable<Backup> = DamageTable {
             inject: |aim| Box::pin(replace_by_older(aim.on)),
         },
     ]],
+    sharing: Sharing::None,
 };
 
 /// An export that is opened for editing.

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use comeback_engine::damage::{
-    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, choose, newest, pack, rewrite, unpack,
+    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, choose, newest, pack, rewrite,
+    unpack,
 };
 use comeback_engine::repository::Repository;
 use comeback_model::FindingCode;
@@ -43,6 +44,7 @@ pub static TO_AN_EXPORT: DamageTable<Backup> = DamageTable {
             inject: |aim| Box::pin(remove_roles(aim.on)),
         },
     ]],
+    sharing: Sharing::None,
 };
 
 /// Cuts the script off near its middle, as a full disk would.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comeback_engine::damage::{
-    Aim, Damage, DamageSpec, DamageTable, Injury, Target, WRITE_LOST, WRITE_PHANTOM,
+    Aim, Damage, DamageSpec, DamageTable, Injury, Sharing, Target, WRITE_LOST, WRITE_PHANTOM,
 };
 use comeback_model::ledger::{Expectation, ObservedRow, Operation, Presence, Transaction, write_name};
 use comeback_model::{FindingCode, Ledger};
@@ -61,6 +61,7 @@ pub static TO_WRITES: DamageTable<Writes> = DamageTable {
             inject: |aim| Box::pin(damage(aim, Surgeon::torn)),
         },
     ]],
+    sharing: Sharing::AllBut(&[]),
 };
 
 async fn damage<'a>(aim: Aim<'a, Writes>, choose: fn(&Surgeon<'a>) -> Result<Cut>) -> Result<Injury> {

@@ -1,8 +1,8 @@
 //! Damages to snapshots that checksums do not reveal: the manifest was written after the damage.
 
 use comeback_engine::damage::{
-    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, StoredBackup, newest, older, pack, rewrite,
-    unpack,
+    Backup, Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, StoredBackup, newest, older, pack,
+    rewrite, unpack,
 };
 use comeback_engine::repository::Repository;
 use comeback_error::{Error, Result};
@@ -48,6 +48,7 @@ pub static TO_A_SNAPSHOT: DamageTable<Backup> = DamageTable {
             inject: |aim| Box::pin(truncate(aim.on)),
         },
     ]],
+    sharing: Sharing::None,
 };
 
 /// Replaces the snapshot by a valid file without keys.

@@ -1,6 +1,6 @@
 //! Damages to an application's writes.
 
-use comeback_engine::damage::{Aim, Damage, DamageTable, Injury, Target, WRITE_LOST, WRITE_PHANTOM};
+use comeback_engine::damage::{Aim, Damage, DamageTable, Injury, Sharing, Target, WRITE_LOST, WRITE_PHANTOM};
 use comeback_error::Result;
 use comeback_model::{ObservedWrites, WriteLedger};
 use redis::cmd;
@@ -23,6 +23,7 @@ pub static TO_KEY_WRITES: DamageTable<KeyWrites> = DamageTable {
         Damage { spec: WRITE_LOST, inject: |aim| Box::pin(lose(aim)) },
         Damage { spec: WRITE_PHANTOM, inject: |aim| Box::pin(add(aim)) },
     ]],
+    sharing: Sharing::AllBut(&[]),
 };
 
 /// Removes an acknowledged write.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use comeback_engine::damage::{
-    Aim, Checksums, Damage, DamageSpec, DamageTable, Injury, Target, choose, newest, rewrite,
+    Aim, Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, Target, choose, newest, rewrite,
 };
 use comeback_engine::repository::Repository;
 use comeback_engine::secret::SecretBytes;
@@ -89,6 +89,7 @@ pub static TO_AN_EXPORT: DamageTable<Export> = DamageTable {
             inject: |aim| Box::pin(put_older_value(aim)),
         },
     ]],
+    sharing: Sharing::None,
 };
 
 async fn exchange_key(Aim { on: (repository, keys), .. }: Aim<'_, Export>) -> Result<Injury> {

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target};
+use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Sharing, Target};
 use comeback_error::{Context as _, Result};
 use comeback_model::FindingCode;
 
@@ -40,6 +40,7 @@ pub static TO_AN_EXPORTED_FILE: DamageTable<ExportedFile> = DamageTable {
             inject: |aim| Box::pin(put_key_beside(aim)),
         },
     ]],
+    sharing: Sharing::None,
 };
 
 async fn open_to_everybody(Aim { on: (path, _), .. }: Aim<'_, ExportedFile>) -> Result<Injury> {

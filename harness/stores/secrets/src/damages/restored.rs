@@ -1,6 +1,6 @@
 //! Damages to a restored store, as human mistakes would cause them.
 
-use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Target, choose};
+use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Sharing, Target, choose};
 use comeback_error::{Error, Result};
 use comeback_model::{FindingCode, VersionState};
 
@@ -36,6 +36,7 @@ pub static TO_RESTORED_SECRETS: DamageTable<RestoredSecrets> = DamageTable {
             inject: |aim| Box::pin(disable_newest(aim)),
         },
     ]],
+    sharing: Sharing::AllBut(&[]),
 };
 
 async fn remove_label(Aim { on: store, seed }: Aim<'_, RestoredSecrets>) -> Result<Injury> {

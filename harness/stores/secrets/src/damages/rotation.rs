@@ -1,6 +1,8 @@
 //! A password that changes after the last export.
 
-use comeback_engine::damage::{Damage, DamageSpec, DamageTable, Injury, Target};
+use std::sync::Arc;
+
+use comeback_engine::damage::{Damage, DamageSpec, DamageTable, Injury, Sharing, Target};
 use comeback_engine::secret::SecretBytes;
 use comeback_error::Result;
 use comeback_model::FindingCode;
@@ -20,13 +22,14 @@ impl Target for Rotation {
 pub type SetPassword<'a> = dyn Fn(SecretBytes) -> BoxFuture<'a, Result<()>> + Send + Sync + 'a;
 
 /// A password that can be changed.
+#[derive(Clone)]
 pub struct Rotated<'a> {
     /// The store of the secret.
     pub store: &'a dyn SecretStore,
     /// The name of the secret.
     pub secret: &'a str,
     /// Changes the password on the server that the secret opens.
-    pub set_password: Box<SetPassword<'a>>,
+    pub set_password: Arc<SetPassword<'a>>,
 }
 
 /// Damages to what a secret opens.
@@ -41,6 +44,7 @@ pub static BY_ROTATION: DamageTable<Rotation> = DamageTable {
         },
         inject: |aim| Box::pin(rotate(aim.on)),
     }]],
+    sharing: Sharing::None,
 };
 
 /// Changes the password and stores it as a new version.

@@ -1,0 +1,157 @@
+//! `[[backup]]` of `comeback.toml`: the backups that the user wants verified.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use comeback_engine::artefact::{
+    Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions, recognise,
+};
+use comeback_engine::runner::Suite;
+use comeback_error::Result;
+use comeback_model::{RecoveryTarget, Statement};
+use serde::Deserialize;
+use serde::de::Error as _;
+use toml::Spanned;
+
+use crate::cli::{SuiteArg, values};
+use crate::commands::{decryptor, kinds, open_place};
+use crate::config::QueryEntry;
+
+/// What must be shown of a backup if the user does not say.
+pub(crate) const REQUIRED: [Statement; 2] = [Statement::Restored, Statement::Sound];
+/// The suites of a backup if the user does not say.
+const SUITES: [Suite; 3] = [Suite::Weekly, Suite::Monthly, Suite::Quarterly];
+
+/// One `[[backup]]` as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct BackupEntry {
+    pub(crate) name: Spanned<String>,
+    pub(crate) from: String,
+    #[serde(rename = "as")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "select")]
+    select: Select,
+    #[serde(default, deserialize_with = "target")]
+    at: Option<RecoveryTarget>,
+    stanza: Option<String>,
+    log: Option<PathBuf>,
+    globals: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) identity: Vec<PathBuf>,
+    #[serde(default, deserialize_with = "creatable")]
+    create_missing: Vec<Creatable>,
+    #[serde(default)]
+    require: Option<Vec<Statement>>,
+    section: Option<String>,
+    suites: Option<Vec<SuiteArg>>,
+    #[serde(default)]
+    pub(crate) query: Vec<QueryEntry>,
+}
+
+/// A backup that the settings declare.
+pub(crate) struct Declared {
+    pub(crate) name: String,
+    pub(crate) from: String,
+    pub(crate) identity: Vec<PathBuf>,
+    requires: Vec<Statement>,
+    section: String,
+    suites: Vec<Suite>,
+    options: VerifyOptions,
+}
+
+fn select<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Select, D::Error> {
+    values::select(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+fn target<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<RecoveryTarget>, D::Error> {
+    values::target(&String::deserialize(from)?).map(Some).map_err(D::Error::custom)
+}
+
+fn creatable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Creatable>, D::Error> {
+    let named = Vec::<String>::deserialize(from)?;
+    named.iter().map(|name| values::creatable(name).map_err(D::Error::custom)).collect()
+}
+
+impl BackupEntry {
+    /// The backup, with its queries read.
+    pub(crate) fn declared(self, queries: Vec<comeback_model::IntegrityQuery>) -> Declared {
+        let suites = self.suites.map(|suites| suites.into_iter().map(Suite::from).collect());
+        Declared {
+            name: self.name.into_inner(),
+            from: self.from,
+            identity: self.identity,
+            requires: self.require.unwrap_or_else(|| REQUIRED.to_vec()),
+            section: self.section.unwrap_or_default(),
+            suites: suites.unwrap_or_else(|| SUITES.to_vec()),
+            options: VerifyOptions {
+                kind: self.kind,
+                select: self.select,
+                target: self.at,
+                stanza: self.stanza,
+                log: self.log,
+                globals: self.globals,
+                create_missing: self.create_missing.into_iter().collect(),
+                queries,
+                ..VerifyOptions::default()
+            },
+        }
+    }
+}
+
+impl Declared {
+    /// How it is verified, before the command line has its say.
+    pub(crate) fn options(&self) -> VerifyOptions {
+        self.options.clone()
+    }
+
+    /// The statements that must be shown.
+    pub(crate) fn requires(&self) -> &[Statement] {
+        &self.requires
+    }
+
+    /// The section of the runbook that it follows; empty if none.
+    pub(crate) fn section(&self) -> &str {
+        &self.section
+    }
+
+    /// Its verification, as a part of a suite. The backup is looked for when its turn comes: one that is missing does
+    /// not keep the others from being verified.
+    pub(crate) fn verification(&self, jobs: usize, seed: u64) -> Verification {
+        let (from, identity) = (self.from.clone(), self.identity.clone());
+        let options = VerifyOptions { jobs, seed, ..self.options() };
+        Verification {
+            name: format!("verify/{}", self.name),
+            title: self.from.clone(),
+            section: self.section.clone(),
+            suites: self.suites.clone(),
+            requires: self.requires.clone(),
+            source: Arc::new(Later { from, identity, options }),
+        }
+    }
+}
+
+/// A backup that is looked for when it is verified.
+struct Later {
+    from: String,
+    identity: Vec<PathBuf>,
+    options: VerifyOptions,
+}
+
+#[async_trait]
+impl BackupSource for Later {
+    async fn artefact(&self) -> Result<Arc<dyn Artefact>> {
+        look_for(&self.from, &self.identity, self.options.clone()).await
+    }
+}
+
+/// Finds a backup and recognises it.
+pub(crate) async fn look_for(
+    from: &str,
+    identity: &[PathBuf],
+    options: VerifyOptions,
+) -> Result<Arc<dyn Artefact>> {
+    let options = Arc::new(VerifyOptions { decryptor: decryptor(identity)?, ..options });
+    recognise(&kinds(), open_place(from).await?, &options).await
+}
