@@ -4,6 +4,8 @@
 //! format by content. The [`Artefact`] says what it needs, and restores itself on throw-away servers. A
 //! [`Verification`] runs it, with judges for each [`Statement`].
 
+mod folder;
+mod found;
 mod layers;
 mod place;
 mod recognise;
@@ -16,9 +18,10 @@ use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{IntegrityQuery, RecoveryTarget, Statement};
 
+pub use found::Found;
 pub use layers::{Decryptor, Layer, Peeled, peel};
 pub use place::{LocalPlace, Place, PlaceEntry};
-pub use recognise::{Found, recognise};
+pub use recognise::recognise;
 pub use verification::{BackupSource, Recognised, Verification};
 
 use crate::RestoreFailure;
