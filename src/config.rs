@@ -213,7 +213,7 @@ impl Config {
 }
 
 /// Parses settings; an error names file, line and column.
-fn parse(name: &str, text: &str) -> Result<Config> {
+pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
     let at = |offset: usize, message: &str| {
         let (line, column) = position(text, offset);
         Error::usage(format!("{name}:{line}:{column}: {message}"))

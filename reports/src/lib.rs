@@ -22,6 +22,7 @@ pub use junit::junit;
 pub use markdown::markdown;
 pub use self_test::{self_test, self_test_junit};
 pub use terminal::{TerminalOptions, terminal};
+pub use view::artefact_line;
 
 /// One report, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]

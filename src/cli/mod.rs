@@ -1,6 +1,7 @@
 //! Defines the command line.
 
 mod backups;
+mod init;
 mod objects;
 mod secrets;
 pub(crate) mod values;
@@ -17,6 +18,7 @@ use comeback_fixtures::Scale;
 pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
+pub(crate) use init::InitArgs;
 pub(crate) use objects::RestoreObjectsArgs;
 
 pub(crate) use verify::VerifyArgs;
@@ -34,9 +36,10 @@ Exit codes:
 Any other code means failure.";
 
 /// The groups of commands in the help, by purpose.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("Prove", &["verify", "run", "selftest", "list"]),
     ("Back up and restore", &["backup", "restore", "secrets"]),
+    ("Plan", &["init"]),
     ("Evidence", &["report"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
 ];
@@ -101,6 +104,8 @@ pub(crate) enum Command {
     /// Export the secrets of a store, encrypted, or import an export
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// Write commented settings, after looking at your backups and your runbook
+    Init(InitArgs),
     /// List the scenarios, their suites, objectives and damages
     List(ListArgs),
     /// Report what is installed, what is missing, and how to fix it

@@ -145,7 +145,7 @@ impl Drill {
             }),
             verdict: drill.verdict,
             verdict_on_data: verdict_on(drill, data.as_deref()),
-            artefact: drill.artefact.as_ref().map(established::artefact),
+            artefact: drill.artefact.as_ref().map(established::artefact_line),
             established: established::of(drill),
             open: established::open(drill).filter(|_| drill.error.is_none()),
             started: drill.started,

@@ -81,7 +81,7 @@ pub(super) fn open(drill: &DrillRecord) -> Option<String> {
 }
 
 /// The backup in one line: `plain SQL dump, gzip; 3.2 MB; PostgreSQL 15.14; taken 2026-11-28 03:00:12 UTC`.
-pub(super) fn artefact(artefact: &ArtefactSummary) -> String {
+pub fn artefact_line(artefact: &ArtefactSummary) -> String {
     let parts = [
         Some(artefact.kind.clone()),
         artefact.id.as_ref().map(|id| format!("backup {id}")),

@@ -22,6 +22,7 @@ use serde::Serialize;
 pub(crate) use check::{Check, Finding};
 pub(crate) use drill::{Backup, Drill, Failure, Objective, Step};
 pub(crate) use established::Established;
+pub use established::artefact_line;
 pub(crate) use run::{headline_verdict, reproduce_command};
 pub(crate) use self_test::{SelfTestView, TestedCase};
 pub(crate) use words::{capitalised, mark, slug};
