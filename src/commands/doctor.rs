@@ -1,13 +1,14 @@
-//! `comeback doctor`: reports what is installed, what is missing, and how to fix it.
+//! `comeback doctor`: reports what is installed, what is missing, whether backups can be read, and how to fix it.
 
 use comeback_engine::substrate::{
     DockerProbe, DockerSettings, LocalProbe, Software, SubstrateKind, probe_docker, probe_local,
 };
 use comeback_error::{Context as _, Error, Result};
-use comeback_reports::format;
+use comeback_reports::{artefact_line, format};
 
 use crate::cli::SubstrateArg;
 use crate::config::Config;
+use crate::declared::look_for;
 use crate::output;
 
 /// Warn below this much free disk: a drill of the smallest scale needs some 300 MB.
@@ -52,7 +53,38 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
             .hint("`make setup` installs what is missing"));
     };
     output::listing(&format!("\ndrills can run, on {kind}\n"));
+    let unseen = backups(config).await;
+    if unseen > 0 {
+        let what = format::plural(unseen as u64, "declared backup");
+        return Err(Error::could_not_verify(format!("{what} cannot be verified from here"))
+            .hint("correct `from` of each under [[backup]] in comeback.toml, or its permissions"));
+    }
     Ok(0)
+}
+
+/// Looks at each declared backup: lists its place, reads the start of it, and says whether this user could write there.
+/// Returns how many are not there, or not recognised.
+async fn backups(config: &Config) -> usize {
+    let mut unseen = 0;
+    for backup in &config.backups {
+        let looked = look_for(&backup.from, &backup.identity, backup.options()).await;
+        let line = Line::new(&looked, &backup.name, |artefact| artefact_line(&artefact.summary()));
+        unseen += usize::from(!line.good);
+        let mut hints = line.hints;
+        if is_writable(&backup.from) {
+            hints.push(format!("this user can write to {}: verify as one who can only read", backup.from));
+        }
+        output::listing(&format!("  {} {}\n", if line.good { "✓" } else { "✗" }, line.text));
+        for hint in hints {
+            output::listing(&format!("      hint: {hint}\n"));
+        }
+    }
+    unseen
+}
+
+/// Whether this user may write to a file or folder of this machine. Of a bucket this cannot be known without writing.
+fn is_writable(from: &str) -> bool {
+    !from.contains("://") && rustix::fs::access(from, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// Shows what was checked; returns the substrate if it can be used.
