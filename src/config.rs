@@ -7,7 +7,7 @@ use std::time::Duration;
 use comeback_engine::wait::Limits;
 use comeback_error::{Error, Result};
 use comeback_fixtures::Scale;
-use comeback_model::{Expectation, IntegrityQuery};
+use comeback_model::{Expectation, IntegrityQuery, RedisQuery};
 use comeback_postgres::count_statements;
 use serde::Deserialize;
 use toml::Spanned;
@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) queries: Vec<IntegrityQuery>,
     /// The backups to verify.
     pub(crate) backups: Vec<Declared>,
+    /// The user's own commands on a restored Redis server.
+    pub(crate) redis_queries: Vec<RedisQuery>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -59,6 +61,8 @@ struct File {
     postgres: PostgresSection,
     #[serde(default)]
     backup: Vec<BackupEntry>,
+    #[serde(default)]
+    redis: RedisSection,
 }
 
 /// What is protected.
@@ -152,6 +156,23 @@ struct PostgresSection {
     query: Vec<QueryEntry>,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedisSection {
+    #[serde(default)]
+    query: Vec<CommandEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CommandEntry {
+    name: String,
+    #[serde(default)]
+    database: u32,
+    command: Spanned<Vec<String>>,
+    expect: Spanned<String>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct QueryEntry {
@@ -237,7 +258,8 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
             return Err(at(place, &format!("there are two backups named `{name}`")));
         }
         let queries = self::queries(std::mem::take(&mut entry.query), &at)?;
-        backups.push(entry.declared(queries));
+        let commands = commands(std::mem::take(&mut entry.redis_query), &at)?;
+        backups.push(entry.declared(queries, commands));
     }
     Ok(Config {
         service: file.service,
@@ -248,6 +270,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         secrets: file.secrets,
         limits: file.limits.or_default(),
         queries,
+        redis_queries: commands(file.redis.query, &at)?,
         backups,
     })
 }
@@ -266,6 +289,21 @@ fn queries(entries: Vec<QueryEntry>, at: &dyn Fn(usize, &str) -> Error) -> Resul
         }
         let expect_text = entry.expect.into_inner();
         Ok(IntegrityQuery { name: entry.name, sql: entry.sql.into_inner(), expect, expect_text })
+    };
+    entries.into_iter().map(read).collect()
+}
+
+/// Reads commands to Redis; a slip in one is told at its place in the file.
+fn commands(entries: Vec<CommandEntry>, at: &dyn Fn(usize, &str) -> Error) -> Result<Vec<RedisQuery>> {
+    let read = |entry| {
+        let CommandEntry { name, database, command, expect } = entry;
+        let read = expect.get_ref().parse();
+        let read: Expectation = read.map_err(|error: String| at(expect.span().start, &error))?;
+        if command.get_ref().first().is_none_or(String::is_empty) {
+            return Err(at(command.span().start, &format!("query `{name}` is empty")));
+        }
+        let (command, expect_text) = (command.into_inner(), expect.into_inner());
+        Ok(RedisQuery { name, database, command, expect: read, expect_text })
     };
     entries.into_iter().map(read).collect()
 }

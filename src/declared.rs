@@ -4,19 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comeback_engine::artefact::{
-    Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions, recognise,
-};
+use comeback_engine::artefact::{Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions};
 use comeback_engine::runner::Suite;
 use comeback_error::Result;
-use comeback_model::{RecoveryTarget, Statement};
+use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Statement};
 use serde::Deserialize;
 use serde::de::Error as _;
 use toml::Spanned;
 
 use crate::cli::{SuiteArg, values};
-use crate::commands::{decryptor, kinds, open_place};
-use crate::config::QueryEntry;
+use crate::commands::look_for;
+use crate::config::{CommandEntry, QueryEntry};
 
 /// What must be shown of a backup if the user does not say.
 pub(crate) const REQUIRED: [Statement; 2] = [Statement::Restored, Statement::Sound];
@@ -48,6 +46,8 @@ pub(crate) struct BackupEntry {
     suites: Option<Vec<SuiteArg>>,
     #[serde(default)]
     pub(crate) query: Vec<QueryEntry>,
+    #[serde(default)]
+    pub(crate) redis_query: Vec<CommandEntry>,
 }
 
 /// A backup that the settings declare.
@@ -76,7 +76,7 @@ fn creatable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Creatable>
 
 impl BackupEntry {
     /// The backup, with its queries read.
-    pub(crate) fn declared(self, queries: Vec<comeback_model::IntegrityQuery>) -> Declared {
+    pub(crate) fn declared(self, queries: Vec<IntegrityQuery>, redis_queries: Vec<RedisQuery>) -> Declared {
         let suites = self.suites.map(|suites| suites.into_iter().map(Suite::from).collect());
         Declared {
             name: self.name.into_inner(),
@@ -94,6 +94,7 @@ impl BackupEntry {
                 globals: self.globals,
                 create_missing: self.create_missing.into_iter().collect(),
                 queries,
+                redis_queries,
                 ..VerifyOptions::default()
             },
         }
@@ -144,14 +145,4 @@ impl BackupSource for Later {
     async fn artefact(&self) -> Result<Arc<dyn Artefact>> {
         look_for(&self.from, &self.identity, self.options.clone()).await
     }
-}
-
-/// Finds a backup and recognises it.
-pub(crate) async fn look_for(
-    from: &str,
-    identity: &[PathBuf],
-    options: VerifyOptions,
-) -> Result<Arc<dyn Artefact>> {
-    let options = Arc::new(VerifyOptions { decryptor: decryptor(identity)?, ..options });
-    recognise(&kinds(), open_place(from).await?, &options).await
 }

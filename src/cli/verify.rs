@@ -11,7 +11,8 @@ use super::{EvidenceArgs, SubstrateArg, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
-    /// The backup: a file or folder, or the name of a `[[backup]]` in comeback.toml
+    /// The backup: a file or folder, gs://BUCKET/PREFIX, s3://BUCKET/PREFIX, - for the standard input, or the name of a
+    /// `[[backup]]` in comeback.toml
     pub(crate) source: String,
     /// What it is, if its content is not to decide: sql, pg-dump, …
     #[arg(long = "as", value_name = "KIND")]

@@ -6,9 +6,9 @@ use comeback_engine::substrate::{
 use comeback_error::{Context as _, Error, Result};
 use comeback_reports::{artefact_line, format};
 
+use super::look_for;
 use crate::cli::SubstrateArg;
 use crate::config::Config;
-use crate::declared::look_for;
 use crate::output;
 
 /// Warn below this much free disk: a drill of the smallest scale needs some 300 MB.

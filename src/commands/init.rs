@@ -8,10 +8,9 @@ use comeback_error::{Context as _, Error, Result};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_reports::{artefact_line, format};
 
-use super::load_runbook;
+use super::{load_runbook, look_for};
 use crate::cli::{InitArgs, RunbookArgs};
 use crate::config::Config;
-use crate::declared::look_for;
 use crate::output;
 
 /// A backup that was looked at.

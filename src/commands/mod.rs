@@ -29,7 +29,7 @@ use comeback_error::{Error, Result};
 use comeback_model::Manifest;
 use comeback_redis::RedisAddress;
 
-pub(crate) use places::{decryptor, kinds, open_place};
+pub(crate) use places::look_for;
 
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;

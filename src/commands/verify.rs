@@ -13,15 +13,15 @@ use comeback_engine::substrate::{DockerSettings, Need, RunIdentity};
 use comeback_error::{Error, Result};
 
 use super::junit::ensure_can_be_written;
-use super::load_runbook;
-use super::places::jobs;
+use super::places::{jobs, short_name};
 use super::report::{show, write_reports};
 use super::run::planned;
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
+use super::{load_runbook, look_for};
 use crate::cli::{RunbookArgs, SubstrateArg, VerifyArgs};
 use crate::config::Config;
-use crate::declared::{Declared, REQUIRED, look_for};
+use crate::declared::{Declared, REQUIRED};
 
 pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.evidence.junit {
@@ -43,7 +43,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         Some(declared) => declared.requires().to_vec(),
         None => REQUIRED.to_vec(),
     };
-    let artefact = look_for(from, &identity, options(&args, declared, seed)).await;
+    let artefact = look_for(from, &identity, options(&args, &config, declared, seed)).await;
     let artefact = artefact.map_err(|error| match declared {
         None if !config.backups.is_empty() => error.hint(known(&config)),
         _ => error,
@@ -78,7 +78,7 @@ fn runbook(declared: Option<&Declared>, config: &Config) -> Result<Option<Arc<Ru
 }
 
 /// The user's choices: those of the command line before those of the settings.
-fn options(args: &VerifyArgs, declared: Option<&Declared>, seed: u64) -> VerifyOptions {
+fn options(args: &VerifyArgs, config: &Config, declared: Option<&Declared>, seed: u64) -> VerifyOptions {
     let given = declared.map(Declared::options).unwrap_or_default();
     let mut create_missing = given.create_missing;
     create_missing.extend(&args.create_missing);
@@ -92,13 +92,10 @@ fn options(args: &VerifyArgs, declared: Option<&Declared>, seed: u64) -> VerifyO
         create_missing,
         jobs: jobs(args.jobs),
         seed,
+        queries: if declared.is_some() { given.queries } else { config.queries.clone() },
+        redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },
         ..given
     }
-}
-
-/// The last part of a path or URL.
-fn short_name(source: &str) -> &str {
-    source.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(source)
 }
 
 async fn run(

@@ -17,3 +17,4 @@ mod server_deaths;
 mod stopwatch;
 mod substrate;
 mod tidy;
+mod verify;

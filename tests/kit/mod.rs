@@ -9,6 +9,7 @@
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
+//! | the verification of a user's backup | `verify` |
 //!
 //! `require` asks for what a machine may lack: a test that cannot run says so.
 
@@ -31,4 +32,5 @@ pub(crate) mod round_trip;
 pub(crate) mod substrate_bench;
 pub(crate) mod substrates;
 pub(crate) mod vault;
+pub(crate) mod verify;
 pub(crate) mod workload_bench;

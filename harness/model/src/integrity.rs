@@ -15,6 +15,21 @@ pub struct IntegrityQuery {
     pub expect_text: String,
 }
 
+/// A command on a restored Redis server, with the answer that it must return.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RedisQuery {
+    /// Its name in reports.
+    pub name: String,
+    /// The number of its database.
+    pub database: u32,
+    /// The command and its arguments. The server must call it read-only.
+    pub command: Vec<String>,
+    /// The expected answer.
+    pub expect: Expectation,
+    /// The expectation as it was written, for reports.
+    pub expect_text: String,
+}
+
 /// An expectation: a comparison with a number or a text, or a limit on an age.
 ///
 /// Written `== 0`, `!= 0`, `> 0`, `>= 1`, `< 10`, `<= 10`, `== 'text'`, `age < 24h`.

@@ -33,7 +33,7 @@ pub use check::Check;
 pub use established::{Standing, Statement};
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint};
-pub use integrity::{Comparison, Expectation, IntegrityQuery};
+pub use integrity::{Comparison, Expectation, IntegrityQuery, RedisQuery};
 pub use keyspace::{
     DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
     FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,

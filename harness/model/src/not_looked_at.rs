@@ -24,6 +24,14 @@ pub enum ScopeKind {
     Query,
     /// The data of a Redis module.
     ModuleData,
+    /// The checksum of a file that was written without one.
+    FileChecksum,
+    /// The structure of an append-only file.
+    AppendOnlyFile,
+    /// The types, keys and rules of a table of which only the rows are there.
+    TableDefinition,
+    /// The value of a secret that its store did not give out.
+    SecretValue,
     /// Messages that some processes of a server did not write to its log.
     ServerMessages,
 }
@@ -41,6 +49,10 @@ impl ScopeKind {
             Self::SequencePosition => "sequence-position",
             Self::Query => "query",
             Self::ModuleData => "module-data",
+            Self::FileChecksum => "file-checksum",
+            Self::AppendOnlyFile => "append-only-file",
+            Self::TableDefinition => "table-definition",
+            Self::SecretValue => "secret-value",
             Self::ServerMessages => "server-messages",
         }
     }
@@ -92,6 +104,10 @@ mod tests {
             ScopeKind::SequencePosition,
             ScopeKind::Query,
             ScopeKind::ModuleData,
+            ScopeKind::FileChecksum,
+            ScopeKind::AppendOnlyFile,
+            ScopeKind::TableDefinition,
+            ScopeKind::SecretValue,
             ScopeKind::ServerMessages,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));

@@ -1,13 +1,17 @@
 //! Takes compression and encryption off a stream, as its first bytes say.
 
 use std::fmt;
-use std::io::Cursor;
+use std::io::{self, Cursor};
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
 
 use async_compression::tokio::bufread::{GzipDecoder, Lz4Decoder, ZstdDecoder};
 use async_trait::async_trait;
-use comeback_error::{Context as _, Error, Result};
-use tokio::io::{AsyncReadExt as _, BufReader};
+use comeback_error::{Error, Result};
+use comeback_model::{Finding, FindingCode};
+use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader, ReadBuf};
 
+use crate::RestoreFailure;
 use crate::repository::Reader;
 
 /// Most layers around a file. A file that claims more was made to exhaust its reader.
@@ -82,8 +86,11 @@ pub struct Peeled {
 }
 
 /// Takes off every layer. `name` is the file in errors.
+///
+/// A read of the content can fail because its file cannot be read, or because a layer is damaged: [`blame`] tells
+/// which.
 pub async fn peel(name: &str, file: Reader, decryptor: Option<&dyn Decryptor>) -> Result<Peeled> {
-    let (mut layers, mut reader) = (Vec::new(), file);
+    let (mut layers, mut reader): (_, Reader) = (Vec::new(), Box::new(Source(file)));
     loop {
         let (head, whole) = peek(name, reader).await?;
         let Some(layer) = Layer::of(&head) else { return Ok(Peeled { layers, head, content: whole }) };
@@ -95,10 +102,52 @@ pub async fn peel(name: &str, file: Reader, decryptor: Option<&dyn Decryptor>) -
     }
 }
 
+/// Why the content of a file could not be read to its end. Only a layer that is damaged or cut short is the
+/// backup's fault.
+pub fn blame(name: &str, error: &io::Error) -> RestoreFailure {
+    if error.get_ref().is_some_and(|inner| inner.is::<Unread>()) {
+        return Error::could_not_verify(format!("reading {name}: {error}")).into();
+    }
+    let (code, actual) = match error.kind() {
+        io::ErrorKind::UnexpectedEof => (FindingCode::BackupTruncated, "it ends too early".to_owned()),
+        _ => (FindingCode::BackupDamaged, error.to_string()),
+    };
+    Finding::new(code, name, "a whole file in its compression or encryption", actual)
+        .remedy("verify an older backup, and find out what wrote or copied this one")
+        .into()
+}
+
+/// A read of the file itself that failed.
+#[derive(Debug)]
+struct Unread(String);
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unread {}
+
+/// The file, whose errors are marked, so that they are told apart from those of its layers.
+struct Source(Reader);
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.0).poll_read(context, buffer);
+        read.map_err(|error| io::Error::other(Unread(error.to_string())))
+    }
+}
+
 /// Reads the start of a stream, and returns the stream from its start.
 async fn peek(name: &str, mut reader: Reader) -> Result<(Vec<u8>, Reader)> {
     let mut head = Vec::new();
-    (&mut reader).take(HEAD_BYTES as u64).read_to_end(&mut head).await.context(format!("reading {name}"))?;
+    let read = (&mut reader).take(HEAD_BYTES as u64).read_to_end(&mut head).await;
+    read.map_err(|error| Error::from(blame(name, &error)))?;
     Ok((head.clone(), Box::new(Cursor::new(head).chain(reader))))
 }
 
@@ -180,6 +229,33 @@ mod tests {
             peeled.content.read_to_end(&mut content).await.unwrap();
             assert!(content == text, "{layer}");
             assert_eq!(peeled.head.len(), HEAD_BYTES);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_layer_that_breaks_is_the_backups_fault_and_a_disk_that_does_is_not() {
+        /// A disk that breaks after some bytes.
+        struct Broken;
+        impl AsyncRead for Broken {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                _: &mut TaskContext<'_>,
+                _: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "gone")))
+            }
+        }
+        let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        for layer in [Layer::Gzip, Layer::Zstd, Layer::Lz4] {
+            let whole = packed(&text, layer).await;
+            for broken in [true, false] {
+                let half: Reader = Box::new(Cursor::new(whole[..whole.len() * 3 / 4].to_vec()));
+                let file: Reader = if broken { Box::new(half.chain(Broken)) } else { half };
+                let mut content = peel("f", file, None).await.unwrap().content;
+                let error = content.read_to_end(&mut Vec::new()).await.unwrap_err();
+                let is_fault = matches!(blame("f", &error), RestoreFailure::Backup(_));
+                assert_eq!(is_fault, !broken, "{layer}: {error:?}");
+            }
         }
     }
 

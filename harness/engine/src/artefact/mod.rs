@@ -4,11 +4,14 @@
 //! format by content. The [`Artefact`] says what it needs, and restores itself on throw-away servers. A
 //! [`Verification`] runs it, with judges for each [`Statement`].
 
+mod fetch;
 mod folder;
 mod found;
 mod layers;
+mod own;
 mod place;
 mod recognise;
+mod spooled;
 mod verification;
 
 use std::sync::Arc;
@@ -16,12 +19,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{IntegrityQuery, RecoveryTarget, Statement};
+use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Statement};
 
+pub use fetch::{Tell, ensure_room, fetch_into, spool};
 pub use found::Found;
-pub use layers::{Decryptor, Layer, Peeled, peel};
+pub use layers::{Decryptor, Layer, Peeled, blame, peel};
+pub use own::{OwnBackup, find_own};
 pub use place::{LocalPlace, Place, PlaceEntry};
 pub use recognise::recognise;
+pub use spooled::SpooledPlace;
 pub use verification::{BackupSource, Recognised, Verification};
 
 use crate::RestoreFailure;
@@ -121,6 +127,8 @@ pub struct VerifyOptions {
     pub decryptor: Option<Arc<dyn Decryptor>>,
     /// The user's queries on a restored database.
     pub queries: Vec<IntegrityQuery>,
+    /// The user's commands on a restored Redis server.
+    pub redis_queries: Vec<RedisQuery>,
     /// How many connections or processes load and check at once.
     pub jobs: usize,
     /// Whether a server may run without a cell around it.

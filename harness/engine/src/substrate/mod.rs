@@ -30,6 +30,7 @@ pub use local::{LocalSubstrate, run_folder};
 pub use probe::{DockerProbe, ImageProbe, LocalProbe, ProgramProbe, probe_docker, probe_local};
 pub use reaper::{Leftover, SweepOptions, Swept, sweep};
 pub use room::{Need, Room};
+pub(crate) use room::{free_bytes, megabytes};
 pub use scratch::Scratch;
 
 use comeback_error::{Error, Result};

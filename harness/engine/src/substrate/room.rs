@@ -133,7 +133,7 @@ impl Room {
     }
 }
 
-fn megabytes(bytes: u64) -> String {
+pub(crate) fn megabytes(bytes: u64) -> String {
     const MB: u64 = 1_000_000;
     match bytes / MB {
         many if many >= 10_000 => format!("{} GB", many / 1_000),
@@ -142,7 +142,7 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// The bytes that an ordinary user can still write to the disk of a folder.
-pub(super) fn free_bytes(dir: &Path) -> Result<u64> {
+pub(crate) fn free_bytes(dir: &Path) -> Result<u64> {
     let room = rustix::fs::statvfs(dir).context(format!("look for free space in {}", dir.display()))?;
     Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }

@@ -3,6 +3,7 @@
 mod access;
 mod address;
 mod along;
+pub mod artefacts;
 mod backup;
 mod client;
 pub mod damages;

@@ -70,7 +70,7 @@ impl Recipients {
     }
 }
 
-/// The private keys in a file.
+/// The private keys in a file, or in several.
 pub struct Identities {
     keys: Vec<Box<dyn age::Identity + Send + Sync>>,
     path: PathBuf,
@@ -92,12 +92,22 @@ impl Identities {
         Ok(Self { keys, path: path.to_owned() })
     }
 
+    /// Reads several files, as one set of keys.
+    pub fn read_all(paths: &[PathBuf]) -> Result<Self> {
+        let (mut keys, mut names) = (Vec::new(), Vec::new());
+        for path in paths {
+            keys.extend(Self::read(path)?.keys);
+            names.push(path.display().to_string());
+        }
+        Ok(Self { keys, path: names.join(", ").into() })
+    }
+
     /// The identities in the form that `age` takes.
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn age::Identity> {
         self.keys.iter().map(|key| &**key as _)
     }
 
-    /// The file that they were read from.
+    /// The file that they were read from, or the names of all files.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -5,7 +5,9 @@
 
 mod address;
 mod age_file;
+pub mod artefacts;
 pub mod damages;
+mod decryptor;
 mod drill;
 mod export;
 mod folder;
@@ -31,6 +33,7 @@ use crc::{CRC_32_ISCSI, Crc};
 
 pub use address::{StoreAddress, open_store};
 pub use age_file::{OpenedExport, open_export, read_export_file};
+pub use decryptor::IdentityDecryptor;
 pub use drill::SecretsDrill;
 pub use export::{Exported, export_secrets, keep_export};
 pub use folder::FolderStore;

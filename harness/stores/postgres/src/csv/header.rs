@@ -48,6 +48,11 @@ fn end_of_record(bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// The names in the first line of a file's start; `None` if the line is not whole or names nothing.
+pub(super) fn parse_header(head: &[u8]) -> Option<Vec<String>> {
+    parse(head.get(..end_of_record(head)?)?)
+}
+
 /// The names in a header; `None` if there are none, or the format is wrong.
 fn parse(record: &[u8]) -> Option<Vec<String>> {
     let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record);

@@ -8,11 +8,13 @@ mod export;
 mod header;
 mod restore;
 mod shape;
+mod text;
 mod triggers;
 mod utf8;
 
 pub use export::export_table;
 pub use restore::{LoadedTable, load_table_csv};
+pub(crate) use text::{LoadedText, is_csv, load_text};
 
 /// The rows, as one gzip member.
-pub(super) const FILE: &str = "rows.csv.gz";
+pub(crate) const FILE: &str = "rows.csv.gz";
