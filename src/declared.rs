@@ -1,6 +1,6 @@
 //! `[[backup]]` of `comeback.toml`: the backups that the user wants verified.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use serde::de::Error as _;
 use toml::Spanned;
 
 use crate::cli::{SuiteArg, values};
-use crate::commands::look_for;
+use crate::commands::{look_for, reference};
 use crate::config::{CommandEntry, QueryEntry};
 
 /// What must be shown of a backup if the user does not say.
@@ -42,6 +42,10 @@ pub(crate) struct BackupEntry {
     create_missing: Vec<Creatable>,
     #[serde(default)]
     require: Option<Vec<Statement>>,
+    database: Option<String>,
+    reference: Option<PathBuf>,
+    #[serde(default)]
+    allow_empty: bool,
     section: Option<String>,
     suites: Option<Vec<SuiteArg>>,
     #[serde(default)]
@@ -58,6 +62,7 @@ pub(crate) struct Declared {
     requires: Vec<Statement>,
     section: String,
     suites: Vec<Suite>,
+    reference: Option<PathBuf>,
     options: VerifyOptions,
 }
 
@@ -85,6 +90,7 @@ impl BackupEntry {
             requires: self.require.unwrap_or_else(|| REQUIRED.to_vec()),
             section: self.section.unwrap_or_default(),
             suites: suites.unwrap_or_else(|| SUITES.to_vec()),
+            reference: self.reference,
             options: VerifyOptions {
                 kind: self.kind,
                 select: self.select,
@@ -95,6 +101,8 @@ impl BackupEntry {
                 create_missing: self.create_missing.into_iter().collect(),
                 queries,
                 redis_queries,
+                database: self.database,
+                allow_empty: self.allow_empty,
                 ..VerifyOptions::default()
             },
         }
@@ -103,8 +111,8 @@ impl BackupEntry {
 
 impl Declared {
     /// How it is verified, before the command line has its say.
-    pub(crate) fn options(&self) -> VerifyOptions {
-        self.options.clone()
+    pub(crate) fn options(&self) -> Result<VerifyOptions> {
+        with_reference(self.reference.as_deref(), self.options.clone())
     }
 
     /// The statements that must be shown.
@@ -121,14 +129,14 @@ impl Declared {
     /// not keep the others from being verified.
     pub(crate) fn verification(&self, jobs: usize, seed: u64) -> Verification {
         let (from, identity) = (self.from.clone(), self.identity.clone());
-        let options = VerifyOptions { jobs, seed, ..self.options() };
+        let options = VerifyOptions { jobs, seed, ..self.options.clone() };
         Verification {
             name: format!("verify/{}", self.name),
             title: self.from.clone(),
             section: self.section.clone(),
             suites: self.suites.clone(),
             requires: self.requires.clone(),
-            source: Arc::new(Later { from, identity, options }),
+            source: Arc::new(Later { from, identity, reference: self.reference.clone(), options }),
         }
     }
 }
@@ -137,12 +145,20 @@ impl Declared {
 struct Later {
     from: String,
     identity: Vec<PathBuf>,
+    reference: Option<PathBuf>,
     options: VerifyOptions,
+}
+
+/// Reads what was recorded of an earlier restore.
+fn with_reference(path: Option<&Path>, options: VerifyOptions) -> Result<VerifyOptions> {
+    let reference = reference::read(path, false)?.map(Arc::new);
+    Ok(VerifyOptions { reference, ..options })
 }
 
 #[async_trait]
 impl BackupSource for Later {
     async fn artefact(&self) -> Result<Arc<dyn Artefact>> {
-        look_for(&self.from, &self.identity, self.options.clone()).await
+        let options = with_reference(self.reference.as_deref(), self.options.clone())?;
+        look_for(&self.from, &self.identity, options).await
     }
 }

@@ -38,6 +38,24 @@ pub(crate) struct VerifyArgs {
     /// What to make up if the backup needs it and it is not there; the report says so
     #[arg(long, value_name = "roles|tablespaces", value_delimiter = ',', value_parser = values::creatable)]
     pub(crate) create_missing: Vec<Creatable>,
+    /// The database that your queries ask, if the backup has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) database: Option<String>,
+    /// The file with what was recorded of an earlier verified restore, to compare this one with
+    #[arg(long, value_name = "FILE")]
+    pub(crate) reference: Option<PathBuf>,
+    /// Record this restore in the file of --reference, if it is verified; one that is there is compared first
+    #[arg(long, requires = "reference")]
+    pub(crate) record: bool,
+    /// The live database to compare with, read in a transaction that cannot write; its password comes from PGPASSWORD
+    #[arg(long = "source", value_name = "URL")]
+    pub(crate) live: Option<String>,
+    /// A table of the live database in which nothing changes any more: it is compared row by row; may be repeated
+    #[arg(long, value_name = "TABLE", requires = "live")]
+    pub(crate) frozen: Vec<String>,
+    /// Let a backup pass that holds no row at all
+    #[arg(long)]
+    pub(crate) allow_empty: bool,
     /// The statements that must be shown; default: restored and sound
     #[arg(long, value_name = "STATEMENT", value_delimiter = ',', value_parser = values::statement)]
     pub(crate) require: Vec<Statement>,

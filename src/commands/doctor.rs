@@ -67,7 +67,10 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
 async fn backups(config: &Config) -> usize {
     let mut unseen = 0;
     for backup in &config.backups {
-        let looked = look_for(&backup.from, &backup.identity, backup.options()).await;
+        let looked = match backup.options() {
+            Ok(options) => look_for(&backup.from, &backup.identity, options).await,
+            Err(error) => Err(error),
+        };
         let line = Line::new(&looked, &backup.name, |artefact| artefact_line(&artefact.summary()));
         unseen += usize::from(!line.good);
         let mut hints = line.hints;

@@ -8,6 +8,7 @@ mod junit;
 mod list;
 mod objects;
 mod places;
+pub(crate) mod reference;
 mod report;
 mod restore;
 mod run;

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use comeback_engine::artefact::{Recognised, Verification, VerifyOptions};
+use comeback_engine::artefact::{LiveSource, ProfileSlot, Recognised, Verification, VerifyOptions};
 use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{RunKind, RunStarted};
 use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
 };
+use comeback_engine::secret::Secret;
 use comeback_engine::substrate::{DockerSettings, Need, RunIdentity};
 use comeback_error::{Error, Result};
+use comeback_postgres::PostgresAddress;
 
 use super::junit::ensure_can_be_written;
 use super::places::{jobs, short_name};
+use super::reference;
 use super::report::{show, write_reports};
 use super::run::planned;
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
@@ -43,7 +46,9 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         Some(declared) => declared.requires().to_vec(),
         None => REQUIRED.to_vec(),
     };
-    let artefact = look_for(from, &identity, options(&args, &config, declared, seed)).await;
+    let options = options(&args, &config, declared, seed)?;
+    let (record, before) = (options.record.clone(), options.reference.clone());
+    let artefact = look_for(from, &identity, options).await;
     let artefact = artefact.map_err(|error| match declared {
         None if !config.backups.is_empty() => error.hint(known(&config)),
         _ => error,
@@ -57,7 +62,19 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         requires,
         source: Arc::new(Recognised(artefact)),
     };
-    run(Arc::new(verification), runbook, &args, &config, seed).await
+    let code = run(Arc::new(verification), runbook, &args, &config, seed).await?;
+    if let (Some(path), Some(slot), 0) = (&args.reference, &record, code) {
+        reference::write(path, &args.source, slot, before.as_deref())?;
+    }
+    Ok(code)
+}
+
+/// The live system to compare with. Its address is checked before anything starts.
+fn live_source(args: &VerifyArgs) -> Result<Option<LiveSource>> {
+    let Some(url) = args.live.clone() else { return Ok(None) };
+    PostgresAddress::parse(&url)?;
+    let password = std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty());
+    Ok(Some(LiveSource { url, password: password.map(Secret::given), frozen: args.frozen.clone() }))
 }
 
 fn known(config: &Config) -> String {
@@ -78,11 +95,20 @@ fn runbook(declared: Option<&Declared>, config: &Config) -> Result<Option<Arc<Ru
 }
 
 /// The user's choices: those of the command line before those of the settings.
-fn options(args: &VerifyArgs, config: &Config, declared: Option<&Declared>, seed: u64) -> VerifyOptions {
-    let given = declared.map(Declared::options).unwrap_or_default();
+fn options(
+    args: &VerifyArgs,
+    config: &Config,
+    declared: Option<&Declared>,
+    seed: u64,
+) -> Result<VerifyOptions> {
+    let given = declared.map(Declared::options).transpose()?.unwrap_or_default();
     let mut create_missing = given.create_missing;
     create_missing.extend(&args.create_missing);
-    VerifyOptions {
+    let reference = match &args.reference {
+        Some(path) => reference::read(Some(path), args.record)?.map(Arc::new),
+        None => given.reference,
+    };
+    Ok(VerifyOptions {
         kind: args.kind.clone().or(given.kind),
         select: args.select.clone().unwrap_or(given.select),
         target: args.at.clone().or(given.target),
@@ -94,8 +120,13 @@ fn options(args: &VerifyArgs, config: &Config, declared: Option<&Declared>, seed
         seed,
         queries: if declared.is_some() { given.queries } else { config.queries.clone() },
         redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },
+        database: args.database.clone().or(given.database),
+        reference,
+        record: args.record.then(ProfileSlot::default),
+        source: live_source(args)?,
+        allow_empty: args.allow_empty || given.allow_empty,
         ..given
-    }
+    })
 }
 
 async fn run(

@@ -30,6 +30,12 @@ pub enum FindingCode {
     ObjectChanged,
     /// An index is marked invalid: the planner ignores it.
     IndexInvalid,
+    /// Rows violate a constraint that the server takes for granted.
+    ConstraintViolated,
+    /// The restored databases hold no row of the user's at all.
+    ContentEmpty,
+    /// A column has another share of NULLs, or another number of distinct values, than in an earlier restore.
+    ValuesDiffer,
     /// A sequence is behind its recorded position, or behind the largest value that it gave out.
     SequenceBehind,
     /// A write that must be there is missing.
@@ -146,6 +152,9 @@ impl FindingCode {
             Self::ObjectExtra => "object-extra",
             Self::ObjectChanged => "object-changed",
             Self::IndexInvalid => "index-invalid",
+            Self::ConstraintViolated => "constraint-violated",
+            Self::ContentEmpty => "content-empty",
+            Self::ValuesDiffer => "values-differ",
             Self::SequenceBehind => "sequence-behind",
             Self::WriteLost => "write-lost",
             Self::WritePhantom => "write-phantom",

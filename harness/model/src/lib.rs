@@ -17,6 +17,7 @@ mod object;
 mod objective;
 mod phase;
 mod recovery_target;
+mod reference;
 mod row_key;
 mod secrets;
 mod self_test;
@@ -33,7 +34,7 @@ pub use check::Check;
 pub use established::{Standing, Statement};
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint};
-pub use integrity::{Comparison, Expectation, IntegrityQuery, RedisQuery};
+pub use integrity::{AnswerRows, Comparison, Expectation, IntegrityQuery, RedisQuery};
 pub use keyspace::{
     DatabaseDifference, DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, FunctionChange,
     FunctionDifference, KeyChange, KeyDifference, KeyName, KeyRecord, KeyspaceComparison,
@@ -53,6 +54,10 @@ pub use object::{
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
+pub use reference::{
+    Accepted, ColumnProfile, DatabaseProfile, DistinctSketch, Drift, Profile, REFERENCE_VERSION, Reference,
+    TableProfile, TableTally, Tolerance, settle,
+};
 pub use row_key::{decode_key, encode_key};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
 pub use self_test::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};

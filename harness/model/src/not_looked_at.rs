@@ -32,6 +32,12 @@ pub enum ScopeKind {
     TableDefinition,
     /// The value of a secret that its store did not give out.
     SecretValue,
+    /// A constraint that the rows were not checked against.
+    Constraint,
+    /// The order of text, where it was recorded under another version of its rules.
+    Collation,
+    /// A change that the user expects, for a time.
+    AcceptedChange,
     /// Messages that some processes of a server did not write to its log.
     ServerMessages,
 }
@@ -53,6 +59,9 @@ impl ScopeKind {
             Self::AppendOnlyFile => "append-only-file",
             Self::TableDefinition => "table-definition",
             Self::SecretValue => "secret-value",
+            Self::Constraint => "constraint",
+            Self::Collation => "collation",
+            Self::AcceptedChange => "accepted-change",
             Self::ServerMessages => "server-messages",
         }
     }
@@ -108,6 +117,9 @@ mod tests {
             ScopeKind::AppendOnlyFile,
             ScopeKind::TableDefinition,
             ScopeKind::SecretValue,
+            ScopeKind::Constraint,
+            ScopeKind::Collation,
+            ScopeKind::AcceptedChange,
             ScopeKind::ServerMessages,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));

@@ -11,6 +11,7 @@ mod layers;
 mod own;
 mod place;
 mod recognise;
+mod slot;
 mod spooled;
 mod verification;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Statement};
+use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Reference, Statement};
 
 pub use fetch::{Tell, ensure_room, fetch_into, spool};
 pub use found::Found;
@@ -27,6 +28,7 @@ pub use layers::{Decryptor, Layer, Peeled, blame, peel};
 pub use own::{OwnBackup, find_own};
 pub use place::{LocalPlace, Place, PlaceEntry};
 pub use recognise::recognise;
+pub use slot::ProfileSlot;
 pub use spooled::SpooledPlace;
 pub use verification::{BackupSource, Recognised, Verification};
 
@@ -129,12 +131,34 @@ pub struct VerifyOptions {
     pub queries: Vec<IntegrityQuery>,
     /// The user's commands on a restored Redis server.
     pub redis_queries: Vec<RedisQuery>,
+    /// The database that they ask, and that a reference or the source is compared with; `None` for the only one
+    /// that holds tables.
+    pub database: Option<String>,
+    /// What was recorded of an earlier restore, to compare with.
+    pub reference: Option<Arc<Reference>>,
+    /// Takes what is to be recorded of this restore.
+    pub record: Option<ProfileSlot>,
+    /// The live system to compare with.
+    pub source: Option<LiveSource>,
+    /// Whether a backup without a single row may pass.
+    pub allow_empty: bool,
     /// How many connections or processes load and check at once.
     pub jobs: usize,
     /// Whether a server may run without a cell around it.
     pub uncontained: bool,
     /// The seed of random choices.
     pub seed: u64,
+}
+
+/// The live system that a backup was taken of. It is read, and never written.
+#[derive(Debug, Clone)]
+pub struct LiveSource {
+    /// Its address, without a password.
+    pub url: String,
+    /// The password to log in with.
+    pub password: Option<crate::secret::Secret>,
+    /// The tables in which nothing changes any more: they are compared row by row.
+    pub frozen: Vec<String>,
 }
 
 /// The error for things that a backup needs and that are not there.

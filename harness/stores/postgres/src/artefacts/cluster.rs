@@ -7,7 +7,10 @@ use comeback_engine::judge::Judge;
 use comeback_model::Statement;
 
 use crate::PostgresServer;
-use crate::judges::{ServerLogJudge, StructureJudge};
+use crate::judges::{
+    AnswerJudge, CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, ReferenceJudge,
+    SequenceJudge, ServerLogJudge, SourceJudge, StructureJudge,
+};
 
 /// A restored cluster: its server runs and accepts writes.
 pub(crate) struct RestoredCluster {
@@ -26,10 +29,34 @@ impl Restored for RestoredCluster {
 
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
         let Self { server, options, .. } = self;
-        let _ = options;
-        vec![
-            (Statement::Sound, Box::new(StructureJudge { server: server.address() })),
+        let address = server.address();
+        let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> = vec![
+            (Statement::Sound, Box::new(StructureJudge { server: address })),
+            (Statement::Sound, Box::new(ConstraintJudge { server: address })),
+            (Statement::Sound, Box::new(SequenceJudge { server: address })),
+            (Statement::Sound, Box::new(IndexJudge { server: address })),
+            (Statement::Sound, Box::new(CollationJudge { server: address })),
+            (Statement::Sound, Box::new(ExtensionJudge { server: address })),
             (Statement::Sound, Box::new(ServerLogJudge { server })),
-        ]
+        ];
+        if !options.queries.is_empty() {
+            let (queries, database) = (&options.queries[..], options.database.as_deref());
+            judges.push((Statement::Answered, Box::new(AnswerJudge { server: address, database, queries })));
+        }
+        if options.reference.is_some() || options.record.is_some() {
+            let reference = options.reference.as_deref();
+            // To record alone shows nothing but that everything can be read.
+            let shows = if reference.is_some() { Statement::Compared } else { Statement::Sound };
+            let (record, jobs) = (options.record.as_ref(), options.jobs);
+            judges.push((shows, Box::new(ReferenceJudge { server: address, reference, record, jobs })));
+        }
+        if let Some(source) = &options.source {
+            let database = options.database.as_deref();
+            judges.push((Statement::Compared, Box::new(SourceJudge { server: address, database, source })));
+        }
+        if !options.allow_empty {
+            judges.push((Statement::Sound, Box::new(ContentJudge { server: address })));
+        }
+        judges
     }
 }

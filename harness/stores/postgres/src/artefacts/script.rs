@@ -12,6 +12,7 @@ use comeback_model::evidence::ArtefactSummary;
 use super::RestoredCluster;
 use crate::error::Result;
 use crate::import::import_dump;
+use crate::judges::check_queries;
 use crate::{PostgresNodes as _, gather_statistics, parallelism};
 
 /// The database that a dump without a name of its own is loaded into.
@@ -74,6 +75,7 @@ impl Artefact for Script {
         let server = course.postgres_node("restored").await?;
         server.init().await?;
         server.start(&[]).await?;
+        check_queries(server.address(), &self.options.queries).await?;
         let mut connection = server.connect("postgres").await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create database {DATABASE}")))
             .execute(&mut connection)

@@ -7,6 +7,7 @@ pub(crate) mod copy_out;
 pub(crate) mod exporter;
 pub(crate) mod form;
 pub(crate) mod parallel;
+pub(crate) mod profile;
 pub(crate) mod read;
 pub(crate) mod row_session;
 pub(crate) mod statistics;

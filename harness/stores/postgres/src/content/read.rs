@@ -13,7 +13,7 @@ use crate::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
 /// The databases that accept no connections. `template0` is left out: it is unchanged since `initdb`.
-async fn list_closed_databases(server: &PostgresAddress) -> Result<Vec<NotLookedAt>> {
+pub(crate) async fn list_closed_databases(server: &PostgresAddress) -> Result<Vec<NotLookedAt>> {
     let mut connection = server.connect_to_cluster().await?;
     let sql = "select datname::text, datallowconn from pg_database \
         where not (datallowconn and datconnlimit <> -2) and datname <> 'template0' order by 1";

@@ -44,7 +44,8 @@ impl Comparison {
     }
 }
 
-fn compare(recorded: &Catalogue, actual: &Catalogue) -> Vec<Finding> {
+/// The differences between two catalogues, without those that follow from a table that is gone.
+pub(super) fn compare(recorded: &Catalogue, actual: &Catalogue) -> Vec<Finding> {
     let differences = recorded.differences(actual);
     let gone: Vec<&str> = differences
         .iter()
@@ -52,7 +53,14 @@ fn compare(recorded: &Catalogue, actual: &Catalogue) -> Vec<Finding> {
         .map(|difference| difference.identity)
         .collect();
     // Objects that went with a table get no findings of their own: there could be dozens.
+    // An index that is gone is missing, and not invalid as well.
+    let follows = |difference: &CatalogueDifference<'_>| {
+        difference.kind == "valid index" && (difference.after.is_none() || difference.before.is_none())
+    };
     let stands_alone = |difference: &&CatalogueDifference<'_>| {
+        if follows(difference) {
+            return false;
+        }
         difference.kind == "table" || !gone.iter().any(|table| mentions(difference, table))
     };
     let mut findings: Vec<_> = differences.iter().filter(stands_alone).map(finding).collect();

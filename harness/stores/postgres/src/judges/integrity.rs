@@ -87,10 +87,18 @@ impl IntegrityQueries<'_> {
 fn judge_answer(query: &IntegrityQuery, answer: Answer) -> Option<Finding> {
     let (met, actual) = match answer {
         Answer::Age(Some(age_s)) => (query.expect.is_met_by_age(age_s), format!("an age of {age_s:.0} s")),
+        Answer::Rows(rows) => (query.expect.is_met_by_rows(&rows), rows_text(&rows)),
         Answer::Age(None) => (false, "no instant at all".to_owned()),
         Answer::Text(text) => {
             (query.expect.is_met_by(text.as_deref()), text.unwrap_or_else(|| "NULL".to_owned()))
         }
     };
     (!met).then(|| finding(query, actual))
+}
+
+/// Rows as they are written in an expectation, the first few of them.
+fn rows_text(rows: &[Vec<Option<String>>]) -> String {
+    const SHOWN: usize = 5;
+    let shown = serde_json::to_string(&rows[..rows.len().min(SHOWN)]).unwrap_or_default();
+    if rows.len() > SHOWN { format!("{} rows, beginning with {shown}", rows.len()) } else { shown }
 }

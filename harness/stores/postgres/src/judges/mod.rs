@@ -1,5 +1,6 @@
 //! Judges of a restored PostgreSQL server.
 
+mod answers;
 mod archive;
 mod carried;
 mod catalogue;
@@ -13,12 +14,18 @@ mod ledger;
 mod loaded_rows;
 mod logical;
 mod majors;
+mod only;
 mod physical;
 mod question;
+mod reference;
 mod restored_rows;
 mod sequences;
 mod server_log;
+mod sound;
+mod source;
 
+pub use answers::AnswerJudge;
+pub(crate) use answers::check_queries;
 pub use archive::ArchiveJudge;
 pub use catalogue::CatalogueJudge;
 pub use content::{FingerprintJudge, RowCounts};
@@ -27,4 +34,7 @@ pub use ledger::{LedgerJudge, measure_loss};
 pub use loaded_rows::LoadedRows;
 pub use logical::LogicalCatalogue;
 pub use physical::{PageChecksums, StructureJudge, UnpackedFiles};
+pub use reference::ReferenceJudge;
 pub use server_log::ServerLogJudge;
+pub use sound::{CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, SequenceJudge};
+pub use source::SourceJudge;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use comeback_model::{Finding, FindingCode, IntegrityQuery};
+use comeback_model::{AnswerRows, Finding, FindingCode, IntegrityQuery};
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _, SqlSafeStr as _, Statement as _};
+use sqlx::{
+    AssertSqlSafe, Executor as _, PgConnection, Row as _, SqlSafeStr as _, Statement as _, ValueRef as _,
+};
 
 use crate::error::{Context as _, Error, Result};
 
@@ -14,6 +16,8 @@ pub(super) enum Answer {
     Text(Option<String>),
     /// The age of an instant in seconds, or NULL.
     Age(Option<f64>),
+    /// All rows.
+    Rows(AnswerRows),
 }
 
 /// Why there is no answer.
@@ -27,6 +31,10 @@ pub(super) enum Unanswered {
 /// SQLSTATEs for a query that exceeds its limit or returns several rows. Source: PostgreSQL's errcodes.txt.
 const TIMED_OUT: &str = "57014";
 const SEVERAL_ROWS: &str = "21000";
+/// SQLSTATE of a query that no server can parse.
+const SYNTAX: &str = "42601";
+/// Most rows that are compared with an expected set.
+const MOST_ROWS: usize = 1000;
 
 /// Runs one query in its own read-only transaction, with a time limit.
 pub(super) async fn ask(
@@ -71,6 +79,7 @@ async fn prepare(connection: &mut PgConnection, query: &IntegrityQuery) -> Resul
     let prepared = connection.prepare(AssertSqlSafe(query.sql.clone()).into_sql_str()).await;
     let prepared = prepared.map_err(|error| Wrong::Server { error, offset: 0 })?;
     match prepared.columns().len() {
+        1.. if query.expect.wants_rows() => Ok(()),
         1 => Ok(()),
         0 => Err(Wrong::Shape("it gives no value".to_owned())),
         several => Err(Wrong::Shape(format!("it gives {several} columns, where one is compared"))),
@@ -79,6 +88,9 @@ async fn prepare(connection: &mut PgConnection, query: &IntegrityQuery) -> Resul
 
 async fn answer(connection: &mut PgConnection, query: &IntegrityQuery) -> Result<Answer, Wrong> {
     let inner = query.sql.trim_end().trim_end_matches(';');
+    if query.expect.wants_rows() {
+        return rows(connection, inner).await.map(Answer::Rows);
+    }
     let wants_age = query.expect.wants_age();
     // The age is measured by the server's clock, because a server wrote the instant.
     let (before, after) = if wants_age {
@@ -90,6 +102,44 @@ async fn answer(connection: &mut PgConnection, query: &IntegrityQuery) -> Result
     let sql = AssertSqlSafe(format!("{before}{inner}{after}"));
     let row = sqlx::query(sql).fetch_one(connection).await.map_err(wrong)?;
     if wants_age { row.try_get(0).map(Answer::Age) } else { row.try_get(0).map(Answer::Text) }.map_err(wrong)
+}
+
+/// All rows of a query as text. The simple protocol sends every value in that form.
+async fn rows(connection: &mut PgConnection, inner: &str) -> Result<AnswerRows, Wrong> {
+    let (before, after) = ("select * from (", "\n) q");
+    let wrong = |error| Wrong::Server { error, offset: before.chars().count() };
+    let sql = AssertSqlSafe(format!("{before}{inner}{after} limit {}", MOST_ROWS + 1));
+    let rows = sqlx::raw_sql(sql).fetch_all(connection).await.map_err(wrong)?;
+    if rows.len() > MOST_ROWS {
+        return Err(Wrong::Shape(format!("it gives more than {MOST_ROWS} rows")));
+    }
+    let value = |row: &sqlx::postgres::PgRow, at: usize| {
+        let value = row.try_get_raw(at)?;
+        if value.is_null() {
+            return Ok(None);
+        }
+        let bytes = value.as_bytes().map_err(sqlx::Error::Decode)?;
+        Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+    };
+    let rows = rows.iter().map(|row| (0..row.len()).map(|at| value(row, at)).collect());
+    rows.collect::<sqlx::Result<_>>().map_err(wrong)
+}
+
+/// What no server could parse in a query, and where; `None` if it can be parsed. The database may lack
+/// everything that the query names.
+pub(super) async fn misspelt(
+    connection: &mut PgConnection,
+    query: &IntegrityQuery,
+) -> Result<Option<String>> {
+    let prepared = connection.prepare(AssertSqlSafe(query.sql.clone()).into_sql_str()).await;
+    let Err(error) = prepared else { return Ok(None) };
+    let is_misspelt = error.as_database_error().is_some_and(|said| said.code().as_deref() == Some(SYNTAX));
+    if !is_misspelt {
+        return Ok(None);
+    }
+    match explain(query, error, 0, Duration::ZERO).context("parsing the queries")? {
+        Unanswered::Question(what) | Unanswered::Damage(what) => Ok(Some(what)),
+    }
 }
 
 /// What an error of the server means for the query. An error of the connection is returned as it is.

@@ -1,0 +1,185 @@
+//! Judge that compares a restored cluster with what was recorded of an earlier verified restore.
+
+use async_trait::async_trait;
+use comeback_engine::artefact::ProfileSlot;
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_model::{
+    Catalogue, DatabaseProfile, Finding, FindingCode, NotLookedAt, RecordedPosition, Reference, ScopeKind,
+    Tolerance, settle,
+};
+
+use super::carried::leave_out;
+use super::comparison::compare;
+use super::majors::align;
+use super::sequences::compare_positions;
+use crate::connection::session::close;
+use crate::content::profile::read_profile;
+use crate::error::{Context as _, Result};
+use crate::{PostgresAddress, reprint};
+
+/// Compares definitions exactly, and figures of tables within the tolerances. What is new is told and no
+/// finding: an application grows. What the user accepts is told.
+///
+/// Not compared: roles, settings and other objects of the cluster; the rows of unlogged tables and of tables of
+/// extensions; positions of sequences that start anew at their end; what a dump does not carry.
+pub struct ReferenceJudge<'a> {
+    /// The restored server.
+    pub server: &'a PostgresAddress,
+    /// What was recorded; `None` to record only.
+    pub reference: Option<&'a Reference>,
+    /// Takes the profile of this restore, for the caller to record.
+    pub record: Option<&'a ProfileSlot>,
+    /// How many connections read tables.
+    pub jobs: usize,
+}
+
+#[async_trait]
+impl Judge for ReferenceJudge<'_> {
+    fn name(&self) -> &'static str {
+        if self.reference.is_some() { "reference" } else { "record" }
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let profile = read_profile(self.server, self.jobs).await?;
+        let tables = profile.tables();
+        if let Some(slot) = self.record {
+            slot.set(profile.clone());
+        }
+        let Some(reference) = self.reference else {
+            return Ok(Opinion::new(
+                format!("read definitions, and figures of {tables} tables, to record"),
+                [],
+            ));
+        };
+        let mut compared = Compared::default();
+        for (name, recorded) in &reference.profile.databases {
+            match profile.databases.get(name) {
+                Some(actual) => {
+                    let majors = (reference.profile.major, profile.major);
+                    compared.database(self.server, name, majors, recorded, actual).await?;
+                }
+                None => {
+                    let finding = Finding::new(
+                        FindingCode::ObjectMissing,
+                        format!("database {name}"),
+                        "it is there",
+                        "nothing",
+                    );
+                    compared.findings.push(finding);
+                }
+            }
+        }
+        let Compared { definitions, tables, columns, new, findings, not_looked_at } = compared;
+        let (findings, accepted) = settle(findings, &reference.accepted, self.today().await?);
+        let findings: Vec<_> = findings.into_iter().map(with_way_out).collect();
+        let summary = format!(
+            "compared {definitions} definitions, {tables} tables and {columns} columns with the reference of {} ({}); {new} objects are new",
+            reference.recorded_at.strftime("%Y-%m-%d"),
+            reference.source,
+        );
+        Ok(Opinion::new(summary, findings).not_looked_at(not_looked_at).not_looked_at(accepted))
+    }
+}
+
+impl ReferenceJudge<'_> {
+    /// The day by the server's clock, which is that of this machine.
+    async fn today(&self) -> Result<jiff::civil::Date> {
+        let mut connection = self.server.connect_to_cluster().await?;
+        let today: String = sqlx::query_scalar("select current_date::text")
+            .fetch_one(&mut connection)
+            .await
+            .context("asking for the day")?;
+        close(connection).await;
+        today.parse().context("asking for the day")
+    }
+}
+
+fn with_way_out(finding: Finding) -> Finding {
+    if finding.remedy.contains("accept") {
+        return finding;
+    }
+    let remedy = format!(
+        "{}; if it was meant, accept it in the reference, with a reason and a last day",
+        finding.remedy
+    );
+    finding.remedy(remedy.trim_start_matches("; "))
+}
+
+#[derive(Default)]
+struct Compared {
+    definitions: usize,
+    tables: usize,
+    columns: usize,
+    new: usize,
+    findings: Vec<Finding>,
+    not_looked_at: Vec<NotLookedAt>,
+}
+
+impl Compared {
+    async fn database(
+        &mut self,
+        server: &PostgresAddress,
+        name: &str,
+        (major_then, major): (u32, u32),
+        before: &DatabaseProfile,
+        after: &DatabaseProfile,
+    ) -> Result<()> {
+        let (mut recorded, mut actual) = (before.catalogue.clone(), after.catalogue.clone());
+        self.leave_out_sequences_without_order(&mut recorded);
+        comparable(server, name, &mut recorded, &mut actual, (major_then, major)).await?;
+        self.new += keep_known(&recorded, &mut actual);
+        self.definitions += recorded.len();
+        let is_rolled_off = |finding: &Finding| {
+            let table = finding.subject.strip_prefix("table ");
+            table.is_some_and(|table| before.was_part_of_what_stays(table, after))
+        };
+        let missing_or_changed =
+            compare(&recorded, &actual).into_iter().filter(|finding| !is_rolled_off(finding));
+        self.findings.extend(missing_or_changed);
+        self.findings.extend(compare_positions(&recorded.sequences, &actual.sequences).findings);
+        let drift = before.drift(after, &Tolerance::default());
+        self.tables += drift.tables;
+        self.columns += drift.columns;
+        self.findings.extend(drift.findings);
+        Ok(())
+    }
+
+    fn leave_out_sequences_without_order(&mut self, recorded: &mut Catalogue) {
+        let cycles =
+            |position: &RecordedPosition| matches!(position, RecordedPosition::Whole(whole) if whole.cycle);
+        let left_out =
+            recorded.sequences.extract_if(.., |_, position| cycles(position) || position.is_unlogged());
+        self.not_looked_at.extend(left_out.map(|(name, _)| {
+            let why = "it starts anew at its end, or with a crash: weeks later it may stand anywhere";
+            NotLookedAt::new(ScopeKind::SequencePosition, name, why)
+        }));
+    }
+}
+
+/// Brings both catalogues into a form in which equal definitions are equal texts.
+pub(super) async fn comparable(
+    server: &PostgresAddress,
+    database: &str,
+    recorded: &mut Catalogue,
+    actual: &mut Catalogue,
+    (major_then, major): (u32, u32),
+) -> Result<()> {
+    leave_out(recorded, actual);
+    reprint(server, database, recorded, actual).await?;
+    if major_then <= major {
+        align(recorded, actual, major_then, major);
+    } else {
+        align(actual, recorded, major, major_then);
+    }
+    Ok(())
+}
+
+/// Removes objects that the reference does not know; returns how many.
+fn keep_known(recorded: &Catalogue, actual: &mut Catalogue) -> usize {
+    let before = actual.len();
+    for (kind, objects) in &mut actual.objects {
+        let known = recorded.objects.get(kind);
+        objects.retain(|identity, _| known.is_some_and(|known| known.contains_key(identity)));
+    }
+    before - actual.len()
+}

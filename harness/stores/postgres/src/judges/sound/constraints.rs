@@ -1,0 +1,71 @@
+//! Judge of constraints: do the rows that came back keep the rules that the server takes for granted?
+
+use async_trait::async_trait;
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_model::{Finding, FindingCode, ScopeKind};
+
+use super::look::{Gathered, Look, Refusal, count};
+use super::{foreign_keys, row_rules, uniqueness};
+use crate::PostgresAddress;
+use crate::error::Result;
+
+/// Evaluates every constraint on the rows that came back: foreign keys, CHECK, NOT NULL, domains, bounds of
+/// partitions, unique keys and exclusion constraints. The server checks a constraint when a row is written, and
+/// never again: rows that were loaded with triggers switched off, or that a damaged disk changed, break it in
+/// silence.
+///
+/// Not looked at: constraints that are not validated, or not enforced; domains inside of composite types;
+/// foreign tables; unique indexes whose equality is not that of the type.
+pub struct ConstraintJudge<'a> {
+    /// The restored server.
+    pub server: &'a PostgresAddress,
+}
+
+#[async_trait]
+impl Judge for ConstraintJudge<'_> {
+    fn name(&self) -> &'static str {
+        "constraints"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let (mut gathered, databases) = Gathered::of(self.server).await?;
+        let (mut rules, mut keys, mut unique) = (0, 0, 0);
+        for database in databases {
+            let mut look = Look::into(self.server, &database).await?;
+            rules += row_rules::judge(&mut look, &mut gathered).await?;
+            keys += foreign_keys::judge(&mut look, &mut gathered).await?;
+            unique += uniqueness::judge(&mut look, &mut gathered).await?;
+            look.end().await?;
+        }
+        let summary = format!(
+            "evaluated {} of rows, {} and {}",
+            count(rules, "rule"),
+            count(keys, "foreign key"),
+            count(unique, "unique key")
+        );
+        gathered.into_opinion(ScopeKind::Constraint, summary)
+    }
+}
+
+/// The finding for rows that break a constraint.
+pub(super) fn broken(subject: String, expected: &str, found: String, listed_by: &str) -> Finding {
+    Finding::new(FindingCode::ConstraintViolated, subject, expected, found)
+        .remedy(format!("list them with `{listed_by}`, and find out whether the source has the same rows"))
+}
+
+/// What follows from a check that the server refused: it cannot read its data, or the check cannot run.
+pub(super) fn refused(gathered: &mut Gathered, subject: String, refusal: Refusal) {
+    if refusal.is_damage() {
+        let finding =
+            Finding::new(FindingCode::TableCorrupt, subject, "rows that the server can read", refusal.said);
+        gathered.findings.push(
+            finding.remedy("restore an older backup, and find out whether the source has the same fault"),
+        );
+    } else {
+        gathered.leave_out(
+            ScopeKind::Constraint,
+            subject,
+            format!("it cannot be evaluated: {}", refusal.said),
+        );
+    }
+}

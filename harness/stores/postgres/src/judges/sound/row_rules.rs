@@ -1,0 +1,134 @@
+//! Rules that each row keeps by itself: CHECK, NOT NULL, domains, and the bounds of its partition.
+
+use comeback_model::ScopeKind;
+
+use super::constraints::{broken, refused};
+use super::look::{Gathered, Look, OF_USERS, count, read_by_name};
+use crate::error::Result;
+
+/// A rule of a table.
+#[derive(Debug, Clone)]
+struct Rule {
+    /// Qualified and quoted.
+    table: String,
+    /// `constraint public.stories.title_check`, for findings.
+    subject: String,
+    /// What the rule says, for findings.
+    says: String,
+    /// An expression that is true for a row that breaks the rule; for a domain, one that fails for such a row.
+    breaks: String,
+    /// Whether a broken rule makes the query fail.
+    fails: bool,
+}
+
+read_by_name!(Rule: table, subject, says, breaks, fails);
+
+/// The rules of all tables that hold rows. Each table has an entry of its own for a rule that it inherits.
+///
+/// `num_nulls` is asked for NULLs: since version 17, the planner answers `is null` on a column that is NOT NULL
+/// without looking. A cast to the base type and back makes the server check a domain again.
+const RULES: &str = "
+    with tables as (
+        select c.oid, format('%I.%I', n.nspname, c.relname) as name, c.relispartition
+        from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relkind = 'r' and c.relpersistence <> 't' and {of users}
+    ), checked as (
+        select distinct t.oid, t.typname, coalesce(e.oid, t.oid) as domain, e.oid is not null as is_array
+        from pg_type t left join pg_type e on e.oid = t.typelem and e.typtype = 'd' and t.typcategory = 'A'
+        where (t.typtype = 'd' or e.oid is not null)
+    )
+    select t.name as \"table\", format('constraint %s.%I', t.name, k.conname) as subject, pg_get_constraintdef(k.oid) as says,
+        format('not (%s)', pg_get_expr(k.conbin, k.conrelid)) as breaks, false as fails
+    from tables t join pg_constraint k on k.conrelid = t.oid where k.contype = 'c' and k.convalidated
+        and coalesce(to_jsonb(k)->>'conenforced' <> 'false', true)
+    union all
+    select t.name, format('column %s.%I', t.name, a.attname), 'NOT NULL', format('num_nulls(%I) > 0', a.attname), false
+    from tables t join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped and a.attnotnull
+    where not exists (select from pg_constraint k where k.conrelid = t.oid and k.contype = 'n' and k.conkey = array[a.attnum] and not k.convalidated)
+    union all
+    select t.name, format('partition %s', t.name), 'rows within its bounds', format('not (%s)', pg_get_partition_constraintdef(t.oid)), false
+    from tables t where t.relispartition and pg_get_partition_constraintdef(t.oid) is not null
+    union all
+    select t.name, format('column %s.%I', t.name, a.attname), format('values of the domain %s', format_type(y.domain, null)),
+        format('count((%I::%s%s)::%s)', a.attname, format_type(b.typbasetype, b.typtypmod), case when y.is_array then '[]' else '' end,
+            format_type(a.atttypid, a.atttypmod)), true
+    from tables t join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+    join checked y on y.oid = a.atttypid join pg_type b on b.oid = y.domain
+    where not exists (select from pg_constraint k where k.contypid = y.domain and not k.convalidated)
+    order by 1, 5, 2";
+
+/// Constraints that hold for later rows alone.
+const NOT_VALIDATED: &str = "
+    select format('%I.%I.%I', n.nspname, c.relname, k.conname) from pg_constraint k
+    join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
+    where (not k.convalidated or to_jsonb(k)->>'conenforced' = 'false') and k.contype in ('c', 'f', 'n') and {of users}
+    union all
+    select format('%I.%I.%I', n.nspname, t.typname, k.conname) from pg_constraint k
+    join pg_type t on t.oid = k.contypid join pg_namespace n on n.oid = t.typnamespace where not k.convalidated
+    order by 1";
+
+/// Most rules in one statement: a table is read once for each of them.
+const AT_A_TIME: usize = 100;
+
+/// Looks at every rule of the database; returns how many.
+pub(super) async fn judge(look: &mut Look, gathered: &mut Gathered) -> Result<usize> {
+    for (name,) in look.list::<(String,)>(NOT_VALIDATED.replace("{of users}", OF_USERS)).await? {
+        let why = "it is not validated: the server holds it against later rows alone";
+        gathered.leave_out(ScopeKind::Constraint, name, why);
+    }
+    let rules: Vec<Rule> = look.list(RULES.replace("{of users}", OF_USERS)).await?;
+    for of_table in rules.chunk_by(|one, other| one.table == other.table && one.fails == other.fails) {
+        for some in of_table.chunks(AT_A_TIME) {
+            if !all_kept(look, some).await? {
+                for rule in some {
+                    judge_one(look, rule, gathered).await?;
+                }
+            }
+        }
+    }
+    Ok(rules.len())
+}
+
+/// Whether the rows of a table keep all of these rules, read once. Not even a reason for the answer no: then
+/// each is looked at alone.
+async fn all_kept(look: &mut Look, rules: &[Rule]) -> Result<bool> {
+    let Some(Rule { table, fails, .. }) = rules.first() else { return Ok(true) };
+    let sql = if *fails {
+        let casts = rules.iter().map(|rule| rule.breaks.as_str()).collect::<Vec<_>>().join(" + ");
+        format!("select {casts} >= 0 from only {table}")
+    } else {
+        let any = rules.iter().map(|rule| format!("({})", rule.breaks)).collect::<Vec<_>>().join(" or ");
+        format!("select not exists (select from only {table} where {any})")
+    };
+    Ok(look.ask::<(bool,)>(sql).await?.is_ok_and(|(kept,)| kept))
+}
+
+async fn judge_one(look: &mut Look, rule: &Rule, gathered: &mut Gathered) -> Result<()> {
+    let Rule { table, subject, says, breaks, fails } = rule;
+    if *fails {
+        match look.ask::<(i64,)>(format!("select {breaks} from only {table}")).await? {
+            Err(refusal) if refusal.is_violation() => {
+                let found = format!("at least one other: {}", refusal.said);
+                gathered.findings.push(broken(
+                    subject.clone(),
+                    says,
+                    found,
+                    &format!("select {breaks} from {table}"),
+                ));
+            }
+            Err(refusal) => refused(gathered, subject.clone(), refusal),
+            Ok(_) => {}
+        }
+        return Ok(());
+    }
+    match look.ask::<(i64,)>(format!("select count(*) from only {table} where {breaks}")).await? {
+        Ok((0,)) => {}
+        Ok((rows,)) => {
+            let found = format!("{} that do not keep it", count(rows, "row"));
+            let list = format!("select * from only {table} where {breaks}");
+            gathered.findings.push(broken(subject.clone(), says, found, &list));
+        }
+        Err(refusal) => refused(gathered, subject.clone(), refusal),
+    }
+    Ok(())
+}

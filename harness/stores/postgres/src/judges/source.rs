@@ -1,0 +1,144 @@
+//! Judge that compares a restored database with the live one that the backup was taken of.
+
+use async_trait::async_trait;
+use comeback_engine::artefact::LiveSource;
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_model::{CatalogueForm, Finding, FindingCode, NotLookedAt, ScopeKind, Tolerance};
+
+use super::comparison::compare;
+use super::only::the_database;
+use super::reference::comparable;
+use crate::content::exporter::Exporter;
+use crate::content::tables::TableInfo;
+use crate::error::{Context as _, Error, Result};
+use crate::{PostgresAddress, read_catalogue};
+
+/// Compares definitions exactly, the numbers of rows within a tolerance, and frozen tables row by row.
+///
+/// The source has gone on since the backup: positions of its sequences are not compared. It is read in one
+/// snapshot, by a transaction that cannot write.
+pub struct SourceJudge<'a> {
+    /// The restored server.
+    pub server: &'a PostgresAddress,
+    /// The restored database; `None` for the only one that holds tables.
+    pub database: Option<&'a str>,
+    /// The live database, and the tables in which nothing changes.
+    pub source: &'a LiveSource,
+}
+
+#[async_trait]
+impl Judge for SourceJudge<'_> {
+    fn name(&self) -> &'static str {
+        "source"
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let database = the_database(self.server, self.database).await?;
+        let LiveSource { url, password, frozen } = self.source;
+        let address = PostgresAddress::parse(url)?.with_password(password.clone());
+        let mut source = Exporter::open(&address, address.database()).await?;
+        let mut expected = source.read_catalogue().await?;
+        let mut actual = read_catalogue(self.server, &database, CatalogueForm::Complete).await?;
+        for catalogue in [&mut expected, &mut actual] {
+            // Large objects are data. Sequences have gone on.
+            catalogue.objects.remove("large object");
+            catalogue.sequences.clear();
+        }
+        let majors = (address.major().await?, self.server.major().await?);
+        comparable(self.server, &database, &mut expected, &mut actual, majors).await?;
+        let mut findings = compare(&expected, &actual);
+        let mut restored = Exporter::open(self.server, &database).await?;
+        let (ours, theirs) = (tables(&mut restored).await?, tables(&mut source).await?);
+        for theirs in &theirs {
+            // A table that is missing is a missing object.
+            let Some(ours) = ours.iter().find(|ours| ours.name == theirs.name) else { continue };
+            if !frozen.contains(&ours.name) {
+                let (expected, found) =
+                    (count(&mut source, &theirs.name).await?, count(&mut restored, &ours.name).await?);
+                findings.extend(rows(&ours.name, expected, found));
+            }
+        }
+        for name in frozen {
+            let finding = self.frozen(name, (&restored, &ours), (&address, &source, &theirs)).await?;
+            findings.extend(finding);
+        }
+        let summary = format!(
+            "compared {} definitions and {} tables with the live database, {} of them row by row",
+            expected.len(),
+            theirs.len(),
+            frozen.len()
+        );
+        let why = "the source has gone on since the backup";
+        Ok(Opinion::new(summary, findings).not_looked_at([NotLookedAt::new(
+            ScopeKind::ObjectKind,
+            "positions of sequences",
+            why,
+        )]))
+    }
+}
+
+impl SourceJudge<'_> {
+    async fn frozen(
+        &self,
+        name: &str,
+        (restored, ours): (&Exporter, &[TableInfo]),
+        (address, source, theirs): (&PostgresAddress, &Exporter, &[TableInfo]),
+    ) -> Result<Option<Finding>> {
+        let find = |tables: &[TableInfo]| tables.iter().find(|table| table.name == name).cloned();
+        let Some(theirs) = find(theirs) else {
+            return Err(Error::could_not_verify(format!(
+                "the source has no table {name} that could be frozen"
+            ))
+            .hint("name tables with their schema, as in public.invoices"));
+        };
+        let Some(ours) = find(ours) else { return Ok(None) };
+        let read = source.read_tables(address, vec![theirs]).await?;
+        let Some(expected) = read.into_values().next() else { return Ok(None) };
+        let read = restored.read_tables(self.server, vec![ours.as_recorded(&expected)]).await?;
+        let Some(found) = read.into_values().next() else { return Ok(None) };
+        let differs = !expected.same_rows(&found);
+        Ok(differs.then(|| {
+            let rows = |rows: u64| format!("{rows} rows");
+            let found =
+                if expected.rows == found.rows { "as many other rows".to_owned() } else { rows(found.rows) };
+            Finding::new(
+                FindingCode::ContentDiffers,
+                name,
+                format!("the {} of the source", rows(expected.rows)),
+                found,
+            )
+            .remedy("find out whether the source changed the table; if not, the backup lacks or changes rows")
+        }))
+    }
+}
+
+/// The tables whose rows can be compared.
+async fn tables(exporter: &mut Exporter) -> Result<Vec<TableInfo>> {
+    let mut tables = exporter.list_tables().await?;
+    tables.retain(|table| !table.is_unlogged && !table.is_view && table.extension.is_none());
+    tables.retain(|table| !table.name.starts_with("pg_catalog."));
+    Ok(tables)
+}
+
+async fn count(exporter: &mut Exporter, table: &str) -> Result<u64> {
+    let sql = sqlx::AssertSqlSafe(format!("select count(*) from only {table}"));
+    let rows: i64 = sqlx::query_scalar(sql)
+        .fetch_one(exporter.connection())
+        .await
+        .context(format_args!("counting the rows of {table}"))?;
+    u64::try_from(rows).context("counting rows")
+}
+
+fn rows(table: &str, expected: u64, found: u64) -> Option<Finding> {
+    let (live, restored) = (expected as f64, found as f64);
+    let slack = (live * Tolerance::default().shrink).max(2.0 * live.sqrt());
+    ((live - restored).abs() > slack).then(|| {
+        Finding::new(
+            FindingCode::RowCount,
+            table,
+            format!("about the {expected} rows of the source"),
+            format!("{found} rows"),
+        )
+        .remedy("find out how old the backup is, and whether its job leaves rows out")
+    })
+}
