@@ -27,6 +27,7 @@ pub(crate) async fn look_for(
     let mut kinds = comeback_postgres::artefacts::kinds();
     kinds.extend(comeback_redis::artefacts::kinds());
     kinds.extend(comeback_secrets::artefacts::kinds(identities));
+    kinds.extend(comeback_postgres::artefacts::last_kinds());
     recognise(&kinds, open_place(from).await?, &options).await
 }
 

@@ -139,7 +139,8 @@ impl AsyncRead for Source {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.0).poll_read(context, buffer);
-        read.map_err(|error| io::Error::other(Unread(error.to_string())))
+        // Never of a kind by which a reader of backups blames the backup.
+        read.map_err(|error| io::Error::new(io::ErrorKind::ConnectionAborted, Unread(error.to_string())))
     }
 }
 

@@ -20,6 +20,14 @@ pub trait PostgresNodes {
 
     /// Creates a node for the restore of a backup, with the major version that the backup needs.
     async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer>;
+
+    /// Creates a node for the restore of a dump, with this major version or a newer one. `what` needs it, in errors.
+    async fn postgres_node_of(
+        &mut self,
+        name: &str,
+        major: Option<u32>,
+        what: &str,
+    ) -> Result<PostgresServer>;
 }
 
 /// The steps that a drill can do with PostgreSQL.
@@ -44,6 +52,18 @@ impl PostgresNodes for Course {
     async fn postgres_node_for(&mut self, name: &str, manifest: &Manifest) -> Result<PostgresServer> {
         let (node, password) = (self.node_name(name), self.password());
         let server = PostgresServer::create_for(self.substrate()?, &node, password, manifest).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+
+    async fn postgres_node_of(
+        &mut self,
+        name: &str,
+        major: Option<u32>,
+        what: &str,
+    ) -> Result<PostgresServer> {
+        let (node, password) = (self.node_name(name), self.password());
+        let server = PostgresServer::create_of_major(self.substrate()?, &node, password, major, what).await?;
         self.adopt(name, server.clone());
         Ok(server)
     }

@@ -57,7 +57,8 @@ fn preferring(
     let (Some(major), None, Software::Postgres) = (major, &settings.image, software) else { return others };
     let built = match major {
         BUILT_MAJOR => Some(BUILT_IMAGE.to_owned()),
-        NEWER_MAJOR => Some(NEWER_IMAGE.to_owned()),
+        // A dump of a version without an image of its own goes onto the next newer one.
+        major if major <= NEWER_MAJOR && major > BUILT_MAJOR => Some(NEWER_IMAGE.to_owned()),
         _ => None,
     };
     let mut preferred: Vec<_> = [format!("postgres:{major}")].into_iter().chain(built).collect();
@@ -147,7 +148,8 @@ mod tests {
         assert_eq!(order(None, None), usual);
         assert_eq!(order(None, Some(15)), usual);
         assert_eq!(order(None, Some(17)), [&["postgres:17", "comeback-servers:trixie"], &usual[..]].concat());
-        assert_eq!(order(None, Some(16)), [&["postgres:16"], &usual[..]].concat());
+        assert_eq!(order(None, Some(16)), [&["postgres:16", "comeback-servers:trixie"], &usual[..]].concat());
+        assert_eq!(order(None, Some(18)), [&["postgres:18"], &usual[..]].concat());
         assert_eq!(order(Some("ours:1"), Some(17)), ["ours:1"]);
     }
 

@@ -2,8 +2,8 @@
 
 mod cluster;
 mod csv;
+mod dumps;
 mod own;
-mod script;
 
 use comeback_engine::artefact::ArtefactKind;
 
@@ -11,5 +11,12 @@ pub(crate) use cluster::RestoredCluster;
 
 /// Every kind, in the order in which they are asked: the most particular first.
 pub fn kinds() -> Vec<Box<dyn ArtefactKind>> {
-    vec![Box::new(own::OwnKind), Box::new(script::ScriptKind), Box::new(csv::CsvKind)]
+    let mut kinds = dumps::kinds();
+    kinds.insert(0, Box::new(own::OwnKind));
+    kinds
+}
+
+/// Kinds that recognise much, and are asked after those of every store.
+pub fn last_kinds() -> Vec<Box<dyn ArtefactKind>> {
+    vec![Box::new(csv::CsvKind), dumps::last_kind()]
 }

@@ -5,7 +5,7 @@ mod scope;
 
 use std::collections::BTreeMap;
 
-pub(super) use restore::open;
+pub(super) use restore::{open, run_pg_restore};
 pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
 

@@ -121,12 +121,28 @@ async fn restore_archive(
     }
     let single = manifest.files.iter().any(|file| file.name == ARCHIVE);
     let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
+    // An archive contains its tablespaces even if pg_dump was told to leave them out.
+    run_pg_restore(server, &manifest.id, &source, "postgres", &["--create", "--no-tablespaces"], jobs).await
+}
+
+/// Runs `pg_restore` on an archive in the server's node, beginning in `database`; the first error ends it.
+/// Findings call the archive `subject`.
+pub(crate) async fn run_pg_restore(
+    server: &PostgresServer,
+    subject: &str,
+    archive: &str,
+    database: &str,
+    options: &[&str],
+    jobs: usize,
+) -> Result<(), RestoreFailure> {
     let programs = server.programs();
     let restore = programs
         .client("pg_restore", server.major())
-        // An archive contains its tablespaces even if pg_dump was told to leave them out.
-        .args(["--create", "--exit-on-error", "--no-tablespaces", "--dbname=postgres"])
-        .args([format!("--jobs={}", jobs.max(1)), source]);
+        .arg("--exit-on-error")
+        .args(options.iter().copied())
+        // As an argument, a name with an equals sign would be taken for a connection string.
+        .arg(format!("--dbname={}", connection_string(database)))
+        .args([format!("--jobs={}", jobs.max(1)), archive.to_owned()]);
     let output = programs.with_login(server.node().exec(&restore, Io::default())).await?;
     if output.code == 0 {
         return Ok(());
@@ -138,7 +154,26 @@ async fn restore_archive(
     if let Some(error) = surroundings::error("restoring the export", None, &told) {
         return Err(error.into());
     }
-    Err(Finding::new(FindingCode::RestoreFailed, &manifest.id, "a restore that goes through", told)
+    Err(Finding::new(code_of(&told), subject, "a restore that goes through", told)
         .remedy("read the server's log in the evidence")
         .into())
+}
+
+/// `dbname='na\'me'`
+fn connection_string(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// What an error of `pg_restore` says about the archive.
+fn code_of(told: &str) -> FindingCode {
+    let says = |words: &[&str]| words.iter().any(|word| told.contains(word));
+    if says(&["end of file", "could not read from input file", "unexpected EOF"]) {
+        FindingCode::BackupTruncated
+    } else if says(&["could not uncompress", "could not decompress", "corrupt", "block ID", "invalid"])
+        && !told.contains("ERROR:")
+    {
+        FindingCode::BackupDamaged
+    } else {
+        FindingCode::RestoreFailed
+    }
 }

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use sqlx::{PgConnection, Row as _};
 use tokio::task::JoinSet;
 
-use super::meaning::{Build, BuildClass, TableName};
+use super::meaning::{Build, BuildClass};
 use super::part::Statement;
 use super::session::{Sessions, run};
+use super::words::TableName;
 use crate::RestoreFailure;
 use crate::error::{Context as _, Result};
 

@@ -1,7 +1,7 @@
 //! What a statement of a dump means for the order of work. A statement that is not recognised runs alone:
 //! after everything before it, and before everything after it, as in psql.
 
-use super::token::{Kind, Tokens};
+use super::words::{TableName, Words};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -40,9 +40,6 @@ pub(super) enum BuildClass {
     Index,
     ForeignKey,
 }
-
-/// A table's schema and name, without quotes.
-pub(super) type TableName = (String, String);
 
 pub(super) fn meaning(sql: &[u8]) -> Meaning {
     let mut words = Words::new(sql);
@@ -164,75 +161,6 @@ fn comment(words: &mut Words<'_>) -> Option<Meaning> {
     words.accept("constraint").then_some(())?;
     let name = words.name()?;
     (words.accept("on") && !words.accept("domain")).then_some(Meaning::About(name))
-}
-
-/// Reads a statement word by word.
-#[derive(Clone)]
-struct Words<'a> {
-    tokens: std::iter::Peekable<Tokens<'a>>,
-}
-
-impl<'a> Words<'a> {
-    fn new(sql: &'a [u8]) -> Self {
-        Self { tokens: Tokens::new(sql).peekable() }
-    }
-
-    /// The next word without quotes, in lower case.
-    fn word(&mut self) -> Option<String> {
-        let (_, token) = self.tokens.next_if(|(kind, _)| *kind == Kind::Word)?;
-        Some(String::from_utf8_lossy(token).to_lowercase())
-    }
-
-    fn accept(&mut self, keyword: &str) -> bool {
-        let is = |token: &[u8]| token.eq_ignore_ascii_case(keyword.as_bytes());
-        self.tokens.next_if(|(kind, token)| *kind == Kind::Word && is(token)).is_some()
-    }
-
-    fn accept_symbol(&mut self, symbol: &[u8]) -> bool {
-        self.tokens.next_if(|(_, token)| *token == symbol).is_some()
-    }
-
-    /// A name, as in the server's catalogue.
-    fn name(&mut self) -> Option<String> {
-        if let Some(word) = self.word() {
-            return Some(word);
-        }
-        let (_, token) = self.tokens.next_if(|(kind, _)| *kind == Kind::QuotedName)?;
-        let text = String::from_utf8_lossy(token);
-        Some(text.strip_prefix('"')?.strip_suffix('"')?.replace("\"\"", "\""))
-    }
-
-    /// A name with its schema; a dump always writes the schema.
-    fn table(&mut self) -> Option<TableName> {
-        let schema = self.name()?;
-        self.accept_symbol(b".").then_some(())?;
-        Some((schema, self.name()?))
-    }
-
-    fn uses_index(&mut self) -> bool {
-        // Not `USING INDEX TABLESPACE`, which says where the index goes.
-        self.accept("using") && self.accept("index") && !self.accept("tablespace")
-    }
-
-    fn is_at_end(&mut self) -> bool {
-        self.tokens.peek().is_none_or(|(kind, _)| *kind == Kind::Semicolon)
-    }
-
-    /// Whether a condition holds anywhere outside of parentheses.
-    fn any_outside(&mut self, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
-        let mut depth = 0_u32;
-        loop {
-            if depth == 0 && holds(self) {
-                return true;
-            }
-            match self.tokens.next() {
-                None => return false,
-                Some((Kind::Open, _)) => depth += 1,
-                Some((Kind::Close, _)) => depth = depth.saturating_sub(1),
-                Some(_) => {}
-            }
-        }
-    }
 }
 
 #[cfg(test)]

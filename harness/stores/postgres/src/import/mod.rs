@@ -10,6 +10,8 @@
 //!
 //! The first error ends the import. What was loaded by then stays, as with psql; do not use that server.
 
+mod absent;
+mod adapt;
 #[cfg(feature = "benches")]
 mod bench;
 mod builds;
@@ -22,8 +24,11 @@ mod script;
 mod session;
 mod splitter;
 mod statements;
+mod survey;
 mod token;
 mod trailer;
+mod uses;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +39,7 @@ use bytes::Bytes;
 use sqlx::PgConnection;
 use tokio::io::AsyncRead;
 
+pub(super) use self::adapt::{Adaptation, tablespace_folder};
 use self::builds::{Job, build_all};
 use self::meaning::{Meaning, altered_role, copied_table, created_role, meaning};
 use self::order::Order;
@@ -50,6 +56,8 @@ use crate::error::Result;
 pub use bench::{cut_rows, cut_script};
 pub(super) use roles::import_roles;
 pub use statements::count_statements;
+pub(super) use survey::{Survey, major_of, survey};
+pub(super) use uses::{RoleUse, Uses};
 
 /// The result of an import.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +80,7 @@ pub async fn import_sql(
     script: impl AsyncRead + Unpin + Send,
     jobs: usize,
 ) -> Result<Imported, RestoreFailure> {
-    import(server, database, Script::new(name, script), jobs).await
+    import(server, database, Script::new(name, script), jobs, None).await
 }
 
 /// Loads a script that is known to come from `pg_dump`: without its last line it counts as cut off.
@@ -83,7 +91,22 @@ pub(super) async fn import_dump(
     script: impl AsyncRead + Unpin + Send,
     jobs: usize,
 ) -> Result<Imported, RestoreFailure> {
-    import(server, database, Script::of_dump(name, script), jobs).await
+    import(server, database, Script::of_dump(name, script), jobs, None).await
+}
+
+/// Loads somebody's script, whose statements are adapted to the new server. With `is_dump` it is known to come
+/// from `pg_dump` or `pg_dumpall`, and without its last line counts as cut off.
+pub(super) async fn import_foreign(
+    server: &PostgresServer,
+    database: &str,
+    name: &str,
+    script: impl AsyncRead + Unpin + Send,
+    is_dump: bool,
+    jobs: usize,
+    adaptation: &Adaptation,
+) -> Result<Imported, RestoreFailure> {
+    let script = if is_dump { Script::of_dump(name, script) } else { Script::new(name, script) };
+    import(server, database, script, jobs, Some(adaptation.clone())).await
 }
 
 async fn import<R: AsyncRead + Unpin + Send>(
@@ -91,8 +114,10 @@ async fn import<R: AsyncRead + Unpin + Send>(
     database: &str,
     mut script: Script<R>,
     jobs: usize,
+    adaptation: Option<Adaptation>,
 ) -> Result<Imported, RestoreFailure> {
     let mut import = Import::begin(server, database, script.name(), jobs).await?;
+    import.adaptation = adaptation;
     while let Some(part) = script.next().await? {
         import.take(part, &mut script).await?;
     }
@@ -122,6 +147,8 @@ struct Import {
     is_private: bool,
     /// Whether passwords were seen, so that the server must not log refused statements.
     is_discreet: bool,
+    /// How statements of somebody's script are changed.
+    adaptation: Option<Adaptation>,
     imported: Imported,
 }
 
@@ -140,6 +167,7 @@ impl Import {
             in_transaction: false,
             is_private: false,
             is_discreet: false,
+            adaptation: None,
             imported: Imported::default(),
         })
     }
@@ -150,7 +178,9 @@ impl Import {
         script: &mut Script<R>,
     ) -> Result<(), RestoreFailure> {
         match part {
-            Part::Statement(statement) if script.is_of_cluster() => self.role_or_other(statement).await,
+            Part::Statement(statement) if script.is_of_cluster() || self.adaptation.is_some() => {
+                self.role_or_other(statement).await
+            }
             Part::Statement(statement) => self.statement(statement).await,
             Part::Copy(statement, format) => self.table(&statement, format, script).await,
             Part::Command(Command::Connect(database), _) => self.connect(&database).await,
@@ -166,7 +196,12 @@ impl Import {
             hide_statements(&mut self.main).await?;
             self.is_discreet = true;
         }
-        match if is_role { for_new_server(statement) } else { Some(statement) } {
+        let adapted = match &self.adaptation {
+            Some(adaptation) => adaptation.adapt(statement),
+            None if is_role => for_new_server(statement),
+            None => Some(statement),
+        };
+        match adapted {
             Some(statement) => self.statement(statement).await,
             None => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{PgConnection, Row as _};
 
-use super::meaning::TableName;
+use super::words::TableName;
 use crate::error::{Context as _, Result};
 
 /// Tables whose rows may be read while others are loaded, or may read others while they are loaded.

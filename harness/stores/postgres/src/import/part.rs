@@ -33,6 +33,11 @@ impl Statement {
     pub(super) fn sql(&self) -> &[u8] {
         &self.raw[self.begins..]
     }
+
+    /// The space and the comments before it.
+    pub(super) fn before(&self) -> &[u8] {
+        &self.raw[..self.begins]
+    }
 }
 
 /// The format of the rows after a `COPY`.

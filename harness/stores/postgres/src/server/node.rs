@@ -58,20 +58,41 @@ impl PostgresServer {
             }
         };
         let server = Self::create_preferring(substrate, name, password, Some(major)).await?;
-        if server.major == major || (takes_newer && server.major > major) {
-            return Ok(server);
+        server.ensure_major(major, takes_newer, &format!("backup {}", manifest.id)).await
+    }
+
+    /// Creates a node with this major version or, as dumps accept it, a newer one. `what` needs it, in errors.
+    pub async fn create_of_major(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        major: Option<u32>,
+        what: &str,
+    ) -> Result<Self> {
+        let server = Self::create_preferring(substrate, name, password, major).await?;
+        match major {
+            Some(major) => server.ensure_major(major, true, what).await,
+            None => Ok(server),
         }
-        server.node.remove().await?;
-        let (id, found) = (&manifest.id, server.major);
+    }
+
+    /// Removes the node and fails if it has another major version than `what` needs.
+    async fn ensure_major(self, major: u32, takes_newer: bool, what: &str) -> Result<Self> {
+        if self.major == major || (takes_newer && self.major > major) {
+            return Ok(self);
+        }
+        self.node.remove().await?;
+        let (found, name) = (self.major, self.node.name());
         Err(Error::could_not_verify(format!(
-            "backup {id} needs PostgreSQL {major}, and {found} is what the node `{name}` got"
+            "{what} needs PostgreSQL {major}, and {found} is what the node `{name}` got"
         ))
         .hint(format!(
             "local: apt-get install postgresql-{major}; docker: pull or build an image of {major}"
         )))
     }
 
-    async fn create_preferring(
+    /// Creates a node, with this major version if there is a choice.
+    pub(crate) async fn create_preferring(
         substrate: &dyn Substrate,
         name: &str,
         password: &Secret,
