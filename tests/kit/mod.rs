@@ -5,6 +5,7 @@
 //! | the binary | `place`; with secrets in it `vault`, `leaks` |
 //! | backups and restores of PostgreSQL | `postgres_bench`, `round_trip`, `road_trip` |
 //! | recovery from a log archive | `lab` |
+//! | backups of other tools | `foreign_cluster`, `verify` |
 //! | the ledger of a workload | `workload_bench` |
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
@@ -20,6 +21,7 @@ pub(crate) mod cloud_servers;
 #[cfg(feature = "secret-manager")]
 #[allow(dead_code)]
 pub(crate) mod fake_secret_manager;
+pub(crate) mod foreign_cluster;
 pub(crate) mod lab;
 pub(crate) mod leaks;
 pub(crate) mod place;

@@ -19,8 +19,19 @@ pub(crate) fn verify(args: &[&str]) -> Verified {
 
 /// The same with environment variables.
 pub(crate) fn verify_with(args: &[&str], variables: &[(&str, &str)]) -> Verified {
+    run(&Place::new(), &[&["--substrate", "local"], args].concat(), variables)
+}
+
+/// The same in containers of an image.
+pub(crate) fn verify_in(image: &str, args: &[&str]) -> Verified {
     let place = Place::new();
-    let args = [&["verify", "--substrate", "local"], args].concat();
+    let settings = format!("[docker]\nimage = \"{image}\"\n");
+    std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
+    run(&place, &[&["--substrate", "docker"], args].concat(), &[])
+}
+
+fn run(place: &Place, args: &[&str], variables: &[(&str, &str)]) -> Verified {
+    let args = [&["verify"], args].concat();
     let output = place.as_it_is(&args).envs(variables.iter().copied()).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let printed = text(&output.stdout) + &text(&output.stderr);
@@ -51,7 +62,7 @@ impl Verified {
         assert_eq!(self.code, 1, "{}", self.printed);
         let mut findings = Vec::new();
         for check in self.checks() {
-            for one in check["findings"].as_array().unwrap() {
+            for one in check["findings"].as_array().map_or(&[][..], Vec::as_slice) {
                 let word = |name: &str| one[name].as_str().unwrap_or("-");
                 let judge = check["judge"].as_str().unwrap();
                 findings.push(format!("{judge} {} {}: {}", word("code"), word("subject"), word("actual")));

@@ -40,6 +40,8 @@ pub enum ScopeKind {
     AcceptedChange,
     /// Messages that some processes of a server did not write to its log.
     ServerMessages,
+    /// The bytes of a cluster's files, where nothing says what they should be.
+    Files,
 }
 
 impl ScopeKind {
@@ -63,6 +65,7 @@ impl ScopeKind {
             Self::Collation => "collation",
             Self::AcceptedChange => "accepted-change",
             Self::ServerMessages => "server-messages",
+            Self::Files => "files",
         }
     }
 }

@@ -28,6 +28,10 @@ pub trait PostgresNodes {
         major: Option<u32>,
         what: &str,
     ) -> Result<PostgresServer>;
+
+    /// Creates a node for a cluster of the user's, with this major version if available; the caller must check it.
+    /// `role` is the superuser of ours in that cluster, once it is there.
+    async fn postgres_node_as(&mut self, name: &str, major: u32, role: &str) -> Result<PostgresServer>;
 }
 
 /// The steps that a drill can do with PostgreSQL.
@@ -64,6 +68,14 @@ impl PostgresNodes for Course {
     ) -> Result<PostgresServer> {
         let (node, password) = (self.node_name(name), self.password());
         let server = PostgresServer::create_of_major(self.substrate()?, &node, password, major, what).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+
+    async fn postgres_node_as(&mut self, name: &str, major: u32, role: &str) -> Result<PostgresServer> {
+        let (node, password) = (self.node_name(name), self.password());
+        let substrate = self.substrate()?;
+        let server = PostgresServer::create_for_cluster(substrate, &node, password, major, role).await?;
         self.adopt(name, server.clone());
         Ok(server)
     }

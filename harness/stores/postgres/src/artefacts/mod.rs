@@ -4,6 +4,7 @@ mod cluster;
 mod csv;
 mod dumps;
 mod own;
+mod physical;
 
 use comeback_engine::artefact::ArtefactKind;
 
@@ -11,8 +12,14 @@ pub(crate) use cluster::RestoredCluster;
 
 /// Every kind, in the order in which they are asked: the most particular first.
 pub fn kinds() -> Vec<Box<dyn ArtefactKind>> {
-    let mut kinds = dumps::kinds();
-    kinds.insert(0, Box::new(own::OwnKind));
+    let mut kinds: Vec<Box<dyn ArtefactKind>> = vec![
+        Box::new(own::OwnKind),
+        Box::new(physical::PgbackrestKind),
+        Box::new(physical::BarmanKind),
+        Box::new(physical::FolderKind),
+        Box::new(physical::TarKind),
+    ];
+    kinds.extend(dumps::kinds());
     kinds
 }
 

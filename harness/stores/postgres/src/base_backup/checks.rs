@@ -40,6 +40,11 @@ pub struct Structure {
 /// Compares an unpacked base backup with the manifest that PostgreSQL wrote into it, before the server
 /// starts. The log is left out: it is in another folder and has its own checksums, which were checked.
 pub async fn verify_unpacked(server: &PostgresServer) -> Result<Vec<Complaint>> {
+    verify_folder(server, &server.data_dir()).await
+}
+
+/// The same for files in any folder of the node.
+pub(crate) async fn verify_folder(server: &PostgresServer, folder: &str) -> Result<Vec<Complaint>> {
     let command = server.command("pg_verifybackup");
     let look = Command::new("test").args(["-x", &command.program]);
     if server.node().exec(&look, Io::default()).await?.code != 0 {
@@ -50,9 +55,8 @@ pub async fn verify_unpacked(server: &PostgresServer) -> Result<Vec<Complaint>> 
         .hint("it is part of PostgreSQL's own server package, from version 13 on"));
     }
     // Tablespaces are in different places on each machine.
-    let command = command
-        .args(["--no-parse-wal", "--quiet", "--ignore=tablespace_map", &server.data_dir()])
-        .env("LC_ALL", "C");
+    let command =
+        command.args(["--no-parse-wal", "--quiet", "--ignore=tablespace_map", folder]).env("LC_ALL", "C");
     let output = server.node().exec(&command, Io::default()).await?;
     if output.code == 0 {
         return Ok(Vec::new());

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use comeback_engine::substrate::{Command, Io};
 use comeback_engine::wait;
-use comeback_model::{Finding, SegmentName, TimelineHistory};
+use comeback_model::{Finding, Lsn, SegmentName, TimelineHistory};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::base_backup::fetch::wal_dir;
@@ -64,6 +64,8 @@ pub struct FetchedLog {
     pub last_segment: Option<SegmentName>,
     /// How many segments came from the archive.
     pub fetched_segments: usize,
+    /// Where the last whole record of the log begins, if somebody looked.
+    pub(crate) last_record: Option<Lsn>,
     /// Why the log ends before the archive does: a gap, or a damaged segment.
     pub broken: Option<Box<Finding>>,
 }
@@ -97,6 +99,11 @@ impl Progress {
         let log = &mut self.state().log;
         log.last_segment = Some(segment);
         log.fetched_segments += usize::from(is_fetched);
+    }
+
+    /// Records where the last whole record of the log begins.
+    pub(crate) fn last_record(&self, at: Option<Lsn>) {
+        self.state().log.last_record = at;
     }
 
     /// Records why the log ends here.

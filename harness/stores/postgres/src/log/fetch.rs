@@ -21,7 +21,7 @@ impl FetchedLog {
     pub(crate) fn of_backup(manifest: &Manifest) -> Result<Self> {
         let history = TimelineHistory::root(position_of(manifest)?.timeline);
         let last_segment = own_segments(manifest).last().copied();
-        Ok(Self { history, last_segment, fetched_segments: 0, broken: None })
+        Ok(Self { history, last_segment, fetched_segments: 0, last_record: None, broken: None })
     }
 }
 
@@ -40,6 +40,7 @@ pub async fn fetch_log(server: &PostgresServer, recovery: &Recovery) -> Result<L
         history: recovery.history.clone(),
         last_segment: None,
         fetched_segments: 0,
+        last_record: None,
         broken: recovery.broken.clone().map(Box::new),
     };
     let steps = recovery.path.steps.clone();

@@ -31,12 +31,15 @@ pub(crate) fn written_segment_bytes(beginning: &[u8], name: SegmentName) -> Opti
     (plausible && u64_at(beginning, 8)? == name.start(segment_bytes).0).then_some(segment_bytes)
 }
 
+/// The system identifier of the cluster whose log a segment is, by its first page.
+pub(crate) fn system_identifier(beginning: &[u8]) -> Option<u64> {
+    u64_at(beginning, 24)
+}
+
 /// The position after the last complete record of a segment, or the segment's end if a record continues in
 /// the next one.
 pub(crate) fn reach(content: &[u8], name: SegmentName) -> Option<Lsn> {
-    let segment_bytes = written_segment_bytes(content, name)?;
-    let page_bytes = usize::try_from(u32_at(content, 36)?).ok().filter(|bytes| bytes.is_power_of_two())?;
-    let pages = Pages { content, start: name.start(segment_bytes).0, page_bytes };
+    let pages = Pages::of(content, name)?;
     let mut end = pages.first_record()?;
     let mut before = None;
     while let Some((begin, next)) = pages.record(end, before) {
@@ -49,7 +52,27 @@ pub(crate) fn reach(content: &[u8], name: SegmentName) -> Option<Lsn> {
     Some(Lsn(pages.start + end.min(content.len()) as u64))
 }
 
-impl Pages<'_> {
+/// The position of the last record that is whole in a segment; `None` if there is none.
+pub(crate) fn last_record(content: &[u8], name: SegmentName) -> Option<Lsn> {
+    let pages = Pages::of(content, name)?;
+    let (mut end, mut last) = (pages.first_record()?, None);
+    while let Some((begin, next)) = pages.record(end, last)
+        && next < content.len()
+    {
+        last = Some(pages.start + begin as u64);
+        end = next;
+    }
+    last.map(Lsn)
+}
+
+impl<'a> Pages<'a> {
+    fn of(content: &'a [u8], name: SegmentName) -> Option<Self> {
+        let segment_bytes = written_segment_bytes(content, name)?;
+        let page_bytes =
+            usize::try_from(u32_at(content, 36)?).ok().filter(|bytes| bytes.is_power_of_two())?;
+        Some(Self { content, start: name.start(segment_bytes).0, page_bytes })
+    }
+
     /// The offset of the first record that begins in this segment.
     fn first_record(&self) -> Option<usize> {
         let continues = u16_at(self.content, 2)? & CONTINUES != 0;

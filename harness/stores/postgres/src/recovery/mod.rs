@@ -5,3 +5,4 @@ pub(crate) mod plan;
 pub(crate) mod replay;
 pub(crate) mod said;
 pub(crate) mod settings;
+pub(crate) mod unattended;

@@ -7,7 +7,7 @@ use comeback_model::{Finding, FindingCode, Lsn, Manifest, RecoveryPoint, Recover
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _};
 
-use super::said::{explain_stop, read_since_start, stopped_where};
+use super::said::{Origin, explain_stop, read_since_start, stopped_where};
 use super::settings::{AtTarget, copied_settings, target_settings};
 use crate::RestoreFailure;
 use crate::base_backup::fetch::position_of;
@@ -16,7 +16,7 @@ use crate::log::feed::{FetchedLog, LogFeed, write_script};
 use crate::server::node::PostgresServer;
 
 /// How long to wait for replay.
-const REPLAY_LIMIT: Duration = Duration::from_hours(4);
+pub(super) const REPLAY_LIMIT: Duration = Duration::from_hours(4);
 /// How long a promotion may take: at most it writes a checkpoint.
 const PROMOTE_LIMIT: Duration = Duration::from_mins(2);
 
@@ -85,8 +85,7 @@ pub async fn recover_to(
         Ok(is_paused) => is_paused,
         Err(Stop::CutOff(error)) => return Err(error.into()),
         Err(Stop::Gone(gone)) => {
-            let (position, log) = (position_of(manifest)?, log.finish().await);
-            return Err(explain_stop(&said, &gone, manifest, position, target, &log));
+            return Err(explain_stop(&said, &gone, &Origin::of(manifest)?, target, &log.finish().await));
         }
     };
     let log = log.stop().await?;
@@ -102,7 +101,7 @@ pub async fn recover_to(
     let said = expected
         .map_or(said.clone(), |last| format!("{said}, up to segment {last}, the newest in the archive"));
     let recovered = Recovered { said, lsn, last_commit_at, is_paused, fetched_segments };
-    ensure_all_was_replayed(&recovered, manifest, target, &log)?;
+    ensure_all_was_replayed(recovered.lsn, position_of(manifest)?.segment_bytes, target, &log)?;
     Ok(recovered)
 }
 
@@ -176,7 +175,7 @@ async fn recovery_point(connection: &mut PgConnection) -> Result<(Lsn, Option<Ti
     Ok((lsn.parse().context(doing)?, at))
 }
 
-fn silent(target: &RecoveryTarget) -> Finding {
+pub(super) fn silent(target: &RecoveryTarget) -> Finding {
     let actual = "a server that does not say so in its log";
     Finding::new(
         FindingCode::TargetNotReached,
@@ -190,21 +189,20 @@ fn silent(target: &RecoveryTarget) -> Finding {
 /// The end of the log counts as reached only if replay came into the last segment or the one before it: a
 /// server takes the first record that it cannot read for the end. The last segment may contain no complete
 /// record.
-fn ensure_all_was_replayed(
-    recovered: &Recovered,
-    manifest: &Manifest,
+pub(super) fn ensure_all_was_replayed(
+    reached: Lsn,
+    segment_bytes: u64,
     target: &RecoveryTarget,
     log: &FetchedLog,
 ) -> Result<(), RestoreFailure> {
-    let segment_bytes = position_of(manifest)?.segment_bytes;
     let Some(last) = log.last_segment.filter(|_| target.point == RecoveryPoint::Latest) else {
         return Ok(());
     };
-    if recovered.lsn.0 + segment_bytes > last.start(segment_bytes).0 {
+    if reached.0 + segment_bytes > last.start(segment_bytes).0 {
         return Ok(());
     }
     let expected = format!("replay to the end of the log, in segment {last}");
-    let actual = format!("replay that ended at {}", recovered.lsn);
+    let actual = format!("replay that ended at {reached}");
     let finding = Finding::new(FindingCode::TargetNotReached, "recovery target", expected, actual);
     Err(finding.remedy("read the server's log in the evidence: it says what it could not read there").into())
 }

@@ -1,14 +1,32 @@
 //! Reads from a server's log where a recovery stopped, or why it gave up.
 
-use comeback_model::{
-    BaseBackupPosition, Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget,
-};
+use comeback_model::{Finding, FindingCode, Lsn, Manifest, RecoveryPoint, RecoveryTarget};
 use jiff::Timestamp;
 
+use crate::base_backup::fetch::position_of;
 use crate::error::{Error, Result};
 use crate::log::feed::FetchedLog;
 use crate::server::node::PostgresServer;
 use crate::{RestoreFailure, surroundings};
+
+/// The base backup that a replay begins with, as far as replay and its findings need it.
+pub(crate) struct Origin {
+    /// The name of the backup.
+    pub(crate) id: String,
+    /// The size of the cluster's log segments, in bytes.
+    pub(crate) segment_bytes: u64,
+    /// From where on the copy is consistent, in words: `is consistent from 0/5000110 on`.
+    pub(crate) consistent: String,
+}
+
+impl Origin {
+    /// What a manifest of ours says.
+    pub(crate) fn of(manifest: &Manifest) -> Result<Self> {
+        let position = position_of(manifest)?;
+        let consistent = format!("is consistent from {} ({}) on", position.end_lsn, position.end_at);
+        Ok(Self { id: manifest.id.clone(), segment_bytes: position.segment_bytes, consistent })
+    }
+}
 
 /// The server's log since its last start.
 pub(crate) async fn read_since_start(server: &PostgresServer) -> Result<String> {
@@ -52,17 +70,14 @@ fn quoted(message: &str) -> Option<&str> {
 pub(crate) fn explain_stop(
     said: &str,
     gone: &Error,
-    manifest: &Manifest,
-    position: &BaseBackupPosition,
+    origin: &Origin,
     target: &RecoveryTarget,
     log: &FetchedLog,
 ) -> RestoreFailure {
     let expected = format!("replay that stops at {target}");
     if said.contains("FATAL:  requested recovery stop point is before consistent recovery point") {
-        let actual = format!(
-            "a target before the end of base backup {}, which is consistent from {} ({}) on",
-            manifest.id, position.end_lsn, position.end_at
-        );
+        let actual =
+            format!("a target before the end of base backup {}, which {}", origin.id, origin.consistent);
         return Finding::new(FindingCode::TargetNotReached, "recovery target", expected, actual)
             .remedy("choose an older base backup, or a later target")
             .into();
@@ -74,7 +89,7 @@ pub(crate) fn explain_stop(
     if let Some(remedy) = surroundings::remedy(None, gone.message()) {
         return Error::could_not_verify(gone.message()).hint(remedy).into();
     }
-    Finding::new(FindingCode::RestoreFailed, manifest.id.clone(), expected, gone.message())
+    Finding::new(FindingCode::RestoreFailed, origin.id.clone(), expected, gone.message())
         .remedy("read the server's log in the evidence")
         .into()
 }
@@ -104,15 +119,20 @@ fn how_far(said: &str, log: &FetchedLog) -> String {
     let segment = log
         .last_segment
         .map_or_else(|| "before its first segment".to_owned(), |last| format!("in segment {last}"));
-    let record = message(said, "redo done at ").and_then(|message| message.split_whitespace().nth(3));
-    let record = record.and_then(|word| word.parse::<Lsn>().ok());
+    let (record, commit) = last_replayed(said);
     let record =
         record.map_or_else(|| ", without a record".to_owned(), |lsn| format!(", its last record at {lsn}"));
-    let commit = message(said, "last completed transaction was at log time ")
-        .and_then(|message| parse_server_time(message.rsplit("log time ").next()?));
     let commit =
         commit.map_or_else(|| "no commit in it".to_owned(), |at| format!("the last commit in it at {at}"));
     format!("a log that ends {segment}{record}, {commit}")
+}
+
+/// The position of the last replayed record, and the time of the last replayed commit, by the server's log.
+pub(crate) fn last_replayed(said: &str) -> (Option<Lsn>, Option<Timestamp>) {
+    let record = message(said, "redo done at ").and_then(|message| message.split_whitespace().nth(3));
+    let commit = message(said, "last completed transaction was at log time ")
+        .and_then(|message| parse_server_time(message.rsplit("log time ").next()?));
+    (record.and_then(|word| word.parse().ok()), commit)
 }
 
 /// A time in the server's log, in any time zone: `2026-11-22 11:11:00.25+05:30`.
@@ -189,6 +209,7 @@ mod tests {
             history: comeback_model::TimelineHistory::root(1),
             last_segment: "000000010000000000000005".parse().ok(),
             fetched_segments: 1,
+            last_record: None,
             broken: None,
         };
         let target = RecoveryTarget::including(RecoveryPoint::Xid(1));

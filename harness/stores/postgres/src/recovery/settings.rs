@@ -47,7 +47,7 @@ pub(crate) async fn copied_settings(server: &PostgresServer) -> Result<Settings>
     Ok(parse_copied(&output.text()))
 }
 
-fn parse_copied(control: &str) -> Settings {
+pub(crate) fn parse_copied(control: &str) -> Settings {
     let find = |label: &str| control.lines().find_map(|line| line.strip_prefix(label));
     AT_LEAST.iter().filter_map(|(label, name)| Some((*name, find(label)?.trim().to_owned()))).collect()
 }

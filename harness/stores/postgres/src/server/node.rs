@@ -91,6 +91,20 @@ impl PostgresServer {
         )))
     }
 
+    /// Creates a node for a cluster of the user's, with this major version if available; the caller must check it.
+    /// `role` is the superuser of ours in that cluster, once it is there.
+    pub async fn create_for_cluster(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        major: u32,
+        role: &str,
+    ) -> Result<Self> {
+        let server = Self::create_preferring(substrate, name, password, Some(major)).await?;
+        let address = server.address.clone().of_user(role);
+        Ok(Self { address, ..server })
+    }
+
     /// Creates a node, with this major version if there is a choice.
     pub(crate) async fn create_preferring(
         substrate: &dyn Substrate,
@@ -130,7 +144,13 @@ impl PostgresServer {
     /// The client programs of its node, connecting to this server.
     pub fn programs(&self) -> ClientPrograms {
         let address = PostgresAddress::unix(self.socket_dir(), PORT, &self.password).of_major(self.major);
+        let address = address.of_user(self.address.user());
         ClientPrograms::new(self.node.clone(), self.programs.clone(), address)
+    }
+
+    /// What a server is given in place of the password, when a role is made for us.
+    pub(crate) fn password_verifier(&self) -> Result<String> {
+        verifier(&self.password)
     }
 
     /// The node that the server runs in.

@@ -65,6 +65,12 @@ impl PostgresAddress {
         Self { known_major: Arc::new(OnceLock::from(major)), ..self }
     }
 
+    /// The same server, logging in as another role.
+    #[must_use]
+    pub(crate) fn of_user(self, user: &str) -> Self {
+        Self { user: user.to_owned(), ..self }
+    }
+
     /// Parses `postgres://[user@]host[:port]/[database]`, or for a socket
     /// `postgres://[user@]/[database]?host=/dir`. Other parameters are `sslmode`, `sslrootcert` and, for a
     /// socket, `port`. The default user is `postgres`.

@@ -1,0 +1,53 @@
+//! Opens a cluster whose roles and passwords nobody knows.
+//!
+//! The server starts with settings of ours alone, and answers nobody until it has recovered. It is then stopped, and
+//! PostgreSQL's single-user mode, which asks for no password and runs no event trigger, makes a superuser of ours with
+//! a password of this run. So no role of the user's is changed, and at no moment is the server open to others on the
+//! machine.
+
+use comeback_engine::substrate::{Command, Io};
+
+use crate::error::{Error, Result};
+use crate::recovery::settings::Settings;
+use crate::server::node::PostgresServer;
+
+/// The superuser of ours in a restored cluster.
+pub(super) const ROLE: &str = "comeback_verifier";
+
+/// The settings for every start of a cluster of the user's: files of ours in place of the cluster's own
+/// configuration, and what the control file demands.
+pub(super) async fn own_settings(server: &PostgresServer, copied: &Settings) -> Result<Settings> {
+    let mut settings = copied.clone();
+    for (setting, name) in [("config_file", "postgresql.conf"), ("ident_file", "pg_ident.conf")] {
+        let path = format!("{}/{name}", server.node().dir());
+        server.write_file(&path, b"").await?;
+        settings.push((setting, path));
+    }
+    Ok(settings)
+}
+
+/// Makes our superuser in a server that has opened, and starts it again.
+pub(super) async fn let_in(server: &PostgresServer, settings: &Settings) -> Result<()> {
+    server.stop().await?;
+    // The second statement serves a cluster that has the role already.
+    let password = server.password_verifier()?;
+    let options = format!("superuser login replication connection limit -1 password '{password}'");
+    let statements = format!("create role {ROLE} {options}\nalter role {ROLE} {options}\n");
+    let given = settings.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
+    let fixed = ["-c", "archive_mode=off", "-c", "dynamic_shared_memory_type=mmap"];
+    let command = server.command("postgres").args(["--single", "-D", &server.data_dir()]).args(given);
+    let command = Command { env: [("LC_ALL".to_owned(), "C".to_owned())].into(), ..command };
+    let mut input = statements.as_bytes();
+    let io = Io { stdin: Some(&mut input), stdout: None };
+    let output = server.node().exec(&command.args(fixed).arg("template1"), io).await?;
+    if let Some(line) = output.stderr.lines().find(|line| line.contains("FATAL:  ")) {
+        let said = line.split_once("FATAL:  ").map_or(line, |(_, said)| said);
+        let error = Error::could_not_verify(format!("opening the restored cluster: {said}"));
+        return Err(if output.stderr.contains("locale") {
+            error.hint("install the locale that the cluster was made with, as on its own server")
+        } else {
+            error.hint("read the server's log in the evidence")
+        });
+    }
+    server.start(settings).await
+}

@@ -1,0 +1,190 @@
+//! pgBackRest repositories: restored by pgBackRest with the source gone, judged, and left as they were.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use comeback_engine::sha256::Sha256;
+
+use crate::kit::foreign_cluster::{ForeignCluster, OWNER};
+use crate::kit::place::files_below;
+use crate::kit::require::or_skip;
+use crate::kit::verify::{Verified, verify, verify_with};
+
+const PASSPHRASE: (&str, &str) = ("PGBACKREST_REPO1_CIPHER_PASS", "correct horse battery staple");
+
+/// A cluster whose log goes into the repository `repo` in its folder, encrypted if it is asked for.
+struct Backed {
+    cluster: ForeignCluster,
+    tool: String,
+}
+
+impl Backed {
+    /// Without pgBackRest the test does not run.
+    async fn up(is_encrypted: bool) -> Option<Self> {
+        or_skip("pgbackrest", std::process::Command::new("pgbackrest").arg("version").output())?;
+        let mut tool = String::new();
+        let archive = |dir: &str| {
+            let (name, value) = PASSPHRASE;
+            let cipher = if is_encrypted { "--repo1-cipher-type=aes-256-cbc" } else { "" };
+            let secret = if is_encrypted { format!("env {name}=\"{value}\"") } else { String::new() };
+            tool = format!(
+                "{secret} pgbackrest --no-config --repo1-path={dir}/repo {cipher} --stanza=app --pg1-path={dir}/data \
+                 --log-level-console=off --log-level-file=off --lock-path={dir}/lock"
+            );
+            format!("{tool} archive-push %p")
+        };
+        let cluster = ForeignCluster::with("--data-checksums", archive).await?;
+        let connection = format!("--pg1-user={OWNER} --pg1-socket-path={}", cluster.socket_dir());
+        cluster.run("mkdir", &["repo"]).await;
+        let backed = Self { tool: format!("{tool} {connection}"), cluster };
+        backed.tool("stanza-create").await;
+        Some(backed)
+    }
+
+    async fn tool(&self, command: &str) {
+        self.cluster.run("sh", &["-c", &format!("{} {command}", self.tool)]).await;
+    }
+
+    async fn back_up(&self, kind: &str) {
+        self.tool(&format!("--start-fast --repo1-retention-full=9 --type={kind} backup")).await;
+    }
+
+    /// Inserts a row, and waits until its segment is in the archive. Returns the position after it.
+    async fn write(&self, id: i32) -> String {
+        self.cluster.sql(&format!("insert into journeys values ({id}, 'late')")).await;
+        let position = self.cluster.sql("select pg_current_wal_insert_lsn()").await;
+        self.cluster.archive_log().await;
+        position
+    }
+
+    /// A copy of the repository, to be damaged.
+    async fn copy(&self, name: &str) -> PathBuf {
+        self.cluster.run("cp", &["-a", "repo", name]).await;
+        self.cluster.path(name)
+    }
+}
+
+/// Each file with the checksum of its content and the time of its last change.
+fn state(folder: &Path) -> BTreeMap<PathBuf, (String, std::time::SystemTime)> {
+    let state = |path: PathBuf| {
+        let changed = std::fs::metadata(&path).unwrap().modified().unwrap();
+        let checksum = Sha256::of(&std::fs::read(&path).unwrap());
+        (path, (checksum, changed))
+    };
+    files_below(folder).into_iter().map(state).collect()
+}
+
+/// The only file below a folder whose name has this part.
+fn file_with(folder: &Path, part: &str) -> PathBuf {
+    let found = files_below(folder).into_iter().find(|path| path.to_str().unwrap().contains(part));
+    found.unwrap_or_else(|| panic!("{part} is not below {}", folder.display()))
+}
+
+fn overwrite(path: &Path, at: u64) {
+    use std::os::unix::fs::FileExt as _;
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(b"XXXXXXXX", at).unwrap();
+}
+
+fn restore_line(verified: &Verified) -> String {
+    let checks = verified.passed();
+    checks.into_iter().find(|check| check.starts_with("restored restore")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repository_is_restored_to_every_moment_and_each_damage_is_found() {
+    let Some(backed) = Backed::up(false).await else { return };
+    let cluster = &backed.cluster;
+    cluster.sql("create table journeys (id bigint primary key, body text)").await;
+    cluster.sql("insert into journeys select g, md5(g::text) from generate_series(1, 4000) g").await;
+    backed.back_up("full").await;
+    let early = backed.write(-1).await;
+    backed.back_up("diff").await;
+    backed.write(-2).await;
+    backed.back_up("incr").await;
+    backed.write(-3).await;
+    let newest = cluster.sql("select last_archived_wal from pg_stat_archiver").await;
+    cluster.stop().await;
+    // The source is gone, its configuration as well.
+    std::fs::rename(cluster.path("data"), cluster.path("gone")).unwrap();
+    let repository = cluster.path("repo");
+    let before = state(&repository);
+    let repo = repository.to_str().unwrap().to_owned();
+
+    let latest = verify(&[&repo]);
+    let restore = restore_line(&latest);
+    assert!(restore.contains("recovered to the end of the log"), "{restore}");
+    let artefact = &latest.report["drills"][0]["artefact"];
+    assert!(artefact["id"].as_str().unwrap().ends_with('I'), "{artefact}");
+    assert!(artefact["kind"].as_str().unwrap().ends_with("incr backup"), "{artefact}");
+    // Only the full backup is older than this moment.
+    let then = verify(&[&repo, "--at", &early, "--stanza", "app"]);
+    assert!(restore_line(&then).contains(&format!("recovered to position {early}")));
+    let full = then.report["drills"][0]["artefact"]["id"].as_str().unwrap().to_owned();
+    assert!(full.ends_with('F'), "{full}");
+    let chosen = verify(&[&repo, "--select", &full]);
+    assert_eq!(chosen.report["drills"][0]["artefact"]["id"], full);
+    assert_eq!(
+        restore_line(&chosen).split("; ").nth(1),
+        restore.split("; ").nth(1),
+        "both end at one record"
+    );
+    assert_eq!(state(&repository), before, "the repository was written to");
+
+    let refused = verify(&[&repo, "--select", "20200101-000000F"]);
+    assert!(refused.printed.contains("no backup 20200101-000000F"), "{}", refused.printed);
+    let refused = verify(&[&repo, "--stanza", "other"]);
+    assert_eq!((refused.code, refused.printed.contains("there are: app")), (2, true), "{}", refused.printed);
+
+    let flipped = backed.copy("flipped").await;
+    overwrite(&file_with(&flipped, "pg_data/base/1/1255.gz"), 3000);
+    verify(&[flipped.to_str().unwrap()]).finds(&["restore", "backup-damaged", "data error"]);
+    let short = backed.copy("short").await;
+    std::fs::remove_file(file_with(&short, "pg_data/base/1/1255.gz")).unwrap();
+    verify(&[short.to_str().unwrap()]).finds(&["restore", "backup-damaged", "missing file", "base/1/1255"]);
+    let gap = backed.copy("gap").await;
+    let missing =
+        newest.replace(&newest[23..], &format!("{:X}", u8::from_str_radix(&newest[23..], 16).unwrap() - 1));
+    std::fs::remove_file(file_with(&gap, &missing)).unwrap();
+    verify(&[gap.to_str().unwrap()]).finds(&["restore", "archive-gap", &missing, &newest]);
+    let garbled = backed.copy("garbled").await;
+    overwrite(&file_with(&garbled, &newest), 500);
+    verify(&[garbled.to_str().unwrap()]).finds(&["restore", "backup-damaged", &newest]);
+    let unlisted = backed.copy("unlisted").await;
+    for name in ["backup.info", "backup.info.copy"] {
+        std::fs::write(unlisted.join("backup/app").join(name), "garbage\n").unwrap();
+    }
+    verify(&[unlisted.to_str().unwrap()]).finds(&[
+        "restore",
+        "backup-damaged",
+        "stanza app",
+        "unable to load",
+    ]);
+    backed.cluster.clear().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_repository_is_opened_with_a_passphrase_from_the_environment_alone() {
+    let Some(backed) = Backed::up(true).await else { return };
+    let cluster = &backed.cluster;
+    let space = cluster.inside("space");
+    cluster.run("mkdir", &["space"]).await;
+    cluster.sql(&format!("create tablespace outer_space location '{space}'")).await;
+    cluster.sql("create table journeys (id bigint primary key, body text) tablespace outer_space").await;
+    backed.back_up("full").await;
+    backed.write(-1).await;
+    cluster.stop().await;
+    std::fs::rename(cluster.path("data"), cluster.path("gone")).unwrap();
+    let repository = cluster.path("repo");
+    let (repo, before) = (repository.to_str().unwrap(), state(&repository));
+
+    let opened = verify_with(&[repo], &[PASSPHRASE]);
+    assert!(restore_line(&opened).contains("recovered to the end of the log"));
+    assert!(!opened.report.to_string().contains(PASSPHRASE.1) && !opened.printed.contains(PASSPHRASE.1));
+    let shut = verify(&[repo]);
+    assert_eq!(shut.code, 2, "{}", shut.printed);
+    assert!(shut.printed.contains(PASSPHRASE.0), "{}", shut.printed);
+    let wrong = verify_with(&[repo], &[(PASSPHRASE.0, "wrong")]);
+    assert_ne!(wrong.code, 0, "{}", wrong.printed);
+    assert_eq!(state(&repository), before, "the repository was written to");
+    backed.cluster.clear().await;
+}
