@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) run: RunSection,
     pub(crate) evidence: EvidenceSection,
     pub(crate) docker: DockerSection,
+    pub(crate) scratch: ScratchSection,
     pub(crate) repository: RepositorySection,
     pub(crate) secrets: SecretsSection,
     pub(crate) limits: Limits,
@@ -51,6 +52,8 @@ struct File {
     evidence: EvidenceSection,
     #[serde(default)]
     docker: DockerSection,
+    #[serde(default)]
+    scratch: ScratchSection,
     #[serde(default)]
     repository: RepositorySection,
     #[serde(default)]
@@ -95,6 +98,14 @@ pub(crate) struct RunSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct DockerSection {
     pub(crate) image: Option<String>,
+}
+
+/// Where restored data and local servers lie, such as on an encrypted volume; the temp dir if it is not set.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScratchSection {
+    #[serde(default, deserialize_with = "folder")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 /// Where `comeback backup` and `comeback restore` keep backups.
@@ -266,6 +277,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         run: file.run,
         evidence: file.evidence,
         docker: file.docker,
+        scratch: file.scratch,
         repository: file.repository,
         secrets: file.secrets,
         limits: file.limits.or_default(),

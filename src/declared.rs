@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::artefact::{Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions};
 use comeback_engine::runner::Suite;
+use comeback_engine::substrate::Cell;
 use comeback_error::Result;
 use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Statement};
 use serde::Deserialize;
@@ -136,6 +137,7 @@ impl Declared {
             section: self.section.clone(),
             suites: self.suites.clone(),
             requires: self.requires.clone(),
+            cell: Some(Cell::of_this_machine()),
             source: Arc::new(Later { from, identity, reference: self.reference.clone(), options }),
         }
     }

@@ -68,6 +68,9 @@ pub(crate) struct VerifyArgs {
     /// Seed of random choices; random by default, and printed
     #[arg(long, value_parser = values::whole_number::<u64>)]
     pub(crate) seed: Option<u64>,
+    /// Run the restored server without a cell around it; the report says so
+    #[arg(long)]
+    pub(crate) uncontained: bool,
     /// Keep the server after the run, and print how to connect
     #[arg(long)]
     pub(crate) keep: bool,

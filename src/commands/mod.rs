@@ -25,6 +25,7 @@ use clap::CommandFactory as _;
 use comeback_engine::repository::{LocalRepository, Repository as _};
 use comeback_engine::runbook::Runbook;
 use comeback_engine::secret::Secret;
+use comeback_engine::substrate::set_scratch_dir;
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::Manifest;
@@ -63,6 +64,13 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
 fn settings(named: Option<&Path>) -> Result<Config> {
     let config = Config::load(named)?;
     wait::set_limits(config.limits);
+    if let Some(dir) = &config.scratch.dir {
+        if !dir.is_dir() {
+            return Err(Error::usage(format!("`dir` under [scratch] is no folder: {}", dir.display()))
+                .hint("create it, on the volume where restored data may lie"));
+        }
+        set_scratch_dir(dir.clone());
+    }
     Ok(config)
 }
 

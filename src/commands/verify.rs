@@ -10,7 +10,7 @@ use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
 };
 use comeback_engine::secret::Secret;
-use comeback_engine::substrate::{DockerSettings, Need, RunIdentity};
+use comeback_engine::substrate::{Cell, DockerSettings, Need, RunIdentity};
 use comeback_error::{Error, Result};
 use comeback_postgres::PostgresAddress;
 
@@ -60,6 +60,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         section: declared.map_or_else(String::new, |one| one.section().to_owned()),
         suites: Vec::new(),
         requires,
+        cell: (!args.uncontained).then(Cell::of_this_machine),
         source: Arc::new(Recognised(artefact)),
     };
     let code = run(Arc::new(verification), runbook, &args, &config, seed).await?;
@@ -117,6 +118,7 @@ fn options(
         globals: args.globals.clone().or(given.globals),
         create_missing,
         jobs: jobs(args.jobs),
+        uncontained: args.uncontained,
         seed,
         queries: if declared.is_some() { given.queries } else { config.queries.clone() },
         redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },

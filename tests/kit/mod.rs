@@ -11,10 +11,12 @@
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
 //! | the verification of a user's backup | `verify` |
+//! | what a restored server can reach | `cell_bench` |
 //!
 //! `require` asks for what a machine may lack: a test that cannot run says so.
 
 pub(crate) mod buckets;
+pub(crate) mod cell_bench;
 #[cfg(any(feature = "gcs", feature = "s3"))]
 pub(crate) mod cloud_servers;
 // The tests of the stores of secrets use all of it; those here use a part.

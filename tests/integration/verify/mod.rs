@@ -1,9 +1,11 @@
-//! `comeback verify` on backups of other tools, each intact and damaged.
+//! `comeback verify` on backups of other tools, each intact and damaged, and on some that attack.
 
 mod answered;
+mod attacks;
 mod barman;
 mod base_backups;
 mod command_line;
+mod foreign_clusters;
 mod incremental;
 mod own;
 mod pgbackrest;

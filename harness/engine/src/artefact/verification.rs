@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::{Artefact, Restored, lacking};
 use crate::runner::{Drill, Scenario, ScenarioSpec, Suite};
+use crate::substrate::Cell;
 
 /// The verification of one backup.
 pub struct Verification {
@@ -22,6 +23,8 @@ pub struct Verification {
     pub suites: Vec<Suite>,
     /// The statements that must be shown.
     pub requires: Vec<Statement>,
+    /// The limits of the cell that restored servers run in; `None` for no cell.
+    pub cell: Option<Cell>,
     /// Where the backup comes from.
     pub source: Arc<dyn BackupSource>,
 }
@@ -60,6 +63,10 @@ impl Scenario for Verification {
         drill.step(Phase::Prepare, "find out what the backup is and what it needs");
         let artefact = self.source.artefact().await?;
         drill.artefact_recognised(artefact.summary());
+        match self.cell {
+            Some(cell) => drill.enter_cell(cell)?,
+            None => drill.stay_uncontained(),
+        }
         let lacks = artefact.missing(drill).await?;
         if !lacks.is_empty() {
             return Err(lacking(&lacks));

@@ -25,6 +25,8 @@ pub struct Course {
     doing: Mutex<String>,
     password: Secret,
     pub(super) servers: Vec<(String, Arc<dyn Server>)>,
+    /// Where nodes are made outside of the cell, if there is one.
+    pub(super) outside: Option<Arc<dyn Substrate>>,
     checks: Mutex<Vec<Check>>,
 }
 
@@ -56,8 +58,14 @@ impl Course {
             doing: Mutex::default(),
             password: Secret::random()?,
             servers: Vec::new(),
+            outside: None,
             checks: Mutex::default(),
         })
+    }
+
+    /// Whether a backup of the user is verified.
+    pub(super) fn verifies(&self) -> bool {
+        self.settings.verifies
     }
 
     /// Its index in the journal.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use comeback_error::{Error, ErrorKind, Result};
+use comeback_model::{Check, Verdict};
 
 use super::{Course, Server};
+use crate::substrate::{Cell, Contained, Substrate};
 use crate::{died, wait};
 
 /// Puts the death of a server in front of the error that it caused. If its machine is at fault, the error counts as
@@ -24,6 +26,46 @@ impl Course {
         let substrate = self.shared_substrate()?.in_region(&region)?;
         self.set_substrate(substrate);
         Ok(())
+    }
+
+    /// From now on new nodes are for code of somebody else, such as the functions of a restored database. What the cell
+    /// does and does not is noted.
+    pub fn enter_cell(&mut self, cell: Cell) -> Result<()> {
+        let outside = self.shared_substrate()?;
+        let Contained { substrate, walls, gaps } = Arc::clone(&outside).contained(cell)?;
+        self.note(walls);
+        if let Some(gaps) = gaps {
+            self.note(format!("what the cell does not do here: {gaps}"));
+        }
+        self.outside = Some(outside);
+        self.set_substrate(substrate);
+        Ok(())
+    }
+
+    /// Where nodes are made that run no code of a backup, such as the tool that reads its repository: outside of the
+    /// cell, if there is one.
+    pub fn outside_cell(&self) -> Result<&dyn Substrate> {
+        match &self.outside {
+            Some(outside) => Ok(&**outside),
+            None => self.substrate(),
+        }
+    }
+
+    /// Records that restored servers run without a cell, because the user said so.
+    pub(crate) fn stay_uncontained(&self) {
+        let summary = "the restored server was not contained (--uncontained): what came back could reach the network and \
+                       what the server's user can";
+        self.note(summary);
+        self.record(Check {
+            judge: "cell".to_owned(),
+            verdict: Verdict::Skipped,
+            summary: summary.to_owned(),
+            findings: Vec::new(),
+            not_looked_at: Vec::new(),
+            hints: Vec::new(),
+            elapsed_ms: 0,
+            statement: None,
+        });
     }
 
     /// The name of a node of this part of the run, unique among all nodes of the run.

@@ -138,6 +138,14 @@ async fn run_drill(
     };
     drill.tell_unjudged_loss(matches!(ended, Some(Ok(()))));
     let removed = drill.end(settings.keep).await;
+    if drill.verifies() {
+        // Restored data is personal data: the record says where it is.
+        drill.note(match &removed {
+            Ok(()) if settings.keep => "the restored data was kept, with its server (--keep)",
+            Ok(()) => "the restored data was removed, with its server",
+            Err(_) => "the restored data could not be removed: `comeback clean` removes what is left",
+        });
+    }
     let ended = ended?.and_then(|()| drill.ensure_damaged()).and(removed);
     let verdicts: Vec<_> = drill.checks().iter().map(|check| check.verdict).collect();
     Some(end_drill(index, journal, &verdicts, ended.err().as_ref()))

@@ -4,6 +4,7 @@
 //! lives. The creator removes what it starts: [`Substrate::remove_all`] on the ordinary path, and the reaper's
 //! sweep for the remains of a killed run.
 
+mod cell;
 mod choose;
 mod docker;
 mod identity;
@@ -23,10 +24,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use cell::{Cell, Contained};
 pub use choose::{SubstrateChoice, kind_of, open};
 pub use docker::{DockerSettings, DockerSubstrate};
 pub use identity::RunIdentity;
-pub use local::{LocalSubstrate, run_folder};
+pub use local::{LocalSubstrate, run_folder, set_scratch_dir};
 pub use probe::{DockerProbe, ImageProbe, LocalProbe, ProgramProbe, probe_docker, probe_local};
 pub use reaper::{Leftover, SweepOptions, Swept, sweep};
 pub use room::{Need, Room};
@@ -218,6 +220,11 @@ pub trait Substrate: Send + Sync {
     /// The same run in another region. Nodes of different regions share no network, if the substrate has networks.
     /// Processes of one machine have no network between them to cut.
     fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>>;
+
+    /// The same run, whose new nodes are for code of somebody else: they have no network, a user that owns nothing
+    /// else, no other writable place than their own folder, and limits. A machine that cannot do that gives an error
+    /// with the ways out. The endpoint of such a node is always a socket.
+    fn contained(self: Arc<Self>, cell: Cell) -> Result<Contained>;
 
     /// Removes every node of this run that still exists, in every region, and kills what runs in it. A run that is
     /// to be kept stays as it is. Safe to repeat.

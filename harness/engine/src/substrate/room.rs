@@ -149,7 +149,7 @@ pub(crate) fn free_bytes(dir: &Path) -> Result<u64> {
 
 /// The memory that processes of this machine can use without swapping, in bytes: the kernel's available memory,
 /// limited by the control group.
-fn free_memory() -> Option<u64> {
+pub(super) fn free_memory() -> Option<u64> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let of_machine = read("/proc/meminfo").and_then(|text| available(&text));
     let number = |path: &str| read(path)?.trim().parse::<u64>().ok();

@@ -1,8 +1,9 @@
 //! A folder on this machine for a run's files outside its nodes.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use comeback_error::Result;
+use comeback_error::{Context as _, Result};
 
 use super::RunIdentity;
 use super::local::{RunRecord, create_run, make_base};
@@ -20,6 +21,9 @@ impl Scratch {
         // A separate identity, because the local substrate has a folder under the run's.
         let identity = RunIdentity::random(keep)?;
         let folder = create_run(&make_base()?, &identity.run_id, &RunRecord::new(keep)?)?;
+        // Restored data is personal data.
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&folder, private).context(format!("close {}", folder.display()))?;
         Ok(Self { folder, keep })
     }
 

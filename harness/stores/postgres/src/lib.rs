@@ -54,6 +54,7 @@ pub use log::salvage::{Salvaged, salvage_log};
 pub use recovery::plan::Recovery;
 pub use recovery::replay::{Recovered, promote, recover_base_backup, recover_to};
 pub use recovery::settings::AtTarget;
+pub use server::foreign::{ForeignSettings, LeftOut, Why};
 pub use server::log::ServerLog;
 pub use server::log_in::{log_in, set_password};
 pub use server::node::PostgresServer;

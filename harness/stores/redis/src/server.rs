@@ -121,8 +121,9 @@ impl RedisServer {
                 "the setting `{name}` of a throw-away server is not for others to make"
             )));
         }
+        // The folder of the socket admits only who may reach the server; in a container, its user has another number.
         let endpoint = match self.node.endpoint() {
-            Endpoint::Unix { dir } => format!("port 0\nunixsocket {dir}/redis.sock\nunixsocketperm 700\n"),
+            Endpoint::Unix { dir } => format!("port 0\nunixsocket {dir}/redis.sock\nunixsocketperm 777\n"),
             // The container's port is published on loopback only.
             Endpoint::Tcp { .. } => format!("port {PORT}\nbind 0.0.0.0\n"),
         };

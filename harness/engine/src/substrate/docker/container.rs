@@ -1,6 +1,7 @@
 //! One container: how it is created, found by its labels, and removed with its volume.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use comeback_error::{Context, Error, Result};
@@ -16,7 +17,7 @@ use testcontainers::{GenericImage, ImageExt};
 use super::image::Image;
 use super::is_missing;
 use crate::substrate::identity::Owner;
-use crate::substrate::{NodeSpec, RunIdentity};
+use crate::substrate::{Cell, Endpoint, NodeSpec, RunIdentity};
 use crate::wait;
 
 /// The run of a container. A container without this label is not ours to touch.
@@ -49,8 +50,16 @@ pub(super) struct Container {
     pub(super) name: String,
     /// The image that it was created from.
     pub(super) image: Image,
-    /// The port on the loopback address that reaches its server.
-    pub(super) port: u16,
+    /// Where the host reaches its server.
+    pub(super) endpoint: Endpoint,
+}
+
+/// Where a container is put.
+pub(super) enum Surroundings<'a> {
+    /// Into a network, or the daemon's own; its port is published on the loopback address.
+    Network(Option<&'a str>),
+    /// Into a cell, with a folder of the host for its socket.
+    Cell(Cell, &'a Path),
 }
 
 impl Container {
@@ -59,12 +68,17 @@ impl Container {
         docker: &Docker,
         image: &Image,
         spec: &NodeSpec,
-        network: Option<&str>,
+        surroundings: Surroundings<'_>,
         run: &RunIdentity,
         owner: &Owner,
     ) -> Result<Self> {
         let name = format!("comeback-{}-{}", run.run_id, spec.name);
-        let (port, network) = (spec.port, network.map(ToOwned::to_owned));
+        let port = spec.port;
+        let (network, cell) = match surroundings {
+            Surroundings::Network(network) => (network.map(ToOwned::to_owned), None),
+            Surroundings::Cell(cell, sockets) => (None, Some((cell, sockets.to_string_lossy().into_owned()))),
+        };
+        let sockets = cell.as_ref().map(|(_, sockets)| sockets.clone());
         let request = GenericImage::new(image.name.clone(), image.tag.clone())
             .with_exposed_port(port.tcp())
             .with_entrypoint("tail")
@@ -76,15 +90,23 @@ impl Container {
             .with_hostname(&spec.name)
             .with_labels(labels(run, owner))
             .with_labels([(LABEL_NODE, spec.name.clone())])
-            .with_host_config_modifier(move |host| confine(host, port, network.as_deref()));
+            .with_host_config_modifier(move |host| match &cell {
+                Some((cell, sockets)) => lock_up(host, *cell, sockets),
+                None => confine(host, port, network.as_deref()),
+            });
         let started =
             request.start().await.context(format!("start a container from {}:{}", image.name, image.tag))?;
         let id = started.id().to_owned();
         // Comeback removes the container itself: dropping this outside a runtime would panic, and a run that is
         // kept would lose it.
         std::mem::forget(started);
-        let port = published_port(docker, &id, port).await?;
-        Ok(Self { docker: docker.clone(), id, name, image: image.clone(), port })
+        let endpoint = if let Some(dir) = sockets {
+            Endpoint::Unix { dir }
+        } else {
+            let port = published_port(docker, &id, port).await?;
+            Endpoint::Tcp { host: "127.0.0.1".to_owned(), port }
+        };
+        Ok(Self { docker: docker.clone(), id, name, image: image.clone(), endpoint })
     }
 
     /// Whether someone has removed it.
@@ -116,11 +138,37 @@ fn confine(host: &mut HostConfig, port: u16, network: Option<&str>) {
     host.publish_all_ports = Some(false);
     let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(String::new()) };
     host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![binding]))]));
-    host.mounts = Some(vec![Mount {
-        target: Some(VOLUME.to_owned()),
-        typ: Some(MountType::VOLUME),
+    host.mounts = Some(vec![volume()]);
+}
+
+/// Like [`confine`], for code of somebody else: no network, nothing to write to but the volume and a small `/tmp`, no
+/// rights of root, and limits. The server is reached at its socket, in a folder of the host that has the same path in
+/// the container.
+fn lock_up(host: &mut HostConfig, cell: Cell, sockets: &str) {
+    host.init = Some(true);
+    host.publish_all_ports = Some(false);
+    host.port_bindings = None;
+    host.network_mode = Some("none".to_owned());
+    host.readonly_rootfs = Some(true);
+    host.tmpfs = Some(HashMap::from([("/tmp".to_owned(), "size=64m,mode=1777".to_owned())]));
+    host.cap_drop = Some(vec!["ALL".to_owned()]);
+    // To give the node's folder to its user, before anything of the backup is there.
+    host.cap_add = Some(vec!["CHOWN".to_owned()]);
+    host.security_opt = Some(vec!["no-new-privileges".to_owned()]);
+    host.pids_limit = Some(cell.processes.into());
+    let memory = i64::try_from(cell.memory_bytes).unwrap_or(i64::MAX);
+    (host.memory, host.memory_swap) = (Some(memory), Some(memory));
+    let socket_folder = Mount {
+        target: Some(sockets.to_owned()),
+        source: Some(sockets.to_owned()),
+        typ: Some(MountType::BIND),
         ..Mount::default()
-    }]);
+    };
+    host.mounts = Some(vec![volume(), socket_folder]);
+}
+
+fn volume() -> Mount {
+    Mount { target: Some(VOLUME.to_owned()), typ: Some(MountType::VOLUME), ..Mount::default() }
 }
 
 async fn published_port(docker: &Docker, id: &str, port: u16) -> Result<u16> {

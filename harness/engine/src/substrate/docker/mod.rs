@@ -4,6 +4,7 @@
 //! needs to stop the server and replace its data directory, which an image's own entrypoint does not allow. The
 //! server's port is published on the loopback address only.
 
+mod cell;
 mod container;
 mod exec;
 mod image;
@@ -12,6 +13,7 @@ mod node;
 mod scripts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,10 +30,12 @@ pub use image::DockerSettings;
 pub(super) use image::{candidates, is_present};
 pub(super) use network::{find_networks, remove_network};
 
-use self::container::Container;
+use self::cell::{make_socket_folder, require_this_machine};
+use self::container::{Container, Surroundings};
 use self::node::DockerNode;
 use super::identity::{Owner, check_node_name};
-use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
+use super::local::{RunRecord, create_run, make_base, remove_tree};
+use super::{Cell, Contained, Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
 use crate::wait;
 use comeback_error::{Error, Result};
 
@@ -83,6 +87,8 @@ struct Run {
     /// The networks of its regions. One is created at a time, because the daemon accepts a second network of the
     /// same name.
     networks: tokio::sync::Mutex<BTreeMap<String, String>>,
+    /// The folder of the sockets of contained nodes, created on first use.
+    sockets: Mutex<Option<PathBuf>>,
 }
 
 impl Run {
@@ -109,6 +115,17 @@ impl Run {
         Ok(name)
     }
 
+    /// The folder of the run on this machine, created on first use.
+    fn folder(&self) -> Result<PathBuf> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = &*sockets {
+            return Ok(folder.clone());
+        }
+        let record = RunRecord::new(self.identity.keep)?;
+        let folder = create_run(&make_base()?, &self.identity.run_id, &record)?;
+        Ok(sockets.insert(folder).clone())
+    }
+
     /// Removes everything with the run's label.
     async fn remove_everything(&self) -> Result<()> {
         let mut outcome = self.remove_labelled(&[]).await;
@@ -117,7 +134,11 @@ impl Run {
             outcome = outcome.and(remove_network(&self.docker, &network.id.unwrap_or_default()).await);
         }
         networks.clear();
-        outcome
+        let folder = self.sockets.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match folder {
+            Some(folder) => outcome.and(remove_tree(&folder).await),
+            None => outcome,
+        }
     }
 
     /// Removes the containers with the run's label and all of `further`.
@@ -140,7 +161,8 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let left = !self.names.get_mut().unwrap_or_else(PoisonError::into_inner).is_empty()
-            || !self.networks.get_mut().is_empty();
+            || !self.networks.get_mut().is_empty()
+            || self.sockets.get_mut().unwrap_or_else(PoisonError::into_inner).is_some();
         if self.identity.keep || !left {
             return;
         }
@@ -162,6 +184,7 @@ pub struct DockerSubstrate {
     owner: Owner,
     settings: DockerSettings,
     region: Option<String>,
+    cell: Option<Cell>,
 }
 
 impl DockerSubstrate {
@@ -174,19 +197,25 @@ impl DockerSubstrate {
             identity,
             names: Mutex::default(),
             networks: tokio::sync::Mutex::default(),
+            sockets: Mutex::default(),
         });
-        Ok(Self { run, owner: Owner::current()?, settings: settings.clone(), region: None })
+        Ok(Self { run, owner: Owner::current()?, settings: settings.clone(), region: None, cell: None })
     }
 
     async fn make(&self, spec: &NodeSpec) -> Result<DockerNode> {
         let docker = &self.run.docker;
         let image = image::choose(docker, &self.settings, spec.software, spec.major).await?;
         let network = match &self.region {
-            Some(region) => Some(self.run.network_of(region, &self.owner).await?),
-            None => None,
+            Some(region) if self.cell.is_none() => Some(self.run.network_of(region, &self.owner).await?),
+            _ => None,
         };
-        let (network, run) = (network.as_deref(), &self.run.identity);
-        let container = Container::start(docker, &image, spec, network, run, &self.owner).await?;
+        let sockets = self.cell.map(|_| make_socket_folder(&self.run.folder()?, &spec.name)).transpose()?;
+        let surroundings = match (self.cell, &sockets) {
+            (Some(cell), Some(sockets)) => Surroundings::Cell(cell, sockets),
+            _ => Surroundings::Network(network.as_deref()),
+        };
+        let run = &self.run.identity;
+        let container = Container::start(docker, &image, spec, surroundings, run, &self.owner).await?;
         DockerNode::prepare(container, spec, Arc::clone(&self.run)).await
     }
 }
@@ -215,7 +244,14 @@ impl Substrate for DockerSubstrate {
     fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>> {
         check_node_name(region)?;
         let (run, owner, settings) = (Arc::clone(&self.run), self.owner.clone(), self.settings.clone());
-        Ok(Arc::new(Self { run, owner, settings, region: Some(region.to_owned()) }))
+        Ok(Arc::new(Self { run, owner, settings, region: Some(region.to_owned()), cell: self.cell }))
+    }
+
+    fn contained(self: Arc<Self>, cell: Cell) -> Result<Contained> {
+        require_this_machine(std::env::var("DOCKER_HOST").ok().as_deref())?;
+        let (run, owner, settings) = (Arc::clone(&self.run), self.owner.clone(), self.settings.clone());
+        let substrate = Arc::new(Self { run, owner, settings, region: None, cell: Some(cell) });
+        Ok(Contained { substrate, walls: cell::walls(cell), gaps: None })
     }
 
     async fn remove_all(&self) -> Result<()> {

@@ -13,7 +13,9 @@ use tokio::sync::Mutex;
 use super::Run;
 use super::container::{Container, VOLUME, remove_container};
 use super::exec::{self, Task, launch};
-use super::scripts::{EXEC, FIND, FORGET, KILL, LOOK, NO_PROGRAM, PREPARE, SIGNAL, START, survivors};
+use super::scripts::{
+    EMPTY_SOCKETS, EXEC, FIND, FORGET, KILL, LOOK, NO_PROGRAM, PREPARE, SIGNAL, START, survivors,
+};
 use crate::substrate::processes::{Process, parse};
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Output, Signal, Software};
 use crate::wait;
@@ -57,6 +59,14 @@ impl DockerNode {
             removed: AtomicBool::new(false),
             server: Mutex::default(),
         })
+    }
+
+    /// The folder of its socket, if it has one.
+    fn sockets(&self) -> String {
+        match &self.container.endpoint {
+            Endpoint::Unix { dir } => dir.clone(),
+            Endpoint::Tcp { .. } => String::new(),
+        }
     }
 
     fn is_removed(&self) -> bool {
@@ -149,7 +159,7 @@ impl Node for DockerNode {
     }
 
     fn endpoint(&self) -> Endpoint {
-        Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: self.container.port }
+        self.container.endpoint.clone()
     }
 
     fn host_path(&self, _: &str) -> Option<PathBuf> {
@@ -237,6 +247,10 @@ impl Node for DockerNode {
     }
 
     async fn remove(&self) -> Result<()> {
+        if let Endpoint::Unix { .. } = &self.container.endpoint {
+            // Only the container's user can remove what it may have hidden there; the run removes the rest.
+            let _ = self.answer(EMPTY_SOCKETS, &[&self.sockets()]).await;
+        }
         remove_container(&self.container.docker, &self.container.id).await?;
         self.note_removal();
         Ok(())

@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use comeback_error::{Context, Error, Result};
@@ -57,9 +58,18 @@ pub(in crate::substrate) struct ServerRecord {
     pub(in crate::substrate) start_ticks: u64,
 }
 
+/// The folder that the settings name for everything that runs need.
+static SCRATCH: OnceLock<PathBuf> = OnceLock::new();
+
+/// Names the folder for the files of runs, in place of the temp dir. Only the first call counts.
+pub fn set_scratch_dir(dir: PathBuf) {
+    // A second call would move what exists already.
+    let _ = SCRATCH.set(dir);
+}
+
 /// The folder of all runs of a user.
 pub(in crate::substrate) fn base_dir() -> Result<PathBuf> {
-    let temp = std::env::temp_dir();
+    let temp = SCRATCH.get().cloned().unwrap_or_else(std::env::temp_dir);
     // The canonical path, because the kernel shows it as a process's working directory.
     let temp = fs::canonicalize(&temp).context(format!("find the temp dir {}", temp.display()))?;
     Ok(temp.join(format!("comeback-{}", rustix::process::geteuid().as_raw())))
@@ -164,6 +174,14 @@ pub(super) fn write_record<T: Serialize>(path: &Path, record: &T) -> io::Result<
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(&serde_json::to_vec(record)?)?;
     fs::rename(&draft, path)
+}
+
+/// Writes a file that every user can read.
+pub(super) fn write_shared(path: &Path, text: &str) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))?;
+    // Independent of the umask.
+    fs::set_permissions(path, Permissions::from_mode(0o644))
 }
 
 /// Reads a record that only this user can have written; otherwise an error.

@@ -13,6 +13,7 @@ use tokio::process::Child;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use super::cell::LocalCell;
 use super::programs::is_program;
 use super::{Account, SearchPath};
 use crate::substrate::Command;
@@ -67,6 +68,18 @@ impl Launcher {
             prefix.extend([&path("sh")?, "-c", UNLESS_ORPHANED, &me].map(str::to_owned));
         }
         Ok(Self { account, search, prefix })
+    }
+
+    /// A launcher that runs the programs of one node in a cell.
+    pub(super) fn in_cell(cell: &LocalCell, search: &SearchPath, root: &Path, keep: bool) -> Result<Self> {
+        let path = |name: &str| search.find(name).map(|path| path.to_string_lossy().into_owned());
+        let mut prefix = vec![path("setsid")?];
+        prefix.extend(cell.entrance(root, keep));
+        if !keep {
+            let me = std::process::id().to_string();
+            prefix.extend([&path("sh")?, "-c", UNLESS_ORPHANED, &me].map(str::to_owned));
+        }
+        Ok(Self { account: cell.account.clone(), search: search.clone(), prefix })
     }
 
     /// The path of a command's program: a name is searched, and a relative path starts from the folder.

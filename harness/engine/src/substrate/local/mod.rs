@@ -5,6 +5,7 @@
 //! address.
 
 mod account;
+mod cell;
 mod exec;
 mod folder;
 mod launch;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use rustix::process::Signal;
 
 pub(super) use account::Account;
+pub use folder::set_scratch_dir;
 pub(super) use folder::{
     NASCENT, RUN_FILE, RunRecord, base_dir, create_run, make_base, prepare_base, read_record, remove_tree,
     server_records,
@@ -29,11 +31,12 @@ pub(super) use programs::SearchPath;
 pub(super) use shared_memory::remove_orphans;
 pub(super) use trust::{check_own_folder, open_lock};
 
+use self::cell::LocalCell;
 use self::launch::Launcher;
 use self::node::LocalNode;
 use super::identity::check_node_name;
 use super::processes;
-use super::{Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
+use super::{Cell, Contained, Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
 use comeback_error::Result;
 
 /// The folder of a run of this user on this machine, if there is one.
@@ -49,7 +52,8 @@ struct Run {
     folder: PathBuf,
     keep: bool,
     record: RunRecord,
-    launcher: Launcher,
+    launcher: Arc<Launcher>,
+    base: PathBuf,
 }
 
 impl Drop for Run {
@@ -78,7 +82,10 @@ impl Drop for Run {
 /// Runs servers as processes of this machine.
 pub struct LocalSubstrate {
     run: Arc<Run>,
-    nodes: Mutex<BTreeMap<String, Arc<LocalNode>>>,
+    /// The nodes of the run, in a cell or not.
+    nodes: Arc<Mutex<BTreeMap<String, Arc<LocalNode>>>>,
+    /// What surrounds new nodes.
+    cell: Option<Arc<LocalCell>>,
 }
 
 impl LocalSubstrate {
@@ -91,11 +98,11 @@ impl LocalSubstrate {
         let account = Account::choose()?;
         let base = prepare_base(&account)?;
         let search = SearchPath::of_this_machine(&account);
-        let launcher = Launcher::new(account, search, run.keep)?;
+        let launcher = Arc::new(Launcher::new(account, search, run.keep)?);
         let record = RunRecord::new(run.keep)?;
         let folder = create_run(&base, &run.run_id, &record)?;
-        let run = Arc::new(Run { folder, keep: run.keep, record, launcher });
-        Ok(Self { run, nodes: Mutex::default() })
+        let run = Arc::new(Run { folder, keep: run.keep, record, launcher, base });
+        Ok(Self { run, nodes: Arc::default(), cell: None })
     }
 }
 
@@ -107,7 +114,7 @@ impl Substrate for LocalSubstrate {
 
     async fn create(&self, spec: &NodeSpec) -> Result<Arc<dyn Node>> {
         check_node_name(&spec.name)?;
-        let node = Arc::new(LocalNode::create(Arc::clone(&self.run), spec)?);
+        let node = Arc::new(LocalNode::create(Arc::clone(&self.run), spec, self.cell.as_deref())?);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.insert(spec.name.clone(), Arc::clone(&node));
         Ok(node)
@@ -116,6 +123,13 @@ impl Substrate for LocalSubstrate {
     fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>> {
         check_node_name(region)?;
         Ok(self)
+    }
+
+    fn contained(self: Arc<Self>, cell: Cell) -> Result<Contained> {
+        let (run, nodes) = (Arc::clone(&self.run), Arc::clone(&self.nodes));
+        let cell = LocalCell::new(cell, &run.launcher.account, &run.base, &run.folder)?;
+        let (walls, gaps) = (cell.walls(), cell.gaps());
+        Ok(Contained { substrate: Arc::new(Self { run, nodes, cell: Some(Arc::new(cell)) }), walls, gaps })
     }
 
     async fn remove_all(&self) -> Result<()> {

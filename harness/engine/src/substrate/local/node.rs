@@ -13,8 +13,9 @@ use rustix::process;
 use tokio::process::Child;
 use tokio::sync::Mutex;
 
+use super::cell::LocalCell;
 use super::folder::{self, ServerRecord};
-use super::launch::Streams;
+use super::launch::{Launcher, Streams};
 use super::{Run, exec, remove_orphans, remove_tree};
 use crate::substrate::processes::{Mark, exterminate, lookup, signal_pid};
 use crate::substrate::{Command, Endpoint, Io, Node, NodeSpec, Output, Signal};
@@ -30,6 +31,7 @@ pub(super) struct LocalNode {
     root: PathBuf,
     dir: String,
     sockets: String,
+    launcher: Arc<Launcher>,
     server: Mutex<Option<Server>>,
 }
 
@@ -46,12 +48,17 @@ impl Server {
 }
 
 impl LocalNode {
-    /// Creates the folder of a node.
-    pub(super) fn create(run: Arc<Run>, spec: &NodeSpec) -> Result<Self> {
-        let root = folder::create_node(&run.folder, &spec.name, &run.launcher.account)?;
+    /// Creates the folder of a node, in a cell if there is one.
+    pub(super) fn create(run: Arc<Run>, spec: &NodeSpec, cell: Option<&LocalCell>) -> Result<Self> {
+        let account = cell.map_or(&run.launcher.account, |cell| &cell.account);
+        let root = folder::create_node(&run.folder, &spec.name, account)?;
+        let launcher = match cell {
+            Some(cell) => Arc::new(Launcher::in_cell(cell, &run.launcher.search, &root, run.keep)?),
+            None => Arc::clone(&run.launcher),
+        };
         let text = |dir: &str| root.join(dir).to_string_lossy().into_owned();
         let (dir, sockets) = (text("d"), text("s"));
-        Ok(Self { run, name: spec.name.clone(), root, dir, sockets, server: Mutex::default() })
+        Ok(Self { run, name: spec.name.clone(), root, dir, sockets, launcher, server: Mutex::default() })
     }
 
     fn check_exists(&self) -> Result<()> {
@@ -69,7 +76,7 @@ impl LocalNode {
         let file =
             OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(no_links).open(&path);
         let file = file.context(&doing)?;
-        let account = &self.run.launcher.account;
+        let account = &self.launcher.account;
         if account.is_other {
             fchown(&file, Some(account.uid), Some(account.gid)).context(&doing)?;
         }
@@ -123,7 +130,7 @@ impl LocalNode {
     }
 
     fn remove_shared_memory(&self, dead: &BTreeSet<i32>) {
-        remove_orphans(dead, self.run.launcher.account.uid, self.run.record.started_at);
+        remove_orphans(dead, self.launcher.account.uid, self.run.record.started_at);
     }
 }
 
@@ -146,12 +153,12 @@ impl Node for LocalNode {
     }
 
     async fn find_program(&self, name: &str) -> Result<String> {
-        Ok(self.run.launcher.search.find(name)?.to_string_lossy().into_owned())
+        Ok(self.launcher.search.find(name)?.to_string_lossy().into_owned())
     }
 
     async fn exec(&self, command: &Command, io: Io<'_>) -> Result<Output> {
         self.check_exists()?;
-        exec::run(&self.run.launcher, command, Path::new(&self.dir), io).await
+        exec::run(&self.launcher, command, Path::new(&self.dir), io).await
     }
 
     async fn start(&self, command: &Command, log: &str) -> Result<()> {
@@ -166,7 +173,7 @@ impl Node for LocalNode {
             self.remove_shared_memory(&BTreeSet::from([crashed.record.pid]));
         }
         let streams = Streams::Log(self.open_log(log)?);
-        let child = self.run.launcher.spawn(command, Path::new(&self.dir), streams).await?;
+        let child = self.launcher.spawn(command, Path::new(&self.dir), streams).await?;
         let pid = child.id().unwrap_or_default().cast_signed();
         // If the server has already ended, the record matches no process.
         let start_ticks = lookup(pid).map_or(0, |process| process.start_ticks);
@@ -220,7 +227,7 @@ impl Node for LocalNode {
     }
 
     fn shell_hint(&self) -> String {
-        let account = &self.run.launcher.account;
+        let account = &self.launcher.account;
         if account.is_other {
             format!(
                 "cd {} && setpriv --reuid {} --regid {} --clear-groups bash",

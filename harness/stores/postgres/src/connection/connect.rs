@@ -93,7 +93,7 @@ impl PostgresAddress {
             .username(self.user())
             .database(database)
             .application_name("comeback")
-            .options(at_log_in(self.known_major.get().copied()))
+            .options(at_log_in(self.known_major.get().copied(), self.is_ours()))
             .ssl_mode(mode);
         let options = match self.place() {
             Place::Unix { dir, port } => options.socket(dir).port(*port),

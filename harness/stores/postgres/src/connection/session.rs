@@ -18,18 +18,36 @@ const AT_LOG_IN: [(&str, &str, u32); 7] = [
     ("default_transaction_read_only", "off", 9),
 ];
 
+/// Further settings for servers of our own, where we log in as superuser. They keep code that a backup brought along
+/// out of our sessions: event triggers, also those that fire at a log-in, and libraries that a database or a role
+/// loads. Until version 17 no setting turns event triggers off; they fire only at statements that change definitions.
+const OF_OURS: [(&str, &str, u32); 3] =
+    [("session_preload_libraries", "", 9), ("local_preload_libraries", "", 9), ("event_triggers", "off", 17)];
+
 /// The oldest major version that a server of unknown version can have.
 const OLDEST: u32 = 11;
 
-/// The settings that a session begins with. They depend on the server's major version, if it is known.
-pub(crate) fn at_log_in(major: Option<u32>) -> impl Iterator<Item = (&'static str, &'static str)> {
+/// The settings that a session begins with. They depend on the server's major version, if it is known, and on whether
+/// it is one of ours.
+pub(crate) fn at_log_in(
+    major: Option<u32>,
+    is_ours: bool,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
     let major = major.unwrap_or(OLDEST);
-    AT_LOG_IN.into_iter().filter(move |(.., since)| major >= *since).map(|(name, value, _)| (name, value))
+    let of_ours = OF_OURS.into_iter().filter(move |_| is_ours);
+    AT_LOG_IN
+        .into_iter()
+        .chain(of_ours)
+        .filter(move |(.., since)| major >= *since)
+        .map(|(name, value, _)| (name, value))
 }
 
 /// The same settings for client programs, as the value of `PGOPTIONS`.
-pub(crate) fn client_options(major: u32) -> String {
-    at_log_in(Some(major)).map(|(name, value)| format!("-c {name}={value}")).collect::<Vec<_>>().join(" ")
+pub(crate) fn client_options(major: u32, is_ours: bool) -> String {
+    at_log_in(Some(major), is_ours)
+        .map(|(name, value)| format!("-c {name}={value}"))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Names come out qualified and values in one format, whatever the server's configuration says.

@@ -56,7 +56,10 @@ impl CopyOut {
             }
         };
         let mut session = Self { stream, received: BytesMut::with_capacity(PIECE_BYTES) };
-        session.log_in(server, database, &client_options(major)).await.context("logging in")?;
+        session
+            .log_in(server, database, &client_options(major, server.is_ours()))
+            .await
+            .context("logging in")?;
         Ok(session)
     }
 

@@ -1,6 +1,7 @@
 //! Throw-away servers: their nodes, logs and log-ins.
 
 pub(crate) mod files;
+pub(crate) mod foreign;
 pub(crate) mod log;
 pub(crate) mod log_in;
 pub(crate) mod log_settings;

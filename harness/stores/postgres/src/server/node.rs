@@ -1,6 +1,7 @@
 //! A throw-away PostgreSQL server in a node.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use comeback_engine::secret::Secret;
@@ -33,6 +34,8 @@ pub struct PostgresServer {
     major: u32,
     password: Secret,
     address: PostgresAddress,
+    /// Whether the cluster is somebody else's, so that the server reads no configuration file of it; clones share it.
+    is_foreign: Arc<AtomicBool>,
 }
 
 impl PostgresServer {
@@ -133,7 +136,7 @@ impl PostgresServer {
             Endpoint::Tcp { host, port } => PostgresAddress::tcp(host, port, password),
         };
         let (address, password) = (address.of_major(major), password.clone());
-        Ok(Self { node, programs, major, password, address })
+        Ok(Self { node, programs, major, password, address, is_foreign: Arc::default() })
     }
 
     /// The address of the server.
@@ -174,6 +177,21 @@ impl PostgresServer {
 
     fn hba_path(&self) -> String {
         format!("{}/pg_hba.conf", self.node.dir())
+    }
+
+    /// The configuration file for a cluster of somebody else.
+    pub(crate) fn config_path(&self) -> String {
+        format!("{}/postgresql.conf", self.node.dir())
+    }
+
+    /// The map of user names for a cluster of somebody else.
+    pub(crate) fn ident_path(&self) -> String {
+        format!("{}/pg_ident.conf", self.node.dir())
+    }
+
+    /// From now on the server reads our configuration file in place of the cluster's.
+    pub(crate) fn use_own_configuration(&self) {
+        self.is_foreign.store(true, Ordering::Release);
     }
 
     /// A command that runs a program of PostgreSQL.
@@ -264,7 +282,14 @@ impl PostgresServer {
             .chain(LOG_SETTINGS)
             .chain(archiving.iter().copied())
             .flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
-        let command = self.command("postgres").args(["-D", &self.data_dir()]).args(settings);
+        let command = self.command("postgres").args(["-D", &self.data_dir()]);
+        let command = if self.is_foreign.load(Ordering::Acquire) {
+            let (config, ident) = (self.config_path(), self.ident_path());
+            command.args([format!("-cconfig_file={config}"), format!("-cident_file={ident}")])
+        } else {
+            command
+        };
+        let command = command.args(settings);
         self.node.start(&command, &self.log_path()).await
     }
 

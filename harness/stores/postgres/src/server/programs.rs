@@ -38,7 +38,9 @@ impl ClientPrograms {
     /// A program that connects to the server, whose major version is given. Settings of its role that could
     /// interfere are overridden. Run it inside [`with_login`](Self::with_login).
     pub(crate) fn client(&self, program: &str, major: u32) -> Command {
-        self.command(program).env("PGOPTIONS", client_options(major)).args(self.server.client_args())
+        self.command(program)
+            .env("PGOPTIONS", client_options(major, self.server.is_ours()))
+            .args(self.server.client_args())
     }
 
     /// A program that connects to the server as another role, with that role's settings. Run it inside

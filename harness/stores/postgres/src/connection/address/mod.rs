@@ -31,6 +31,7 @@ pub struct PostgresAddress {
     password: Option<Secret>,
     /// The server's major version, once it is known; clones share it.
     pub(crate) known_major: Arc<OnceLock<u32>>,
+    is_ours: bool,
 }
 
 /// Where a server listens.
@@ -56,7 +57,12 @@ impl PostgresAddress {
     fn ours(place: Place, password: &Secret) -> Self {
         let (user, database) = (SUPERUSER.to_owned(), DATABASE.to_owned());
         let password = Some(password.clone());
-        Self { place, user, database, tls: Tls::NONE, password, known_major: Arc::default() }
+        Self { place, user, database, tls: Tls::NONE, password, known_major: Arc::default(), is_ours: true }
+    }
+
+    /// Whether it is a throw-away server that Comeback created, with Comeback's role as superuser.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// The same server with a known major version, so that it need not be queried.
@@ -105,7 +111,7 @@ impl PostgresAddress {
             decode(name).map(|name| if name.is_empty() { other.to_owned() } else { name })
         };
         let (user, database) = (or(user, SUPERUSER)?, or(database, DATABASE)?);
-        Ok(Self { place, user, database, tls, password: None, known_major: Arc::default() })
+        Ok(Self { place, user, database, tls, password: None, known_major: Arc::default(), is_ours: false })
     }
 
     /// The same server, with this password for logging in.
