@@ -381,6 +381,17 @@ mod tests {
     }
 
     #[test]
+    fn the_commented_backup_of_the_example_can_be_used() {
+        let (_, block) = include_str!("../comeback.toml").split_once("# Your own backups").unwrap();
+        let is_setting = |line: &&str| line.starts_with("[[") || line.split_once(" = ").is_some();
+        let lines = block.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let config = parse("comeback.toml", &text).map_err(|error| error.to_string()).unwrap();
+        let backup = config.backups.first().unwrap();
+        assert_eq!((backup.name.as_str(), backup.requires().len()), ("app", 3));
+    }
+
+    #[test]
     fn a_folder_is_a_path_or_a_url() {
         for url in ["/srv/backups", "file:///srv/backups"] {
             let config = parse("comeback.toml", &format!("[repository.main]\nurl = \"{url}\"")).unwrap();
