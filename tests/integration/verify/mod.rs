@@ -12,4 +12,5 @@ mod pgbackrest;
 mod places;
 mod redis;
 mod references;
+mod settings;
 mod sound;
