@@ -7,13 +7,12 @@ use std::time::Duration;
 use comeback_engine::wait::Limits;
 use comeback_error::{Error, Result};
 use comeback_fixtures::Scale;
-use comeback_model::{Expectation, IntegrityQuery, RedisQuery};
-use comeback_postgres::count_statements;
+use comeback_model::{IntegrityQuery, RedisQuery};
 use serde::Deserialize;
-use toml::Spanned;
 
 use crate::cli::SubstrateArg;
 use crate::declared::{BackupEntry, Declared};
+use crate::queries::{CommandEntry, QueryEntry, commands, queries};
 use crate::suggest::closest;
 
 /// The file that is read if none is named.
@@ -174,24 +173,6 @@ struct RedisSection {
     query: Vec<CommandEntry>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct CommandEntry {
-    name: String,
-    #[serde(default)]
-    database: u32,
-    command: Spanned<Vec<String>>,
-    expect: Spanned<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct QueryEntry {
-    name: String,
-    sql: Spanned<String>,
-    expect: Spanned<String>,
-}
-
 fn scale<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Scale>, D::Error> {
     let text = String::deserialize(from)?;
     text.parse().map(Some).map_err(serde::de::Error::custom)
@@ -268,7 +249,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         if backups.iter().any(|other| other.name == *name) {
             return Err(at(place, &format!("there are two backups named `{name}`")));
         }
-        let queries = self::queries(std::mem::take(&mut entry.query), &at)?;
+        let queries = crate::queries::queries(std::mem::take(&mut entry.query), &at)?;
         let commands = commands(std::mem::take(&mut entry.redis_query), &at)?;
         backups.push(entry.declared(queries, commands));
     }
@@ -285,39 +266,6 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         redis_queries: commands(file.redis.query, &at)?,
         backups,
     })
-}
-
-/// Reads queries; a slip in one is told at its place in the file.
-fn queries(entries: Vec<QueryEntry>, at: &dyn Fn(usize, &str) -> Error) -> Result<Vec<IntegrityQuery>> {
-    let read = |entry: QueryEntry| {
-        let expect: Expectation =
-            entry.expect.get_ref().parse().map_err(|error: String| at(entry.expect.span().start, &error))?;
-        let complain =
-            |what: &str| Err(at(entry.sql.span().start, &format!("query `{}` {what}", entry.name)));
-        match count_statements(entry.sql.get_ref()) {
-            0 => return complain("is empty"),
-            1 => {}
-            several => return complain(&format!("has {several} statements: write one that gives one value")),
-        }
-        let expect_text = entry.expect.into_inner();
-        Ok(IntegrityQuery { name: entry.name, sql: entry.sql.into_inner(), expect, expect_text })
-    };
-    entries.into_iter().map(read).collect()
-}
-
-/// Reads commands to Redis; a slip in one is told at its place in the file.
-fn commands(entries: Vec<CommandEntry>, at: &dyn Fn(usize, &str) -> Error) -> Result<Vec<RedisQuery>> {
-    let read = |entry| {
-        let CommandEntry { name, database, command, expect } = entry;
-        let read = expect.get_ref().parse();
-        let read: Expectation = read.map_err(|error: String| at(expect.span().start, &error))?;
-        if command.get_ref().first().is_none_or(String::is_empty) {
-            return Err(at(command.span().start, &format!("query `{name}` is empty")));
-        }
-        let (command, expect_text) = (command.into_inner(), expect.into_inner());
-        Ok(RedisQuery { name, database, command, expect: read, expect_text })
-    };
-    entries.into_iter().map(read).collect()
 }
 
 /// The name that was probably meant, from a parser's message: "unknown field `sutie`, expected one of `suite`, …".

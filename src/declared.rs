@@ -14,8 +14,9 @@ use serde::de::Error as _;
 use toml::Spanned;
 
 use crate::cli::{SuiteArg, values};
-use crate::commands::{look_for, reference};
-use crate::config::{CommandEntry, QueryEntry};
+use crate::places::look_for;
+use crate::queries::{CommandEntry, QueryEntry};
+use crate::reference;
 
 /// What must be shown of a backup if the user does not say.
 pub(crate) const REQUIRED: [Statement; 2] = [Statement::Restored, Statement::Sound];
@@ -47,6 +48,8 @@ pub(crate) struct BackupEntry {
     reference: Option<PathBuf>,
     #[serde(default)]
     allow_empty: bool,
+    #[serde(default)]
+    uncontained: bool,
     section: Option<String>,
     suites: Option<Vec<SuiteArg>>,
     #[serde(default)]
@@ -63,6 +66,7 @@ pub(crate) struct Declared {
     requires: Vec<Statement>,
     section: String,
     suites: Vec<Suite>,
+    uncontained: bool,
     reference: Option<PathBuf>,
     options: VerifyOptions,
 }
@@ -91,6 +95,7 @@ impl BackupEntry {
             requires: self.require.unwrap_or_else(|| REQUIRED.to_vec()),
             section: self.section.unwrap_or_default(),
             suites: suites.unwrap_or_else(|| SUITES.to_vec()),
+            uncontained: self.uncontained,
             reference: self.reference,
             options: VerifyOptions {
                 kind: self.kind,
@@ -116,6 +121,21 @@ impl Declared {
         with_reference(self.reference.as_deref(), self.options.clone())
     }
 
+    /// The same without the reference, which a run that records may have yet to write.
+    pub(crate) fn choices(&self) -> VerifyOptions {
+        self.options.clone()
+    }
+
+    /// The file of its reference.
+    pub(crate) fn reference(&self) -> Option<&Path> {
+        self.reference.as_deref()
+    }
+
+    /// What keeps its server from the rest of the machine; `None` if the user turned that off.
+    pub(crate) fn cell(&self) -> Option<Cell> {
+        (!self.uncontained).then(Cell::of_this_machine)
+    }
+
     /// The statements that must be shown.
     pub(crate) fn requires(&self) -> &[Statement] {
         &self.requires
@@ -137,7 +157,7 @@ impl Declared {
             section: self.section.clone(),
             suites: self.suites.clone(),
             requires: self.requires.clone(),
-            cell: Some(Cell::of_this_machine()),
+            cell: self.cell(),
             source: Arc::new(Later { from, identity, reference: self.reference.clone(), options }),
         }
     }

@@ -5,8 +5,11 @@ mod commands;
 mod config;
 mod declared;
 mod output;
+mod places;
 mod progress;
 mod provenance;
+mod queries;
+mod reference;
 mod suggest;
 
 use std::process::ExitCode;

@@ -9,10 +9,13 @@ use comeback_model::{RecoveryTarget, Statement};
 
 use super::{EvidenceArgs, SubstrateArg, values};
 
+const BACKUP: &str = "The backup: a file or folder, gs://BUCKET/PREFIX, s3://BUCKET/PREFIX, - for the standard input, \
+    or the name of a [[backup]] in comeback.toml";
+
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct VerifyArgs {
-    /// The backup: a file or folder, gs://BUCKET/PREFIX, s3://BUCKET/PREFIX, - for the standard input, or the name of a
-    /// `[[backup]]` in comeback.toml
+    #[arg(value_name = "BACKUP", help = BACKUP)]
     pub(crate) source: String,
     /// What it is, if its content is not to decide: sql, pg-dump, …
     #[arg(long = "as", value_name = "KIND")]
@@ -29,7 +32,7 @@ pub(crate) struct VerifyArgs {
     /// The folder of the log segments that belong to a base backup
     #[arg(long, value_name = "DIR")]
     pub(crate) log: Option<PathBuf>,
-    /// The file with roles and tablespaces beside a dump, as pg_dumpall --globals-only writes it
+    /// The file with roles and tablespaces beside a dump, as `pg_dumpall --globals-only` writes it
     #[arg(long, value_name = "FILE")]
     pub(crate) globals: Option<PathBuf>,
     /// The private key that opens an encrypted backup; may be repeated
@@ -44,8 +47,8 @@ pub(crate) struct VerifyArgs {
     /// The file with what was recorded of an earlier verified restore, to compare this one with
     #[arg(long, value_name = "FILE")]
     pub(crate) reference: Option<PathBuf>,
-    /// Record this restore in the file of --reference, if it is verified; one that is there is compared first
-    #[arg(long, requires = "reference")]
+    /// Record this restore as the reference, if it is verified; one that is there is compared first
+    #[arg(long)]
     pub(crate) record: bool,
     /// The live database to compare with, read in a transaction that cannot write; its password comes from PGPASSWORD
     #[arg(long = "source", value_name = "URL")]

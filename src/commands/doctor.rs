@@ -6,10 +6,10 @@ use comeback_engine::substrate::{
 use comeback_error::{Context as _, Error, Result};
 use comeback_reports::{artefact_line, format};
 
-use super::look_for;
 use crate::cli::SubstrateArg;
 use crate::config::Config;
 use crate::output;
+use crate::places::look_for;
 
 /// Warn below this much free disk: a drill of the smallest scale needs some 300 MB.
 const LITTLE_DISK_BYTES: u64 = 1 << 30;

@@ -8,10 +8,11 @@ use comeback_error::{Context as _, Error, Result};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_reports::{artefact_line, format};
 
-use super::{load_runbook, look_for};
+use super::load_runbook;
 use crate::cli::{InitArgs, RunbookArgs};
 use crate::config::Config;
 use crate::output;
+use crate::places::look_for;
 
 /// A backup that was looked at.
 struct Seen {

@@ -7,8 +7,6 @@ mod init;
 mod junit;
 mod list;
 mod objects;
-mod places;
-pub(crate) mod reference;
 mod report;
 mod restore;
 mod run;
@@ -30,8 +28,6 @@ use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::Manifest;
 use comeback_redis::RedisAddress;
-
-pub(crate) use places::look_for;
 
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;

@@ -14,13 +14,13 @@ use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_fixtures::Scale;
 
 use super::junit::ensure_can_be_written;
-use super::places::jobs;
 use super::report::{show, write_reports};
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
+use crate::places::jobs;
 use crate::suggest::closest;
 
 /// A planned run, with every input checked.

@@ -172,7 +172,7 @@ async fn try_all(cases: &[Case], setting: &Arc<Setting>, jobs: usize) -> (Vec<Se
         tried[place] = outcomes;
     }
     let untried = |(case, tried): (&Case, Vec<SelfTestCase>)| match tried[..] {
-        [] => told(case, SelfTestOutcome::CouldNotRun("it was not tried".to_owned()), 0),
+        [] => told(case, &SelfTestOutcome::CouldNotRun("it was not tried".to_owned()), 0),
         _ => tried,
     };
     (cases.iter().zip(tried).flat_map(untried).collect(), substrate)
@@ -188,7 +188,7 @@ fn wanted(spec: &DamageSpec) -> WantedFinding {
 }
 
 /// The same outcome for every damage of a case.
-fn told(case: &Case, outcome: SelfTestOutcome, elapsed_ms: u64) -> Vec<SelfTestCase> {
+fn told(case: &Case, outcome: &SelfTestOutcome, elapsed_ms: u64) -> Vec<SelfTestCase> {
     let of = |damage: Option<&DamageSpec>| SelfTestCase {
         scenario: case.scenario.spec().name,
         damage: damage.map(wanted),
@@ -234,7 +234,7 @@ async fn try_once(place: usize, case: &Case, setting: &Setting) -> (Vec<SelfTest
     let elapsed_ms = watch.elapsed_ms() / case.damages.len().max(1) as u64;
     let outcomes = match record {
         Ok(record) => outcomes(case, &record, elapsed_ms),
-        Err(error) => told(case, SelfTestOutcome::CouldNotRun(error.to_string()), elapsed_ms),
+        Err(error) => told(case, &SelfTestOutcome::CouldNotRun(error.to_string()), elapsed_ms),
     };
     // What was not caught beside others is tried again, and keeps the evidence of that.
     if case.damages.len() > 1 || outcomes.iter().all(|one| one.outcome == SelfTestOutcome::Caught) {
@@ -246,7 +246,7 @@ async fn try_once(place: usize, case: &Case, setting: &Setting) -> (Vec<SelfTest
 
 /// The outcome of each damage of a drill, or of the drill if it has none.
 fn outcomes(case: &Case, drill: &DrillRecord, elapsed_ms: u64) -> Vec<SelfTestCase> {
-    let mut cases = told(case, SelfTestOutcome::of(drill, None), elapsed_ms);
+    let mut cases = told(case, &SelfTestOutcome::of(drill, None), elapsed_ms);
     let wanted: Vec<_> = case.damages.iter().map(|damage| wanted(damage)).collect();
     for (case, outcome) in cases.iter_mut().zip(SelfTestOutcome::of_several(drill, &wanted)) {
         case.outcome = outcome;

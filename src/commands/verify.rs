@@ -15,16 +15,16 @@ use comeback_error::{Error, Result};
 use comeback_postgres::PostgresAddress;
 
 use super::junit::ensure_can_be_written;
-use super::places::{jobs, short_name};
-use super::reference;
+use super::load_runbook;
 use super::report::{show, write_reports};
 use super::run::planned;
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
-use super::{load_runbook, look_for};
 use crate::cli::{RunbookArgs, SubstrateArg, VerifyArgs};
 use crate::config::Config;
 use crate::declared::{Declared, REQUIRED};
+use crate::places::{jobs, look_for, short_name};
+use crate::reference;
 
 pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.evidence.junit {
@@ -46,7 +46,15 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         Some(declared) => declared.requires().to_vec(),
         None => REQUIRED.to_vec(),
     };
-    let options = options(&args, &config, declared, seed)?;
+    let kept = args.reference.as_deref().or_else(|| declared.and_then(Declared::reference));
+    if args.record && kept.is_none() {
+        return Err(Error::usage("it is not said where the restore is to be recorded")
+            .hint("name a file with --reference FILE, or as `reference` of the [[backup]]"));
+    }
+    let options = VerifyOptions {
+        reference: reference::read(kept, args.record)?.map(Arc::new),
+        ..options(&args, &config, declared, seed)?
+    };
     let (record, before) = (options.record.clone(), options.reference.clone());
     let artefact = look_for(from, &identity, options).await;
     let artefact = artefact.map_err(|error| match declared {
@@ -54,18 +62,19 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         _ => error,
     })?;
     let runbook = runbook(declared, &config)?;
+    let cell = declared.map_or_else(|| Some(Cell::of_this_machine()), Declared::cell);
     let verification = Verification {
         name: format!("verify/{name}"),
         title: artefact.summary().source,
         section: declared.map_or_else(String::new, |one| one.section().to_owned()),
         suites: Vec::new(),
         requires,
-        cell: (!args.uncontained).then(Cell::of_this_machine),
+        cell: if args.uncontained { None } else { cell },
         source: Arc::new(Recognised(artefact)),
     };
     let code = run(Arc::new(verification), runbook, &args, &config, seed).await?;
-    if let (Some(path), Some(slot), 0) = (&args.reference, &record, code) {
-        reference::write(path, &args.source, slot, before.as_deref())?;
+    if let (Some(path), Some(slot), 0) = (kept, &record, code) {
+        reference::write(path, from, slot, before.as_deref())?;
     }
     Ok(code)
 }
@@ -102,13 +111,9 @@ fn options(
     declared: Option<&Declared>,
     seed: u64,
 ) -> Result<VerifyOptions> {
-    let given = declared.map(Declared::options).transpose()?.unwrap_or_default();
+    let given = declared.map(Declared::choices).unwrap_or_default();
     let mut create_missing = given.create_missing;
     create_missing.extend(&args.create_missing);
-    let reference = match &args.reference {
-        Some(path) => reference::read(Some(path), args.record)?.map(Arc::new),
-        None => given.reference,
-    };
     Ok(VerifyOptions {
         kind: args.kind.clone().or(given.kind),
         select: args.select.clone().unwrap_or(given.select),
@@ -123,7 +128,6 @@ fn options(
         queries: if declared.is_some() { given.queries } else { config.queries.clone() },
         redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },
         database: args.database.clone().or(given.database),
-        reference,
         record: args.record.then(ProfileSlot::default),
         source: live_source(args)?,
         allow_empty: args.allow_empty || given.allow_empty,

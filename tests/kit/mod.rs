@@ -10,7 +10,6 @@
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
-//! | the verification of a user's backup | `verify` |
 //! | what a restored server can reach | `cell_bench` |
 //!
 //! `require` asks for what a machine may lack: a test that cannot run says so.

@@ -117,9 +117,12 @@ impl SelfTestOutcome {
         let traces: Vec<_> = wanted.iter().map(trace).collect();
         let is_alone =
             |own: &Option<_>| own.is_none() || traces.iter().filter(|other| *other == own).count() == 1;
-        let of = |(one, own)| match is_alone(own) {
-            true => Self::of(drill, Some(one)),
-            false => Self::CouldNotRun("another damage hit the same, and must be found alike".to_owned()),
+        let of = |(one, own)| {
+            if is_alone(own) {
+                Self::of(drill, Some(one))
+            } else {
+                Self::CouldNotRun("another damage hit the same, and must be found alike".to_owned())
+            }
         };
         wanted.iter().zip(&traces).map(of).collect()
     }

@@ -1,7 +1,7 @@
 //! What the verification of a backup showed, statement by statement.
 
 use comeback_model::evidence::{ArtefactSummary, DrillRecord};
-use comeback_model::{Standing, Statement};
+use comeback_model::{Check, Standing, Statement, Verdict};
 use serde::Serialize;
 
 use crate::format::{bytes, instant};
@@ -18,7 +18,7 @@ pub(crate) struct Established {
     pub(crate) mark: &'static str,
     /// What a reader may conclude once it is shown.
     pub(crate) means: &'static str,
-    /// The judges that looked: `structure, server-log`.
+    /// The judges that looked, or that stand in its way: `structure, server-log`.
     pub(crate) judges: String,
     /// Whether it had to be shown.
     pub(crate) required: bool,
@@ -35,6 +35,8 @@ pub(super) fn of(drill: &DrillRecord) -> Vec<Established> {
 fn one(statement: Statement, drill: &DrillRecord) -> Established {
     let standing = Standing::of(statement, &drill.checks);
     let own = drill.checks.iter().filter(|check| check.statement == Some(statement));
+    // Of a statement that was not shown, the judges that stand in its way.
+    let tells = |check: &&Check| standing == Standing::Shown || check.verdict != Verdict::Verified;
     let (slug, mark) = match standing {
         Standing::Shown => ("verified", "✓"),
         Standing::Refuted => ("failed", "✗"),
@@ -47,7 +49,7 @@ fn one(statement: Statement, drill: &DrillRecord) -> Established {
         slug,
         mark,
         means: statement.means(),
-        judges: own.map(|check| one_line(&check.judge)).collect::<Vec<_>>().join(", "),
+        judges: own.filter(tells).map(|check| one_line(&check.judge)).collect::<Vec<_>>().join(", "),
         required: drill.plan.requires.contains(&statement),
     }
 }

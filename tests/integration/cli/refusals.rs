@@ -16,7 +16,7 @@ fn bad_input_is_refused_before_anything_is_started() {
         &["run", "--suite", "ci", "--config", "nowhere.toml"],
         &["run", "--suite", "ci", "--runbook", "nowhere.md"],
         &["run", "--suite", "ci", "--evidence-dir", "in-the-way"],
-        &["run", "--suite", "monthly"],
+        &["run", "--suite", "yearly"],
         &["run", "--suite", "ci", "--damage", "row-stolen"],
         &["run", "--suite", "ci", "--scale", "huge"],
         &["run", "--suite", "ci", "--damage", "row-gonne"],

@@ -26,11 +26,11 @@ const ASKED: [(&str, &str, &str, &str); 6] = [
         "select kind, count(*), sum(paid) from orders where id < 7 group by kind",
         r#"rows == [["own", 4, 18.0], ["gift", 2, 13.50]]"#,
         r#"rows == [["own", 4, 18.0]]"#,
-        r#"[["#,
+        "[[",
     ),
     (
         "select id, kind, at is null from orders where kind is null",
-        r#"rows == [[31, null, true]]"#,
+        "rows == [[31, null, true]]",
         r#"rows == [[31, "", true]]"#,
         r#"[["31",null,"t"]]"#,
     ),

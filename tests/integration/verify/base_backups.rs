@@ -171,7 +171,7 @@ async fn tars_are_restored_with_their_tablespaces_and_each_damage_is_found() {
     let bytes = std::fs::metadata(cut.join("base.tar.gz")).unwrap().len();
     let file = std::fs::OpenOptions::new().write(true).open(cut.join("base.tar.gz")).unwrap();
     file.set_len(bytes * 3 / 4).unwrap();
-    verify(&[text(&cut)]).finds(&["restore", "backup-damaged", "base.tar.gz"]);
+    verify(&[text(&cut)]).finds(&["restore", "backup-truncated", "base.tar.gz"]);
     let ended = copy(&cluster, "tars", "ended").await;
     let base = ended.join("base.tar");
     let bytes = std::fs::metadata(&base).unwrap().len();

@@ -49,7 +49,10 @@ fn a_folder_is_declared_and_verified_by_name_and_by_suite() {
     let local = ["--substrate", "local"];
     let (code, told) = run(&place, &[&["verify", "backups"], &local[..]].concat());
     assert_eq!(code, Some(0), "{told}");
-    assert!(told.contains("chose app-2.sql of 2 backups") && told.contains("shown: restored, sound"), "{told}");
+    assert!(
+        told.contains("chose app-2.sql of 2 backups") && told.contains("shown: restored, sound"),
+        "{told}"
+    );
     let (code, told) = run(&place, &[&["run", "--suite", "monthly"], &local[..]].concat());
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("verify/backups (local)") && !told.contains("sample"), "{told}");
@@ -61,7 +64,10 @@ fn a_folder_is_declared_and_verified_by_name_and_by_suite() {
     assert!(told.contains("`exact` is required, and no judge looked at it"), "{told}");
 
     // Last night's backup failed: the one before it does not stand in for it.
-    folder_of(&place, &[("app-1.sql", DUMP), ("app-2.sql", DUMP), ("app-3.sql", "no space left on device\n")]);
+    folder_of(
+        &place,
+        &[("app-1.sql", DUMP), ("app-2.sql", DUMP), ("app-3.sql", "no space left on device\n")],
+    );
     let (code, told) = run(&place, &[&["verify", "backups"], &local[..]].concat());
     assert_eq!(code, Some(3), "{told}");
     assert!(told.contains("app-3.sql, which was written last"), "{told}");

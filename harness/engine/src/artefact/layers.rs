@@ -105,7 +105,8 @@ pub async fn peel(name: &str, file: Reader, decryptor: Option<&dyn Decryptor>) -
 /// Why the content of a file could not be read to its end. Only a layer that is damaged or cut short is the
 /// backup's fault.
 pub fn blame(name: &str, error: &io::Error) -> RestoreFailure {
-    if error.get_ref().is_some_and(|inner| inner.is::<Unread>()) {
+    let is_unread = error.get_ref().and_then(|inner| inner.downcast_ref::<Unread>()).is_some();
+    if is_unread {
         return Error::could_not_verify(format!("reading {name}: {error}")).into();
     }
     let (code, actual) = match error.kind() {

@@ -66,10 +66,13 @@ pub async fn find_own(
         return Ok(None);
     }
     let is_named = options.kind.as_deref() == Some(own);
-    let may_be = |head: &Head| match is_named {
-        true => wanted.contains(&head.content.kind.as_str()),
-        // The bytes of an inventory's objects stay in their bucket.
-        false => head.content.kind != "object_inventory",
+    let may_be = |head: &Head| {
+        if is_named {
+            wanted.contains(&head.content.kind.as_str())
+        } else {
+            // The bytes of an inventory's objects stay in their bucket.
+            head.content.kind != "object_inventory"
+        }
     };
     let Some(head) = choose(&heads, options, may_be)? else { return Ok(None) };
     if !wanted.contains(&head.content.kind.as_str()) {

@@ -6,6 +6,7 @@
 
 mod cell;
 mod choose;
+mod disk;
 mod docker;
 mod identity;
 mod local;
@@ -26,13 +27,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use cell::{Cell, Contained};
 pub use choose::{SubstrateChoice, kind_of, open};
+pub(crate) use disk::free_bytes;
 pub use docker::{DockerSettings, DockerSubstrate};
 pub use identity::RunIdentity;
 pub use local::{LocalSubstrate, run_folder, set_scratch_dir};
 pub use probe::{DockerProbe, ImageProbe, LocalProbe, ProgramProbe, probe_docker, probe_local};
 pub use reaper::{Leftover, SweepOptions, Swept, sweep};
+pub(crate) use room::megabytes;
 pub use room::{Need, Room};
-pub(crate) use room::{free_bytes, megabytes};
 pub use scratch::Scratch;
 
 use comeback_error::{Error, Result};

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use comeback_error::{Context, Error, Result};
 
+use super::disk::free_bytes;
 use super::docker::{candidates, connect, is_present};
 use super::local::{Account, SearchPath, base_dir, prepare_base};
-use super::room::free_bytes;
 use super::{DockerSettings, REDIS_PROGRAMS, Software};
 
 /// The programs of PostgreSQL that drills use.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use comeback_error::{Context as _, Error, Result};
 
 use super::SubstrateKind;
+use super::disk::free_bytes;
 use super::docker::connect;
 use super::local::base_dir;
 use crate::wait;
@@ -139,12 +140,6 @@ pub(crate) fn megabytes(bytes: u64) -> String {
         many if many >= 10_000 => format!("{} GB", many / 1_000),
         few => format!("{few} MB"),
     }
-}
-
-/// The bytes that an ordinary user can still write to the disk of a folder.
-pub(crate) fn free_bytes(dir: &Path) -> Result<u64> {
-    let room = rustix::fs::statvfs(dir).context(format!("look for free space in {}", dir.display()))?;
-    Ok(room.f_bavail.saturating_mul(room.f_frsize))
 }
 
 /// The memory that processes of this machine can use without swapping, in bytes: the kernel's available memory,

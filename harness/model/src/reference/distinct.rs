@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 const REGISTERS: usize = 1 << INDEX_BITS;
 const INDEX_BITS: u32 = 11;
 
-/// A `HyperLogLog` sketch. Source: Flajolet, Fusy, Gandouet, Meunier, "HyperLogLog: the analysis of a near-optimal
+/// A `HyperLogLog` sketch. Source: Flajolet, Fusy, Gandouet, Meunier, "`HyperLogLog`: the analysis of a near-optimal
 /// cardinality estimation algorithm" (2007). With a hash of 64 bits no correction for large numbers is needed.
 #[derive(Debug, Clone)]
 pub struct DistinctSketch {
@@ -31,14 +31,19 @@ impl DistinctSketch {
     }
 
     /// The estimated number of distinct values.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate is small and positive"
+    )]
     pub fn estimate(&self) -> u64 {
         let registers = REGISTERS as f64;
         let sum: f64 = self.registers.iter().map(|run| 2_f64.powi(-i32::from(*run))).sum();
         let estimate = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
-        let empty = self.registers.iter().filter(|run| **run == 0).count();
+        let empty: f64 = self.registers.iter().map(|run| f64::from(u8::from(*run == 0))).sum();
         // Few values leave registers empty: counting those is more exact.
-        let better = if estimate <= 2.5 * registers && empty > 0 {
-            registers * (registers / empty as f64).ln()
+        let better = if estimate <= 2.5 * registers && empty > 0.0 {
+            registers * (registers / empty).ln()
         } else {
             estimate
         };

@@ -55,7 +55,7 @@ mod tests {
         let mut tally = TableTally::new(vec!["a".to_owned(), "b".to_owned()]);
         let field = |value: Option<&[u8]>| match value {
             None => (-1_i32).to_be_bytes().to_vec(),
-            Some(bytes) => [&(bytes.len() as i32).to_be_bytes(), bytes].concat(),
+            Some(bytes) => [&i32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat(),
         };
         for (a, b) in [(Some(&b"x"[..]), None), (Some(b"y"), None), (Some(b"x"), Some(&b""[..]))] {
             assert!(tally.add_row(&[field(a), field(b)].concat()));

@@ -95,18 +95,15 @@ impl Place for BucketPlace {
 
     async fn open(&self, path: &str) -> Result<Reader> {
         let listed = self.listed.lock().await.get(path).cloned();
-        let version = match listed {
-            Some(version) => version,
-            None => {
-                let key = self.key(path);
-                let live = self.store.current(&key).await?;
-                live.ok_or_else(|| {
-                    Error::usage(format!("there is no object {key} in {}", self.store.location()))
-                        .hint("list the bucket: the backup may have been moved or removed")
-                })?
-            }
-        };
-        self.store.read(&version).await
+        if let Some(version) = listed {
+            return self.store.read(&version).await;
+        }
+        let key = self.key(path);
+        let live = self.store.current(&key).await?.ok_or_else(|| {
+            Error::usage(format!("there is no object {key} in {}", self.store.location()))
+                .hint("list the bucket: the backup may have been moved or removed")
+        })?;
+        self.store.read(&live).await
     }
 
     fn local_path(&self, _: &str) -> Option<PathBuf> {

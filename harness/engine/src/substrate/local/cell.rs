@@ -15,7 +15,7 @@ use comeback_error::{Context as _, Error, Result};
 use super::Account;
 use super::folder::write_shared;
 use crate::substrate::Cell;
-use crate::substrate::room::free_bytes;
+use crate::substrate::disk::free_bytes;
 
 /// The range of user numbers for cells: systemd's for users that exist only while a service runs, which no
 /// distribution gives to anybody else. Source: "Users, Groups, UIDs and GIDs on systemd Systems".

@@ -148,7 +148,12 @@ fn distinct(
     tolerance: &Tolerance,
 ) -> Option<Finding> {
     let (was, is) = (before.distinct? as f64, after.distinct? as f64);
-    let ratio = rows_after as f64 / rows_before as f64;
+    let filled_before = rows_before.saturating_sub(before.nulls);
+    let filled_after = rows_after.saturating_sub(after.nulls);
+    if filled_before.min(filled_after) < FEWEST_ROWS {
+        return None;
+    }
+    let ratio = filled_after as f64 / filled_before as f64;
     // A key has as many values as rows, a status has as many as ever: all between the two is ordinary.
     let fewest = was * ratio.min(1.0) / tolerance.distinct;
     let most = was * ratio.max(1.0) * tolerance.distinct + slack(was) + 10.0;
@@ -160,4 +165,10 @@ fn distinct(
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "the figures of the tests are small and positive"
+)]
 mod tests;

@@ -4,6 +4,7 @@ mod cluster;
 mod csv;
 mod dumps;
 mod own;
+mod own_cluster;
 mod physical;
 
 use comeback_engine::artefact::ArtefactKind;

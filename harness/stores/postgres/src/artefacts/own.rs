@@ -7,21 +7,23 @@ use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{
     Artefact, ArtefactKind, Found, Lack, OwnBackup, Restored, VerifyOptions, find_own,
 };
-use comeback_engine::judge::Judge;
+use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::{Need, Room};
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{Content, Phase, Statement};
+use comeback_model::{Content, Finding, FindingCode, Phase, Statement};
 
 use super::RestoredCluster;
 use super::csv::restore_own_table;
+use super::own_cluster::recover;
+use super::physical::ROLE;
 use crate::error::Result;
 use crate::judges::{
     CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, RowCounts, UnpackedFiles,
 };
 use crate::{
-    PostgresNodes as _, PostgresServer, fetch_base_backup, gather_statistics, parallelism,
-    recover_base_backup, restore_dump, restore_roles,
+    PostgresNodes as _, PostgresServer, fetch_base_backup, gather_statistics, parallelism, position_of,
+    restore_dump, restore_roles,
 };
 
 /// What a restored cluster takes on the disk, in sizes of its backup, which is compressed.
@@ -86,13 +88,14 @@ impl Own {
     async fn restore_base_backup(&self, course: &mut Course) -> Result<PostgresServer, RestoreFailure> {
         let OwnBackup { manifest, repository, .. } = &*self.own;
         course.step(Phase::Recover, "create a new server");
-        let server = course.postgres_node_for("restored", manifest).await?;
+        let major = position_of(manifest)?.major;
+        let server = course.postgres_node_as("restored", major, ROLE).await?;
         course.step(Phase::Recover, "fetch the base backup, check every byte and unpack it");
         fetch_base_backup(&server, &**repository, manifest).await?;
         course.step(Phase::Recover, "compare the unpacked files with PostgreSQL's own list of them");
         course.judge_for(Statement::Sound, &UnpackedFiles { server: &server }).await;
         course.step(Phase::Recover, "replay the log to the backup's restore point and open for writes");
-        recover_base_backup(&server, manifest).await?;
+        recover(&server, manifest).await?;
         Ok(server)
     }
 
@@ -131,7 +134,8 @@ impl Restored for RestoredOwn {
         let Ok(recorded) = manifest.content.cluster() else { return judges };
         if matches!(manifest.content, Content::PostgresBaseBackup { .. }) {
             judges.push((Statement::Sound, Box::new(PageChecksums { server })));
-            judges.push((Statement::Exact, Box::new(CatalogueJudge { server: address, recorded })));
+            let judge = CatalogueJudge { server: address, recorded };
+            judges.push((Statement::Exact, Box::new(WithoutOurRole(judge))));
         } else {
             let judge = LogicalCatalogue { server: address, recorded: manifest };
             judges.push((Statement::Exact, Box::new(judge)));
@@ -139,5 +143,24 @@ impl Restored for RestoredOwn {
         judges.push((Statement::Exact, Box::new(RowCounts { server: address, recorded })));
         judges.push((Statement::Exact, Box::new(FingerprintJudge::new(address, recorded))));
         judges
+    }
+}
+
+/// The judge of the definitions, for a cluster in which we have made a role for ourselves.
+struct WithoutOurRole<'a>(CatalogueJudge<'a>);
+
+#[async_trait]
+impl Judge for WithoutOurRole<'_> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let mut opinion = self.0.judge().await?;
+        let is_ours = |finding: &Finding| {
+            finding.code == FindingCode::ObjectExtra && finding.subject == format!("role {ROLE}")
+        };
+        opinion.findings.retain(|finding| !is_ours(finding));
+        Ok(opinion)
     }
 }

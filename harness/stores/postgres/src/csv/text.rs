@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::header::{Header, parse_header, read_header};
 use super::utf8::{Misencoded, Utf8Watch};
 use crate::content::tables::quote_identifier;
-use crate::error::{Error, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
 use crate::{RestoreFailure, surroundings};
 
@@ -18,7 +18,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const MOST_COLUMNS: usize = 1600;
 const NAME_BYTES: usize = 63;
 /// The table.
-const TABLE: &str = "records";
+const TABLE: &str = "public.records";
 const REMEDY: &str = "verify an older export, and find out what wrote or copied this one";
 
 /// What was loaded.
@@ -64,7 +64,7 @@ pub(crate) async fn load_text(
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!("create unlogged table {TABLE} ({})", texts.join(", "))))
         .execute(&mut connection)
         .await
-        .map_err(|error| refused(name, &error))?;
+        .context(format_args!("creating a table for {name}"))?;
     let statement = format!("copy {TABLE} from stdin (format csv, encoding 'UTF8')");
     let mut copy = connection.copy_in_raw(&statement).await.map_err(|error| refused(name, &error))?;
     let mut piece: BytesMut = rest;

@@ -165,11 +165,7 @@ impl Uses {
             Some("tablespace") => self.tablespace(words),
             Some("database") => self.database(words),
             Some("collation") => self.collation(words),
-            Some("policy") => {
-                if words.seek("to") {
-                    self.roles_of(words, |uses| uses.other += 1);
-                }
-            }
+            Some("policy") if words.seek("to") => self.roles_of(words, |uses| uses.other += 1),
             Some("schema") if words.seek("authorization") => {
                 let role = words.role();
                 self.role(role, |uses| uses.owns += 1);

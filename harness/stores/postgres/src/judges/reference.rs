@@ -53,20 +53,13 @@ impl Judge for ReferenceJudge<'_> {
         };
         let mut compared = Compared::default();
         for (name, recorded) in &reference.profile.databases {
-            match profile.databases.get(name) {
-                Some(actual) => {
-                    let majors = (reference.profile.major, profile.major);
-                    compared.database(self.server, name, majors, recorded, actual).await?;
-                }
-                None => {
-                    let finding = Finding::new(
-                        FindingCode::ObjectMissing,
-                        format!("database {name}"),
-                        "it is there",
-                        "nothing",
-                    );
-                    compared.findings.push(finding);
-                }
+            if let Some(actual) = profile.databases.get(name) {
+                let majors = (reference.profile.major, profile.major);
+                compared.database(self.server, name, majors, recorded, actual).await?;
+            } else {
+                let subject = format!("database {name}");
+                let finding = Finding::new(FindingCode::ObjectMissing, subject, "it is there", "nothing");
+                compared.findings.push(finding);
             }
         }
         let Compared { definitions, tables, columns, new, findings, not_looked_at } = compared;

@@ -23,6 +23,8 @@ use crate::{RedisNodes as _, RedisServer};
 const MANIFEST: &str = ".manifest";
 /// A longer manifest is none: it has a line for each file.
 const MANIFEST_BYTES: u64 = 1 << 20;
+/// The end of the name of an RDB file.
+const RDB: &str = ".rdb";
 /// The name of a single file in the node.
 const SINGLE: &str = "appendonly.aof";
 /// The folder in the node, as in the default settings of the server.
@@ -188,7 +190,7 @@ fn parse_manifest(text: &str) -> Option<Vec<Part>> {
         after("seq")?.parse::<u64>().ok()?;
         match kind {
             "b" | "i" => {
-                parts.push(Part { name: name.trim_matches('"').to_owned(), kind: kind.chars().next()? })
+                parts.push(Part { name: name.trim_matches('"').to_owned(), kind: kind.chars().next()? });
             }
             "h" => {}
             _ => return None,
@@ -209,8 +211,9 @@ async fn shadowed(found: &Found, layout: &Layout) -> Result<Vec<String>> {
         Layout::Several { folder, .. } => folder,
     };
     let mut names = Vec::new();
-    for entry in found.entries.iter().filter(|entry| entry.path.ends_with(".rdb") && entry.bytes > 0) {
-        let is_part = !own.is_empty() && entry.path.starts_with(own) || entry.path.contains(".base.rdb");
+    for entry in found.entries.iter().filter(|entry| entry.path.ends_with(RDB) && entry.bytes > 0) {
+        let is_inside = !own.is_empty() && entry.path.starts_with(own);
+        let is_part = is_inside || entry.path.contains(".base.rdb");
         if !is_part && RdbHead::read(&found.peel(&entry.path, None).await?.head).is_some() {
             names.push(entry.path.clone());
         }

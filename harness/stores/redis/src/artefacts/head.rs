@@ -70,7 +70,7 @@ fn number(value: &[u8]) -> Option<u64> {
         0xC2 => 4,
         _ => return text(value)?.parse().ok(),
     };
-    Some(rest.get(..bytes)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    Some(rest.get(..bytes)?.iter().rev().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
 }
 
 #[cfg(test)]

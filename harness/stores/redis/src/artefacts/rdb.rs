@@ -98,14 +98,14 @@ fn choose(found: &Found, mut files: Vec<File>, options: &VerifyOptions) -> Resul
             Ok(at.map(|at| files.swap_remove(at)))
         }
         Select::Id(_) if files.is_empty() => Ok(None),
-        Select::Id(id) => match files.iter().position(|file| file.path == *id) {
-            Some(at) => Ok(Some(files.swap_remove(at))),
-            None => {
-                let newest = files.iter().rev().take(5).map(|file| file.path.as_str()).collect::<Vec<_>>();
-                Err(Error::usage(format!("there is no RDB file `{id}` in {}", found.place.name()))
-                    .hint(format!("the newest are: {}", newest.join(", "))))
+        Select::Id(id) => {
+            if let Some(at) = files.iter().position(|file| file.path == *id) {
+                return Ok(Some(files.swap_remove(at)));
             }
-        },
+            let newest = files.iter().rev().take(5).map(|file| file.path.as_str()).collect::<Vec<_>>();
+            Err(Error::usage(format!("there is no RDB file `{id}` in {}", found.place.name()))
+                .hint(format!("the newest are: {}", newest.join(", "))))
+        }
     }
 }
 

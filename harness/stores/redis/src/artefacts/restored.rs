@@ -104,7 +104,7 @@ fn servers_for(rdb_version: u32) -> &'static str {
     match rdb_version {
         ..=10 => "Redis 7.0 or newer, or any Valkey",
         11 => "Redis 7.2 or newer, or any Valkey",
-        12..80 => "Redis 8 or newer: Valkey refuses files of Redis since 7.4",
+        12..80 => "Redis 7.4 or newer, and no Valkey",
         _ => "Valkey 9 or newer",
     }
 }

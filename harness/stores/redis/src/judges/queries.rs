@@ -39,7 +39,7 @@ impl Judge for RedisQueries<'_> {
         let (mut findings, mut complaints) = (Vec::new(), Vec::new());
         for query in self.queries {
             match self.ask(query).await {
-                Ok(answer) => findings.extend(self.compare(query, &answer).await?),
+                Ok(answer) => findings.extend(self.compare(query, answer.as_deref()).await?),
                 Err(error) => complaints.push((query.name.as_str(), error.message().to_owned())),
             }
         }
@@ -81,17 +81,14 @@ impl RedisQueries<'_> {
         text(&asked.await??)
     }
 
-    async fn compare(&self, query: &RedisQuery, answer: &Option<String>) -> Result<Option<Finding>> {
+    async fn compare(&self, query: &RedisQuery, answer: Option<&str>) -> Result<Option<Finding>> {
         let is_met = if query.expect.wants_age() {
             let now_ms = RedisClient::connect(self.server, query.database).await?.now_ms().await?;
-            answer
-                .as_deref()
-                .and_then(|at| age_s(at, now_ms))
-                .is_some_and(|age| query.expect.is_met_by_age(age))
+            answer.and_then(|at| age_s(at, now_ms)).is_some_and(|age| query.expect.is_met_by_age(age))
         } else {
-            query.expect.is_met_by(answer.as_deref())
+            query.expect.is_met_by(answer)
         };
-        let actual = answer.as_deref().unwrap_or("nothing");
+        let actual = answer.unwrap_or("nothing");
         Ok((!is_met).then(|| {
             Finding::new(FindingCode::IntegrityQuery, &query.name, &query.expect_text, actual)
                 .remedy("find out whether the source has the same fault, or the backup alone")

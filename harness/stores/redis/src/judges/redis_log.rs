@@ -29,6 +29,8 @@ const EXPLAINED: &[&str] = &[
     // Somebody took a snapshot, such as the judges.
     "Diskless rdb transfer, done reading from pipe",
     "Connection with replica",
+    // Whoever reads the file says so as well: it limits what is known, and nothing is wrong.
+    "RDB file was saved with checksum disabled",
     // It was stopped.
     "User requested shutdown",
     "ready to exit, bye bye",

@@ -73,7 +73,7 @@ impl ArchiveFolder {
         let found = server.node().exec(&look, Io::default()).await?.success("looking at the dump")?.text();
         match found.lines().collect::<Vec<_>>().as_slice() {
             [toc] if toc.ends_with("/toc.dat") => {
-                self.archive = toc.trim_end_matches("/toc.dat").to_owned();
+                toc.trim_end_matches("/toc.dat").clone_into(&mut self.archive);
                 Ok(())
             }
             _ => Err(Error::could_not_verify(format!(

@@ -56,7 +56,7 @@ impl ArtefactKind for ScriptKind {
             _ => return Ok(None),
         };
         let script = Script::new(found, options, kind, true);
-        script.ensure_data_may_be_in(&found.head).await?;
+        script.ensure_data_may_be_in(&found.head)?;
         Ok(Some(Arc::new(script)))
     }
 }
@@ -89,12 +89,12 @@ impl Script {
 
     /// Fails for a script with the roles of a cluster and nothing else, which the user took for a backup. One that
     /// is longer than the first bytes is seen when it is read.
-    async fn ensure_data_may_be_in(&self, head: &[u8]) -> Result<()> {
+    fn ensure_data_may_be_in(&self, head: &[u8]) -> Result<()> {
         let text = String::from_utf8_lossy(head);
         let is_whole = text.contains("-- PostgreSQL database cluster dump complete");
         let goes_on = ["\\connect", "COPY ", "INSERT INTO ", "CREATE TABLE "];
-        let holds = |word: &&str| text.lines().any(|line| line.starts_with(*word));
-        if is_whole && !goes_on.iter().any(|word| holds(&word)) { Err(self.only_globals()) } else { Ok(()) }
+        let holds = |word: &&str| text.lines().any(|line| line.starts_with(word));
+        if is_whole && !goes_on.iter().any(holds) { Err(self.only_globals()) } else { Ok(()) }
     }
 
     fn only_globals(&self) -> Error {

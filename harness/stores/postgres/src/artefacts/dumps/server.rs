@@ -59,8 +59,8 @@ impl NewServer {
         for name in names {
             let make =
                 Command::new("mkdir").args(["-p", "-m", "0700", "--", &tablespace_folder(folder, name)]);
-            let made = self.server.node().exec(&make, Io::default()).await?;
-            made.success("creating a folder for a tablespace")?;
+            let output = self.server.node().exec(&make, Io::default()).await?;
+            output.success("creating a folder for a tablespace")?;
         }
         Ok(())
     }

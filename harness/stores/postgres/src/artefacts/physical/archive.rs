@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comeback_engine::artefact::{Decryptor, Place, PlaceEntry, peel};
+use comeback_engine::artefact::{Decryptor, Place, PlaceEntry, blame, peel};
 use comeback_engine::repository::LogFile;
 use comeback_model::{Finding, FindingCode, LogFileKind, Lsn, SegmentName, TimelineHistory};
 use tokio::io::AsyncReadExt as _;
@@ -168,15 +168,8 @@ impl ReadsLog for PlaceLog {
         let mut content = Vec::new();
         // One byte more than the largest segment shows that a file is longer.
         let read = peeled.content.take(LARGEST_SEGMENT + 1).read_to_end(&mut content).await;
-        match read {
-            Ok(_) => Ok(content),
-            Err(error) => {
-                let subject = format!("log file {name} of {}", self.place.name());
-                let expected = "a file that can be unpacked";
-                let finding = Finding::new(FindingCode::BackupDamaged, subject, expected, error.to_string());
-                Err(finding.remedy("find out what damaged it, and take a base backup").into())
-            }
-        }
+        read.map_err(|error| blame(&format!("log file {name} of {}", self.place.name()), &error))?;
+        Ok(content)
     }
 }
 

@@ -21,5 +21,6 @@ mod tree;
 
 pub(super) use barman::BarmanKind;
 pub(super) use folder::FolderKind;
+pub(super) use opening::{ROLE, let_in, own_settings};
 pub(super) use pgbackrest::PgbackrestKind;
 pub(super) use tars::TarKind;

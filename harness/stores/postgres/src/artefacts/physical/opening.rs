@@ -12,11 +12,11 @@ use crate::recovery::settings::Settings;
 use crate::server::node::PostgresServer;
 
 /// The superuser of ours in a restored cluster.
-pub(super) const ROLE: &str = "comeback_verifier";
+pub(crate) const ROLE: &str = "comeback_verifier";
 
 /// The settings for every start of a cluster of the user's: files of ours in place of the cluster's own
 /// configuration, and what the control file demands.
-pub(super) async fn own_settings(server: &PostgresServer, copied: &Settings) -> Result<Settings> {
+pub(crate) async fn own_settings(server: &PostgresServer, copied: &Settings) -> Result<Settings> {
     let mut settings = copied.clone();
     for (setting, name) in [("config_file", "postgresql.conf"), ("ident_file", "pg_ident.conf")] {
         let path = format!("{}/{name}", server.node().dir());
@@ -27,7 +27,7 @@ pub(super) async fn own_settings(server: &PostgresServer, copied: &Settings) -> 
 }
 
 /// Makes our superuser in a server that has opened, and starts it again.
-pub(super) async fn let_in(server: &PostgresServer, settings: &Settings) -> Result<()> {
+pub(crate) async fn let_in(server: &PostgresServer, settings: &Settings) -> Result<()> {
     server.stop().await?;
     // The second statement serves a cluster that has the role already.
     let password = server.password_verifier()?;

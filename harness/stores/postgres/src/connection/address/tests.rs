@@ -100,7 +100,9 @@ proptest! {
             Some(dir) => (Place::Unix { dir, port }, Tls::NONE),
             None => (Place::Tcp { host, port }, Tls { mode: TlsMode::VerifyFull, root }),
         };
-        let address = PostgresAddress { place, user, database, tls, password: None, known_major: Arc::default(), is_ours: false };
+        let known_major = Arc::default();
+        let address =
+            PostgresAddress { place, user, database, tls, password: None, known_major, is_ours: false };
         let again = read(&address.to_string());
         prop_assert_eq!(&again.place, &address.place);
         prop_assert_eq!(&again.tls, &address.tls);

@@ -13,7 +13,7 @@ use crate::error::Result;
 ///
 /// Another version is not a fault: most text sorts in the same way under both. The judge of structure walks
 /// every B-tree under this machine's order, and finds the entries that are out of place. What relies on the
-/// order and is no B-tree (GiST, SP-GiST and BRIN indexes, partitions by ranges of text) nobody can confirm:
+/// order and is no B-tree (`GiST`, `SP-GiST` and BRIN indexes, partitions by ranges of text) nobody can confirm:
 /// then the judge could not verify.
 pub struct CollationJudge<'a> {
     /// The restored server.

@@ -70,13 +70,12 @@ impl Judge for ExtensionJudge<'_> {
             }
             look.end().await?;
         }
-        let told = match older.is_empty() {
-            true => String::new(),
-            false => {
-                older.sort();
-                older.dedup();
-                format!("; of another version than this machine offers: {}", older.join(", "))
-            }
+        let told = if older.is_empty() {
+            String::new()
+        } else {
+            older.sort();
+            older.dedup();
+            format!("; of another version than this machine offers: {}", older.join(", "))
         };
         let summary = format!("{} and their libraries are there{told}", count(looked_at, "extension"));
         gathered.into_opinion(ScopeKind::ObjectKind, summary)

@@ -1,6 +1,6 @@
 //! Foreign keys: has every row the row that it refers to?
 
-use super::constraints::{broken, refused};
+use super::breach::{broken, refused};
 use super::look::{Gathered, Look, OF_USERS, count, read_by_name};
 use crate::error::Result;
 
@@ -77,9 +77,6 @@ pub(super) async fn judge(look: &mut Look, gathered: &mut Gathered) -> Result<us
 fn orphaned(key: &ForeignKey) -> String {
     let ForeignKey { parent, all_there, any_there, matches, full, .. } = key;
     let no_parent = format!("not exists (select from {parent} p where {matches})");
-    match full {
-        // A row with some columns NULL matches no parent.
-        true => format!("({any_there}) and {no_parent}"),
-        false => format!("{all_there} and {no_parent}"),
-    }
+    // With MATCH FULL, a row with some columns NULL refers to no parent.
+    if *full { format!("({any_there}) and {no_parent}") } else { format!("{all_there} and {no_parent}") }
 }

@@ -3,6 +3,7 @@
 //! They look into every database that accepts connections, and change nothing. What they cannot look at is in
 //! their opinion. An error that only says that a check could not run never blames the backup.
 
+mod breach;
 mod collations;
 mod constraints;
 mod contents;

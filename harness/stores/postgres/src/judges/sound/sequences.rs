@@ -100,9 +100,10 @@ impl Judge for SequenceJudge<'_> {
 fn ahead(filled: &Filled, position: &SequencePosition) -> String {
     let Filled { rows, column, .. } = filled;
     let SequencePosition { increment, min_value, max_value, .. } = position;
-    let (next, furthest, from, to) = match *increment > 0 {
-        true => (position.next(), "max", position.next(), i128::from(*max_value)),
-        false => (position.next(), "min", i128::from(*min_value), position.next()),
+    let (next, furthest, from, to) = if *increment > 0 {
+        (position.next(), "max", position.next(), i128::from(*max_value))
+    } else {
+        (position.next(), "min", i128::from(*min_value), position.next())
     };
     // The first condition is answered by an index, and nearly always with no.
     format!(

@@ -2,7 +2,7 @@
 
 use comeback_model::ScopeKind;
 
-use super::constraints::{broken, refused};
+use super::breach::{broken, refused};
 use super::look::{Gathered, Look, OF_USERS, count, read_by_name};
 use crate::error::Result;
 

@@ -131,7 +131,7 @@ impl ForeignSettings {
         let (code, other) = (names(&[Why::Includes, Why::Loads]), names(&[Why::NotListed, Why::Refused]));
         for (what, names) in [("no code and no other file", code), ("and none of", other)] {
             if !names.is_empty() {
-                text.push_str(&format!("; {what}: {names}"));
+                text.extend(["; ", what, ": ", &names]);
             }
         }
         text

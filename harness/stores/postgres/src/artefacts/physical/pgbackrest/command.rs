@@ -81,7 +81,7 @@ impl Pgbackrest {
         let said = self.run(&args, folder).await?;
         match said.code {
             0 => Ok(()),
-            code if is_of_the_backup(code) => {
+            _ if is_of_the_backup(&said) => {
                 let subject = format!("backup {label}");
                 let expected = "files that pgBackRest can restore";
                 let finding = Finding::new(FindingCode::BackupDamaged, subject, expected, said.complaint);
@@ -127,8 +127,11 @@ impl Pgbackrest {
     }
 }
 
-fn is_of_the_backup(code: i32) -> bool {
-    OF_THE_BACKUP.iter().any(|(known, _)| *known == code)
+/// Whether the tool blames a file of the repository: by its exit code, or, where it tried several repositories, by the
+/// name of the error in its message.
+fn is_of_the_backup(said: &Said) -> bool {
+    let is_named = |name: &str| said.complaint.contains(&format!("[{name}]"));
+    OF_THE_BACKUP.iter().any(|(code, name)| *code == said.code || is_named(name))
 }
 
 fn failed(doing: &str, said: &Said) -> Error {
@@ -162,7 +165,7 @@ impl ReadsLog for SegmentsOfTool {
             return Ok(content);
         }
         // 1: the tool does not find the file, which its archive lists.
-        if said.code == 1 || is_of_the_backup(said.code) {
+        if said.code == 1 || is_of_the_backup(&said) {
             let subject = format!("log file {name} of stanza {}", self.tool.stanza);
             let actual = if said.complaint.is_empty() { "no such file".to_owned() } else { said.complaint };
             let expected = "a file that pgBackRest can fetch";
@@ -170,5 +173,25 @@ impl ReadsLog for SegmentsOfTool {
             return Err(finding.remedy("replay can go no further: take a base backup at once").into());
         }
         Err(failed(&format!("fetching log file {name}"), &said).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_speaks_against_the_repository_is_told_from_what_does_not() {
+        let said =
+            |code, complaint: &str| Said { code, output: String::new(), complaint: complaint.to_owned() };
+        assert!(is_of_the_backup(&said(29, "ERROR: [029]: zlib threw error: [-3] data error")));
+        let of_one =
+            "ERROR: [042]: unable to get 000000010000000000000009:; repo1: x [FormatError] zlib threw error";
+        assert!(is_of_the_backup(&said(42, of_one)));
+        assert!(!is_of_the_backup(&said(
+            41,
+            "ERROR: [041]: unable to open file 'x' for read: [13] Permission denied"
+        )));
+        assert!(!is_of_the_backup(&said(42, "ERROR: [042]: unable to get x:; repo1: [FileReadError] x")));
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn read(path: Option<&Path>, will_record: bool) -> Result<Option<Refe
 }
 
 /// Writes what was read of a restore, for its owner alone. What the user accepts is kept until it expires.
-pub(super) fn write(
+pub(crate) fn write(
     path: &Path,
     source: &str,
     slot: &ProfileSlot,
