@@ -35,6 +35,16 @@ Exit codes:
   130  interrupted
 Any other code means failure.";
 
+const VERIFY_EXIT_CODES: &str = "\
+Exit codes:
+  0    verified: every required statement was shown
+  1    verification failed: the backup is at fault
+  2    usage or configuration: nothing was started
+  3    could not verify: a check could not run, or nobody looked; treat it as not proven
+  4    verified, but later than the runbook promises
+  130  interrupted
+Any other code means failure.";
+
 /// The groups of commands in the help, by purpose.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Prove", &["verify", "run", "selftest", "list"]),
@@ -91,7 +101,7 @@ pub(crate) enum Command {
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
     /// Verify a backup of your own: restore it on a throw-away server, and judge what came back
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = VERIFY_EXIT_CODES)]
     Verify(Box<VerifyArgs>),
     /// Test the judges: inject each damage into a drill, which must then fail
     Selftest(SelftestArgs),

@@ -17,7 +17,8 @@ const BACKUP: &str = "The backup: a file or folder, gs://BUCKET/PREFIX, s3://BUC
 pub(crate) struct VerifyArgs {
     #[arg(value_name = "BACKUP", help = BACKUP)]
     pub(crate) source: String,
-    /// What it is, if its content is not to decide: sql, pg-dump, …
+    /// What it is, if its content is not to decide: sql, pg-dump, base-backup, base-tar, pgbackrest, barman, rdb, aof,
+    /// csv, secrets, …; a wrong name lists them all
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<String>,
     /// Which backup of a place that keeps several: latest (the default), random, or its name

@@ -123,7 +123,6 @@ fn options(
         globals: args.globals.clone().or(given.globals),
         create_missing,
         jobs: jobs(args.jobs),
-        uncontained: args.uncontained,
         seed,
         queries: if declared.is_some() { given.queries } else { config.queries.clone() },
         redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },

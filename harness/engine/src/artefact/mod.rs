@@ -144,8 +144,6 @@ pub struct VerifyOptions {
     pub allow_empty: bool,
     /// How many connections or processes load and check at once.
     pub jobs: usize,
-    /// Whether a server may run without a cell around it.
-    pub uncontained: bool,
     /// The seed of random choices.
     pub seed: u64,
 }

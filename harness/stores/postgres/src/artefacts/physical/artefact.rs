@@ -15,7 +15,7 @@ use super::archive::ArchivedLog;
 use super::control::{Control, Label, read_control};
 use super::feed::{Start, begin, target_of};
 use super::layout::{make_empty_folders, make_folders, remove_what_is_of_the_lost_server};
-use super::opening::{ROLE, let_in, own_settings};
+use super::opening::{ROLE, let_in, with_files_of_ours};
 use super::restored::RestoredFiles;
 use crate::error::{Error, Result};
 use crate::judges::UnpackedFiles;
@@ -108,7 +108,7 @@ impl Artefact for PhysicalArtefact {
         let log = files.log(course, server).await?;
         let (arrived, how) = self.recover(course, server, &cluster, &log).await?;
         course.step(Phase::Recover, "make a superuser of ours in single-user mode, and start it again");
-        let_in(server, &own_settings(server, &cluster.control.settings).await?).await?;
+        let_in(server, &with_files_of_ours(server, &cluster.control.settings)).await?;
         let summary = in_one_sentence(&arrived, &how);
         let has_checksums = cluster.control.has_checksums;
         Ok(Box::new(RestoredFiles::new(server.clone(), summary, self.options.clone(), has_checksums, scope)))
@@ -125,8 +125,10 @@ impl PhysicalArtefact {
         log: &ArchivedLog,
     ) -> Result<(Arrived, String), RestoreFailure> {
         let control = &cluster.control;
+        let foreign = server.adopt_foreign(&[]).await?;
+        course.note(foreign.describe());
         remove_what_is_of_the_lost_server(server).await?;
-        let settings = own_settings(server, &control.settings).await?;
+        let settings = with_files_of_ours(server, &control.settings);
         let start = match &cluster.label {
             Some(label) => Start::new(control, label.start_lsn, label.timeline),
             None if log.has_segments() || self.options.target.is_some() => {

@@ -1,6 +1,6 @@
 //! Opens a cluster whose roles and passwords nobody knows.
 //!
-//! The server starts with settings of ours alone, and answers nobody until it has recovered. It is then stopped, and
+//! The server starts with configuration files of ours, and answers nobody until it has recovered. It is then stopped, and
 //! PostgreSQL's single-user mode, which asks for no password and runs no event trigger, makes a superuser of ours with
 //! a password of this run. So no role of the user's is changed, and at no moment is the server open to others on the
 //! machine.
@@ -14,16 +14,20 @@ use crate::server::node::PostgresServer;
 /// The superuser of ours in a restored cluster.
 pub(crate) const ROLE: &str = "comeback_verifier";
 
-/// The settings for every start of a cluster of the user's: files of ours in place of the cluster's own
+/// The settings for every start of a cluster of Comeback's own: empty files of ours in place of the cluster's
 /// configuration, and what the control file demands.
 pub(crate) async fn own_settings(server: &PostgresServer, copied: &Settings) -> Result<Settings> {
-    let mut settings = copied.clone();
-    for (setting, name) in [("config_file", "postgresql.conf"), ("ident_file", "pg_ident.conf")] {
-        let path = format!("{}/{name}", server.node().dir());
+    for path in [server.config_path(), server.ident_path()] {
         server.write_file(&path, b"").await?;
-        settings.push((setting, path));
     }
-    Ok(settings)
+    Ok(with_files_of_ours(server, copied))
+}
+
+/// The settings for every start of a cluster that was adopted: the configuration files that were written for it, and
+/// what the control file demands.
+pub(super) fn with_files_of_ours(server: &PostgresServer, copied: &Settings) -> Settings {
+    let files = [("config_file", server.config_path()), ("ident_file", server.ident_path())];
+    copied.iter().cloned().chain(files).collect()
 }
 
 /// Makes our superuser in a server that has opened, and starts it again.
