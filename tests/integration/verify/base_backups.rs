@@ -56,6 +56,7 @@ async fn a_folder_of_pg_basebackup_is_restored_and_each_damage_is_found() {
         "{checks:#?}"
     );
     assert_eq!(whole.not_looked_at(), [""; 0]);
+    assert!(whole.printed.contains("of the cluster's own settings"), "{}", whole.printed);
     let logged = verify(&[text(&plain), "--log", text(&archive)]).passed();
     let restore = logged.iter().find(|check| check.contains("restored restore")).unwrap();
     assert!(restore.contains("the end of the log") && restore.contains("from the archive"), "{restore}");

@@ -47,11 +47,10 @@ impl LocalCell {
     pub(super) fn new(limits: Cell, own: &Account, base: &Path, run: &Path) -> Result<Self> {
         let is_rootless = rustix::process::geteuid().as_raw() != 0;
         let mut hidden: Vec<PathBuf> = SHARED.iter().map(PathBuf::from).filter(|dir| dir.is_dir()).collect();
-        if !hidden.iter().any(|dir| base.starts_with(dir)) {
-            hidden.push(base.to_owned());
-        }
+        hidden.push(base.to_owned());
         let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| is_rootless && home.is_dir());
         hidden.extend(home.filter(|home| home.as_path() != Path::new("/")));
+        let hidden = topmost(&hidden);
         let mut cell = Self { limits, account: own.clone(), is_rootless, hidden, users: None };
         cell.try_out()?;
         if !is_rootless {
@@ -161,6 +160,21 @@ impl LocalCell {
     }
 }
 
+/// The folders that lie in no other one of them. What is hidden hides what is in it, and nothing can be mounted there.
+fn topmost(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let real = |folder: &PathBuf| fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
+    let mut all: Vec<_> = folders.iter().map(real).collect();
+    all.sort();
+    let mut kept: Vec<PathBuf> = Vec::new();
+    for folder in all {
+        // In their order, a folder comes before those in it.
+        if !kept.iter().any(|outer| folder.starts_with(outer)) {
+            kept.push(folder);
+        }
+    }
+    kept
+}
+
 /// A user number of [`USERS`] that nobody has and that runs nothing, different for each run as far as possible.
 fn free_user(passwd: &str, run: &Path) -> Result<u32> {
     let taken: Vec<u32> = passwd
@@ -200,6 +214,13 @@ mod tests {
         assert_eq!(free_user("", run).unwrap(), 61_185);
         assert_eq!(free_user("a:x:61185:1::/:/bin/sh\n", run).unwrap(), 61_186);
         assert_eq!(free_user("", Path::new("/x/000010ef")).unwrap(), 65_519);
+    }
+
+    #[test]
+    fn a_folder_in_a_hidden_one_is_not_hidden_again() {
+        let paths = |all: &[&str]| all.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let hidden = paths(&["/x-a", "/x-a/home", "/x-b/t/runs", "/x-b", "/x-a", "/x-ab"]);
+        assert_eq!(topmost(&hidden), paths(&["/x-a", "/x-ab", "/x-b"]));
     }
 
     #[test]
