@@ -162,7 +162,10 @@ fn values(secret: &SecretContent) -> Vec<SecretBytes> {
 
 /// The name of a secret with at least `at_least` values, chosen by the seed.
 fn victim(opened: &OpenedExport, seed: u64, at_least: usize) -> Result<String> {
-    let fitting = opened.secrets.0.iter().filter(|(_, secret)| values(secret).len() >= at_least);
+    // A value of the largest size cannot grow: no store would take it, and the restore would refuse it before any judge.
+    let can_grow = |value: &SecretBytes| value.expose().len() < crate::VALUE_BYTES;
+    let fits = |values: &[SecretBytes]| values.len() >= at_least && values.first().is_some_and(can_grow);
+    let fitting = opened.secrets.0.iter().filter(|(_, secret)| fits(&values(secret)));
     let names: Vec<_> = fitting.map(|(name, _)| name).collect();
     let nothing = || Error::could_not_verify("the export has no secret that this damage could be done to");
     names.get(choose(seed, names.len())).map(|name| (*name).clone()).ok_or_else(nothing)
