@@ -153,7 +153,7 @@ def compare(binary, folder, peer):
     comeback(binary, folder, intact, "--record", "--reference", str(reference))
     peer.firedrill(intact, "--no-config", "--write-reference", str(structure))
     (folder / "firedrill.yml").write_text(
-        f"structure:\n  reference: {structure}\nvolume:\n  tables:\n"
+        f"version: 1\nstructure:\n  reference: {structure}\nvolume:\n  tables:\n"
         "    customers: {min_rows: 200}\n    orders: {min_rows: 2000}\n"
     )
     names = ["comeback", "with its reference", "firedrill", "with its reference"]
