@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use comeback_engine::substrate::{Command, Io};
 use comeback_engine::wait;
-use comeback_model::{Finding, Lsn, SegmentName, TimelineHistory};
+use comeback_model::{Finding, Lsn, RecoveryPoint, SegmentName, TimelineHistory};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::RestoreFailure;
 use crate::base_backup::fetch::wal_dir;
 use crate::error::{Error, Result};
 use crate::server::node::PostgresServer;
@@ -163,6 +164,18 @@ impl LogFeed {
     pub(crate) async fn wait(&mut self) -> Result<()> {
         while self.feeding.join_next().await.is_some() {}
         self.ensure_fed()
+    }
+
+    /// The same feed, once it is ready for a recovery to this point. The end of the log is known only when all of it has
+    /// arrived, and one that is broken does not reach it.
+    pub(crate) async fn ready_for(mut self, point: &RecoveryPoint) -> Result<Self, RestoreFailure> {
+        if *point == RecoveryPoint::Latest {
+            self.wait().await?;
+            if let Some(finding) = self.so_far().broken {
+                return Err(RestoreFailure::Backup(finding));
+            }
+        }
+        Ok(self)
     }
 
     /// Stops the feeding when no more log is needed, and tells the server that no more will come. Returns the

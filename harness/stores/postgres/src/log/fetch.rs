@@ -1,7 +1,7 @@
 //! Fetches the log from the archive into the node of a server to be restored.
 
 use comeback_engine::repository::{LogArchive, LogFile};
-use comeback_model::{Finding, FindingCode, LogFileKind, Manifest, RecoveryPoint, TimelineHistory};
+use comeback_model::{Finding, FindingCode, LogFileKind, Manifest, TimelineHistory};
 use futures_util::StreamExt as _;
 
 use super::feed::{FetchedLog, LogFeed, Progress, place};
@@ -47,14 +47,7 @@ pub async fn fetch_log(server: &PostgresServer, recovery: &Recovery) -> Result<L
     let planned: Vec<_> = steps.iter().map(|step| step.segment).collect();
     let (node, archive) = (server.clone(), recovery.archive.clone());
     let feed = |progress| feed_steps(node, archive, steps, progress);
-    let mut log = LogFeed::begin(server, log, planned.into_iter(), feed).await?;
-    if recovery.target.point == RecoveryPoint::Latest {
-        log.wait().await?;
-        if let Some(finding) = log.so_far().broken {
-            return Err(RestoreFailure::Backup(finding));
-        }
-    }
-    Ok(log)
+    LogFeed::begin(server, log, planned.into_iter(), feed).await?.ready_for(&recovery.target.point).await
 }
 
 /// Fetches segments up to the first that is missing or damaged.

@@ -15,7 +15,7 @@ use super::folder::ArchiveFolder;
 use super::globals;
 use super::machine::Machine;
 use super::needs::Needs;
-use super::server::NewServer;
+use super::server::{DATABASE, NewServer};
 use super::source::Source;
 use super::tar::{begins_with_the_contents, may_hold_a_dump, table_of_contents};
 use super::toc::{Contents, Flaw, Format, Head, MAGIC, TocReader};
@@ -243,7 +243,7 @@ impl Archive {
         archive: &str,
     ) -> Result<(), RestoreFailure> {
         let name = match self.head.database.as_str() {
-            "" => "restored",
+            "" => DATABASE,
             name => name,
         };
         let creates = contents.has_database() && !contents.creates_public;

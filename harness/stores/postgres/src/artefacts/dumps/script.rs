@@ -13,15 +13,13 @@ use tokio::sync::Mutex;
 use super::globals;
 use super::machine::Machine;
 use super::needs::Needs;
-use super::server::NewServer;
+use super::server::{DATABASE, NewServer};
 use super::source::Source;
 use super::text::{Said, Text};
 use crate::artefacts::RestoredCluster;
 use crate::error::{Error, Result};
 use crate::import::{Survey, import_foreign, survey};
 
-/// The database that a dump without a name of its own is loaded into.
-const DATABASE: &str = "restored";
 /// How much more than its text a database takes, in percent: indexes and row headers. Most take more.
 const ROOM_PERCENT: u64 = 120;
 

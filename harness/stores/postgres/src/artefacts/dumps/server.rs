@@ -17,6 +17,9 @@ use crate::import::{Adaptation, Uses, tablespace_folder};
 use crate::judges::check_queries;
 use crate::{PostgresNodes as _, PostgresServer, gather_statistics, quote_identifier};
 
+/// The database of a dump that does not name one.
+pub(super) const DATABASE: &str = "restored";
+
 /// A new server that has what a dump needs.
 pub(super) struct NewServer {
     pub(super) server: PostgresServer,
@@ -51,7 +54,7 @@ impl NewServer {
         Ok(new)
     }
 
-    /// Makes a folder for each tablespace, whoever creates the tablespace.
+    /// Makes a folder for each tablespace: for those of the dump, and for those that are made up.
     async fn make_folders(&self, needs: &Needs) -> Result<()> {
         let names =
             needs.tablespaces().into_iter().chain(needs.uses.created_tablespaces.keys().map(String::as_str));

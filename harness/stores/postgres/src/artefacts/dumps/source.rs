@@ -50,7 +50,7 @@ impl Source {
     }
 }
 
-/// A reader whose error is kept, because whoever copies it may report only its own.
+/// A reader that keeps its error: a program that copies from it may report only an error of its own.
 pub(super) struct Watched {
     reader: Reader,
     fault: Fault,

@@ -62,14 +62,7 @@ pub(super) async fn begin(
     let planned: Vec<_> = path.steps.iter().map(|step| step.segment).collect();
     let (node, archive, start) = (server.clone(), archive.clone(), start.clone());
     let feed = |progress| feed_steps(node, archive, start, path.steps, progress);
-    let mut log = LogFeed::begin(server, log, planned.into_iter(), feed).await?;
-    if target.point == RecoveryPoint::Latest {
-        log.wait().await?;
-        if let Some(finding) = log.so_far().broken {
-            return Err(RestoreFailure::Backup(finding));
-        }
-    }
-    Ok(log)
+    LogFeed::begin(server, log, planned.into_iter(), feed).await?.ready_for(&target.point).await
 }
 
 /// Feeds segments up to the first that is missing or damaged.
