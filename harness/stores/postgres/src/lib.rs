@@ -50,7 +50,6 @@ pub use log::feed::{FetchedLog, LogFeed};
 pub use log::fetch::fetch_log;
 pub use log::health::{ArchiveHealth, measure_archive};
 pub use log::read::{LogStretch, read_current_log, read_log};
-pub use log::salvage::{Salvaged, salvage_log};
 pub use recovery::plan::Recovery;
 pub use recovery::replay::{Recovered, promote, recover_base_backup, recover_to};
 pub use recovery::settings::AtTarget;

@@ -118,7 +118,7 @@ async fn work(server: PostgresServer, archive: LogArchive, shared: Arc<Shared>) 
 }
 
 /// Moves every file of the spool into the archive. A refused file stays and does not block the others.
-pub(crate) async fn empty_spool(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
+async fn empty_spool(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
     let dir = spool::dir(server.node());
     let mut refused = Ok(());
     for name in server.list_dir(&dir).await? {
@@ -133,7 +133,7 @@ pub(crate) async fn empty_spool(server: &PostgresServer, archive: &LogArchive) -
 }
 
 /// Stores a file of a server's log in the archive.
-pub(crate) async fn store(archive: &LogArchive, name: &str, content: &[u8]) -> Result<()> {
+async fn store(archive: &LogArchive, name: &str, content: &[u8]) -> Result<()> {
     let Some(kind) = LogFileKind::of(name) else {
         return Err(Error::could_not_verify(format!("`{name}` is no file that a server archives")));
     };
@@ -145,7 +145,7 @@ pub(crate) async fn store(archive: &LogArchive, name: &str, content: &[u8]) -> R
 }
 
 /// Stores the timeline histories of a server.
-pub(crate) async fn store_histories(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
+async fn store_histories(server: &PostgresServer, archive: &LogArchive) -> Result<()> {
     let dir = format!("{}/pg_wal", server.data_dir());
     for name in server.list_dir(&dir).await? {
         if let Some(LogFileKind::History(_)) = LogFileKind::of(&name) {

@@ -7,5 +7,4 @@ pub(crate) mod health;
 pub(crate) mod page;
 pub(crate) mod path;
 pub(crate) mod read;
-pub(crate) mod salvage;
 pub(crate) mod spool;
