@@ -24,6 +24,9 @@ pub(crate) struct VerifyArgs {
     /// Which backup of a place that keeps several: latest (the default), random, or its name
     #[arg(long, value_name = "WHICH", value_parser = values::select)]
     pub(crate) select: Option<Select>,
+    /// Only list what can be recovered: the backups of the place, and where their log ends; nothing is restored
+    #[arg(long, conflicts_with_all = ["record", "keep", "junit"])]
+    pub(crate) list: bool,
     /// The moment to recover to: a time, a position in the log, or latest
     #[arg(long, value_name = "TIME|LSN|latest", value_parser = values::target)]
     pub(crate) at: Option<RecoveryTarget>,

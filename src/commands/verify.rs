@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use comeback_engine::artefact::{LiveSource, ProfileSlot, Recognised, Verification, VerifyOptions};
+use comeback_engine::artefact::{
+    LiveSource, ProfileSlot, Recognised, Recoverable, Verification, VerifyOptions,
+};
 use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{RunKind, RunStarted};
 use comeback_engine::runbook::Runbook;
@@ -12,7 +14,9 @@ use comeback_engine::runner::{
 use comeback_engine::secret::Secret;
 use comeback_engine::substrate::{Cell, DockerSettings, Need, RunIdentity};
 use comeback_error::{Error, Result};
+use comeback_model::evidence::ArtefactSummary;
 use comeback_postgres::PostgresAddress;
+use comeback_reports::{artefact_line, format};
 
 use super::junit::ensure_can_be_written;
 use super::load_runbook;
@@ -23,6 +27,7 @@ use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunbookArgs, SubstrateArg, VerifyArgs};
 use crate::config::Config;
 use crate::declared::{Declared, REQUIRED};
+use crate::output;
 use crate::places::{jobs, look_for, short_name};
 use crate::reference;
 
@@ -61,6 +66,10 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         None if !config.backups.is_empty() => error.hint(known(&config)),
         _ => error,
     })?;
+    if args.list {
+        output::listing(&list(&artefact.recoverable(), &artefact.summary()));
+        return Ok(0);
+    }
     let runbook = runbook(declared, &config)?;
     let cell = declared.map_or_else(|| Some(Cell::of_this_machine()), Declared::cell);
     let verification = Verification {
@@ -77,6 +86,22 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         reference::write(path, from, slot, before.as_deref())?;
     }
     Ok(code)
+}
+
+/// What a place can bring back, one line a backup. The chosen one is marked.
+fn list(recoverable: &Recoverable, chosen: &ArtefactSummary) -> String {
+    let mut lines = vec![chosen.source.clone()];
+    for backup in &recoverable.backups {
+        let mark = if backup.id == chosen.id { "→" } else { " " };
+        lines.push(format!("{mark} {}", artefact_line(backup)));
+    }
+    if let Some(log) = &recoverable.log {
+        let stored = log.stored_at.map(|at| format!(", stored {}", format::instant(at))).unwrap_or_default();
+        let segments = format::plural(log.segments, "segment");
+        lines.push(format!("  log: {segments}, up to {}{stored}; gaps were not looked for", log.segment));
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// The live system to compare with. Its address is checked before anything starts.

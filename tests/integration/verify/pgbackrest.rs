@@ -130,6 +130,22 @@ async fn a_repository_is_restored_to_every_moment_and_each_damage_is_found() {
     );
     assert_eq!(state(&repository), before, "the repository was written to");
 
+    let listed = verify(&[&repo, "--list"]);
+    let line = |mark: &str, end: &str| {
+        let is_it = |line: &&str| line.starts_with(mark) && line.contains(end);
+        listed.printed.lines().filter(is_it).count()
+    };
+    assert_eq!(listed.code, 0, "{}", listed.printed);
+    assert_eq!(
+        [
+            line("  pgBackRest", &format!("backup {full};")),
+            line("  pgBackRest", "diff backup"),
+            line("→", "incr backup")
+        ],
+        [1; 3]
+    );
+    assert_eq!(line("  log: ", &format!("up to {newest}, stored ")), 1, "{newest}: {}", listed.printed);
+
     let refused = verify(&[&repo, "--select", "20200101-000000F"]);
     assert!(refused.printed.contains("no backup 20200101-000000F"), "{}", refused.printed);
     let refused = verify(&[&repo, "--stanza", "other"]);

@@ -10,7 +10,7 @@ use comeback_model::evidence::ArtefactSummary;
 use jiff::Timestamp;
 
 use super::found::Found;
-use super::{Artefact, ArtefactKind, Lack, Place, PlaceEntry, Restored, Select, VerifyOptions};
+use super::{Artefact, ArtefactKind, Lack, Place, PlaceEntry, Recoverable, Restored, Select, VerifyOptions};
 use crate::RestoreFailure;
 use crate::damage::choose;
 use crate::repository::Reader;
@@ -43,18 +43,21 @@ pub(super) async fn choose_in(
                 return Ok(None);
             }
             let chosen = recognise_one(kinds, found, name, options).await?;
-            Ok(chosen.map(|artefact| chosen_one(artefact, name, String::new())))
+            Ok(chosen.map(|artefact| {
+                let recoverable = artefact.recoverable();
+                chosen_one(artefact, name, String::new(), recoverable)
+            }))
         }
         Select::Random => {
             let mut recognised = recognise_all(kinds, found, &candidates, options).await;
             if recognised.is_empty() {
                 return Ok(None);
             }
-            let count = recognised.len();
+            let (count, recoverable) = (recognised.len(), in_order(&recognised));
             let at = choose(options.seed, count);
             let (name, artefact) = recognised.swap_remove(at);
             let note = format!("chose {name} of {count} backups by the seed of the run");
-            Ok(Some(chosen_one(artefact, &name, note)))
+            Ok(Some(chosen_one(artefact, &name, note, recoverable)))
         }
         Select::Latest => latest(kinds, found, &candidates, options).await,
     }
@@ -84,7 +87,7 @@ async fn latest(
         });
         return Err(error.hint("name an older backup with --select NAME to verify that one"));
     }
-    let count = recognised.len();
+    let (count, recoverable) = (recognised.len(), in_order(&recognised));
     let age = |name: &str, artefact: &Arc<dyn Artefact>| {
         let written =
             candidates.iter().find(|candidate| candidate.name == name).and_then(|one| one.written_at);
@@ -97,7 +100,7 @@ async fn latest(
             None => "the one that was written last: it does not say when it was taken",
         };
         let note = format!("chose {name} of {count} backups, {by}");
-        chosen_one(artefact, &name, note)
+        chosen_one(artefact, &name, note, recoverable)
     }))
 }
 
@@ -138,8 +141,25 @@ async fn recognise_one(
     Ok(None)
 }
 
-fn chosen_one(artefact: Arc<dyn Artefact>, name: &str, note: String) -> Arc<dyn Artefact> {
-    Arc::new(Chosen { artefact, name: name.to_owned(), note })
+fn chosen_one(
+    artefact: Arc<dyn Artefact>,
+    name: &str,
+    note: String,
+    recoverable: Recoverable,
+) -> Arc<dyn Artefact> {
+    Arc::new(Chosen { artefact, name: name.to_owned(), note, recoverable })
+}
+
+/// The backups of a folder, the oldest first. The log beside one of them is not that of the folder.
+fn in_order(recognised: &[(String, Arc<dyn Artefact>)]) -> Recoverable {
+    let mut backups: Vec<_> =
+        recognised.iter().map(|(name, artefact)| named(artefact.summary(), name)).collect();
+    backups.sort_by(|one, other| (one.taken_at, &one.id).cmp(&(other.taken_at, &other.id)));
+    Recoverable { backups, log: None }
+}
+
+fn named(summary: ArtefactSummary, name: &str) -> ArtefactSummary {
+    ArtefactSummary { id: summary.id.or_else(|| Some(name.to_owned())), ..summary }
 }
 
 /// The files and folders right below a place, without what lies beside backups.
@@ -203,13 +223,17 @@ struct Chosen {
     artefact: Arc<dyn Artefact>,
     name: String,
     note: String,
+    recoverable: Recoverable,
 }
 
 #[async_trait]
 impl Artefact for Chosen {
     fn summary(&self) -> ArtefactSummary {
-        let summary = self.artefact.summary();
-        ArtefactSummary { id: summary.id.or_else(|| Some(self.name.clone())), ..summary }
+        named(self.artefact.summary(), &self.name)
+    }
+
+    fn recoverable(&self) -> Recoverable {
+        self.recoverable.clone()
     }
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {
@@ -304,6 +328,28 @@ mod tests {
         let beside = ("a.sql.sha256", "0123");
         assert_eq!(chosen(&[old, new, beside], Select::Latest).await.unwrap(), "a.sql");
         assert!(chosen(&[new, old], Select::Random).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn all_backups_of_a_folder_are_listed_the_oldest_first() {
+        let names = |artefact: &dyn Artefact| {
+            let Recoverable { backups, log } = artefact.recoverable();
+            assert_eq!(log, None);
+            backups.into_iter().filter_map(|backup| backup.id).collect::<Vec<_>>()
+        };
+        let folder = folder(&[
+            ("c", "backup 2026-11-01T00:00:00Z"),
+            ("b", "backup"),
+            ("a", "backup 2026-11-02T00:00:00Z"),
+        ]);
+        let kinds: Vec<Box<dyn ArtefactKind>> = vec![Box::new(Fake)];
+        let place = Arc::new(super::super::LocalPlace::new(folder.path()));
+        for (select, listed) in [(Select::Latest, vec!["b", "c", "a"]), (Select::Random, vec!["b", "c", "a"])]
+        {
+            let options = Arc::new(VerifyOptions { select, ..VerifyOptions::default() });
+            let artefact = recognise(&kinds, place.clone(), &options).await.unwrap();
+            assert_eq!(names(&*artefact), listed);
+        }
     }
 
     #[tokio::test]

@@ -60,12 +60,37 @@ pub trait Artefact: Send + Sync {
     /// The backup in figures.
     fn summary(&self) -> ArtefactSummary;
 
+    /// What its place can bring back.
+    fn recoverable(&self) -> Recoverable {
+        Recoverable { backups: vec![self.summary()], log: None }
+    }
+
     /// Finds out what the backup needs and this machine lacks, before the restore: majors, roles, extensions,
     /// locales, tablespaces, disk. Returns everything at once.
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>>;
 
     /// Restores it on throw-away servers of the course, each step in the journal.
     async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure>;
+}
+
+/// What a place can bring back, by its own listing: nothing of it was restored, or read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Recoverable {
+    /// Its backups, the oldest first; those that do not say when they were taken come first.
+    pub backups: Vec<ArtefactSummary>,
+    /// The archived log, which leads from a backup to later moments; `None` if there is none.
+    pub log: Option<ArchivedUpTo>,
+}
+
+/// Where an archived log ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedUpTo {
+    /// The newest segment.
+    pub segment: String,
+    /// When it was stored, where the place tells. Recovery can reach no later moment.
+    pub stored_at: Option<jiff::Timestamp>,
+    /// How many segments there are.
+    pub segments: u64,
 }
 
 /// Something that a backup needs and that is not there.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comeback_engine::artefact::{Decryptor, Place, PlaceEntry, blame, peel};
+use comeback_engine::artefact::{ArchivedUpTo, Decryptor, Place, PlaceEntry, blame, peel};
 use comeback_engine::repository::LogFile;
 use comeback_model::{Finding, FindingCode, LogFileKind, Lsn, SegmentName, TimelineHistory};
 use tokio::io::AsyncReadExt as _;
@@ -24,6 +24,17 @@ const ENDINGS: [&str; 5] = [".gz", ".zst", ".lz4", ".bz2", ".xz"];
 pub(super) trait ReadsLog: Send + Sync {
     /// The content of the file with this name, which the archive keeps as `path`, without compression and encryption.
     async fn read(&self, name: &str, path: &str) -> Result<Vec<u8>, RestoreFailure>;
+}
+
+/// The end of a log, by the names of its segments; `None` if it has none.
+pub(super) fn archived_up_to<'a>(
+    files: impl Iterator<Item = (&'a str, &'a PlaceEntry)>,
+) -> Option<ArchivedUpTo> {
+    let is_segment = |name: &str| matches!(LogFileKind::of(name), Some(LogFileKind::Segment(_)));
+    let segments: BTreeMap<_, _> = files.filter(|(name, _)| is_segment(name)).collect();
+    let (name, entry) = segments.last_key_value()?;
+    let (segment, stored_at) = ((*name).to_owned(), entry.modified_at);
+    Some(ArchivedUpTo { segment, stored_at, segments: segments.len() as u64 })
 }
 
 /// The files of an archive.
@@ -144,7 +155,7 @@ impl ArchivedLog {
 }
 
 /// The name for which a server asks, of a file that an archive keeps: without folders and what a compressor added.
-fn log_name(path: &str) -> Option<String> {
+pub(super) fn log_name(path: &str) -> Option<String> {
     let name = path.rsplit('/').next()?;
     let name = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
     LogFileKind::of(name).map(|_| name.to_owned())

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
-use comeback_engine::artefact::{Artefact, Lack, Restored, VerifyOptions};
+use comeback_engine::artefact::{Artefact, Lack, Recoverable, Restored, VerifyOptions};
 use comeback_engine::runner::Course;
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{
@@ -47,6 +47,8 @@ pub(super) struct PhysicalArtefact {
     /// The major version that wrote the files.
     pub(super) major: u32,
     pub(super) options: Arc<VerifyOptions>,
+    /// What its place can bring back; `None` if it is the only backup there.
+    recoverable: Option<Recoverable>,
     server: OnceLock<PostgresServer>,
 }
 
@@ -57,7 +59,20 @@ impl PhysicalArtefact {
         major: u32,
         options: &Arc<VerifyOptions>,
     ) -> Arc<dyn Artefact> {
-        Arc::new(Self { summary, files, major, options: options.clone(), server: OnceLock::new() })
+        let options = options.clone();
+        Arc::new(Self { summary, files, major, options, recoverable: None, server: OnceLock::new() })
+    }
+
+    /// One backup of a repository that keeps several.
+    pub(super) fn of_repository(
+        summary: ArtefactSummary,
+        files: Arc<dyn ClusterFiles>,
+        major: u32,
+        options: &Arc<VerifyOptions>,
+        recoverable: Recoverable,
+    ) -> Arc<dyn Artefact> {
+        let (options, recoverable) = (options.clone(), Some(recoverable));
+        Arc::new(Self { summary, files: Ok(files), major, options, recoverable, server: OnceLock::new() })
     }
 
     fn name(&self) -> String {
@@ -69,6 +84,11 @@ impl PhysicalArtefact {
 impl Artefact for PhysicalArtefact {
     fn summary(&self) -> ArtefactSummary {
         self.summary.clone()
+    }
+
+    fn recoverable(&self) -> Recoverable {
+        let only = || Recoverable { backups: vec![self.summary()], log: None };
+        self.recoverable.clone().unwrap_or_else(only)
     }
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comeback_engine::artefact::{Artefact, ArtefactKind, Found, Select, VerifyOptions};
+use comeback_engine::artefact::{
+    Artefact, ArtefactKind, Found, PlaceEntry, Recoverable, Select, VerifyOptions,
+};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{Finding, FindingCode};
 use jiff::Timestamp;
 
-use super::archive::ArchivedLog;
+use super::archive::{ArchivedLog, archived_up_to, log_name};
 use super::artefact::{ClusterFiles, PhysicalArtefact};
 use super::folder::Folder;
 use super::tar_files::{TarFiles, Tars};
@@ -46,8 +48,9 @@ impl ArtefactKind for BarmanKind {
             // Without one readable file the folder could be anything's.
             return Ok(None);
         }
+        let recoverable = recoverable(found, &server, &backups);
         let (id, info) = choose(found, backups, options)?;
-        into_artefact(found, &server, &id, &info, options).await.map(Some)
+        into_artefact(found, &server, &id, &info, options, recoverable).await.map(Some)
     }
 }
 
@@ -132,6 +135,39 @@ fn identifiers(list: &str) -> Vec<String> {
     parts.filter(|part| super::tree::is_identifier(part)).map(ToOwned::to_owned).collect()
 }
 
+/// What a server's folder can bring back: its complete backups, and its log.
+fn recoverable(found: &Found, server: &str, backups: &[(String, Info)]) -> Recoverable {
+    let folder = |id: &str| format!("{server}base/{id}/");
+    let bytes = |id: &str| {
+        let of_backup = |entry: &&PlaceEntry| entry.path.starts_with(&folder(id));
+        found.entries.iter().filter(of_backup).map(|entry| entry.bytes).sum()
+    };
+    let complete = backups.iter().filter(|(_, info)| info.is_complete());
+    let mut backups: Vec<_> = complete
+        .map(|(id, info)| ArtefactSummary {
+            bytes: Some(bytes(id)),
+            software: info.major.map(|major| format!("Barman, PostgreSQL {major}")),
+            ..in_figures(found, id, info)
+        })
+        .collect();
+    backups.sort_by(|one, other| (one.taken_at, &one.id).cmp(&(other.taken_at, &other.id)));
+    let wals = format!("{server}wals/");
+    let log = found.entries.iter().filter(|entry| entry.path.starts_with(&wals));
+    let log: Vec<_> = log.filter_map(|entry| Some((log_name(&entry.path)?, entry))).collect();
+    let log = archived_up_to(log.iter().map(|(name, entry)| (name.as_str(), *entry)));
+    Recoverable { backups, log }
+}
+
+fn in_figures(found: &Found, id: &str, info: &Info) -> ArtefactSummary {
+    ArtefactSummary {
+        source: found.place.name(),
+        kind: "backup of Barman".to_owned(),
+        id: Some(id.to_owned()),
+        taken_at: info.ended_at,
+        ..ArtefactSummary::default()
+    }
+}
+
 /// The backup that the user chose: of those that are complete, unless it is named.
 fn choose(
     found: &Found,
@@ -168,15 +204,10 @@ async fn into_artefact(
     id: &str,
     info: &Info,
     options: &Arc<VerifyOptions>,
+    recoverable: Recoverable,
 ) -> Result<Arc<dyn Artefact>> {
     let folder = format!("{server}base/{id}/");
-    let mut summary = ArtefactSummary {
-        source: found.place.name(),
-        kind: "backup of Barman".to_owned(),
-        id: Some(id.to_owned()),
-        taken_at: info.ended_at,
-        ..ArtefactSummary::default()
-    };
+    let mut summary = in_figures(found, id, info);
     let refused = |summary, actual: &str| {
         let subject = format!("backup.info of {id}");
         let finding =
@@ -198,7 +229,7 @@ async fn into_artefact(
     };
     summary.kind = kind.to_owned();
     summary.bytes = Some(bytes);
-    Ok(PhysicalArtefact::shared(summary, Ok(files), major, options))
+    Ok(PhysicalArtefact::of_repository(summary, files, major, options, recoverable))
 }
 
 /// The log of a server; that of another folder if the user names one.

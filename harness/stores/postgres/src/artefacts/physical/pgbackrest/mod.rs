@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
-use comeback_engine::artefact::{Artefact, ArtefactKind, Found, VerifyOptions};
+use comeback_engine::artefact::{Artefact, ArtefactKind, Found, PlaceEntry, Recoverable, VerifyOptions};
 use comeback_engine::runner::Course;
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{Finding, FindingCode, LogFileKind, Phase};
 
 use self::command::{Pgbackrest, SegmentsOfTool};
 use self::listing::{Backup, Stanza};
-use super::archive::ArchivedLog;
+use super::archive::{ArchivedLog, archived_up_to};
 use super::artefact::{ClusterFiles, PhysicalArtefact};
 use super::layout::place_tablespaces;
 use super::tree::{Tree, find_tablespaces};
@@ -98,7 +98,7 @@ async fn describe(
 ) -> Result<Arc<dyn Artefact>> {
     let stanza = tool.info().await?;
     let kind = if tool.is_encrypted { "pgBackRest repository, encrypted" } else { "pgBackRest repository" };
-    let mut summary =
+    let summary =
         ArtefactSummary { source: found.place.name(), kind: kind.to_owned(), ..ArtefactSummary::default() };
     if let Some(complaint) = stanza.complaint() {
         let finding = unreadable(&stanza.name, &complaint);
@@ -114,18 +114,32 @@ async fn describe(
             backup.label
         )));
     };
-    summary.kind = format!("{kind}, {} backup", backup.kind);
-    summary.id = Some(backup.label.clone());
-    summary.bytes = backup.info.repository.as_ref().and_then(|stored| stored.size);
-    summary.taken_at = backup.ended_at();
-    summary.software = Some(format!("pgBackRest {}, PostgreSQL {major}", backup.backrest.version));
+    let log = segments(found, root, &stanza, backup);
+    let recoverable = Recoverable {
+        backups: stanza.backup.iter().map(|one| in_figures(&summary, &stanza, one)).collect(),
+        log: archived_up_to(log.iter().copied()),
+    };
     let files = Repository {
         tool: tool.clone(),
         backup: backup.clone(),
-        segments: segments(found, root, &stanza, backup),
+        segments: log.into_iter().map(|(name, _)| name.to_owned()).collect(),
         place: found.place.name(),
     };
-    Ok(PhysicalArtefact::shared(summary, Ok(Arc::new(files)), major, options))
+    let summary = in_figures(&summary, &stanza, backup);
+    Ok(PhysicalArtefact::of_repository(summary, Arc::new(files), major, options, recoverable))
+}
+
+/// A backup of a repository in figures. `repository` is what they have in common.
+fn in_figures(repository: &ArtefactSummary, stanza: &Stanza, backup: &Backup) -> ArtefactSummary {
+    let major = stanza.major_of(backup).map(|major| format!(", PostgreSQL {major}")).unwrap_or_default();
+    ArtefactSummary {
+        kind: format!("{}, {} backup", repository.kind, backup.kind),
+        id: Some(backup.label.clone()),
+        bytes: backup.info.repository.as_ref().and_then(|stored| stored.size),
+        taken_at: backup.ended_at(),
+        software: Some(format!("pgBackRest {}{major}", backup.backrest.version)),
+        ..repository.clone()
+    }
 }
 
 fn unreadable(stanza: &str, complaint: &str) -> Finding {
@@ -135,13 +149,18 @@ fn unreadable(stanza: &str, complaint: &str) -> Finding {
 }
 
 /// The log in the archive of a backup's cluster: its files are named `SEGMENT-SHA1`, and what the compressor adds.
-fn segments(found: &Found, root: &str, stanza: &Stanza, backup: &Backup) -> Vec<String> {
+fn segments<'a>(
+    found: &'a Found,
+    root: &str,
+    stanza: &Stanza,
+    backup: &Backup,
+) -> Vec<(&'a str, &'a PlaceEntry)> {
     let Some(archive) = stanza.archive_of(backup) else { return Vec::new() };
     let folder = format!("{root}archive/{}/{archive}/", stanza.name);
     let names = found.entries.iter().filter_map(|entry| {
         let name = entry.path.strip_prefix(&folder)?.rsplit('/').next()?;
         let name = name.split_once('-').map_or(name, |(name, _)| name);
-        LogFileKind::of(name).filter(|kind| *kind != LogFileKind::BackupNotes).map(|_| name.to_owned())
+        LogFileKind::of(name).filter(|kind| *kind != LogFileKind::BackupNotes).map(|_| (name, entry))
     });
     names.collect()
 }
