@@ -55,8 +55,8 @@ pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use reference::{
-    Accepted, ColumnProfile, DatabaseProfile, DistinctSketch, Drift, Profile, REFERENCE_VERSION, Reference,
-    TableProfile, TableTally, Tolerance, settle,
+    Accepted, ColumnProfile, DatabasePair, DatabaseProfile, Definitions, DistinctSketch, Drift, Profile,
+    REFERENCE_VERSION, Reference, RolesProfile, TableProfile, TableTally, Tolerance, pair_databases, settle,
 };
 pub use row_key::{decode_key, encode_key};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};

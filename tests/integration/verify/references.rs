@@ -6,6 +6,7 @@ use comeback_engine::artefact::{LiveSource, ProfileSlot};
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::secret::Secret;
 use comeback_model::{Accepted, REFERENCE_VERSION, Reference};
+use comeback_postgres::Brings;
 use comeback_postgres::judges::{ReferenceJudge, SourceJudge};
 
 use crate::kit::postgres_bench::PostgresBench;
@@ -27,6 +28,8 @@ const APPLICATION: &str = "
     create table events_2 partition of events for values from ('2026-02-01') to ('2026-03-01');
     insert into events select '2026-01-01'::date + g % 59, 'k' || g % 3 from generate_series(1, 590) g;
     create table invoices (id int primary key, total int); insert into invoices select g, g from generate_series(1, 50) g;
+    create role clerk login password 'of a clerk' connection limit 5; grant app_reader to clerk; alter role clerk set work_mem = '8MB';
+    alter database app set statement_timeout = '1min'; grant create on database app to clerk;
     create materialized view totals as select plan, count(*) from users group by plan;
     create unlogged table cache (a int); insert into cache values (1); select nextval('round'), nextval('round')";
 
@@ -37,6 +40,7 @@ const GROWTH: &str = "
     create table events_3 partition of events for values from ('2026-03-01') to ('2026-04-01');
     insert into events select '2026-03-01'::date + g % 31, 'k' || g % 3 from generate_series(1, 300) g; drop table events_1;
     alter table users add column born date; create table notes (a int); create index on orders (buyer); truncate cache;
+    create role newcomer; grant app_reader to newcomer; alter role clerk password 'another';
     insert into invoices values (51, 51); refresh materialized view totals; select nextval('round') from generate_series(1, 5)";
 
 /// Each loss: the statement, the code of the finding, and its subject.
@@ -72,6 +76,11 @@ const LOSSES: &[(&str, &str, &str)] = &[
     ("drop table events_2", "row-count", "public.events"),
     ("refresh materialized view totals with no data", "object-changed", "table public.totals"),
     ("drop table invoices", "object-missing", "table public.invoices"),
+    ("alter role clerk createrole", "object-changed", "role clerk"),
+    ("revoke app_reader from clerk", "object-missing", "membership clerk in app_reader"),
+    ("alter role clerk reset work_mem", "object-missing", "setting clerk in every database"),
+    ("alter database app reset statement_timeout", "object-missing", "setting every role in app"),
+    ("revoke create on database app from clerk", "object-missing", "grant database app to clerk"),
 ];
 
 async fn judge(
@@ -79,7 +88,16 @@ async fn judge(
     reference: Option<&Reference>,
     record: Option<&ProfileSlot>,
 ) -> Opinion {
-    let judge = ReferenceJudge { server: bench.server.address(), reference, record, jobs: 2 };
+    judge_what(&Brings::Cluster, bench, reference, record).await
+}
+
+async fn judge_what(
+    brings: &Brings,
+    bench: &PostgresBench,
+    reference: Option<&Reference>,
+    record: Option<&ProfileSlot>,
+) -> Opinion {
+    let judge = ReferenceJudge { server: bench.server.address(), reference, record, brings, jobs: 2 };
     judge.judge().await.unwrap()
 }
 
@@ -101,6 +119,10 @@ async fn growth_is_silent_and_each_loss_is_found() {
     let profile = slot.take().unwrap();
     let text = serde_json::to_string(&profile).unwrap();
     assert!(!text.contains("n399") && !text.contains("m17"), "no value of a row is kept");
+    assert!(
+        text.contains("clerk in app_reader") && !text.contains("password"),
+        "no hash of a password is kept"
+    );
     let (recorded_at, source) = ("2026-11-01T00:00:00Z".parse().unwrap(), "app.sql".to_owned());
     let mut reference =
         Reference { version: REFERENCE_VERSION, recorded_at, source, profile, accepted: Vec::new() };
@@ -112,8 +134,17 @@ async fn growth_is_silent_and_each_loss_is_found() {
     bench.sql("app", GROWTH).await;
     let opinion = judge(&bench, Some(&reference), None).await;
     assert_eq!(told(&opinion), BTreeSet::new());
-    let left_out: Vec<_> = opinion.not_looked_at.iter().map(|thing| thing.subject.as_str()).collect();
-    assert_eq!(left_out, ["public.round"]);
+    let left_out = |opinion: &Opinion| -> Vec<String> {
+        opinion.not_looked_at.iter().map(|thing| thing.subject.clone()).collect()
+    };
+    assert_eq!(left_out(&opinion), ["public.round"]);
+    // A dump of the database alone.
+    let dump = Brings::Databases { names: vec!["app".to_owned()], properties: false, roles: false };
+    let opinion = judge_what(&dump, &bench, Some(&reference), None).await;
+    assert_eq!(told(&opinion), BTreeSet::new());
+    let beside =
+        ["settings and grants of database app", "postgres", "roles, their memberships and their settings"];
+    assert_eq!(left_out(&opinion)[1..], beside);
 
     for (statement, ..) in LOSSES {
         bench.sql("app", statement).await;

@@ -7,9 +7,10 @@
 mod accepted;
 mod distinct;
 mod drift;
+mod pairing;
 mod tally;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,7 @@ use super::Catalogue;
 pub use accepted::{Accepted, settle};
 pub use distinct::DistinctSketch;
 pub use drift::{Drift, Tolerance};
+pub use pairing::{DatabasePair, pair_databases};
 pub use tally::TableTally;
 
 /// The version of the form that references are written in. A reader refuses newer ones.
@@ -49,6 +51,23 @@ pub struct Profile {
     pub major: u32,
     /// The databases, by name; templates are left out.
     pub databases: BTreeMap<String, DatabaseProfile>,
+    /// The roles; `None` if the backup does not bring them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<RolesProfile>,
+}
+
+/// Kind → identity → definition, as in a [`Catalogue`].
+pub type Definitions = BTreeMap<String, BTreeMap<String, String>>;
+
+/// The roles of a cluster, with their memberships, and their settings and grants that belong to no database. Passwords
+/// are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolesProfile {
+    /// The definitions.
+    pub definitions: Definitions,
+    /// Roles that the restore needs for itself, quoted as in SQL. They are not compared.
+    pub left_out: BTreeSet<String>,
 }
 
 /// A database in definitions and figures.
@@ -59,6 +78,9 @@ pub struct DatabaseProfile {
     pub catalogue: Catalogue,
     /// Its tables and materialised views with rows, qualified and quoted as in SQL.
     pub tables: BTreeMap<String, TableProfile>,
+    /// The settings and grants of the database itself, by role; `None` if the backup does not bring them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Definitions>,
 }
 
 /// A table in figures.
@@ -107,6 +129,13 @@ impl Reference {
     /// Writes it as [`Reference::from_json`] reads it, one entry a line: the user edits `accepted`.
     pub fn to_json(&self) -> Result<String, String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|error| error.to_string())
+    }
+}
+
+impl DatabaseProfile {
+    /// Whether a user has created tables or views.
+    pub fn has_tables(&self) -> bool {
+        self.catalogue.objects.get("table").is_some_and(|tables| !tables.is_empty())
     }
 }
 

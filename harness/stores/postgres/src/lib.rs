@@ -28,6 +28,7 @@ pub use base_backup::take::take_base_backup;
 pub use cluster::system_identifier;
 pub use comeback_engine::RestoreFailure;
 pub use connection::address::PostgresAddress;
+pub use content::beside::Brings;
 pub use content::catalogue::{
     OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, read_cluster, read_database, reprint,
     unknown_catalogues,

@@ -6,11 +6,11 @@ use comeback_engine::artefact::{Restored, VerifyOptions};
 use comeback_engine::judge::Judge;
 use comeback_model::Statement;
 
-use crate::PostgresServer;
 use crate::judges::{
     AnswerJudge, CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, ReferenceJudge,
     SequenceJudge, ServerLogJudge, SourceJudge, StructureJudge,
 };
+use crate::{Brings, PostgresServer};
 
 /// A restored cluster: its server runs and accepts writes.
 pub(crate) struct RestoredCluster {
@@ -20,6 +20,8 @@ pub(crate) struct RestoredCluster {
     pub(crate) summary: String,
     /// The user's choices.
     pub(crate) options: Arc<VerifyOptions>,
+    /// What the backup brings beside the content of databases.
+    pub(crate) brings: Brings,
 }
 
 impl Restored for RestoredCluster {
@@ -28,7 +30,7 @@ impl Restored for RestoredCluster {
     }
 
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
-        let Self { server, options, .. } = self;
+        let Self { server, options, brings, .. } = self;
         let address = server.address();
         let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> = vec![
             (Statement::Sound, Box::new(StructureJudge { server: address })),
@@ -48,7 +50,8 @@ impl Restored for RestoredCluster {
             // To record alone shows nothing but that everything can be read.
             let shows = if reference.is_some() { Statement::Compared } else { Statement::Sound };
             let (record, jobs) = (options.record.as_ref(), options.jobs);
-            judges.push((shows, Box::new(ReferenceJudge { server: address, reference, record, jobs })));
+            judges
+                .push((shows, Box::new(ReferenceJudge { server: address, reference, record, brings, jobs })));
         }
         if let Some(source) = &options.source {
             let database = options.database.as_deref();

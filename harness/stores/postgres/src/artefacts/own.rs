@@ -22,8 +22,8 @@ use crate::judges::{
     CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, RowCounts, UnpackedFiles,
 };
 use crate::{
-    PostgresNodes as _, PostgresServer, fetch_base_backup, gather_statistics, parallelism, position_of,
-    restore_dump, restore_roles,
+    Brings, PostgresNodes as _, PostgresServer, fetch_base_backup, gather_statistics, parallelism,
+    position_of, restore_dump, restore_roles,
 };
 
 /// What a restored cluster takes on the disk, in sizes of its backup, which is compressed.
@@ -73,13 +73,17 @@ impl Artefact for Own {
     }
 
     async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure> {
-        let server = match &self.own.manifest.content {
+        let (server, brings) = match &self.own.manifest.content {
             Content::PostgresTable { .. } => return restore_own_table(course, &self.own).await,
-            Content::PostgresBaseBackup { .. } => self.restore_base_backup(course).await?,
-            _ => self.restore_dump(course).await?,
+            Content::PostgresBaseBackup { .. } => (self.restore_base_backup(course).await?, Brings::Cluster),
+            content => {
+                let names = content.cluster()?.databases.keys().cloned().collect();
+                let brings = Brings::Databases { names, properties: true, roles: true };
+                (self.restore_dump(course).await?, brings)
+            }
         };
         let summary = format!("{} came back as the manifest names them", self.own.manifest.content.figures());
-        let cluster = RestoredCluster { server, summary, options: self.options.clone() };
+        let cluster = RestoredCluster { server, summary, options: self.options.clone(), brings };
         Ok(Box::new(RestoredOwn { cluster, own: self.own.clone() }))
     }
 }

@@ -1,5 +1,6 @@
 //! The content of a server: rows and definitions, read for the fingerprint.
 
+pub(crate) mod beside;
 pub(crate) mod carried;
 pub(crate) mod catalogue;
 pub(crate) mod copy;

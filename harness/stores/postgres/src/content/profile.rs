@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use comeback_model::{CatalogueForm, DatabaseProfile, Profile, TableProfile, TableTally};
 
+use super::beside::{Beside, Brings};
 use super::catalogue;
 use super::tables::{ColumnInfo, TableInfo, list_tables};
 use crate::connection::address::PostgresAddress;
@@ -12,7 +13,7 @@ use crate::connection::session::{APPLICATION_PATH, PINNED_PATH, close};
 use crate::error::{Context as _, Result};
 
 /// The databases that hold something of users.
-const DATABASES: &str = "select datname::text from pg_database where datallowconn and datconnlimit <> -2 and not datistemplate order by 1";
+const DATABASES: &str = "select datname::text, quote_ident(datname) from pg_database where datallowconn and datconnlimit <> -2 and not datistemplate order by 1";
 
 /// The size of each table, and the partitioned table at its top.
 const SIZES: &str = "
@@ -21,15 +22,18 @@ const SIZES: &str = "
             where r.oid = pg_partition_root(c.oid)) end
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm')";
 
-/// Reads the profile of every database that is no template. Nothing may write meanwhile.
-pub(crate) async fn read_profile(server: &PostgresAddress, jobs: usize) -> Result<Profile> {
+/// Reads the profile of every database of the backup that is no template. Nothing may write meanwhile.
+pub(crate) async fn read_profile(server: &PostgresAddress, brings: &Brings, jobs: usize) -> Result<Profile> {
     let mut connection = server.connect_to_cluster().await?;
-    let names: Vec<String> =
-        sqlx::query_scalar(DATABASES).fetch_all(&mut connection).await.context("listing the databases")?;
+    let names: Vec<(String, String)> =
+        sqlx::query_as(DATABASES).fetch_all(&mut connection).await.context("listing the databases")?;
+    let beside = Beside::read(&mut connection).await?;
     close(connection).await;
-    let mut profile = Profile { major: server.major().await?, databases: BTreeMap::new() };
-    for name in names {
-        let database = read_database_profile(server, &name, jobs).await?;
+    let mut profile =
+        Profile { major: server.major().await?, roles: beside.roles(brings), ..Profile::default() };
+    for (name, quoted) in names.into_iter().filter(|(name, _)| brings.database(name)) {
+        let mut database = read_database_profile(server, &name, jobs).await?;
+        database.properties = brings.properties().then(|| beside.properties(&quoted));
         profile.databases.insert(name, database);
     }
     Ok(profile)
@@ -68,7 +72,7 @@ async fn read_database_profile(
         ended.context("reading the tables")??;
     }
     let tables = std::mem::take(&mut *work.done.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(DatabaseProfile { catalogue, tables })
+    Ok(DatabaseProfile { catalogue, tables, properties: None })
 }
 
 /// What the workers of one database share.

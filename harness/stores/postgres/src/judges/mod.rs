@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod beside;
 mod carried;
 mod catalogue;
 mod cause;

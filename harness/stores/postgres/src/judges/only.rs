@@ -5,13 +5,33 @@ use crate::cluster::list_databases;
 use crate::connection::session::close;
 use crate::error::{Context as _, Error, Result};
 
+/// Whether a user has created tables or views.
+const HAS_TABLES: &str = "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+    where c.relkind in ('r', 'p', 'v', 'm') and n.nspname <> 'information_schema' and n.nspname !~ '^pg_' and not exists \
+        (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'))";
+
 /// The database that the user named, or the only one with tables of a user.
 pub(super) async fn the_database(server: &PostgresAddress, named: Option<&str>) -> Result<String> {
-    const HAS_TABLES: &str = "select exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-        where c.relkind in ('r', 'p', 'v', 'm') and n.nspname <> 'information_schema' and n.nspname !~ '^pg_')";
+    match named {
+        Some(name) => Ok(name.to_owned()),
+        None => only(with_tables(server).await?),
+    }
+}
+
+/// The database that the user named, or the only one with tables of a user, or that of several with this name.
+pub(super) async fn the_counterpart(
+    server: &PostgresAddress,
+    named: Option<&str>,
+    of: &str,
+) -> Result<String> {
     if let Some(name) = named {
         return Ok(name.to_owned());
     }
+    let found = with_tables(server).await?;
+    if found.len() > 1 && found.iter().any(|name| name == of) { Ok(of.to_owned()) } else { only(found) }
+}
+
+async fn with_tables(server: &PostgresAddress) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for database in list_databases(server).await? {
         let mut connection = server.connect(&database).await?;
@@ -21,12 +41,14 @@ pub(super) async fn the_database(server: &PostgresAddress, named: Option<&str>) 
             found.push(database);
         }
     }
-    match &found[..] {
-        [only] => Ok(only.clone()),
-        [] => Err(Error::could_not_verify("no database holds a table")),
-        several => {
-            Err(Error::could_not_verify(format!("several databases hold tables: {}", several.join(", ")))
-                .hint("name the one that you mean with --database NAME"))
-        }
+    Ok(found)
+}
+
+fn only(mut found: Vec<String>) -> Result<String> {
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => Err(Error::could_not_verify("no database holds a table")),
+        _ => Err(Error::could_not_verify(format!("several databases hold tables: {}", found.join(", ")))
+            .hint("name the one that you mean with --database NAME")),
     }
 }

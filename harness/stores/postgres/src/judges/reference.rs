@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use comeback_engine::artefact::ProfileSlot;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{
-    Catalogue, DatabaseProfile, Finding, FindingCode, NotLookedAt, RecordedPosition, Reference, ScopeKind,
-    Tolerance, settle,
+    Catalogue, DatabasePair, DatabaseProfile, Finding, FindingCode, NotLookedAt, RecordedPosition, Reference,
+    ScopeKind, Tolerance, pair_databases, settle,
 };
 
+use super::beside;
 use super::carried::leave_out;
 use super::comparison::compare;
 use super::majors::align;
@@ -15,13 +16,14 @@ use super::sequences::compare_positions;
 use crate::connection::session::close;
 use crate::content::profile::read_profile;
 use crate::error::{Context as _, Result};
-use crate::{PostgresAddress, reprint};
+use crate::{Brings, PostgresAddress, reprint};
 
 /// Compares definitions exactly, and figures of tables within the tolerances. What is new is told and no
 /// finding: an application grows. What the user accepts is told.
 ///
-/// Not compared: roles, settings and other objects of the cluster; the rows of unlogged tables and of tables of
-/// extensions; positions of sequences that start anew at their end; what a dump does not carry.
+/// Roles, and the settings and grants of a database itself, are compared if both backups bring them. Not compared:
+/// passwords, tablespaces and settings of every role in every database; the rows of unlogged tables and of tables
+/// of extensions; positions of sequences that start anew at their end; what a dump does not carry.
 pub struct ReferenceJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
@@ -29,6 +31,8 @@ pub struct ReferenceJudge<'a> {
     pub reference: Option<&'a Reference>,
     /// Takes the profile of this restore, for the caller to record.
     pub record: Option<&'a ProfileSlot>,
+    /// What the backup brings beside the content of databases.
+    pub brings: &'a Brings,
     /// How many connections read tables.
     pub jobs: usize,
 }
@@ -40,7 +44,7 @@ impl Judge for ReferenceJudge<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let profile = read_profile(self.server, self.jobs).await?;
+        let profile = read_profile(self.server, self.brings, self.jobs).await?;
         let tables = profile.tables();
         if let Some(slot) = self.record {
             slot.set(profile.clone());
@@ -51,24 +55,38 @@ impl Judge for ReferenceJudge<'_> {
                 [],
             ));
         };
+        let majors = (reference.profile.major, profile.major);
         let mut compared = Compared::default();
-        for (name, recorded) in &reference.profile.databases {
-            if let Some(actual) = profile.databases.get(name) {
-                let majors = (reference.profile.major, profile.major);
-                compared.database(self.server, name, majors, recorded, actual).await?;
-            } else {
-                let subject = format!("database {name}");
-                let finding = Finding::new(FindingCode::ObjectMissing, subject, "it is there", "nothing");
-                compared.findings.push(finding);
+        let pairs = pair_databases(&reference.profile.databases, &profile.databases);
+        let is_one_of_several =
+            *self.brings != Brings::Cluster && pairs.iter().any(|pair| pair.restored.is_some());
+        for DatabasePair { recorded: name, restored } in &pairs {
+            let recorded = &reference.profile.databases[*name];
+            match restored.and_then(|restored| profile.databases.get_key_value(restored)) {
+                Some((restored, actual)) => {
+                    compared.database(self.server, (name, restored), majors, recorded, actual).await?;
+                }
+                None if is_one_of_several => {
+                    let why = "the backup does not hold it, and is of other databases alone";
+                    compared.not_looked_at.push(NotLookedAt::new(ScopeKind::Database, *name, why));
+                }
+                None => {
+                    let subject = format!("database {name}");
+                    let finding = Finding::new(FindingCode::ObjectMissing, subject, "it is there", "nothing");
+                    compared.findings.push(finding);
+                }
             }
         }
+        let (recorded, actual) = beside::roles(reference.profile.roles.as_ref(), profile.roles.as_ref());
+        compared.beside("roles, their memberships and their settings", recorded, actual, majors);
         let Compared { definitions, tables, columns, new, findings, not_looked_at } = compared;
         let (findings, accepted) = settle(findings, &reference.accepted, self.today().await?);
         let findings: Vec<_> = findings.into_iter().map(with_way_out).collect();
         let summary = format!(
-            "compared {definitions} definitions, {tables} tables and {columns} columns with the reference of {} ({}); {new} objects are new",
+            "compared {definitions} definitions, {tables} tables and {columns} columns with the reference of {} ({}){}; {new} objects are new",
             reference.recorded_at.strftime("%Y-%m-%d"),
             reference.source,
+            renamed(&pairs),
         );
         Ok(Opinion::new(summary, findings).not_looked_at(not_looked_at).not_looked_at(accepted))
     }
@@ -85,6 +103,12 @@ impl ReferenceJudge<'_> {
         close(connection).await;
         today.parse().context("asking for the day")
     }
+}
+
+/// Which databases were compared under different names.
+fn renamed(pairs: &[DatabasePair<'_>]) -> String {
+    let told = pairs.iter().filter_map(DatabasePair::renamed);
+    told.map(|(recorded, restored)| format!(", database {restored} with {recorded}")).collect()
 }
 
 fn with_way_out(finding: Finding) -> Finding {
@@ -112,14 +136,14 @@ impl Compared {
     async fn database(
         &mut self,
         server: &PostgresAddress,
-        name: &str,
-        (major_then, major): (u32, u32),
+        (name, restored): (&str, &str),
+        majors: (u32, u32),
         before: &DatabaseProfile,
         after: &DatabaseProfile,
     ) -> Result<()> {
         let (mut recorded, mut actual) = (before.catalogue.clone(), after.catalogue.clone());
         self.leave_out_sequences_without_order(&mut recorded);
-        comparable(server, name, &mut recorded, &mut actual, (major_then, major)).await?;
+        comparable(server, restored, &mut recorded, &mut actual, majors).await?;
         self.new += keep_known(&recorded, &mut actual);
         self.definitions += recorded.len();
         let is_rolled_off = |finding: &Finding| {
@@ -134,7 +158,31 @@ impl Compared {
         self.tables += drift.tables;
         self.columns += drift.columns;
         self.findings.extend(drift.findings);
+        let what = format!("settings and grants of database {name}");
+        self.beside(&what, beside::properties(before, name), beside::properties(after, name), majors);
         Ok(())
+    }
+
+    /// Compares what not every backup brings.
+    fn beside(
+        &mut self,
+        what: &str,
+        recorded: Option<Catalogue>,
+        actual: Option<Catalogue>,
+        majors: (u32, u32),
+    ) {
+        let why = match (recorded, actual) {
+            (None, None) => return,
+            (Some(mut recorded), Some(mut actual)) => {
+                align_both(&mut recorded, &mut actual, majors);
+                self.new += keep_known(&recorded, &mut actual);
+                self.definitions += recorded.len();
+                return self.findings.extend(compare(&recorded, &actual));
+            }
+            (Some(_), None) => "the backup does not bring them",
+            (None, Some(_)) => "the reference was recorded from a backup that does not bring them",
+        };
+        self.not_looked_at.push(NotLookedAt::new(ScopeKind::ObjectKind, what, why));
     }
 
     fn leave_out_sequences_without_order(&mut self, recorded: &mut Catalogue) {
@@ -155,16 +203,20 @@ pub(super) async fn comparable(
     database: &str,
     recorded: &mut Catalogue,
     actual: &mut Catalogue,
-    (major_then, major): (u32, u32),
+    majors: (u32, u32),
 ) -> Result<()> {
     leave_out(recorded, actual);
     reprint(server, database, recorded, actual).await?;
+    align_both(recorded, actual, majors);
+    Ok(())
+}
+
+fn align_both(recorded: &mut Catalogue, actual: &mut Catalogue, (major_then, major): (u32, u32)) {
     if major_then <= major {
         align(recorded, actual, major_then, major);
     } else {
         align(actual, recorded, major, major_then);
     }
-    Ok(())
 }
 
 /// Removes objects that the reference does not know; returns how many.

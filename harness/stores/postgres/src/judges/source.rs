@@ -6,7 +6,7 @@ use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{CatalogueForm, Finding, FindingCode, NotLookedAt, ScopeKind, Tolerance};
 
 use super::comparison::compare;
-use super::only::the_database;
+use super::only::the_counterpart;
 use super::reference::comparable;
 use crate::content::exporter::Exporter;
 use crate::content::tables::TableInfo;
@@ -20,7 +20,7 @@ use crate::{PostgresAddress, read_catalogue};
 pub struct SourceJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
-    /// The restored database; `None` for the only one that holds tables.
+    /// The restored database; `None` for the only one that holds tables, or for the one with the name of the source.
     pub database: Option<&'a str>,
     /// The live database, and the tables in which nothing changes.
     pub source: &'a LiveSource,
@@ -33,9 +33,9 @@ impl Judge for SourceJudge<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let database = the_database(self.server, self.database).await?;
         let LiveSource { url, password, frozen } = self.source;
         let address = PostgresAddress::parse(url)?.with_password(password.clone());
+        let database = the_counterpart(self.server, self.database, address.database()).await?;
         let mut source = Exporter::open(&address, address.database()).await?;
         let mut expected = source.read_catalogue().await?;
         let mut actual = read_catalogue(self.server, &database, CatalogueForm::Complete).await?;
@@ -62,8 +62,11 @@ impl Judge for SourceJudge<'_> {
             let finding = self.frozen(name, (&restored, &ours), (&address, &source, &theirs)).await?;
             findings.extend(finding);
         }
+        let live = address.database();
+        let renamed =
+            if live == database { String::new() } else { format!("; database {database} with {live}") };
         let summary = format!(
-            "compared {} definitions and {} tables with the live database, {} of them row by row",
+            "compared {} definitions and {} tables with the live database, {} of them row by row{renamed}",
             expected.len(),
             theirs.len(),
             frozen.len()

@@ -15,7 +15,7 @@ use super::folder::ArchiveFolder;
 use super::globals;
 use super::machine::Machine;
 use super::needs::Needs;
-use super::server::{DATABASE, NewServer};
+use super::server::{DATABASE, NewServer, brings};
 use super::source::Source;
 use super::tar::{begins_with_the_contents, may_hold_a_dump, table_of_contents};
 use super::toc::{Contents, Flaw, Format, Head, MAGIC, TocReader};
@@ -230,8 +230,14 @@ impl Archive {
             loads => format!("with the rows of {loads} tables and sets of large objects"),
         };
         let summary = new.summary(format!("pg_restore went through {} entries {loaded}", contents.entries));
+        let brings = brings(needs, options, vec![self.database().to_owned()], contents.has_database());
         let NewServer { server, .. } = new;
-        Ok(Box::new(RestoredCluster { server, summary, options: options.clone() }))
+        Ok(Box::new(RestoredCluster { server, summary, options: options.clone(), brings }))
+    }
+
+    /// The database that it is restored into.
+    fn database(&self) -> &str {
+        if self.head.database.is_empty() { DATABASE } else { &self.head.database }
     }
 
     /// Runs `pg_restore`. It creates the database, unless the archive creates what every new database has.
@@ -242,10 +248,7 @@ impl Archive {
         contents: &Contents,
         archive: &str,
     ) -> Result<(), RestoreFailure> {
-        let name = match self.head.database.as_str() {
-            "" => DATABASE,
-            name => name,
-        };
+        let name = self.database();
         let creates = contents.has_database() && !contents.creates_public;
         let begin = if creates {
             new.make_way_for(&contents.uses).await?

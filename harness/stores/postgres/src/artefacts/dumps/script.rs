@@ -13,9 +13,10 @@ use tokio::sync::Mutex;
 use super::globals;
 use super::machine::Machine;
 use super::needs::Needs;
-use super::server::{DATABASE, NewServer};
+use super::server::{DATABASE, NewServer, brings};
 use super::source::Source;
 use super::text::{Said, Text};
+use crate::Brings;
 use crate::artefacts::RestoredCluster;
 use crate::error::{Error, Result};
 use crate::import::{Survey, import_foreign, survey};
@@ -152,8 +153,13 @@ impl Script {
         };
         let end = if imported.says_complete { "" } else { ", and it does not say whether it is complete" };
         let summary = new.summary(format!("{} statements went through, {loaded}{end}", imported.statements));
+        let brings = match &found.databases[..] {
+            _ if found.is_of_cluster => Brings::Cluster,
+            [] => brings(needs, options, vec![DATABASE.to_owned()], false),
+            names => brings(needs, options, names.to_vec(), true),
+        };
         let NewServer { server, .. } = new;
-        Ok(Box::new(RestoredCluster { server, summary, options: options.clone() }))
+        Ok(Box::new(RestoredCluster { server, summary, options: options.clone(), brings }))
     }
 }
 

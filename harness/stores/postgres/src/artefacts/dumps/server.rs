@@ -15,7 +15,7 @@ use crate::content::tables::quote_literal;
 use crate::error::{Context as _, Result};
 use crate::import::{Adaptation, Uses, tablespace_folder};
 use crate::judges::check_queries;
-use crate::{PostgresNodes as _, PostgresServer, gather_statistics, quote_identifier};
+use crate::{Brings, PostgresNodes as _, PostgresServer, gather_statistics, quote_identifier};
 
 /// The database of a dump that does not name one.
 pub(super) const DATABASE: &str = "restored";
@@ -180,4 +180,10 @@ impl NewServer {
     pub(super) fn summary(&self, restored: String) -> String {
         if self.made_up.is_empty() { restored } else { format!("{restored}; {}", self.made_up) }
     }
+}
+
+/// What a dump brings beside the content of its databases. Roles that were made up are not those of the user.
+pub(super) fn brings(needs: &Needs, options: &VerifyOptions, names: Vec<String>, properties: bool) -> Brings {
+    let roles = options.globals.is_some() && needs.roles().is_empty();
+    Brings::Databases { names, properties, roles }
 }

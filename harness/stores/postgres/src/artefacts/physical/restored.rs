@@ -7,10 +7,10 @@ use comeback_engine::artefact::{Restored, VerifyOptions};
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{NotLookedAt, Statement};
 
-use crate::PostgresServer;
 use crate::artefacts::RestoredCluster;
 use crate::error::Result;
 use crate::judges::PageChecksums;
+use crate::{Brings, PostgresServer};
 
 /// A restored cluster, and what is known of its files.
 pub(super) struct RestoredFiles {
@@ -27,7 +27,8 @@ impl RestoredFiles {
         has_checksums: bool,
         scope: Vec<NotLookedAt>,
     ) -> Self {
-        Self { cluster: RestoredCluster { server, summary, options }, has_checksums, scope }
+        let cluster = RestoredCluster { server, summary, options, brings: Brings::Cluster };
+        Self { cluster, has_checksums, scope }
     }
 }
 
