@@ -185,7 +185,7 @@ pub struct LiveSource {
 }
 
 /// The error for things that a backup needs and that are not there.
-pub(crate) fn lacking(lacks: &[Lack]) -> Error {
+pub fn lacking(lacks: &[Lack]) -> Error {
     let names = lacks.iter().map(|lack| lack.what.as_str()).collect::<Vec<_>>().join("; ");
     let error = Error::could_not_verify(format!("the backup needs what is not here: {names}"));
     lacks.iter().fold(error, |error, lack| error.hint(lack.remedy.clone()))

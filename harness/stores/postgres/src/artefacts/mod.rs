@@ -3,6 +3,7 @@
 mod cluster;
 mod csv;
 mod dumps;
+mod locales;
 mod own;
 mod own_cluster;
 mod physical;

@@ -99,7 +99,7 @@ impl Own {
         course.step(Phase::Recover, "compare the unpacked files with PostgreSQL's own list of them");
         course.judge_for(Statement::Sound, &UnpackedFiles { server: &server }).await;
         course.step(Phase::Recover, "replay the log to the backup's restore point and open for writes");
-        recover(&server, manifest).await?;
+        recover(course, &server, manifest).await?;
         Ok(server)
     }
 

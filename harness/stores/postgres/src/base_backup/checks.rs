@@ -7,6 +7,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::cluster::list_databases;
 use crate::connection::address::PostgresAddress;
+use crate::connection::event_triggers;
 use crate::connection::session::close;
 use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
@@ -177,13 +178,9 @@ async fn verify_database(connection: &mut PgConnection, structure: &mut Structur
         return Err(Error::could_not_verify("the server does not have the extension amcheck")
             .hint("install PostgreSQL's contrib package (apt-get install postgresql-contrib)"));
     }
-    // What amcheck reports becomes a finding; without this the server's log would report it a second time. In
-    // a session that replicates, event triggers of the application do not fire.
-    run(
-        connection,
-        "begin; set local log_min_messages = panic; set local session_replication_role = replica",
-    )
-    .await?;
+    // What amcheck reports becomes a finding; without this the server's log would report it a second time.
+    run(connection, "begin; set local log_min_messages = panic").await?;
+    event_triggers::turn_off(connection).await.context("checking the structure")?;
     let schema = add_amcheck(connection).await?;
     check_indexes(connection, &schema, structure).await?;
     check_tables(connection, &schema, structure).await?;

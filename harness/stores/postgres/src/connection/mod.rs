@@ -2,5 +2,6 @@
 
 pub(crate) mod address;
 pub(crate) mod connect;
+pub(crate) mod event_triggers;
 pub(crate) mod session;
 pub(crate) mod tls;

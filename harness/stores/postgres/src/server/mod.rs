@@ -1,5 +1,6 @@
 //! Throw-away servers: their nodes, logs and log-ins.
 
+mod create;
 pub(crate) mod files;
 pub(crate) mod foreign;
 pub(crate) mod log;

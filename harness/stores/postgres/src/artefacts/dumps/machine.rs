@@ -6,6 +6,7 @@ use comeback_engine::runner::Course;
 use comeback_engine::substrate::{Command, Io};
 
 use crate::PostgresServer;
+use crate::artefacts::locales;
 use crate::error::{Context as _, Result};
 
 /// What a new server will have.
@@ -14,7 +15,7 @@ pub(super) struct Machine {
     pub(super) major: u32,
     /// The extensions that can be created; `None` if that could not be found out.
     pub(super) extensions: Option<BTreeSet<String>>,
-    /// The locales of the operating system, as [`locale_key`] writes them; `None` if that could not be found out.
+    /// The locales of the operating system; `None` if that could not be found out.
     pub(super) locales: Option<BTreeSet<String>>,
     /// The free room for the server's files, in bytes.
     pub(super) free_bytes: Option<u64>,
@@ -43,14 +44,13 @@ impl Machine {
             Ok::<_, crate::error::Error>((output.code == 0).then(|| output.text()))
         };
         let extensions = ask(EXTENSIONS, &[&initdb, &server.data_dir()]).await?;
-        let locales = ask("locale -a 2>/dev/null", &[]).await?;
         let free = ask("df -Pk \"$0\" | tail -n 1", &[server.node().dir()]).await?;
         Ok(Self {
             major: server.major(),
             extensions: extensions.map(|text| {
                 text.lines().filter_map(|name| Some(name.strip_suffix(".control")?.to_owned())).collect()
             }),
-            locales: locales.map(|text| text.lines().map(locale_key).collect()),
+            locales: locales::installed(server).await?,
             free_bytes: free.as_deref().and_then(free_bytes),
         })
     }
@@ -61,26 +61,12 @@ fn free_bytes(line: &str) -> Option<u64> {
     line.split_whitespace().nth(3)?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// A locale's name without its variants of writing: `en_US.UTF-8` and `en_US.utf8` are one.
-pub(super) fn locale_key(name: &str) -> String {
-    let name = name.trim();
-    match name.split_once('.') {
-        Some((language, encoding)) => {
-            let plain: String = encoding.chars().filter(|character| *character != '-').collect();
-            format!("{language}.{}", plain.to_lowercase())
-        }
-        None => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn figures_of_the_machine_are_read() {
-        assert_eq!(locale_key("en_US.UTF-8"), locale_key("en_US.utf8"));
-        assert_ne!(locale_key("en_US.UTF-8"), locale_key("en_US"));
         assert_eq!(free_bytes("/dev/sda1 100 40 60 40% /"), Some(60 * 1024));
     }
 }

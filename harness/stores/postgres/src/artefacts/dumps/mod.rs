@@ -8,7 +8,7 @@ mod needs;
 mod script;
 mod server;
 mod source;
-mod sql_script;
+mod sql;
 mod tar;
 mod text;
 mod toc;
@@ -17,10 +17,10 @@ use comeback_engine::artefact::ArtefactKind;
 
 /// Every kind of dump, the most particular first.
 pub(super) fn kinds() -> Vec<Box<dyn ArtefactKind>> {
-    vec![Box::new(archive::ArchiveKind), Box::new(script::ScriptKind)]
+    vec![Box::new(archive::ArchiveKind), Box::new(sql::SqlKind::Dump)]
 }
 
 /// SQL that is no dump. It is asked last of all kinds.
 pub(super) fn last_kind() -> Box<dyn ArtefactKind> {
-    Box::new(sql_script::SqlScriptKind)
+    Box::new(sql::SqlKind::Any)
 }

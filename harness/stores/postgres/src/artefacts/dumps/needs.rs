@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use comeback_engine::artefact::{Creatable, Lack, VerifyOptions};
 
-use super::machine::{Machine, locale_key};
+use super::machine::Machine;
+use crate::artefacts::locales;
 use crate::import::{RoleUse, Survey, Uses};
 
 /// What a dump needs.
@@ -131,7 +132,8 @@ impl Needs {
             });
         }
         lacks.extend(self.lack_of_extensions(machine));
-        lacks.extend(self.lack_of_locales(machine));
+        let wanted = self.uses.locales.iter().map(|(name, place)| (name.as_str(), place.as_str()));
+        lacks.extend(machine.locales.as_ref().and_then(|installed| locales::lack(wanted, installed)));
         if let Some(free) = machine.free_bytes.filter(|free| *free < self.bytes) {
             lacks.push(Lack {
                 what: format!("{} MB of disk, and {} MB are free", self.bytes >> 20, free >> 20),
@@ -146,20 +148,11 @@ impl Needs {
         let names: Vec<_> = self.extensions().filter(|name| !available.contains(*name)).cloned().collect();
         let what = format!("{}: {}", counted(names.len(), "extension"), listed(&names));
         let remedy = format!(
-            "install the packages that have them for PostgreSQL {} where the new server runs (with Docker: use an \
-             image that has them)",
-            machine.major
+            "install the packages that have them for PostgreSQL {} where the new server runs; with Docker, choose an \
+             image that has them: `--image postgis/postgis:{}` has PostGIS",
+            machine.major, machine.major
         );
         (!names.is_empty()).then_some(Lack { what, remedy })
-    }
-
-    fn lack_of_locales(&self, machine: &Machine) -> Option<Lack> {
-        let available = machine.locales.as_ref()?;
-        let missing = self.uses.locales.iter().filter(|(name, _)| !available.contains(&locale_key(name)));
-        let names: Vec<_> = missing.map(|(name, place)| format!("{name} (of {place})")).collect();
-        let what = format!("{}: {}", counted(names.len(), "locale"), listed(&names));
-        let remedy = "install them where the new server runs: on Debian, name them in /etc/locale.gen and run locale-gen";
-        (!names.is_empty()).then(|| Lack { what, remedy: remedy.to_owned() })
     }
 }
 

@@ -1,10 +1,10 @@
-//! Plain SQL dumps.
+//! Plain SQL dumps, and other scripts.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
-use comeback_engine::artefact::{Artefact, ArtefactKind, Found, Lack, Restored, VerifyOptions};
+use comeback_engine::artefact::{Artefact, Found, Lack, Restored, VerifyOptions};
 use comeback_engine::runner::Course;
 use comeback_model::Phase;
 use comeback_model::evidence::ArtefactSummary;
@@ -15,7 +15,7 @@ use super::machine::Machine;
 use super::needs::Needs;
 use super::server::{DATABASE, NewServer, brings};
 use super::source::Source;
-use super::text::{Said, Text};
+use super::text::Said;
 use crate::Brings;
 use crate::artefacts::RestoredCluster;
 use crate::error::{Error, Result};
@@ -23,42 +23,6 @@ use crate::import::{Survey, import_foreign, survey};
 
 /// How much more than its text a database takes, in percent: indexes and row headers. Most take more.
 const ROOM_PERCENT: u64 = 120;
-
-/// Recognises the plain format of `pg_dump` and `pg_dumpall`.
-pub(super) struct ScriptKind;
-
-/// Its name for `--as`.
-const NAME: &str = "sql";
-
-#[async_trait]
-impl ArtefactKind for ScriptKind {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn looks_for(&self) -> &'static str {
-        "a plain SQL dump of pg_dump or pg_dumpall"
-    }
-
-    async fn recognise(
-        &self,
-        found: &Found,
-        options: &Arc<VerifyOptions>,
-    ) -> Result<Option<Arc<dyn Artefact>>> {
-        if found.single().is_none() {
-            return Ok(None);
-        }
-        let kind = match Text::of(&found.head) {
-            Text::Database => "plain SQL dump",
-            Text::Cluster => "plain SQL dump of a cluster",
-            _ if options.kind.as_deref() == Some(NAME) => "plain SQL dump",
-            _ => return Ok(None),
-        };
-        let script = Script::new(found, options, kind, true);
-        script.ensure_data_may_be_in(&found.head)?;
-        Ok(Some(Arc::new(script)))
-    }
-}
 
 /// A script.
 pub(super) struct Script {
@@ -88,7 +52,7 @@ impl Script {
 
     /// Fails for a script with the roles of a cluster and nothing else, which the user took for a backup. One that
     /// is longer than the first bytes is seen when it is read.
-    fn ensure_data_may_be_in(&self, head: &[u8]) -> Result<()> {
+    pub(super) fn ensure_data_may_be_in(&self, head: &[u8]) -> Result<()> {
         let text = String::from_utf8_lossy(head);
         let is_whole = text.contains("-- PostgreSQL database cluster dump complete");
         let goes_on = ["\\connect", "COPY ", "INSERT INTO ", "CREATE TABLE "];

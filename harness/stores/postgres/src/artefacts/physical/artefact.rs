@@ -1,10 +1,11 @@
 //! A copy of a cluster's files, restored: what is the same whatever tool made it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
-use comeback_engine::artefact::{Artefact, Lack, Recoverable, Restored, VerifyOptions};
+use comeback_engine::artefact::{Artefact, Lack, Recoverable, Restored, VerifyOptions, lacking};
 use comeback_engine::runner::Course;
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{
@@ -13,10 +14,12 @@ use comeback_model::{
 
 use super::archive::ArchivedLog;
 use super::control::{Control, Label, read_control};
+use super::databases;
 use super::feed::{Start, begin, target_of};
 use super::layout::{make_empty_folders, make_folders, remove_what_is_of_the_lost_server};
-use super::opening::{ROLE, let_in, with_files_of_ours};
+use super::opening::{ROLE, let_in};
 use super::restored::RestoredFiles;
+use crate::artefacts::locales;
 use crate::error::{Error, Result};
 use crate::judges::UnpackedFiles;
 use crate::recovery::said::Origin;
@@ -32,6 +35,11 @@ pub(super) trait ClusterFiles: Send + Sync {
 
     /// The log beside the files. Called once they are unpacked.
     async fn log(&self, course: &Course, server: &PostgresServer) -> Result<ArchivedLog, RestoreFailure>;
+
+    /// A small file of the cluster, if it can be read without unpacking the others.
+    async fn peek(&self, _path: &str) -> Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
 
     /// What the files need beside a server of their major version.
     async fn lacks(&self) -> Result<Vec<Lack>> {
@@ -104,6 +112,7 @@ impl Artefact for PhysicalArtefact {
                 ),
             });
         }
+        lacks.extend(lack_of_locales(&server, Some(&**files)).await?);
         let _ = self.server.set(server);
         Ok(lacks)
     }
@@ -120,6 +129,9 @@ impl Artefact for PhysicalArtefact {
         files.unpack(course, server).await?;
         make_empty_folders(server).await?;
         let mut scope = compare_with_manifest(course, server).await?;
+        if let Some(lack) = lack_of_locales(server, None).await? {
+            return Err(lacking(&[lack]).into());
+        }
         let cluster = Cluster::read(server).await?;
         if !cluster.control.has_checksums {
             let reason = "the cluster keeps no page checksums";
@@ -128,7 +140,7 @@ impl Artefact for PhysicalArtefact {
         let log = files.log(course, server).await?;
         let (arrived, how) = self.recover(course, server, &cluster, &log).await?;
         course.step(Phase::Recover, "make a superuser of ours in single-user mode, and start it again");
-        let_in(server, &with_files_of_ours(server, &cluster.control.settings)).await?;
+        let_in(server, &cluster.control.settings).await?;
         let summary = in_one_sentence(&arrived, &how);
         let has_checksums = cluster.control.has_checksums;
         Ok(Box::new(RestoredFiles::new(server.clone(), summary, self.options.clone(), has_checksums, scope)))
@@ -148,23 +160,22 @@ impl PhysicalArtefact {
         let foreign = server.adopt_foreign(&[]).await?;
         course.note(foreign.describe());
         remove_what_is_of_the_lost_server(server).await?;
-        let settings = with_files_of_ours(server, &control.settings);
         let start = match &cluster.label {
             Some(label) => Start::new(control, label.start_lsn, label.timeline),
             None if log.has_segments() || self.options.target.is_some() => {
                 Start::new(control, control.redo_lsn, control.timeline)
             }
-            None => return open_without_label(course, server, control, &settings).await,
+            None => return open_without_label(course, server, control).await,
         };
         let target = target_of(&self.options, log);
         if cluster.label.is_none() && target.point == RecoveryPoint::Immediate {
-            return open_without_label(course, server, control, &settings).await;
+            return open_without_label(course, server, control).await;
         }
         course.step(Phase::Recover, &format!("replay the log to {target}, and open for writes"));
         let feed = begin(server, log, &start, &target).await?;
         let consistent = format!("begins at {}", start.lsn);
         let origin = Origin { id: self.name(), segment_bytes: start.segment_bytes, consistent };
-        let arrived = recover_unattended(server, &origin, &target, feed, settings).await?;
+        let arrived = recover_unattended(server, &origin, &target, feed, control.settings.clone()).await?;
         if !arrived.said.is_empty() {
             course.note(arrived.said.clone());
         }
@@ -200,6 +211,34 @@ fn damaged_label() -> Finding {
         .remedy("do not remove the file: without it a server starts, and is corrupt. Restore another backup")
 }
 
+/// The locales of the databases that this machine does not have. A server starts without them, and lets nobody into
+/// those databases. The files are those of the backup, or else those that were unpacked.
+async fn lack_of_locales(server: &PostgresServer, packed: Option<&dyn ClusterFiles>) -> Result<Option<Lack>> {
+    let Some(map) = read_early(server, packed, databases::MAP).await? else { return Ok(None) };
+    let Some(file) = databases::file(&map) else { return Ok(None) };
+    let Some(bytes) = read_early(server, packed, &file).await? else { return Ok(None) };
+    let Some(installed) = locales::installed(server).await? else { return Ok(None) };
+    let mut wanted = BTreeMap::new();
+    for database in databases::read(&bytes, server.major()) {
+        for locale in database.locales {
+            wanted.entry(locale).or_insert_with(|| format!("database {}", database.name));
+        }
+    }
+    Ok(locales::lack(wanted.iter().map(|(locale, user)| (locale.as_str(), user.as_str())), &installed))
+}
+
+/// A file that is missing is the finding of the server's start.
+async fn read_early(
+    server: &PostgresServer,
+    packed: Option<&dyn ClusterFiles>,
+    path: &str,
+) -> Result<Option<Vec<u8>>> {
+    match packed {
+        Some(files) => files.peek(path).await,
+        None => Ok(server.read_file(&format!("{}/{path}", server.data_dir())).await.ok()),
+    }
+}
+
 /// Compares the files with the list that PostgreSQL made of them. Without that list, returns what was not looked at.
 async fn compare_with_manifest(
     course: &Course,
@@ -225,10 +264,9 @@ async fn open_without_label(
     course: &Course,
     server: &PostgresServer,
     control: &Control,
-    settings: &crate::recovery::settings::Settings,
 ) -> Result<(Arrived, String), RestoreFailure> {
     course.step(Phase::Recover, "start it and wait until it is open");
-    let arrived = open_unattended(server, settings).await?;
+    let arrived = open_unattended(server, &control.settings).await?;
     let how = if control.was_stopped {
         "the files are those of a server that was shut down"
     } else {

@@ -5,6 +5,7 @@ mod artefact;
 mod barman;
 mod chain;
 mod control;
+mod databases;
 mod feed;
 mod folder;
 mod layout;
@@ -21,6 +22,6 @@ mod tree;
 
 pub(super) use barman::BarmanKind;
 pub(super) use folder::FolderKind;
-pub(super) use opening::{ROLE, let_in, own_settings};
+pub(super) use opening::{ROLE, let_in};
 pub(super) use pgbackrest::PgbackrestKind;
 pub(super) use tars::TarKind;

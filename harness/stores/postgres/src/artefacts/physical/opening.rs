@@ -14,22 +14,6 @@ use crate::server::node::PostgresServer;
 /// The superuser of ours in a restored cluster.
 pub(crate) const ROLE: &str = "comeback_verifier";
 
-/// The settings for every start of a cluster of Comeback's own: empty files of ours in place of the cluster's
-/// configuration, and what the control file demands.
-pub(crate) async fn own_settings(server: &PostgresServer, copied: &Settings) -> Result<Settings> {
-    for path in [server.config_path(), server.ident_path()] {
-        server.write_file(&path, b"").await?;
-    }
-    Ok(with_files_of_ours(server, copied))
-}
-
-/// The settings for every start of a cluster that was adopted: the configuration files that were written for it, and
-/// what the control file demands.
-pub(super) fn with_files_of_ours(server: &PostgresServer, copied: &Settings) -> Settings {
-    let files = [("config_file", server.config_path()), ("ident_file", server.ident_path())];
-    copied.iter().cloned().chain(files).collect()
-}
-
 /// Makes our superuser in a server that has opened, and starts it again.
 pub(crate) async fn let_in(server: &PostgresServer, settings: &Settings) -> Result<()> {
     server.stop().await?;
@@ -39,7 +23,8 @@ pub(crate) async fn let_in(server: &PostgresServer, settings: &Settings) -> Resu
     let statements = format!("create role {ROLE} {options}\nalter role {ROLE} {options}\n");
     let given = settings.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
     let fixed = ["-c", "archive_mode=off", "-c", "dynamic_shared_memory_type=mmap"];
-    let command = server.command("postgres").args(["--single", "-D", &server.data_dir()]).args(given);
+    let command = server.command("postgres").args(["--single", "-D", &server.data_dir()]);
+    let command = command.args(server.configuration()).args(given);
     let command = Command { env: [("LC_ALL".to_owned(), "C".to_owned())].into(), ..command };
     let mut input = statements.as_bytes();
     let io = Io { stdin: Some(&mut input), stdout: None };

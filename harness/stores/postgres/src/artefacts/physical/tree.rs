@@ -57,10 +57,16 @@ impl Tree {
 
     /// The text of a small file; `None` if there is none.
     pub(super) async fn text(&self, name: &str) -> Result<Option<String>> {
+        let bytes = self.bytes_of(name).await?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// The bytes of a small file; `None` if there is none.
+    pub(super) async fn bytes_of(&self, name: &str) -> Result<Option<Vec<u8>>> {
         if !self.has(name) {
             return Ok(None);
         }
-        read_text(&*self.place, &format!("{}{name}", self.prefix)).await.map(Some)
+        read_small(&*self.place, &format!("{}{name}", self.prefix)).await.map(Some)
     }
 
     /// The folder on this machine, if it is one.
@@ -124,12 +130,17 @@ fn unfit(name: &str) -> Error {
 
 /// Reads a small file of a place as text.
 pub(super) async fn read_text(place: &dyn Place, path: &str) -> Result<String> {
+    Ok(String::from_utf8_lossy(&read_small(place, path).await?).into_owned())
+}
+
+/// Reads a small file of a place; of a larger one its start.
+async fn read_small(place: &dyn Place, path: &str) -> Result<Vec<u8>> {
     use tokio::io::AsyncReadExt as _;
     const MOST: u64 = 1 << 20;
     let mut bytes = Vec::new();
     let mut reader = place.open(path).await?.take(MOST);
     reader.read_to_end(&mut bytes).await.context(format_args!("reading {path} of {}", place.name()))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 /// Where the tablespaces of a data directory are, by object identifier; `None` for one that is not in the backup.

@@ -11,6 +11,7 @@ use super::kind::Kind;
 use super::retarget::{Copied, NAME, split_partition_key, split_state};
 use super::{database_kinds, major};
 use crate::connection::address::PostgresAddress;
+use crate::connection::event_triggers;
 use crate::error::{Context as _, Result};
 
 /// Kinds whose definitions contain expressions or queries.
@@ -29,9 +30,9 @@ const EXPRESSIVE: &[&str] = &[
     "view",
 ];
 
-/// The session must not fire event triggers. Its failures must not reach the server's log, which is judged.
-const SESSION: &str = "set session_replication_role = replica; set log_min_messages = fatal; \
-    set log_min_error_statement = fatal; set lock_timeout = '10s'; set default_transaction_read_only = off";
+/// Failures of the session must not reach the server's log, which is judged.
+const SESSION: &str = "set log_min_messages = fatal; set log_min_error_statement = fatal; set lock_timeout = '10s'; \
+    set default_transaction_read_only = off";
 
 /// Replaces each recorded text that differs from the actual one by what the server prints after loading it. A
 /// text that the server refuses is left unchanged.
@@ -86,10 +87,12 @@ impl Scratch {
     /// Begins the transaction and checks that the server accepts writes, so that a read-only server is not
     /// mistaken for a failing definition.
     async fn begin(&mut self) -> sqlx::Result<()> {
-        sqlx::raw_sql("begin; create temporary table comeback_probe ()")
+        sqlx::raw_sql("begin").execute(&mut self.connection).await?;
+        event_triggers::turn_off(&mut self.connection).await?;
+        sqlx::raw_sql("create temporary table comeback_probe ()")
             .execute(&mut self.connection)
-            .await?;
-        Ok(())
+            .await
+            .map(drop)
     }
 
     async fn load(&mut self, kind: &str, identity: &str, text: &str) -> sqlx::Result<Option<String>> {

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod allowed;
+mod configuration;
 mod line;
 
 pub use allowed::{ForeignSettings, LeftOut, Why};
