@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::artefact::{Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions};
 use comeback_engine::runner::Suite;
-use comeback_engine::substrate::Cell;
+use comeback_engine::substrate::{Cell, SoftwareChoice};
 use comeback_error::Result;
 use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Statement};
 use serde::Deserialize;
@@ -46,6 +46,8 @@ pub(crate) struct BackupEntry {
     require: Option<Vec<Statement>>,
     database: Option<String>,
     reference: Option<PathBuf>,
+    image: Option<String>,
+    bin: Option<PathBuf>,
     #[serde(default)]
     allow_empty: bool,
     #[serde(default)]
@@ -68,6 +70,7 @@ pub(crate) struct Declared {
     suites: Vec<Suite>,
     uncontained: bool,
     reference: Option<PathBuf>,
+    pub(crate) software: SoftwareChoice,
     options: VerifyOptions,
 }
 
@@ -97,6 +100,7 @@ impl BackupEntry {
             suites: suites.unwrap_or_else(|| SUITES.to_vec()),
             uncontained: self.uncontained,
             reference: self.reference,
+            software: SoftwareChoice { image: self.image, bin: self.bin },
             options: VerifyOptions {
                 kind: self.kind,
                 select: self.select,
@@ -158,6 +162,7 @@ impl Declared {
             suites: self.suites.clone(),
             requires: self.requires.clone(),
             cell: self.cell(),
+            software: self.software.clone(),
             source: Arc::new(Later { from, identity, reference: self.reference.clone(), options }),
         }
     }

@@ -54,7 +54,8 @@ pub(crate) struct VerifyArgs {
     /// Record this restore as the reference, if it is verified; one that is there is compared first
     #[arg(long)]
     pub(crate) record: bool,
-    /// The live database to compare with, read in a transaction that cannot write; its password comes from PGPASSWORD
+    /// The live database to compare with, read in a transaction that cannot write; its password comes from
+    /// PGPASSWORD, PGPASSFILE or ~/.pgpass
     #[arg(long = "source", value_name = "URL")]
     pub(crate) live: Option<String>,
     /// A table of the live database in which nothing changes any more: it is compared row by row; may be repeated
@@ -66,6 +67,12 @@ pub(crate) struct VerifyArgs {
     /// The statements that must be shown; default: restored and sound
     #[arg(long, value_name = "STATEMENT", value_delimiter = ',', value_parser = values::statement)]
     pub(crate) require: Vec<Statement>,
+    /// The Docker image that the throw-away server comes from, such as one with the extensions of the backup
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    /// The folder of server programs that it comes from as a process of this machine
+    #[arg(long, value_name = "DIR")]
+    pub(crate) bin: Option<PathBuf>,
     /// Where the throw-away server runs
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,

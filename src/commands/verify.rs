@@ -11,8 +11,7 @@ use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
 };
-use comeback_engine::secret::Secret;
-use comeback_engine::substrate::{Cell, DockerSettings, Need, RunIdentity};
+use comeback_engine::substrate::{Cell, DockerSettings, Need, RunIdentity, SoftwareChoice, SubstrateChoice};
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_postgres::PostgresAddress;
@@ -72,6 +71,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     }
     let runbook = runbook(declared, &config)?;
     let cell = declared.map_or_else(|| Some(Cell::of_this_machine()), Declared::cell);
+    let software = software(&args, declared);
     let verification = Verification {
         name: format!("verify/{name}"),
         title: artefact.summary().source,
@@ -79,9 +79,12 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         suites: Vec::new(),
         requires,
         cell: if args.uncontained { None } else { cell },
+        software,
         source: Arc::new(Recognised(artefact)),
     };
-    let code = run(Arc::new(verification), runbook, &args, &config, seed).await?;
+    let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
+    let choice = verification.software.substrate(choice);
+    let code = run(Arc::new(verification), choice, runbook, &args, &config, seed).await?;
     if let (Some(path), Some(slot), 0) = (kept, &record, code) {
         reference::write(path, from, slot, before.as_deref())?;
     }
@@ -104,12 +107,20 @@ fn list(recoverable: &Recoverable, chosen: &ArtefactSummary) -> String {
     lines.join("\n")
 }
 
+/// What the servers come from: as the command line says, or else as the settings do.
+fn software(args: &VerifyArgs, declared: Option<&Declared>) -> SoftwareChoice {
+    let named = SoftwareChoice { image: args.image.clone(), bin: args.bin.clone() };
+    match declared {
+        Some(declared) if named.is_empty() => declared.software.clone(),
+        _ => named,
+    }
+}
+
 /// The live system to compare with. Its address is checked before anything starts.
 fn live_source(args: &VerifyArgs) -> Result<Option<LiveSource>> {
     let Some(url) = args.live.clone() else { return Ok(None) };
-    PostgresAddress::parse(&url)?;
-    let password = std::env::var("PGPASSWORD").ok().filter(|password| !password.is_empty());
-    Ok(Some(LiveSource { url, password: password.map(Secret::given), frozen: args.frozen.clone() }))
+    let password = PostgresAddress::parse(&url)?.with_password_as_psql()?.password().cloned();
+    Ok(Some(LiveSource { url, password, frozen: args.frozen.clone() }))
 }
 
 fn known(config: &Config) -> String {
@@ -161,6 +172,7 @@ fn options(
 
 async fn run(
     verification: Arc<dyn Scenario>,
+    choice: SubstrateChoice,
     runbook: Option<Arc<Runbook>>,
     args: &VerifyArgs,
     config: &Config,
@@ -169,7 +181,6 @@ async fn run(
     let identity = RunIdentity::random(args.keep)?;
     let run_id = identity.run_id.clone();
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
-    let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
     let docker = DockerSettings { image: config.docker.image.clone() };
     let ground = Ground::prepare(choice, docker, Need::default(), tell_swept).await?;
     let clock = Clock::machine();

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::{Artefact, Restored, lacking};
 use crate::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use crate::substrate::Cell;
+use crate::substrate::{Cell, SoftwareChoice};
 
 /// The verification of one backup.
 pub struct Verification {
@@ -25,6 +25,8 @@ pub struct Verification {
     pub requires: Vec<Statement>,
     /// The limits of the cell that restored servers run in; `None` for no cell.
     pub cell: Option<Cell>,
+    /// The server software that the user chose.
+    pub software: SoftwareChoice,
     /// Where the backup comes from.
     pub source: Arc<dyn BackupSource>,
 }
@@ -63,6 +65,7 @@ impl Scenario for Verification {
         drill.step(Phase::Prepare, "find out what the backup is and what it needs");
         let artefact = self.source.artefact().await?;
         drill.artefact_recognised(artefact.summary());
+        drill.use_software(&self.software)?;
         match self.cell {
             Some(cell) => drill.enter_cell(cell)?,
             None => drill.stay_uncontained(),

@@ -6,7 +6,7 @@ use comeback_error::{Error, ErrorKind, Result};
 use comeback_model::{Check, Verdict};
 
 use super::{Course, Server};
-use crate::substrate::{Cell, Contained, Substrate};
+use crate::substrate::{Cell, Contained, SoftwareChoice, Substrate};
 use crate::{died, wait};
 
 /// Puts the death of a server in front of the error that it caused. If its machine is at fault, the error counts as
@@ -25,6 +25,17 @@ impl Course {
         let region = self.node_name(region);
         let substrate = self.shared_substrate()?.in_region(&region)?;
         self.set_substrate(substrate);
+        Ok(())
+    }
+
+    /// From now on new nodes have the server software that the user chose, if any.
+    pub fn use_software(&mut self, choice: &SoftwareChoice) -> Result<()> {
+        if choice.is_empty() {
+            return Ok(());
+        }
+        let substrate = self.shared_substrate()?;
+        self.note(choice.describe(substrate.kind())?);
+        self.set_substrate(substrate.with_software(choice)?);
         Ok(())
     }
 

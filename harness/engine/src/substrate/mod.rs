@@ -15,6 +15,7 @@ mod processes;
 mod reaper;
 mod room;
 mod scratch;
+mod software;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use reaper::{Leftover, SweepOptions, Swept, sweep};
 pub(crate) use room::megabytes;
 pub use room::{Need, Room};
 pub use scratch::Scratch;
+pub use software::SoftwareChoice;
 
 use comeback_error::{Error, Result};
 
@@ -223,6 +225,10 @@ pub trait Substrate: Send + Sync {
     /// Processes of one machine have no network between them to cut.
     fn in_region(self: Arc<Self>, region: &str) -> Result<Arc<dyn Substrate>>;
 
+    /// The same run, whose new nodes have the server software that the user chose. A choice that this substrate cannot
+    /// use is an error of the kind *usage*.
+    fn with_software(self: Arc<Self>, choice: &SoftwareChoice) -> Result<Arc<dyn Substrate>>;
+
     /// The same run, whose new nodes are for code of somebody else: they have no network, a user that owns nothing
     /// else, no other writable place than their own folder, and limits. A machine that cannot do that gives an error
     /// with the ways out. The endpoint of such a node is always a socket.
@@ -252,6 +258,11 @@ pub trait Node: Send + Sync {
 
     /// The path, inside the node, of a program such as `initdb`, wherever the distribution installs it.
     async fn find_program(&self, name: &str) -> Result<String>;
+
+    /// Whether the user chose a folder of programs, which come before those that the distribution installed.
+    fn has_chosen_programs(&self) -> bool {
+        false
+    }
 
     /// Runs a command to its end, as the node's user, in the node's folder, streaming in both directions at once. A
     /// command that cannot be started is an error; an exit code other than 0 is not. Dropping the future kills the

@@ -35,7 +35,7 @@ use self::container::{Container, Surroundings};
 use self::node::DockerNode;
 use super::identity::{Owner, check_node_name};
 use super::local::{RunRecord, create_run, make_base, remove_tree};
-use super::{Cell, Contained, Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
+use super::{Cell, Contained, Node, NodeSpec, RunIdentity, SoftwareChoice, Substrate, SubstrateKind};
 use crate::wait;
 use comeback_error::{Error, Result};
 
@@ -245,6 +245,13 @@ impl Substrate for DockerSubstrate {
         check_node_name(region)?;
         let (run, owner, settings) = (Arc::clone(&self.run), self.owner.clone(), self.settings.clone());
         Ok(Arc::new(Self { run, owner, settings, region: Some(region.to_owned()), cell: self.cell }))
+    }
+
+    fn with_software(self: Arc<Self>, choice: &SoftwareChoice) -> Result<Arc<dyn Substrate>> {
+        choice.describe(self.kind())?;
+        let (run, owner, region) = (Arc::clone(&self.run), self.owner.clone(), self.region.clone());
+        let settings = DockerSettings { image: choice.image.clone() };
+        Ok(Arc::new(Self { run, owner, settings, region, cell: self.cell }))
     }
 
     fn contained(self: Arc<Self>, cell: Cell) -> Result<Contained> {

@@ -66,6 +66,21 @@ impl LocalCell {
         Ok(cell)
     }
 
+    /// Fails for a folder of programs that lies where the cell shows an empty folder.
+    pub(super) fn ensure_seen(&self, programs: Option<&Path>) -> Result<()> {
+        let real = programs.map(|folder| fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned()));
+        let over = real.as_ref().and_then(|real| self.hidden.iter().find(|hidden| real.starts_with(hidden)));
+        match (real.as_ref(), over) {
+            (Some(real), Some(over)) => Err(Error::usage(format!(
+                "a restored server cannot see the programs in {}: its cell hides {}",
+                real.display(),
+                over.display()
+            ))
+            .hint("copy them to another place, such as /opt, or trust the backup with this machine: --uncontained")),
+            _ => Ok(()),
+        }
+    }
+
     fn try_out(&self) -> Result<()> {
         let output = Command::new("unshare").args(self.namespaces()).args(["mount", "--version"]).output();
         let said = match output {

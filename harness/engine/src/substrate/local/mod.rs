@@ -36,7 +36,7 @@ use self::launch::Launcher;
 use self::node::LocalNode;
 use super::identity::check_node_name;
 use super::processes;
-use super::{Cell, Contained, Node, NodeSpec, RunIdentity, Substrate, SubstrateKind};
+use super::{Cell, Contained, Node, NodeSpec, RunIdentity, SoftwareChoice, Substrate, SubstrateKind};
 use comeback_error::Result;
 
 /// The folder of a run of this user on this machine, if there is one.
@@ -84,6 +84,8 @@ pub struct LocalSubstrate {
     run: Arc<Run>,
     /// The nodes of the run, in a cell or not.
     nodes: Arc<Mutex<BTreeMap<String, Arc<LocalNode>>>>,
+    /// Starts the programs of new nodes that are in no cell.
+    launcher: Arc<Launcher>,
     /// What surrounds new nodes.
     cell: Option<Arc<LocalCell>>,
 }
@@ -101,8 +103,8 @@ impl LocalSubstrate {
         let launcher = Arc::new(Launcher::new(account, search, run.keep)?);
         let record = RunRecord::new(run.keep)?;
         let folder = create_run(&base, &run.run_id, &record)?;
-        let run = Arc::new(Run { folder, keep: run.keep, record, launcher, base });
-        Ok(Self { run, nodes: Arc::default(), cell: None })
+        let run = Arc::new(Run { folder, keep: run.keep, record, launcher: Arc::clone(&launcher), base });
+        Ok(Self { run, nodes: Arc::default(), launcher, cell: None })
     }
 }
 
@@ -114,7 +116,8 @@ impl Substrate for LocalSubstrate {
 
     async fn create(&self, spec: &NodeSpec) -> Result<Arc<dyn Node>> {
         check_node_name(&spec.name)?;
-        let node = Arc::new(LocalNode::create(Arc::clone(&self.run), spec, self.cell.as_deref())?);
+        let node =
+            Arc::new(LocalNode::create(Arc::clone(&self.run), spec, &self.launcher, self.cell.as_deref())?);
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         nodes.insert(spec.name.clone(), Arc::clone(&node));
         Ok(node)
@@ -125,11 +128,22 @@ impl Substrate for LocalSubstrate {
         Ok(self)
     }
 
+    fn with_software(self: Arc<Self>, choice: &SoftwareChoice) -> Result<Arc<dyn Substrate>> {
+        choice.describe(self.kind())?;
+        let (run, nodes, cell) = (Arc::clone(&self.run), Arc::clone(&self.nodes), self.cell.clone());
+        let Launcher { account, search, .. } = &*self.launcher;
+        let search = search.preferring(choice.bin.as_deref(), account)?;
+        let launcher = Arc::new(Launcher::new(account.clone(), search, run.keep)?);
+        Ok(Arc::new(Self { run, nodes, launcher, cell }))
+    }
+
     fn contained(self: Arc<Self>, cell: Cell) -> Result<Contained> {
         let (run, nodes) = (Arc::clone(&self.run), Arc::clone(&self.nodes));
         let cell = LocalCell::new(cell, &run.launcher.account, &run.base, &run.folder)?;
+        cell.ensure_seen(self.launcher.search.chosen())?;
         let (walls, gaps) = (cell.walls(), cell.gaps());
-        Ok(Contained { substrate: Arc::new(Self { run, nodes, cell: Some(Arc::new(cell)) }), walls, gaps })
+        let (launcher, cell) = (Arc::clone(&self.launcher), Some(Arc::new(cell)));
+        Ok(Contained { substrate: Arc::new(Self { run, nodes, launcher, cell }), walls, gaps })
     }
 
     async fn remove_all(&self) -> Result<()> {

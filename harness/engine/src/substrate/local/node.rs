@@ -49,12 +49,17 @@ impl Server {
 
 impl LocalNode {
     /// Creates the folder of a node, in a cell if there is one.
-    pub(super) fn create(run: Arc<Run>, spec: &NodeSpec, cell: Option<&LocalCell>) -> Result<Self> {
-        let account = cell.map_or(&run.launcher.account, |cell| &cell.account);
+    pub(super) fn create(
+        run: Arc<Run>,
+        spec: &NodeSpec,
+        launcher: &Arc<Launcher>,
+        cell: Option<&LocalCell>,
+    ) -> Result<Self> {
+        let account = cell.map_or(&launcher.account, |cell| &cell.account);
         let root = folder::create_node(&run.folder, &spec.name, account)?;
         let launcher = match cell {
-            Some(cell) => Arc::new(Launcher::in_cell(cell, &run.launcher.search, &root, run.keep)?),
-            None => Arc::clone(&run.launcher),
+            Some(cell) => Arc::new(Launcher::in_cell(cell, &launcher.search, &root, run.keep)?),
+            None => Arc::clone(launcher),
         };
         let text = |dir: &str| root.join(dir).to_string_lossy().into_owned();
         let (dir, sockets) = (text("d"), text("s"));
@@ -154,6 +159,10 @@ impl Node for LocalNode {
 
     async fn find_program(&self, name: &str) -> Result<String> {
         Ok(self.launcher.search.find(name)?.to_string_lossy().into_owned())
+    }
+
+    fn has_chosen_programs(&self) -> bool {
+        self.launcher.search.chosen().is_some()
     }
 
     async fn exec(&self, command: &Command, io: Io<'_>) -> Result<Output> {

@@ -20,6 +20,8 @@ const SYSTEM_DIRS: [&str; 6] =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::substrate) struct SearchPath {
     dirs: Vec<PathBuf>,
+    /// The folder that the user chose; it is also the first of `dirs`.
+    chosen: Option<PathBuf>,
 }
 
 impl SearchPath {
@@ -38,7 +40,36 @@ impl SearchPath {
                 dirs.push(dir);
             }
         }
-        Self { dirs }
+        Self { dirs, chosen: None }
+    }
+
+    /// The same, with a folder that the user chose in front.
+    pub(super) fn preferring(&self, folder: Option<&Path>, account: &Account) -> Result<Self> {
+        let Some(folder) = folder else { return Ok(self.clone()) };
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let name = folder.display();
+        if !["postgres", "redis-server", "valkey-server"]
+            .iter()
+            .any(|server| is_program(&folder.join(server)))
+        {
+            return Err(Error::usage(format!("there is no server among the programs in {name}")).hint(
+                "name the folder that has `postgres` or `redis-server`, such as /opt/postgresql-15/bin",
+            ));
+        }
+        if !account.can_reach(&folder) {
+            return Err(Error::usage(format!(
+                "the user {} cannot reach the programs in {name}",
+                account.name
+            ))
+            .hint("give others the right to search that folder and those above it: chmod o+x"));
+        }
+        let dirs = [folder.clone()].into_iter().chain(self.dirs.iter().cloned()).collect();
+        Ok(Self { dirs, chosen: Some(folder) })
+    }
+
+    /// The folder that the user chose.
+    pub(super) fn chosen(&self) -> Option<&Path> {
+        self.chosen.as_deref()
     }
 
     /// The value of `PATH` for the programs of a node.
@@ -118,17 +149,41 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named_with_the_package_that_has_it() {
-        let search = SearchPath { dirs: vec![PathBuf::from("/nowhere")] };
+        let search = SearchPath { dirs: vec![PathBuf::from("/nowhere")], chosen: None };
         let error = search.find("redis-server").unwrap_err();
         assert_eq!(error.message(), "there is no program `redis-server` in /nowhere");
         assert_eq!(error.hints(), ["install it: apt-get install redis-tools"]);
     }
 
     #[test]
+    fn a_chosen_folder_comes_first_and_must_have_a_server() {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let account = Account::choose().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let search = SearchPath { dirs: vec![PathBuf::from("/usr/bin")], chosen: None };
+        let empty = search.preferring(Some(folder.path()), &account).unwrap_err();
+        assert!(empty.message().starts_with("there is no server among"), "{empty}");
+        let bin = folder.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let program = bin.join("postgres");
+        fs::File::options().create_new(true).write(true).mode(0o755).open(&program).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        if account.is_other {
+            let hidden = search.preferring(Some(&bin), &account).unwrap_err();
+            assert!(hidden.message().contains("cannot reach"), "{hidden}");
+        }
+        for dir in [folder.path(), &bin] {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let chosen = search.preferring(Some(&bin), &account).unwrap();
+        assert_eq!((chosen.find("postgres").unwrap(), chosen.chosen()), (program, Some(&*bin)));
+    }
+
+    #[test]
     fn the_checker_of_files_is_the_server_too() {
         use std::os::unix::fs::OpenOptionsExt as _;
         let folder = tempfile::tempdir().unwrap();
-        let search = SearchPath { dirs: vec![folder.path().to_owned()] };
+        let search = SearchPath { dirs: vec![folder.path().to_owned()], chosen: None };
         assert!(search.find_redis().unwrap_err().message().contains("`redis-server`"));
         for name in ["redis-check-rdb", "redis-server"] {
             fs::File::options()

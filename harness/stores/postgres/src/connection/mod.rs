@@ -3,5 +3,6 @@
 pub(crate) mod address;
 pub(crate) mod connect;
 pub(crate) mod event_triggers;
+mod passfile;
 pub(crate) mod session;
 pub(crate) mod tls;

@@ -76,7 +76,7 @@ impl PostgresServer {
         let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, major, port: PORT };
         let node = substrate.create(&spec).await?;
         // Debian installs several versions side by side; elsewhere the search path has one.
-        let preferred = match major {
+        let preferred = match major.filter(|_| !node.has_chosen_programs()) {
             Some(major) => node.find_program(&format!("/usr/lib/postgresql/{major}/bin/initdb")).await.ok(),
             None => None,
         };

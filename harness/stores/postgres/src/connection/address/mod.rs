@@ -143,7 +143,8 @@ impl PostgresAddress {
         &self.tls
     }
 
-    pub(crate) fn password(&self) -> Option<&Secret> {
+    /// The password to log in with.
+    pub fn password(&self) -> Option<&Secret> {
         self.password.as_ref()
     }
 
