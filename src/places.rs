@@ -38,7 +38,7 @@ pub(crate) fn jobs(asked: Option<NonZeroUsize>) -> usize {
 
 /// Opens a place: a path, `file:///PATH`, `gs://BUCKET/PREFIX`, `s3://BUCKET/PREFIX`, or `-` for the standard input,
 /// which is copied to the scratch folder first.
-async fn open_place(text: &str) -> Result<Arc<dyn Place>> {
+pub(crate) async fn open_place(text: &str) -> Result<Arc<dyn Place>> {
     if text == "-" {
         let input = std::io::stdin().as_fd().try_clone_to_owned().context("opening the standard input")?;
         let input = Box::new(tokio::fs::File::from_std(input.into()));

@@ -9,7 +9,7 @@ use comeback_reports::{artefact_line, format};
 use crate::cli::SubstrateArg;
 use crate::config::Config;
 use crate::output;
-use crate::places::look_for;
+use crate::places::{look_for, open_place};
 
 /// Warn below this much free disk: a drill of the smallest scale needs some 300 MB.
 const LITTLE_DISK_BYTES: u64 = 1 << 30;
@@ -62,8 +62,8 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
     Ok(0)
 }
 
-/// Looks at each declared backup: lists its place, reads the start of it, and says whether this user could write there.
-/// Returns how many are not there, or not recognised.
+/// Looks at each declared backup: lists its place, reads the start of it, and says whether this user could write there,
+/// which is found out without writing. Returns how many are not there, or not recognised.
 async fn backups(config: &Config) -> usize {
     let mut unseen = 0;
     for backup in &config.backups {
@@ -74,10 +74,20 @@ async fn backups(config: &Config) -> usize {
         let line = Line::new(&looked, &backup.name, |artefact| artefact_line(&artefact.summary()));
         unseen += usize::from(!line.good);
         let mut hints = line.hints;
-        if is_writable(&backup.from) {
-            hints.push(format!("this user can write to {}: verify as one who can only read", backup.from));
+        let mut text = line.text;
+        if line.good {
+            match may_write(&backup.from).await {
+                Ok(Some(false)) => text.push_str("; this user cannot write there"),
+                Ok(Some(true)) => hints
+                    .push(format!("this user can write to {}: verify as one who can only read", backup.from)),
+                Ok(None) => text.push_str("; not looked at: whether this user could write there"),
+                Err(error) => {
+                    text.push_str("; not looked at: whether this user could write there");
+                    hints.push(error.message().to_owned());
+                }
+            }
         }
-        output::listing(&format!("  {} {}\n", if line.good { "✓" } else { "✗" }, line.text));
+        output::listing(&format!("  {} {text}\n", if line.good { "✓" } else { "✗" }));
         for hint in hints {
             output::listing(&format!("      hint: {hint}\n"));
         }
@@ -85,9 +95,8 @@ async fn backups(config: &Config) -> usize {
     unseen
 }
 
-/// Whether this user may write to a file or folder of this machine. Of a bucket this cannot be known without writing.
-fn is_writable(from: &str) -> bool {
-    !from.contains("://") && rustix::fs::access(from, rustix::fs::Access::WRITE_OK).is_ok()
+async fn may_write(from: &str) -> Result<Option<bool>> {
+    open_place(from).await?.may_write().await
 }
 
 /// Shows what was checked; returns the substrate if it can be used.

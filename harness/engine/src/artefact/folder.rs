@@ -216,6 +216,10 @@ impl Place for Below {
     fn local_path(&self, path: &str) -> Option<PathBuf> {
         self.place.local_path(&self.full(path))
     }
+
+    async fn may_write(&self) -> Result<Option<bool>> {
+        self.place.may_write().await
+    }
 }
 
 /// A backup that was chosen among several.

@@ -34,6 +34,9 @@ pub trait Place: Send + Sync {
 
     /// The path on this machine of a file or folder in the place, if it has one.
     fn local_path(&self, path: &str) -> Option<PathBuf>;
+
+    /// Whether this user could write there; `None` if that cannot be found out without writing.
+    async fn may_write(&self) -> Result<Option<bool>>;
 }
 
 /// A file or a folder of this machine.
@@ -73,6 +76,10 @@ impl Place for LocalPlace {
 
     fn local_path(&self, path: &str) -> Option<PathBuf> {
         Some(self.full(path))
+    }
+
+    async fn may_write(&self) -> Result<Option<bool>> {
+        Ok(Some(rustix::fs::access(&self.path, rustix::fs::Access::WRITE_OK).is_ok()))
     }
 }
 

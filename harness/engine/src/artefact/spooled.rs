@@ -49,4 +49,9 @@ impl Place for SpooledPlace {
     fn local_path(&self, path: &str) -> Option<PathBuf> {
         path.is_empty().then(|| self.path.clone())
     }
+
+    async fn may_write(&self) -> Result<Option<bool>> {
+        // The user's backup is at the other end of a pipe.
+        Ok(None)
+    }
 }

@@ -90,6 +90,12 @@ pub trait ObjectStore: Send + Sync {
     /// Reads the bytes of a version.
     async fn read(&self, version: &ObjectVersion) -> Result<Reader>;
 
+    /// Whether this user could write an object with this key. It is asked in a way that never writes; `None` if the
+    /// store has none.
+    async fn may_write(&self, _key: &str) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// Writes an object. What was live becomes an old version.
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion>;
 

@@ -109,4 +109,8 @@ impl Place for BucketPlace {
     fn local_path(&self, _: &str) -> Option<PathBuf> {
         None
     }
+
+    async fn may_write(&self) -> Result<Option<bool>> {
+        self.store.may_write(&self.key("comeback-never-writes-this")).await
+    }
 }

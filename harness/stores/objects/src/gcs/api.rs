@@ -58,6 +58,13 @@ impl Bucket {
     }
 }
 
+/// The permissions, of those that were asked about, that the caller has.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Permissions {
+    pub(super) permissions: Vec<String>,
+}
+
 /// One page of a listing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -48,6 +48,13 @@ impl Api {
         ))
     }
 
+    /// A request about an upload in several parts.
+    pub(super) fn upload(&self, method: Method, key: &str, upload: &str) -> Builder {
+        let (endpoint, bucket) = (&self.endpoint, &self.bucket);
+        let uri = format!("{endpoint}/{bucket}/{}?uploadId={}", path(key), part(upload));
+        Request::builder().method(method).uri(uri)
+    }
+
     /// The source of a copy.
     pub(super) fn source(&self, version: &ObjectVersion) -> String {
         format!("{}/{}?versionId={}", self.bucket, path(&version.key), part(&version.version))
