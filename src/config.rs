@@ -311,6 +311,7 @@ mod tests {
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nat = \"yesterday\"",
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\ncreate-missing = [\"rolls\"]",
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nsuites = [\"daily\"]",
+                "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nschedule = \"daily\"",
                 "[[backup.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_engine::artefact::{Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions};
+use comeback_engine::judge::AgeLimit;
 use comeback_engine::runner::Suite;
 use comeback_engine::substrate::{Cell, SoftwareChoice};
 use comeback_error::Result;
@@ -17,6 +18,7 @@ use crate::cli::{SuiteArg, values};
 use crate::places::look_for;
 use crate::queries::{CommandEntry, QueryEntry};
 use crate::reference;
+use crate::schedule::Schedule;
 
 /// What must be shown of a backup if the user does not say.
 pub(crate) const REQUIRED: [Statement; 2] = [Statement::Restored, Statement::Sound];
@@ -48,6 +50,8 @@ pub(crate) struct BackupEntry {
     reference: Option<PathBuf>,
     image: Option<String>,
     bin: Option<PathBuf>,
+    #[serde(default, deserialize_with = "schedule")]
+    schedule: Option<AgeLimit>,
     #[serde(default)]
     allow_empty: bool,
     #[serde(default)]
@@ -71,6 +75,7 @@ pub(crate) struct Declared {
     uncontained: bool,
     reference: Option<PathBuf>,
     pub(crate) software: SoftwareChoice,
+    age: Option<AgeLimit>,
     options: VerifyOptions,
 }
 
@@ -87,6 +92,12 @@ fn creatable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Creatable>
     named.iter().map(|name| values::creatable(name).map_err(D::Error::custom)).collect()
 }
 
+fn schedule<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<AgeLimit>, D::Error> {
+    let schedule = String::deserialize(from)?;
+    let most = Schedule::parse(&schedule).map_err(D::Error::custom)?.greatest_age();
+    Ok(Some(AgeLimit { schedule, most }))
+}
+
 impl BackupEntry {
     /// The backup, with its queries read.
     pub(crate) fn declared(self, queries: Vec<IntegrityQuery>, redis_queries: Vec<RedisQuery>) -> Declared {
@@ -101,6 +112,7 @@ impl BackupEntry {
             uncontained: self.uncontained,
             reference: self.reference,
             software: SoftwareChoice { image: self.image, bin: self.bin },
+            age: self.schedule,
             options: VerifyOptions {
                 kind: self.kind,
                 select: self.select,
@@ -140,6 +152,11 @@ impl Declared {
         (!self.uncontained).then(Cell::of_this_machine)
     }
 
+    /// How old its newest backup may be; nothing is said of another one that is chosen.
+    pub(crate) fn age(&self, select: &Select) -> Option<AgeLimit> {
+        self.age.clone().filter(|_| *select == Select::Latest)
+    }
+
     /// The statements that must be shown.
     pub(crate) fn requires(&self) -> &[Statement] {
         &self.requires
@@ -162,6 +179,7 @@ impl Declared {
             suites: self.suites.clone(),
             requires: self.requires.clone(),
             cell: self.cell(),
+            age: self.age(&self.options.select),
             software: self.software.clone(),
             source: Arc::new(Later { from, identity, reference: self.reference.clone(), options }),
         }

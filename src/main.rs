@@ -10,6 +10,7 @@ mod progress;
 mod provenance;
 mod queries;
 mod reference;
+mod schedule;
 mod suggest;
 
 use std::process::ExitCode;

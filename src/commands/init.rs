@@ -119,6 +119,8 @@ fn backup(text: &mut String, args: &InitArgs, runbook: Option<&Runbook>, one: &S
     }
     text.push_str(
         "# Which backup of several: \"latest\", \"random\" or a name.\n# select = \"latest\"\n\
+         # When it is taken, as cron writes it: a newest backup that is too old is a finding.\n\
+         # schedule = \"0 3 * * *\"\n\
          # What must be shown: restored, sound, answered (your queries), compared (with an earlier restore), exact.\n\
          require = [\"restored\", \"sound\"]\n\
          # The suites that verify it: ci, weekly, monthly, quarterly.\n\

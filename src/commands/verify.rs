@@ -11,7 +11,9 @@ use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{
     Applications, Ended, Ground, RunSettings, Scenario, Session, make_evidence_folder, run_drills,
 };
-use comeback_engine::substrate::{Cell, DockerSettings, Need, RunIdentity, SoftwareChoice, SubstrateChoice};
+use comeback_engine::substrate::{
+    Cell, DockerSettings, Need, RunIdentity, SoftwareChoice, SubstrateChoice, SubstrateKind,
+};
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_postgres::PostgresAddress;
@@ -59,6 +61,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         reference: reference::read(kept, args.record)?.map(Arc::new),
         ..options(&args, &config, declared, seed)?
     };
+    let age = declared.and_then(|declared| declared.age(&options.select));
     let (record, before) = (options.record.clone(), options.reference.clone());
     let artefact = look_for(from, &identity, options).await;
     let artefact = artefact.map_err(|error| match declared {
@@ -79,11 +82,13 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         suites: Vec::new(),
         requires,
         cell: if args.uncontained { None } else { cell },
+        age,
         software,
         source: Arc::new(Recognised(artefact)),
     };
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
     let choice = verification.software.substrate(choice);
+    ensure_of_use(&verification.software, choice)?;
     let code = run(Arc::new(verification), choice, runbook, &args, &config, seed).await?;
     if let (Some(path), Some(slot), 0) = (kept, &record, code) {
         reference::write(path, from, slot, before.as_deref())?;
@@ -114,6 +119,16 @@ fn software(args: &VerifyArgs, declared: Option<&Declared>) -> SoftwareChoice {
         Some(declared) if named.is_empty() => declared.software.clone(),
         _ => named,
     }
+}
+
+/// Refuses a choice of software that the substrate cannot use, if the user names the substrate as well.
+fn ensure_of_use(software: &SoftwareChoice, choice: SubstrateChoice) -> Result<()> {
+    let kind = match choice {
+        SubstrateChoice::Docker => SubstrateKind::Docker,
+        SubstrateChoice::Local => SubstrateKind::Local,
+        SubstrateChoice::Auto => return Ok(()),
+    };
+    if software.is_empty() { Ok(()) } else { software.describe(kind).map(drop) }
 }
 
 /// The live system to compare with. Its address is checked before anything starts.

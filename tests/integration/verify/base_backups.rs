@@ -195,6 +195,14 @@ async fn a_copy_of_a_stopped_cluster_is_restored_and_says_what_nobody_looked_at(
     // Production's settings, which no throw-away server may follow.
     cluster.sql("alter system set archive_command = 'touch /tmp/comeback-was-here'").await;
     cluster.sql("alter system set shared_preload_libraries = 'no_such_library'").await;
+    // Code of the user's that would refuse what a judge defines, and undoes.
+    cluster
+        .sql(
+            "create function refuse() returns event_trigger language plpgsql as 'begin raise ''no definitions''; end';
+             create event trigger refuses on ddl_command_start execute function refuse();
+             alter event trigger refuses enable always",
+        )
+        .await;
     cluster.stop().await;
     let data = cluster.path("data");
     let stopped = verify(&[text(&data)]);
@@ -203,6 +211,18 @@ async fn a_copy_of_a_stopped_cluster_is_restored_and_says_what_nobody_looked_at(
     assert!(!checks.iter().any(|check| check.contains("page-checksums")), "{checks:#?}");
     let unseen = stopped.not_looked_at();
     assert!(unseen.iter().any(|one| one.contains("files pages on the disk")), "{unseen:#?}");
+
+    cluster.start().await;
+    cluster.sql("update pg_database set datcollate = 'xx_XX.UTF-8' where datname = 'template1'").await;
+    cluster.stop().await;
+    let lacking = verify(&[text(&data)]);
+    assert_eq!(lacking.code, 3, "{}", lacking.printed);
+    assert!(lacking.printed.contains("1 locale: xx_XX.UTF-8 (of database template1)"), "{}", lacking.printed);
+    assert!(
+        !lacking.printed.contains("copy the files"),
+        "it is told before the restore: {}",
+        lacking.printed
+    );
 
     let newer = copy(&cluster, "data", "newer").await;
     std::fs::write(newer.join("PG_VERSION"), "99\n").unwrap();

@@ -101,5 +101,20 @@ fn dumps_of_a_part_are_told_as_what_they_are() {
     let part =
         "CREATE SCHEMA public;\nCREATE TABLE public.t (a integer);\nCOPY public.t (a) FROM stdin;\n1\n\\.\n";
     let part = put(folder.path(), "part.sql", &dump(part));
-    assert!(verify(&[&part]).passed()[0].contains("1 rows of COPY"));
+    // The programs of the server are chosen, or they are those of the machine.
+    let bin = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().next();
+    let bin = bin.map(|one| one.path().join("bin").display().to_string());
+    let chosen = bin.iter().flat_map(|bin| ["--bin", bin.as_str()]).collect::<Vec<_>>();
+    let verified = verify(&[&[part.as_str()], &chosen[..]].concat());
+    assert!(verified.passed()[0].contains("1 rows of COPY"));
+    let told = verified.printed.contains("servers come from the programs in /usr/lib/postgresql/");
+    assert_eq!(told, bin.is_some(), "{}", verified.printed);
+    for (choice, code, told) in [
+        (["--image", "postgis/postgis:15"], 2, "the backup names an image, and servers run as processes"),
+        (["--bin", "/etc"], 3, "there is no server among the programs in /etc"),
+    ] {
+        let refused = verify(&[&part, choice[0], choice[1]]);
+        assert_eq!(refused.code, code, "{}", refused.printed);
+        assert!(printed(&refused).contains(told), "{}", refused.printed);
+    }
 }

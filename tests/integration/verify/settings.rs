@@ -53,9 +53,15 @@ fn a_folder_is_declared_and_verified_by_name_and_by_suite() {
         told.contains("chose app-2.sql of 2 backups") && told.contains("shown: restored, sound"),
         "{told}"
     );
+    // The files are of 1970. Whether they are new enough is asked only if there is a schedule.
+    let settings = place.work().join("comeback.toml");
+    let without = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, without.replace("# schedule = ", "schedule = ")).unwrap();
     let (code, told) = run(&place, &[&["run", "--suite", "monthly"], &local[..]].concat());
-    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("verify/backups (local)") && !told.contains("sample"), "{told}");
+    assert!(told.contains("backup-stale") && told.contains("shown: restored, sound"), "{told}");
+    std::fs::write(&settings, without).unwrap();
 
     // What nobody looked at is not shown, however green the rest is.
     let exact = ["verify", "backups", "--require", "restored,exact"];

@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
-use comeback_model::evidence::ArtefactSummary;
 use jiff::Timestamp;
 
 use super::found::Found;
-use super::{Artefact, ArtefactKind, Lack, Place, PlaceEntry, Recoverable, Restored, Select, VerifyOptions};
-use crate::RestoreFailure;
+use super::placed::{Placed, named};
+use super::{Artefact, ArtefactKind, Place, PlaceEntry, Recoverable, Select, VerifyOptions};
 use crate::damage::choose;
 use crate::repository::Reader;
-use crate::runner::Course;
 
 /// Endings of files that lie beside a backup and are none.
 const BESIDE: [&str; 9] = [".asc", ".log", ".md5", ".sha1", ".sha256", ".sha512", ".sig", ".md", ".txt"];
@@ -43,10 +41,7 @@ pub(super) async fn choose_in(
                 return Ok(None);
             }
             let chosen = recognise_one(kinds, found, name, options).await?;
-            Ok(chosen.map(|artefact| {
-                let recoverable = artefact.recoverable();
-                chosen_one(artefact, name, String::new(), recoverable)
-            }))
+            Ok(chosen.map(|artefact| chosen_one(artefact, name, String::new(), &candidates, None)))
         }
         Select::Random => {
             let mut recognised = recognise_all(kinds, found, &candidates, options).await;
@@ -57,7 +52,7 @@ pub(super) async fn choose_in(
             let at = choose(options.seed, count);
             let (name, artefact) = recognised.swap_remove(at);
             let note = format!("chose {name} of {count} backups by the seed of the run");
-            Ok(Some(chosen_one(artefact, &name, note, recoverable)))
+            Ok(Some(chosen_one(artefact, &name, note, &candidates, Some(recoverable))))
         }
         Select::Latest => latest(kinds, found, &candidates, options).await,
     }
@@ -89,9 +84,7 @@ async fn latest(
     }
     let (count, recoverable) = (recognised.len(), in_order(&recognised));
     let age = |name: &str, artefact: &Arc<dyn Artefact>| {
-        let written =
-            candidates.iter().find(|candidate| candidate.name == name).and_then(|one| one.written_at);
-        artefact.summary().taken_at.or(written)
+        artefact.summary().taken_at.or_else(|| written_at(candidates, name))
     };
     let newest = recognised.into_iter().max_by_key(|(name, artefact)| (age(name, artefact), name.clone()));
     Ok(newest.map(|(name, artefact)| {
@@ -100,7 +93,7 @@ async fn latest(
             None => "the one that was written last: it does not say when it was taken",
         };
         let note = format!("chose {name} of {count} backups, {by}");
-        chosen_one(artefact, &name, note, recoverable)
+        chosen_one(artefact, &name, note, candidates, Some(recoverable))
     }))
 }
 
@@ -145,21 +138,22 @@ fn chosen_one(
     artefact: Arc<dyn Artefact>,
     name: &str,
     note: String,
-    recoverable: Recoverable,
+    candidates: &[Candidate],
+    recoverable: Option<Recoverable>,
 ) -> Arc<dyn Artefact> {
-    Arc::new(Chosen { artefact, name: name.to_owned(), note, recoverable })
+    let written_at = written_at(candidates, name);
+    Arc::new(Placed { artefact, name: Some(name.to_owned()), note, written_at, recoverable })
 }
 
 /// The backups of a folder, the oldest first. The log beside one of them is not that of the folder.
 fn in_order(recognised: &[(String, Arc<dyn Artefact>)]) -> Recoverable {
-    let mut backups: Vec<_> =
-        recognised.iter().map(|(name, artefact)| named(artefact.summary(), name)).collect();
+    let mut backups: Vec<_> = recognised.iter().map(|(name, one)| named(one.summary(), Some(name))).collect();
     backups.sort_by(|one, other| (one.taken_at, &one.id).cmp(&(other.taken_at, &other.id)));
     Recoverable { backups, log: None }
 }
 
-fn named(summary: ArtefactSummary, name: &str) -> ArtefactSummary {
-    ArtefactSummary { id: summary.id.or_else(|| Some(name.to_owned())), ..summary }
+fn written_at(candidates: &[Candidate], name: &str) -> Option<Timestamp> {
+    candidates.iter().find(|candidate| candidate.name == name)?.written_at
 }
 
 /// The files and folders right below a place, without what lies beside backups.
@@ -222,40 +216,14 @@ impl Place for Below {
     }
 }
 
-/// A backup that was chosen among several.
-struct Chosen {
-    artefact: Arc<dyn Artefact>,
-    name: String,
-    note: String,
-    recoverable: Recoverable,
-}
-
-#[async_trait]
-impl Artefact for Chosen {
-    fn summary(&self) -> ArtefactSummary {
-        named(self.artefact.summary(), &self.name)
-    }
-
-    fn recoverable(&self) -> Recoverable {
-        self.recoverable.clone()
-    }
-
-    async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {
-        if !self.note.is_empty() {
-            course.note(self.note.clone());
-        }
-        self.artefact.missing(course).await
-    }
-
-    async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure> {
-        self.artefact.restore(course).await
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::recognise;
+    use comeback_model::evidence::ArtefactSummary;
+
+    use super::super::{Lack, Restored, recognise};
     use super::*;
+    use crate::RestoreFailure;
+    use crate::runner::Course;
 
     /// Takes files that begin with `backup`, and reads when they were taken from the rest.
     struct Fake;

@@ -10,6 +10,7 @@ mod found;
 mod layers;
 mod own;
 mod place;
+mod placed;
 mod recognise;
 mod slot;
 mod spooled;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Reference, Statement};
+use jiff::Timestamp;
 
 pub use fetch::{Tell, ensure_room, fetch_into, spool};
 pub use found::Found;
@@ -65,6 +67,11 @@ pub trait Artefact: Send + Sync {
         Recoverable { backups: vec![self.summary()], log: None }
     }
 
+    /// When the newest of its files was written, where its place tells.
+    fn written_at(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Finds out what the backup needs and this machine lacks, before the restore: majors, roles, extensions,
     /// locales, tablespaces, disk. Returns everything at once.
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>>;
@@ -88,7 +95,7 @@ pub struct ArchivedUpTo {
     /// The newest segment.
     pub segment: String,
     /// When it was stored, where the place tells. Recovery can reach no later moment.
-    pub stored_at: Option<jiff::Timestamp>,
+    pub stored_at: Option<Timestamp>,
     /// How many segments there are.
     pub segments: u64,
 }

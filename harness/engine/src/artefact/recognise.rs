@@ -6,6 +6,7 @@ use comeback_error::{Error, Result};
 
 use super::folder::choose_in;
 use super::found::Found;
+use super::placed::Placed;
 use super::{Artefact, ArtefactKind, Place, VerifyOptions};
 
 /// Asks every kind. What no kind recognises is an error of the kind *usage* that lists what was looked for.
@@ -28,7 +29,14 @@ pub async fn recognise(
     let found = Found::look(place, options.decryptor.as_deref()).await?;
     for kind in &asked {
         if let Some(artefact) = kind.recognise(&found, options).await? {
-            return Ok(artefact);
+            let written_at = found.entries.iter().filter_map(|entry| entry.modified_at).max();
+            return Ok(Arc::new(Placed {
+                artefact,
+                name: None,
+                note: String::new(),
+                written_at,
+                recoverable: None,
+            }));
         }
     }
     if found.single().is_none() {

@@ -8,6 +8,7 @@ use comeback_model::{Phase, Statement};
 use futures_util::future::join_all;
 
 use super::{Artefact, Restored, lacking};
+use crate::judge::{AgeLimit, BackupAge};
 use crate::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use crate::substrate::{Cell, SoftwareChoice};
 
@@ -25,6 +26,8 @@ pub struct Verification {
     pub requires: Vec<Statement>,
     /// The limits of the cell that restored servers run in; `None` for no cell.
     pub cell: Option<Cell>,
+    /// How old the backup may be; `None` if the user gave no schedule, or chose another backup than the newest.
+    pub age: Option<AgeLimit>,
     /// The server software that the user chose.
     pub software: SoftwareChoice,
     /// Where the backup comes from.
@@ -65,6 +68,12 @@ impl Scenario for Verification {
         drill.step(Phase::Prepare, "find out what the backup is and what it needs");
         let artefact = self.source.artefact().await?;
         drill.artefact_recognised(artefact.summary());
+        if let Some(limit) = &self.age {
+            let subject = artefact.summary().source;
+            let taken_at = artefact.summary().taken_at.or(artefact.written_at());
+            let now = drill.wall_clock().now();
+            drill.judge(&BackupAge { subject: &subject, taken_at, now, limit }).await;
+        }
         drill.use_software(&self.software)?;
         match self.cell {
             Some(cell) => drill.enter_cell(cell)?,

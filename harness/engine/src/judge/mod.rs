@@ -1,6 +1,7 @@
 //! Judges: each compares the restored system with what was recorded before the disaster, and never reads the source
 //! after it.
 
+mod backup_age;
 mod newest_backup;
 mod objective;
 
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use comeback_error::Result;
 use comeback_model::{Finding, NotLookedAt};
 
+pub use backup_age::{AgeLimit, BackupAge};
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, TimeObjective};
 

@@ -117,6 +117,18 @@ impl Course {
         error
     }
 
+    /// Where the data of its servers lies.
+    pub(super) fn places_of_data(&self) -> String {
+        let place = |server: &Arc<dyn Server>| {
+            let node = server.node();
+            match node.host_path(node.dir()) {
+                Some(path) => path.display().to_string(),
+                None => format!("the volume of the container of {}", node.name()),
+            }
+        };
+        self.servers.iter().map(|(_, server)| place(server)).collect::<Vec<_>>().join(", ")
+    }
+
     /// Removes every node. Tries all of them, then returns the first failure.
     pub(super) async fn remove_nodes(&self) -> Result<()> {
         let mut outcome = Ok(());

@@ -141,9 +141,13 @@ async fn run_drill(
     if drill.verifies() {
         // Restored data is personal data: the record says where it is.
         drill.note(match &removed {
-            Ok(()) if settings.keep => "the restored data was kept, with its server (--keep)",
-            Ok(()) => "the restored data was removed, with its server",
-            Err(_) => "the restored data could not be removed: `comeback clean` removes what is left",
+            Ok(()) if settings.keep => format!(
+                "the restored data is personal data, and was kept with its server (--keep), in {}: `comeback clean --kept` \
+                 removes it",
+                drill.places_of_data()
+            ),
+            Ok(()) => "the restored data was removed, with its server".to_owned(),
+            Err(_) => "the restored data could not be removed: `comeback clean` removes what is left".to_owned(),
         });
     }
     let ended = ended?.and_then(|()| drill.ensure_damaged()).and(removed);
