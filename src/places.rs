@@ -9,7 +9,7 @@ use comeback_engine::artefact::{
     Artefact, Decryptor, LocalPlace, Place, SpooledPlace, VerifyOptions, recognise,
 };
 use comeback_error::{Context as _, Error, Result};
-use comeback_objects::{BucketAddress, BucketPlace, open_bucket};
+use comeback_objects::{BucketAddress, BucketPlace, open_live};
 use comeback_secrets::{Identities, IdentityDecryptor};
 
 /// Finds a backup and recognises it. `identity` names the private keys that open it.
@@ -51,7 +51,7 @@ pub(crate) async fn open_place(text: &str) -> Result<Arc<dyn Place>> {
             // Keys may hold anything: only the first `/` separates.
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let address: BucketAddress = format!("{scheme}://{bucket}").parse().map_err(Error::usage)?;
-            Ok(Arc::new(BucketPlace::new(open_bucket(&address).await?, prefix)))
+            Ok(Arc::new(BucketPlace::new(open_live(&address).await?, prefix)))
         }
         _ => Err(Error::usage(format!("`{text}` is no place that Comeback can read")).hint(
             "name a path, file:///PATH, gs://BUCKET/PREFIX, s3://BUCKET/PREFIX, or - for the standard input",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use comeback_engine::artefact::{LocalPlace, Place, SpooledPlace, fetch_into};
 use comeback_error::ErrorKind;
-use comeback_objects::{BucketPlace, LocalBucket, ObjectStore};
+use comeback_objects::{BucketPlace, LiveObjects, LocalBucket, ObjectStore};
 use tokio::io::AsyncReadExt as _;
 
 use crate::kit::buckets::{histories, put};
@@ -83,7 +83,7 @@ async fn a_stream_is_read_as_often_as_needed_and_goes_with_its_place() {
 /// A bucket, a second one that does not exist, and what goes with them.
 struct Buckets {
     store: Arc<dyn ObjectStore>,
-    open: Box<dyn Fn(bool) -> Box<dyn ObjectStore> + Send + Sync>,
+    open: Box<dyn Fn(bool) -> Box<dyn LiveObjects> + Send + Sync>,
     _with: Box<dyn Any + Send>,
 }
 
@@ -93,7 +93,7 @@ async fn local() -> Option<Buckets> {
     let lost = LocalBucket::create(folder.path().join("lost"), None).await.unwrap();
     std::fs::remove_dir_all(folder.path().join("lost")).unwrap();
     let (own, nowhere) = (bucket.clone(), lost);
-    let open = move |is_there: bool| -> Box<dyn ObjectStore> {
+    let open = move |is_there: bool| -> Box<dyn LiveObjects> {
         Box::new(if is_there { own.clone() } else { nowhere.clone() })
     };
     Some(Buckets { store: Arc::new(bucket), open: Box::new(open), _with: Box::new(folder) })
@@ -106,7 +106,7 @@ async fn gcs() -> Option<Buckets> {
     let (name, other) = (server.gcs_bucket(false), servers::new_name());
     let bucket = move |name: &str| GcsBucket::emulated(name, &server.endpoint()).unwrap().paged(3);
     let store = Arc::new(bucket(&name));
-    let open = move |is_there: bool| -> Box<dyn ObjectStore> {
+    let open = move |is_there: bool| -> Box<dyn LiveObjects> {
         Box::new(bucket(if is_there { &name } else { &other }))
     };
     Some(Buckets { store, open: Box::new(open), _with: Box::new(()) })
@@ -122,7 +122,7 @@ async fn s3() -> Option<Buckets> {
         bucket.unwrap().paged(3)
     };
     let store = Arc::new(bucket(&name));
-    let open = move |is_there: bool| -> Box<dyn ObjectStore> {
+    let open = move |is_there: bool| -> Box<dyn LiveObjects> {
         Box::new(bucket(if is_there { &name } else { &other }))
     };
     Some(Buckets { store, open: Box::new(open), _with: Box::new(()) })
@@ -190,14 +190,21 @@ async fn a_bucket_is_read(buckets: Option<Buckets>) {
     let nowhere = BucketPlace::new(open(false), "p").list().await.unwrap_err();
     // A bucket in a folder is looked at when it is opened.
     assert!(nowhere.kind() == ErrorKind::Usage || store.location().starts_with("file:"), "{nowhere}");
-    // What was listed is read, whatever was written since.
+    assert_eq!(versions(&*store).await, before);
+    // What was listed is read as it was, or not at all.
     let place = place("p");
     place.list().await.unwrap();
-    if store.state().await.unwrap().versioning {
-        put(&*store, "p/c", b"later").await;
-        assert_eq!(read(&place, "c").await, b"three");
-    } else {
-        assert_eq!(versions(&*store).await, before);
+    put(&*store, "p/c", b"later").await;
+    match place.open("c").await {
+        Ok(mut reader) => {
+            let mut bytes = Vec::new();
+            reader.read_to_end(&mut bytes).await.unwrap();
+            assert_eq!(bytes, b"three");
+        }
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
+            assert!(error.message().contains("since it was listed"), "{error}");
+        }
     }
 }
 
@@ -224,28 +231,39 @@ async fn a_dump_comes_from_a_pipe_as_from_a_file() {
     assert_eq!(place.left_behind(), [""; 0]);
 }
 
+/// Somebody who may list and read a bucket, and has no other right.
 #[cfg(feature = "s3")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dump_comes_from_a_bucket_as_from_a_file() {
-    let Some(server) = or_skip("clouds", servers::s3().await) else { return };
+async fn a_dump_comes_from_a_bucket_that_may_only_be_listed_and_read() {
+    use comeback_engine::secret::Secret;
+    let Some(server) = or_skip("clouds", servers::moto().await) else { return };
     if !crate::kit::require::local_is_here() {
         return;
     }
-    let (name, secret) = (server.s3_bucket(false), servers::secret_key());
-    let endpoint = server.endpoint();
-    let store =
-        comeback_objects::S3Bucket::with_keys(&name, &endpoint, servers::REGION, servers::KEY_ID, &secret);
-    put(&store.unwrap(), "nightly//app.sql", DUMP.as_bytes()).await;
+    let (name, endpoint) = (server.s3_bucket(true), server.endpoint());
+    let bucket = |id: &str, secret: &Secret| {
+        comeback_objects::S3Bucket::with_keys(&name, &endpoint, servers::REGION, id, secret).unwrap()
+    };
+    let owner = bucket(servers::KEY_ID, &servers::secret_key());
+    for key in ["nightly//app.sql", "nightly//app.sql.old"] {
+        put(&owner, key, b"an older version").await;
+        put(&owner, key, DUMP.as_bytes()).await;
+    }
+    let (id, secret) = server.s3_reader(&name);
+    let reader = bucket(&id, &secret);
+    let denied = reader.state().await.unwrap_err();
+    assert!(denied.message().contains("permission denied"), "{denied}");
+
     let variables = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_REGION", servers::REGION),
-        ("AWS_ACCESS_KEY_ID", servers::KEY_ID),
+        ("AWS_ACCESS_KEY_ID", id.as_str()),
         ("AWS_SECRET_ACCESS_KEY", secret.expose()),
     ];
-    let verified = verify_with(&[&format!("s3://{name}/nightly//app.sql")], &variables);
-    let passed = verified.passed();
+    let at = |prefix: &str| verify_with(&[&format!("s3://{name}/{prefix}")], &variables);
+    let passed = at("nightly//app.sql").passed();
     assert!(passed.iter().any(|line| line.starts_with("restored ")), "{passed:#?}");
-    let lost = verify_with(&[&format!("s3://{name}/nightly/app.sql")], &variables);
+    let lost = at("nightly/app.sql");
     assert!(lost.code == 2 && lost.printed.contains("there is nothing in s3://"), "{}", lost.printed);
     let elsewhere = verify_with(&["ftp://host/app.sql"], &[]);
     assert!(elsewhere.code == 2 && elsewhere.printed.contains("gs://BUCKET/PREFIX"), "{}", elsewhere.printed);

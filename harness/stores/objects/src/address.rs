@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use comeback_error::Result;
 
+use super::live::LiveObjects;
 use super::{LocalBucket, ObjectStore};
 
 /// Where a bucket is.
@@ -49,6 +50,21 @@ pub async fn open_bucket(address: &BucketAddress) -> Result<Box<dyn ObjectStore>
         BucketAddress::Gcs(bucket) => there(super::GcsBucket::new(bucket)?).await,
         #[cfg(feature = "s3")]
         BucketAddress::S3(bucket) => there(super::S3Bucket::new(bucket)?).await,
+        #[cfg(not(feature = "gcs"))]
+        BucketAddress::Gcs(bucket) => Err(left_out(&format!("gs://{bucket}"), "gcs")),
+        #[cfg(not(feature = "s3"))]
+        BucketAddress::S3(bucket) => Err(left_out(&format!("s3://{bucket}"), "s3")),
+    }
+}
+
+/// Opens a bucket to read it. Whether it exists is seen when it is listed.
+pub async fn open_live(address: &BucketAddress) -> Result<Box<dyn LiveObjects>> {
+    match address {
+        BucketAddress::Folder(folder) => Ok(Box::new(LocalBucket::open(folder).await?)),
+        #[cfg(feature = "gcs")]
+        BucketAddress::Gcs(bucket) => Ok(Box::new(super::GcsBucket::new(bucket)?)),
+        #[cfg(feature = "s3")]
+        BucketAddress::S3(bucket) => Ok(Box::new(super::S3Bucket::new(bucket)?)),
         #[cfg(not(feature = "gcs"))]
         BucketAddress::Gcs(bucket) => Err(left_out(&format!("gs://{bucket}"), "gcs")),
         #[cfg(not(feature = "s3"))]

@@ -14,6 +14,7 @@ mod drill;
 mod gcs;
 mod inventory;
 pub mod judges;
+mod live;
 mod local;
 mod place;
 pub mod procedures;
@@ -31,13 +32,14 @@ use comeback_model::{KeyHistory, ObjectAttributes, ObjectVersion};
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
-pub use address::{BucketAddress, open_bucket};
+pub use address::{BucketAddress, open_bucket, open_live};
 pub use content::{ObjectDigest, digest};
 pub use disaster::delete_prefix;
 pub use drill::ObjectsDrill;
 #[cfg(feature = "gcs")]
 pub use gcs::GcsBucket;
 pub use inventory::{InventoryReader, read_inventory, take_inventory};
+pub use live::{LiveObject, LiveObjects, LivePage};
 pub use local::LocalBucket;
 pub use place::BucketPlace;
 pub use proof::prove;
@@ -90,12 +92,6 @@ pub trait ObjectStore: Send + Sync {
     /// Reads the bytes of a version.
     async fn read(&self, version: &ObjectVersion) -> Result<Reader>;
 
-    /// Whether this user could write an object with this key. It is asked in a way that never writes; `None` if the
-    /// store has none.
-    async fn may_write(&self, _key: &str) -> Result<Option<bool>> {
-        Ok(None)
-    }
-
     /// Writes an object. What was live becomes an old version.
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion>;
 
@@ -129,6 +125,7 @@ fn no_such_bucket(location: &str) -> Error {
 /// The error for a bucket that we may not use.
 fn no_permission(doing: impl std::fmt::Display, why: impl std::fmt::Display) -> Error {
     Error::could_not_verify(format!("{doing}: permission denied: {why}")).hint(
-        "a restore lists versions, reads old ones, writes objects, and reads the settings of the bucket",
+        "to read a backup takes the right to list the bucket and to read its objects; a restore of objects also lists \
+         versions, reads old ones, writes, and reads the settings of the bucket",
     )
 }

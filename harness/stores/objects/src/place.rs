@@ -7,27 +7,26 @@ use async_trait::async_trait;
 use comeback_engine::artefact::{Place, PlaceEntry};
 use comeback_engine::repository::Reader;
 use comeback_error::{Error, Result};
-use comeback_model::ObjectVersion;
-use futures_util::TryStreamExt as _;
 use tokio::sync::Mutex;
 
-use super::ObjectStore;
+use super::live::{LiveObject, LiveObjects, find, list};
 
 /// The live objects of a bucket under a prefix. A prefix that is the key of an object is that object alone.
 ///
-/// Keys stay as they are: `a//b` is not `a/b`. What was listed is what is read, even if it was overwritten since.
+/// Keys stay as they are: `a//b` is not `a/b`. What was listed is what is read: if it was overwritten since, the old bytes
+/// are read where the store still has them, and it is an error elsewhere. Listing and reading are the only rights needed.
 pub struct BucketPlace {
-    store: Box<dyn ObjectStore>,
+    store: Box<dyn LiveObjects>,
     /// Without `/` at its end.
     prefix: String,
     /// Whether the user wrote `/` behind the prefix, and so means what is below it.
     is_folder: bool,
-    listed: Mutex<BTreeMap<String, ObjectVersion>>,
+    listed: Mutex<BTreeMap<String, LiveObject>>,
 }
 
 impl BucketPlace {
     /// The place under a prefix of a bucket; the whole bucket if the prefix is empty.
-    pub fn new(store: Box<dyn ObjectStore>, prefix: &str) -> Self {
+    pub fn new(store: Box<dyn LiveObjects>, prefix: &str) -> Self {
         let (prefix, is_folder) = match prefix.strip_suffix('/') {
             Some(folder) => (folder, true),
             None => (prefix, prefix.is_empty()),
@@ -43,23 +42,19 @@ impl BucketPlace {
         }
     }
 
-    /// The live versions by their paths below the place.
-    async fn find(&self) -> Result<BTreeMap<String, ObjectVersion>> {
+    /// The live objects by their paths below the place.
+    async fn find(&self) -> Result<BTreeMap<String, LiveObject>> {
         if !self.is_folder
-            && let Some(single) = self.store.current(&self.prefix).await?
+            && let Some(single) = find(&*self.store, &self.prefix).await?
         {
             return Ok([(String::new(), single)].into());
         }
         let below = if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) };
         let mut found = BTreeMap::new();
-        let mut histories = self.store.histories(&below);
-        while let Some(history) = histories.try_next().await? {
+        for object in list(&*self.store, &below).await? {
             // Some tools put an empty object in place of a folder.
-            let Some(path) = history.key.strip_prefix(&below).filter(|path| !path.is_empty()) else {
-                continue;
-            };
-            if let Some(live) = history.live() {
-                found.insert(path.to_owned(), live.clone());
+            if let Some(path) = object.key.strip_prefix(&below).filter(|path| !path.is_empty()) {
+                found.insert(path.to_owned(), object);
             }
         }
         if found.is_empty() && !self.prefix.is_empty() {
@@ -74,7 +69,7 @@ impl BucketPlace {
 #[async_trait]
 impl Place for BucketPlace {
     fn name(&self) -> String {
-        let mut name = self.store.location();
+        let mut name = self.store.name();
         if !self.prefix.is_empty() {
             name = format!("{}/{}", name.trim_end_matches('/'), self.prefix);
         }
@@ -83,10 +78,10 @@ impl Place for BucketPlace {
 
     async fn list(&self) -> Result<Vec<PlaceEntry>> {
         let found = self.find().await?;
-        let entries = found.iter().map(|(path, version)| PlaceEntry {
+        let entries = found.iter().map(|(path, object)| PlaceEntry {
             path: path.clone(),
-            bytes: version.bytes,
-            modified_at: Some(version.created_at),
+            bytes: object.bytes,
+            modified_at: Some(object.modified_at),
         });
         let entries = entries.collect();
         *self.listed.lock().await = found;
@@ -95,15 +90,15 @@ impl Place for BucketPlace {
 
     async fn open(&self, path: &str) -> Result<Reader> {
         let listed = self.listed.lock().await.get(path).cloned();
-        if let Some(version) = listed {
-            return self.store.read(&version).await;
+        if let Some(object) = listed {
+            return self.store.open(&object).await;
         }
         let key = self.key(path);
-        let live = self.store.current(&key).await?.ok_or_else(|| {
-            Error::usage(format!("there is no object {key} in {}", self.store.location()))
+        let live = find(&*self.store, &key).await?.ok_or_else(|| {
+            Error::usage(format!("there is no object {key} in {}", self.store.name()))
                 .hint("list the bucket: the backup may have been moved or removed")
         })?;
-        self.store.read(&live).await
+        self.store.open(&live).await
     }
 
     fn local_path(&self, _: &str) -> Option<PathBuf> {

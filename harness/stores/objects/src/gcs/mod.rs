@@ -2,6 +2,7 @@
 //! generations.
 
 mod api;
+mod live;
 mod token;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use http::{Method, Request, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 
-use self::api::{Bucket, Item, Listing, Permissions, Rewritten, refusal};
+use self::api::{Bucket, Item, Listing, Rewritten, refusal};
 use self::token::Token;
 use super::cloud::{Answer, Page, Requests, histories, part};
 use super::content::crc32c;
@@ -195,18 +196,6 @@ impl ObjectStore for GcsBucket {
             status if status.is_success() => Ok(answer.reader()),
             _ => Err(self.refused(&doing, answer).await),
         }
-    }
-
-    async fn may_write(&self, _: &str) -> Result<Option<bool>> {
-        let doing = format!("asking for permissions in {}", self.location());
-        let asked = ["create", "delete", "update"].map(|verb| format!("permissions=storage.objects.{verb}"));
-        let url = self.url(&format!("/iam/testPermissions?{}", asked.join("&")));
-        let answer = self.send(&doing, Method::GET, &url).await?;
-        if !answer.status.is_success() {
-            return Ok(None);
-        }
-        let Permissions { permissions } = self.parsed(&doing, answer).await?;
-        Ok(Some(!permissions.is_empty()))
     }
 
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion> {

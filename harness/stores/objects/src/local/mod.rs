@@ -1,5 +1,6 @@
 //! A bucket in a folder of this machine.
 
+mod live;
 mod names;
 mod versions;
 

@@ -58,7 +58,8 @@ pub(super) fn page(document: &[u8]) -> Result<Page<Entry, Marker>> {
     Ok(Page { entries: in_order(entries), next })
 }
 
-fn unescaped(text: &str, escaped: bool) -> Result<String> {
+/// A text of a listing as it was before the store escaped it.
+pub(super) fn unescaped(text: &str, escaped: bool) -> Result<String> {
     if !escaped {
         return Ok(text.to_owned());
     }

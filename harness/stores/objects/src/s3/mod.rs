@@ -6,6 +6,7 @@
 
 mod api;
 mod listing;
+mod live;
 mod signer;
 mod xml;
 
@@ -172,24 +173,6 @@ impl ObjectStore for S3Bucket {
                 Ok(_) => Err(Error::could_not_verify(format!("{doing}: S3 gave no bytes"))),
             },
         }
-    }
-
-    /// Asks to complete an upload that was never begun. Who may write hears that there is no such upload; nobody can
-    /// write in this way.
-    async fn may_write(&self, key: &str) -> Result<Option<bool>> {
-        const NO_UPLOAD: &str = "comeback-began-no-upload";
-        const PARTS: &str = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>none</ETag></Part>\
-            </CompleteMultipartUpload>";
-        let doing = format!("asking for permissions in {}", self.location());
-        let request = self.api.upload(Method::POST, key, NO_UPLOAD).header("content-type", "text/xml");
-        let answer = self.api.send(&doing, request, PARTS).await?;
-        let status = answer.status;
-        let code = refusal_code(&answer.message(&doing).await?);
-        Ok(match (status, code.as_deref()) {
-            (_, Some("NoSuchUpload")) => Some(true),
-            (_, Some("AccessDenied")) | (StatusCode::FORBIDDEN, _) => Some(false),
-            _ => None,
-        })
     }
 
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion> {
