@@ -8,7 +8,7 @@ use comeback_engine::secret::Secret;
 use comeback_engine::substrate::Substrate;
 use comeback_error::{Error, ErrorKind};
 use comeback_postgres::judges::{
-    CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, SequenceJudge,
+    CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, Positions, SequenceJudge,
 };
 use comeback_postgres::{PostgresServer, run_script};
 
@@ -115,7 +115,10 @@ async fn judged(server: &PostgresServer, name: &str) -> Result<Opinion, Error> {
     match name {
         "indexes" => IndexJudge { server }.judge().await,
         "constraints" => ConstraintJudge { server }.judge().await,
-        "sequences" => SequenceJudge { server }.judge().await,
+        "sequences" => {
+            let positions = &Positions::Set(BTreeSet::new());
+            SequenceJudge { server, positions }.judge().await
+        }
         "collations" => CollationJudge { server }.judge().await,
         "extensions" => ExtensionJudge { server }.judge().await,
         "content" => ContentJudge { server }.judge().await,
@@ -183,6 +186,7 @@ async fn sound_passes_and_damage_is_found(substrate: Arc<dyn Substrate>, need: &
     wanted.insert(["indexes", "index-invalid", "index zoo.left_over"].map(str::to_owned));
     assert_eq!(found(&server, &JUDGES).await, wanted);
 
+    what_was_never_used_is_no_fault_of_a_backup_that_says_so(&server).await;
     what_is_missing_here_blames_no_backup(&server).await;
     substrate.remove_all().await.unwrap();
 }
@@ -208,6 +212,16 @@ async fn what_is_sound_gives_no_finding(server: &PostgresServer) {
     let opinion = judged(server, "content").await.unwrap();
     let left_out: Vec<_> = opinion.not_looked_at.iter().map(|thing| thing.subject.as_str()).collect();
     assert_eq!(left_out, ["closed", "s.unfilled", "zoo.empty"]);
+}
+
+/// A sequence at its start beside rows, in a copy of the files: it was so in the source.
+async fn what_was_never_used_is_no_fault_of_a_backup_that_says_so(server: &PostgresServer) {
+    let judge = SequenceJudge { server: server.address(), positions: &Positions::Copied };
+    let opinion = judge.judge().await.unwrap();
+    let behind: Vec<_> = opinion.findings.iter().map(|finding| finding.subject.as_str()).collect();
+    assert!(behind.contains(&"s.people_id_seq") && !behind.contains(&"s.events_id_seq"), "{behind:?}");
+    let unused = opinion.not_looked_at.iter().find(|thing| thing.subject.contains("s.events_id_seq"));
+    assert!(unused.is_some_and(|thing| thing.reason.contains("never used")), "{opinion:?}");
 }
 
 /// Collations of another version and libraries that are not here: nobody can say that the backup is at fault.

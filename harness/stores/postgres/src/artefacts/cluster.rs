@@ -7,8 +7,8 @@ use comeback_engine::judge::Judge;
 use comeback_model::Statement;
 
 use crate::judges::{
-    AnswerJudge, CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, ReferenceJudge,
-    SequenceJudge, ServerLogJudge, SourceJudge, StructureJudge,
+    AnswerJudge, CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, Positions,
+    ReferenceJudge, SequenceJudge, ServerLogJudge, SourceJudge, StructureJudge,
 };
 use crate::{Brings, PostgresServer};
 
@@ -18,6 +18,8 @@ pub(crate) struct RestoredCluster {
     pub(crate) server: PostgresServer,
     /// What the restore did, in one sentence.
     pub(crate) summary: String,
+    /// Which sequences the backup itself put where they are.
+    pub(crate) positions: Positions,
     /// The user's choices.
     pub(crate) options: Arc<VerifyOptions>,
     /// What the backup brings beside the content of databases.
@@ -30,12 +32,12 @@ impl Restored for RestoredCluster {
     }
 
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
-        let Self { server, options, brings, .. } = self;
+        let Self { server, options, brings, positions, .. } = self;
         let address = server.address();
         let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> = vec![
             (Statement::Sound, Box::new(StructureJudge { server: address })),
             (Statement::Sound, Box::new(ConstraintJudge { server: address })),
-            (Statement::Sound, Box::new(SequenceJudge { server: address })),
+            (Statement::Sound, Box::new(SequenceJudge { server: address, positions })),
             (Statement::Sound, Box::new(IndexJudge { server: address })),
             (Statement::Sound, Box::new(CollationJudge { server: address })),
             (Statement::Sound, Box::new(ExtensionJudge { server: address })),

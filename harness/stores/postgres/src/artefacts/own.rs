@@ -19,7 +19,7 @@ use super::own_cluster::recover;
 use super::physical::ROLE;
 use crate::error::Result;
 use crate::judges::{
-    CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, RowCounts, UnpackedFiles,
+    CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, Positions, RowCounts, UnpackedFiles,
 };
 use crate::{
     Brings, PostgresNodes as _, PostgresServer, fetch_base_backup, gather_statistics, parallelism,
@@ -83,7 +83,8 @@ impl Artefact for Own {
             }
         };
         let summary = format!("{} came back as the manifest names them", self.own.manifest.content.figures());
-        let cluster = RestoredCluster { server, summary, options: self.options.clone(), brings };
+        let (positions, options) = (Positions::Copied, self.options.clone());
+        let cluster = RestoredCluster { server, summary, positions, options, brings };
         Ok(Box::new(RestoredOwn { cluster, own: self.own.clone() }))
     }
 }

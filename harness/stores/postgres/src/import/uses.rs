@@ -38,6 +38,8 @@ pub(crate) struct Uses {
     pub(crate) created_databases: BTreeSet<String>,
     /// The locales of the operating system, and the first place that names each.
     pub(crate) locales: BTreeMap<String, String>,
+    /// The sequences whose positions it sets, as it names them.
+    pub(crate) set_sequences: BTreeSet<String>,
 }
 
 /// What stands where a role is named, and is none.
@@ -60,6 +62,7 @@ impl Uses {
             Some("grant" | "revoke") => self.grant(&mut words),
             Some("set") => self.setting(&mut words),
             Some("comment" | "security") => self.remark(&mut words),
+            Some("select") => self.position(&mut words),
             _ => {}
         }
     }
@@ -109,6 +112,14 @@ impl Uses {
     fn locale(&mut self, name: Option<String>, place: &str) {
         if let Some(name) = name.filter(|name| !name.is_empty() && !USUAL_LOCALES.contains(&name.as_str())) {
             self.locales.entry(name).or_insert_with(|| place.to_owned());
+        }
+    }
+
+    /// `SELECT pg_catalog.setval('public.t_id_seq', 7, true)`
+    fn position(&mut self, words: &mut Words<'_>) {
+        let function = words.table().map(|(_, name)| name);
+        if function.as_deref() == Some("setval") && words.skip() {
+            self.set_sequences.extend(words.text());
         }
     }
 
@@ -375,6 +386,13 @@ mod tests {
             [("cs_CZ.UTF-8", "database old"), ("de_DE", "collation german"), ("en_US.UTF-8", "database app")];
         assert_eq!(locales, wanted);
         assert_eq!(uses.roles["keeper"].owns, 1);
+    }
+
+    #[test]
+    fn the_sequences_that_a_dump_sets_are_named() {
+        let mut uses = Uses::default();
+        uses.add_all("SELECT pg_catalog.setval('public.\"a''b\"', 7, true); SELECT pg_catalog.set_config('x', '', false);");
+        assert_eq!(uses.set_sequences, ["public.\"a'b\"".to_owned()].into());
     }
 
     #[test]

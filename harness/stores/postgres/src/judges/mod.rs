@@ -37,5 +37,7 @@ pub use logical::LogicalCatalogue;
 pub use physical::{PageChecksums, StructureJudge, UnpackedFiles};
 pub use reference::ReferenceJudge;
 pub use server_log::ServerLogJudge;
-pub use sound::{CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, SequenceJudge};
+pub use sound::{
+    CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, Positions, SequenceJudge,
+};
 pub use source::SourceJudge;

@@ -22,6 +22,7 @@ use super::toc::{Contents, Flaw, Format, Head, MAGIC, TocReader};
 use crate::artefacts::RestoredCluster;
 use crate::dump::run_pg_restore;
 use crate::error::{Error, Result};
+use crate::judges::Positions;
 
 /// Recognises archives of `pg_dump`.
 pub(super) struct ArchiveKind;
@@ -232,7 +233,8 @@ impl Archive {
         let summary = new.summary(format!("pg_restore went through {} entries {loaded}", contents.entries));
         let brings = brings(needs, options, vec![self.database().to_owned()], contents.has_database());
         let NewServer { server, .. } = new;
-        Ok(Box::new(RestoredCluster { server, summary, options: options.clone(), brings }))
+        let positions = Positions::Set(contents.uses.set_sequences.clone());
+        Ok(Box::new(RestoredCluster { server, summary, positions, options: options.clone(), brings }))
     }
 
     /// The database that it is restored into.

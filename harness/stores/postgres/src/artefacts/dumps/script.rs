@@ -20,6 +20,7 @@ use crate::Brings;
 use crate::artefacts::RestoredCluster;
 use crate::error::{Error, Result};
 use crate::import::{Survey, import_foreign, survey};
+use crate::judges::Positions;
 
 /// How much more than its text a database takes, in percent: indexes and row headers. Most take more.
 const ROOM_PERCENT: u64 = 120;
@@ -123,7 +124,8 @@ impl Script {
             names => brings(needs, options, names.to_vec(), true),
         };
         let NewServer { server, .. } = new;
-        Ok(Box::new(RestoredCluster { server, summary, options: options.clone(), brings }))
+        let positions = Positions::Set(found.uses.set_sequences.clone());
+        Ok(Box::new(RestoredCluster { server, summary, positions, options: options.clone(), brings }))
     }
 }
 

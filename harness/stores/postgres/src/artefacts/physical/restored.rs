@@ -9,7 +9,7 @@ use comeback_model::{NotLookedAt, Statement};
 
 use crate::artefacts::RestoredCluster;
 use crate::error::Result;
-use crate::judges::PageChecksums;
+use crate::judges::{PageChecksums, Positions};
 use crate::{Brings, PostgresServer};
 
 /// A restored cluster, and what is known of its files.
@@ -27,7 +27,8 @@ impl RestoredFiles {
         has_checksums: bool,
         scope: Vec<NotLookedAt>,
     ) -> Self {
-        let cluster = RestoredCluster { server, summary, options, brings: Brings::Cluster };
+        let (positions, brings) = (Positions::Copied, Brings::Cluster);
+        let cluster = RestoredCluster { server, summary, positions, options, brings };
         Self { cluster, has_checksums, scope }
     }
 }

@@ -20,4 +20,4 @@ pub use constraints::ConstraintJudge;
 pub use contents::ContentJudge;
 pub use extensions::ExtensionJudge;
 pub use indexes::IndexJudge;
-pub use sequences::SequenceJudge;
+pub use sequences::{Positions, SequenceJudge};

@@ -1,5 +1,7 @@
 //! Judge of sequences: does one give out a value that its column already holds?
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{Finding, FindingCode, RecordedPosition, ScopeKind, SequencePosition};
@@ -13,10 +15,37 @@ use crate::error::Result;
 /// default is exactly its next value. A sequence is behind if one of the values that it is going to give out is
 /// already there. Values that it cannot give out, by its step or its limits, were set by hand and do not count.
 ///
-/// Not looked at: sequences that start anew at their end, and sequences that no column names.
+/// Not looked at: sequences that start anew at their end, and sequences that no column names. Neither is one that was
+/// never used if the backup itself says so: rows that were loaded with their numbers leave such sequences, and whether
+/// the application uses them is not known here.
 pub struct SequenceJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
+    /// Which sequences the backup itself put where they are.
+    pub positions: &'a Positions,
+}
+
+/// The sequences whose positions a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Positions {
+    /// All of them: it is a copy of the files.
+    Copied,
+    /// Those that a dump sets, as it names them.
+    Set(BTreeSet<String>),
+}
+
+impl Positions {
+    /// Whether the backup holds the position of a sequence, given with its schema. Dumps of PostgreSQL before 10.3 name
+    /// most of them without.
+    fn hold(&self, sequence: &str) -> bool {
+        match self {
+            Self::Copied => true,
+            Self::Set(names) => names.iter().any(|name| {
+                name == sequence
+                    || sequence.strip_suffix(name.as_str()).is_some_and(|schema| schema.ends_with('.'))
+            }),
+        }
+    }
 }
 
 /// A column that a sequence fills.
@@ -80,9 +109,19 @@ impl Judge for SequenceJudge<'_> {
                     gathered.leave_out(ScopeKind::SequencePosition, &filled.sequence, why);
                     continue;
                 }
-                columns += 1;
+                let is_unused = !position.is_called && position.last_value == position.start;
+                let is_said = is_unused && self.positions.hold(&filled.sequence);
+                columns += usize::from(!is_said);
                 match look.ask::<(Option<i64>,)>(ahead(&filled, position)).await? {
                     Ok((None,)) => {}
+                    Ok((Some(held),)) if is_said => {
+                        let why = format!(
+                            "it was never used, by the backup's own words, and {} holds values up to {held}: whether \
+                             the application takes its numbers from it is not known",
+                            filled.name
+                        );
+                        gathered.leave_out(ScopeKind::SequencePosition, &filled.sequence, why);
+                    }
                     Ok((Some(held),)) => gathered.findings.push(behind(&filled, position, held)),
                     Err(refusal) => leave_out(&mut gathered, &filled, &refusal),
                 }
@@ -130,6 +169,22 @@ fn leave_out(gathered: &mut Gathered, filled: &Filled, refusal: &Refusal) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dump_holds_the_positions_that_it_sets() {
+        let names = ["public.t_id_seq", "u_id_seq", "s.\"V\""].map(str::to_owned);
+        let set = Positions::Set(names.into());
+        for (sequence, is_held) in [
+            ("public.t_id_seq", true),
+            ("public.u_id_seq", true),
+            ("s.\"V\"", true),
+            ("other.t_id_seq", false),
+            ("public.xu_id_seq", false),
+        ] {
+            assert_eq!(set.hold(sequence), is_held, "{sequence}");
+            assert!(Positions::Copied.hold(sequence));
+        }
+    }
 
     #[test]
     fn only_values_that_a_sequence_will_give_out_are_looked_for() {
