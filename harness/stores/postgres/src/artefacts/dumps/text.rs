@@ -68,7 +68,9 @@ impl Text {
 /// Whether the first line that is neither blank nor a comment begins like a statement.
 fn is_sql(text: &str) -> bool {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("--"));
-    let verb = line.and_then(|line| line.split_whitespace().next()).unwrap_or_default();
+    let first = line.and_then(|line| line.split_whitespace().next()).unwrap_or_default();
+    // `BEGIN;` is a statement, `begin` alone may be the heading of a table.
+    let verb = first.strip_suffix(';').unwrap_or(first);
     let is_comment = line.is_some_and(|line| line.starts_with("/*"));
     is_comment
         || (verb.len() < line.unwrap_or_default().len() && VERBS.contains(&verb.to_lowercase().as_str()))
@@ -114,6 +116,8 @@ mod tests {
             (b"\\restrict a\r\n--\r\n-- PostgreSQL database dump\r\n--\r\n", Text::Database),
             (b"--\n-- PostgreSQL database cluster dump\n--\n-- PostgreSQL database dump\n", Text::Cluster),
             (b"-- mine\n\nCREATE TABLE t (a int);\n", Text::Sql),
+            (b"--\n-- mine\n\nBEGIN;\n", Text::Sql),
+            (b"begin\n1\n", Text::Other),
             (b"-- MySQL dump 10.13  Distrib 8.0\n", Text::Foreign("MySQL")),
             (b"\xff\xfe-\0-\0", Text::Utf16),
             (b"create,update\n1,2\n", Text::Other),
