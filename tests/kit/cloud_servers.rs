@@ -16,8 +16,9 @@ use tokio::sync::OnceCell;
 /// Credentials that moto requires and does not check.
 pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
-/// moto tells services apart by the scope of the credentials.
-const IAM: &str = "Authorization: AWS4-HMAC-SHA256 Credential=mock/20261122/us-east-1/iam/aws4_request\r\n";
+/// The head of a request of IAM. moto tells services apart by the scope of the credentials.
+const IAM: &str = "Authorization: AWS4-HMAC-SHA256 Credential=mock/20261122/us-east-1/iam/aws4_request\r\n\
+    Content-Type: application/x-www-form-urlencoded\r\n";
 const LIMIT: Duration = Duration::from_mins(1);
 
 pub(crate) fn secret_key() -> Secret {
@@ -120,17 +121,17 @@ impl Server {
 
     /// Sends requests without credentials: set-up is not what the tests test.
     pub(crate) fn ask(self, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
-        self.ask_with("", method, path, body)
+        self.ask_with("Content-Type: application/json\r\n", method, path, body)
     }
 
-    /// The same with further lines of the head.
+    /// The same with these lines of the head.
     fn ask_with(self, head: &str, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         let (port, length) = (self.port, body.len());
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\
-             {head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+             {head}Content-Length: {length}\r\n\r\n{body}"
         )?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
@@ -170,10 +171,9 @@ impl Server {
             {{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::{bucket}"}},
             {{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::{bucket}/*"}}]}}"#
         );
-        let policy = policy.replace(['\n', ' '], "").replace('"', "%22");
         let iam = |action: &str| {
-            let path = format!("/?Version=2010-05-08&UserName=reader&Action={action}");
-            let (status, answer) = self.ask_with(IAM, "POST", &path, "").unwrap();
+            let form = format!("Version=2010-05-08&UserName=reader&Action={action}");
+            let (status, answer) = self.ask_with(IAM, "POST", "/", &form).unwrap();
             assert_eq!(status, 200, "{answer}");
             answer
         };

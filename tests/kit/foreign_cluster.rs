@@ -87,6 +87,11 @@ impl ForeignCluster {
         self.node.stop(Signal::Int, Duration::from_mins(1)).await.unwrap();
     }
 
+    /// Its folder.
+    pub(crate) fn dir(&self) -> &str {
+        self.node.dir()
+    }
+
     /// A path in its folder.
     pub(crate) fn inside(&self, name: &str) -> String {
         format!("{}/{name}", self.node.dir())
@@ -127,6 +132,12 @@ impl ForeignCluster {
     pub(crate) async fn sql(&self, statements: &str) -> String {
         let args = ["-d", "postgres", "-qAtX", "-v", "ON_ERROR_STOP=1", "-c", statements];
         self.client("psql", &args).await.trim().to_owned()
+    }
+
+    /// Runs a script in a database as `psql` does.
+    pub(crate) async fn script(&self, database: &str, script: &str) {
+        self.write("script.sql", script).await;
+        self.client("psql", &["-d", database, "-qX", "-v", "ON_ERROR_STOP=1", "-f", "script.sql"]).await;
     }
 
     /// Copies a folder of its node to this machine.

@@ -5,7 +5,7 @@
 //! | the binary | `place`; with secrets in it `vault`, `leaks` |
 //! | backups and restores of PostgreSQL | `postgres_bench`, `round_trip`, `road_trip` |
 //! | recovery from a log archive | `lab` |
-//! | backups of other tools | `foreign_cluster`, `verify` |
+//! | backups of other tools | `foreign_cluster`, `backup_tools`, `verify` |
 //! | the ledger of a workload | `workload_bench` |
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
@@ -14,6 +14,7 @@
 //!
 //! `require` asks for what a machine may lack: a test that cannot run says so.
 
+pub(crate) mod backup_tools;
 pub(crate) mod buckets;
 pub(crate) mod cell_bench;
 #[cfg(any(feature = "gcs", feature = "s3"))]

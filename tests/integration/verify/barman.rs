@@ -5,8 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::kit::foreign_cluster::{ForeignCluster, OWNER};
-use crate::kit::require::or_skip;
+use crate::kit::backup_tools::{barman, barman_incoming, has, set_up_barman};
+use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::verify::{Verified, verify};
 
 /// A cluster, and a Barman that looks after it, whose files are in `barman` in the cluster's folder.
@@ -17,30 +17,17 @@ struct Looked {
 impl Looked {
     /// Without Barman the test does not run.
     async fn up() -> Option<Self> {
-        or_skip("barman", std::process::Command::new("barman").arg("--version").output())?;
-        let archive = |dir: &str| format!("cp %p {dir}/barman/app/incoming/%f");
+        if !has("barman", "--version") {
+            return None;
+        }
+        let archive = |dir: &str| format!("cp %p {}/%f", barman_incoming(dir));
         let cluster = ForeignCluster::with("--data-checksums", archive).await?;
-        let (socket, home) = (cluster.socket_dir(), cluster.inside("barman"));
-        let user = cluster.run("id", &["-un"]).await;
-        let settings = format!(
-            "[barman]\nbarman_home={home}\nbarman_user={}\nlog_file={home}/log\n[app]\ndescription=app\n\
-             conninfo=host={socket} user={OWNER} dbname=postgres\nstreaming_conninfo=host={socket} user={OWNER}\n\
-             backup_method=postgres\narchiver=on\nstreaming_archiver=off\ncompression=gzip\npath_prefix={}\n",
-            user.trim(),
-            cluster.programs()
-        );
-        cluster.write("barman.conf", &settings).await;
-        cluster.run("mkdir", &["barman"]).await;
-        let looked = Self { cluster };
-        // The first check creates Barman's folders, and complains that there is no log yet.
-        looked.cluster.run("sh", &["-c", "barman -q -c barman.conf check app || true"]).await;
-        looked.cluster.archive_log().await;
-        looked.barman(&["archive-wal", "app"]).await;
-        Some(looked)
+        set_up_barman(&cluster).await;
+        Some(Self { cluster })
     }
 
     async fn barman(&self, args: &[&str]) {
-        self.cluster.run("barman", &[&["-q", "-c", "barman.conf"], args].concat()).await;
+        barman(&self.cluster, args).await;
     }
 
     /// Takes a backup, and returns its name.

@@ -7,6 +7,7 @@ mod base_backups;
 mod command_line;
 mod dumps;
 mod foreign_clusters;
+mod forms;
 mod incremental;
 mod needs;
 mod own;

@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 
 use comeback_engine::sha256::Sha256;
 
-use crate::kit::foreign_cluster::{ForeignCluster, OWNER};
+use crate::kit::backup_tools::{PASSPHRASE, has, pgbackrest, set_up_pgbackrest};
+use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::place::files_below;
-use crate::kit::require::or_skip;
 use crate::kit::verify::{Verified, verify, verify_with};
-
-const PASSPHRASE: (&str, &str) = ("PGBACKREST_REPO1_CIPHER_PASS", "correct horse battery staple");
 
 /// A cluster whose log goes into the repository `repo` in its folder, encrypted if it is asked for.
 struct Backed {
@@ -21,24 +19,13 @@ struct Backed {
 impl Backed {
     /// Without pgBackRest the test does not run.
     async fn up(is_encrypted: bool) -> Option<Self> {
-        or_skip("pgbackrest", std::process::Command::new("pgbackrest").arg("version").output())?;
-        let mut tool = String::new();
-        let archive = |dir: &str| {
-            let (name, value) = PASSPHRASE;
-            let cipher = if is_encrypted { "--repo1-cipher-type=aes-256-cbc" } else { "" };
-            let secret = if is_encrypted { format!("env {name}=\"{value}\"") } else { String::new() };
-            tool = format!(
-                "{secret} pgbackrest --no-config --repo1-path={dir}/repo {cipher} --stanza=app --pg1-path={dir}/data \
-                 --log-level-console=off --log-level-file=off --lock-path={dir}/lock"
-            );
-            format!("{tool} archive-push %p")
-        };
+        if !has("pgbackrest", "version") {
+            return None;
+        }
+        let archive = |dir: &str| format!("{} archive-push %p", pgbackrest(dir, is_encrypted));
         let cluster = ForeignCluster::with("--data-checksums", archive).await?;
-        let connection = format!("--pg1-user={OWNER} --pg1-socket-path={}", cluster.socket_dir());
-        cluster.run("mkdir", &["repo"]).await;
-        let backed = Self { tool: format!("{tool} {connection}"), cluster };
-        backed.tool("stanza-create").await;
-        Some(backed)
+        let tool = set_up_pgbackrest(&cluster, is_encrypted).await;
+        Some(Self { cluster, tool })
     }
 
     async fn tool(&self, command: &str) {

@@ -19,6 +19,7 @@ const CHECKSUM: usize = 8;
 /// The file as the server wrote it.
 async fn saved(bench: &RedisBench) -> Vec<u8> {
     ask::<()>(&bench.primary, &["SET", "marker", std::str::from_utf8(MARKER).unwrap()]).await;
+    ask::<()>(&bench.primary, &["SET", "ending", "soon", "PXAT", &ENDS_AT_MS[0].to_string()]).await;
     ask::<()>(&bench.primary, &["SAVE"]).await;
     read(bench, &bench.primary.rdb_path()).await
 }
@@ -46,6 +47,18 @@ fn flipped(file: &[u8]) -> Vec<u8> {
     let mut file = file.to_vec();
     let at = memchr::memmem::find(&file, MARKER).unwrap();
     file[at + 3] ^= 1;
+    file
+}
+
+/// A moment that a key ends at, and one long before.
+const ENDS_AT_MS: [u64; 2] = [4_102_444_800_123, 1_000_000_000_123];
+
+/// The same file, in which the time of a key has passed.
+fn expired(file: &[u8]) -> Vec<u8> {
+    let mut file = without_checksum(file.to_vec());
+    let [later, earlier] = ENDS_AT_MS.map(u64::to_le_bytes);
+    let at = memchr::memmem::find(&file, &later).unwrap();
+    file[at..at + earlier.len()].copy_from_slice(&earlier);
     file
 }
 
@@ -116,6 +129,9 @@ async fn an_rdb_file_is_verified_and_each_damage_is_caught_where_it_can_be() {
     let unnoticed = verify(&[&files.write("unchecked.rdb", &without_checksum(flipped(&whole)))]);
     establishes(&unnoticed.passed(), &["restored", "sound"]);
     assert_eq!(unnoticed.not_looked_at(), ["file-checksum file-checksum RDB file"]);
+
+    // A key whose time has passed since is expected to be gone.
+    establishes(&verify(&[&files.write("expired.rdb", &expired(&whole))]).passed(), &["restored", "sound"]);
 
     for (name, bytes, words) in [
         ("cut.rdb", whole[..whole.len() * 2 / 3].to_vec(), ["restore", "backup-truncated"]),
