@@ -226,12 +226,18 @@ async fn a_copy_of_a_stopped_cluster_is_restored_and_says_what_nobody_looked_at(
     let unseen = stopped.not_looked_at();
     assert!(unseen.iter().any(|one| one.contains("files pages on the disk")), "{unseen:#?}");
 
-    cluster.start().await;
-    cluster.sql("update pg_database set datcollate = 'xx_XX.UTF-8' where datname = 'template1'").await;
-    cluster.stop().await;
-    let lacking = verify(&[text(&data)]);
+    // The same locale under a name that no machine has, in the file of pg_database.
+    let elsewhere = copy(&cluster, "data", "elsewhere").await;
+    let mut rows = std::fs::read(elsewhere.join("global/1262")).unwrap();
+    let at: Vec<_> = (0..rows.len() - 7).filter(|at| rows[*at..].starts_with(b"C.UTF-8")).collect();
+    assert!(!at.is_empty(), "the databases of the source have another locale than C.UTF-8");
+    for at in at {
+        rows[at] = b'X';
+    }
+    std::fs::write(elsewhere.join("global/1262"), rows).unwrap();
+    let lacking = verify(&[text(&elsewhere)]);
     assert_eq!(lacking.code, 3, "{}", lacking.printed);
-    assert!(lacking.printed.contains("1 locale: xx_XX.UTF-8 (of database template1)"), "{}", lacking.printed);
+    assert!(lacking.printed.contains("1 locale: X.UTF-8 (of database "), "{}", lacking.printed);
     assert!(
         !lacking.printed.contains("copy the files"),
         "it is told before the restore: {}",

@@ -59,11 +59,17 @@ impl LiveObjects for S3Bucket {
         let answer = self.api.send(&doing, request, PARTS).await?;
         let status = answer.status;
         let code = refusal_code(&answer.message(&doing).await?);
-        Ok(match (status, code.as_deref()) {
-            (_, Some("NoSuchUpload")) => Some(true),
-            (_, Some("AccessDenied")) | (StatusCode::FORBIDDEN, _) => Some(false),
-            _ => None,
-        })
+        Ok(may_complete(status, code.as_deref()))
+    }
+}
+
+/// Whether a store that refuses to complete an upload which was never begun would let this user complete one: it looks
+/// at the permissions first.
+fn may_complete(status: StatusCode, code: Option<&str>) -> Option<bool> {
+    match (status, code) {
+        (StatusCode::NOT_FOUND, Some("NoSuchUpload")) => Some(true),
+        (StatusCode::FORBIDDEN, Some("AccessDenied")) => Some(false),
+        _ => None,
     }
 }
 
@@ -93,6 +99,17 @@ fn page(document: &[u8]) -> Result<LivePage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_may_write_hears_that_there_is_no_such_upload() {
+        assert_eq!(may_complete(StatusCode::NOT_FOUND, Some("NoSuchUpload")), Some(true));
+        assert_eq!(may_complete(StatusCode::FORBIDDEN, Some("AccessDenied")), Some(false));
+        // A missing bucket, a wrong key, or a store that answers in its own way says nothing.
+        for (status, code) in [(404, Some("NoSuchBucket")), (403, Some("SignatureDoesNotMatch")), (500, None)]
+        {
+            assert_eq!(may_complete(StatusCode::from_u16(status).unwrap(), code), None);
+        }
+    }
 
     #[test]
     fn a_page_is_read_and_something_else_is_refused() {
