@@ -116,9 +116,10 @@ async fn the_log_of_an_archive_is_replayed_and_a_gap_in_it_is_found() {
     // The rows before the moment are there, and those after it are not.
     cluster.write("comeback.toml", QUERY).await;
     let settings = cluster.path("comeback.toml");
-    for (moment, words) in
-        [(&position, format!("recovered to position {position}")), (&moment, "recovered to 2".to_owned())]
-    {
+    for (moment, words) in [
+        (&position, format!("recovered to position {position}")),
+        (&moment, "recovered to time 2".to_owned()),
+    ] {
         let verified = at(
             &cluster.path("packed"),
             &["--at", moment, "--config", text(&settings), "--require", "answered"],

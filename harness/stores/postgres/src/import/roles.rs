@@ -52,29 +52,55 @@ pub(super) async fn hide_statements(connection: &mut PgConnection) -> Result<()>
         .map(drop)
 }
 
-/// Adapts a statement about a role to a new server, where our login role exists and keeps its password.
+/// Adapts a statement about a role to a new server, where our login role exists and keeps its rights and its password.
 /// Returns `None` if nothing is left to do.
+///
+/// In the services of the clouds `postgres` is no superuser, and elsewhere it may be a role that cannot log in.
 pub(super) fn for_new_server(statement: Statement) -> Option<Statement> {
     if created_role(statement.sql()).as_deref() == Some(SUPERUSER) {
         return None;
     }
     let is_mine = altered_role(statement.sql()).as_deref() == Some(SUPERUSER);
-    Some(if is_mine { without_password(&statement) } else { statement })
+    Some(if is_mine { without_what_locks_out(statement) } else { statement })
 }
 
-/// The statement without its `PASSWORD '…'`.
-fn without_password(statement: &Statement) -> Statement {
+/// The statement without the attributes that would keep us from the server or take our rights. Settings of the role
+/// stay.
+fn without_what_locks_out(statement: Statement) -> Statement {
     let sql = statement.sql();
-    let mut tokens = Tokens::new(sql);
-    let mut before = 0;
+    let (mut tokens, mut kept, mut from, mut before) = (Tokens::new(sql), Vec::new(), 0, 0);
+    let (mut changed, mut has_attributes) = (false, false);
     while let Some((kind, token)) = tokens.next() {
-        if kind == Kind::Word && token.eq_ignore_ascii_case(b"password") && tokens.next().is_some() {
-            let rest = [&sql[..before], &sql[tokens.position()..]].concat();
-            return Statement { raw: rest.into(), begins: 0, ..*statement };
+        let word = if kind == Kind::Word { token.to_ascii_lowercase() } else { Vec::new() };
+        has_attributes |= word == b"with";
+        let values = match word.as_slice() {
+            b"set" | b"reset" if !has_attributes => return statement,
+            b"nosuperuser" | b"nologin" => Some(0),
+            b"password" => Some(1),
+            b"valid" => Some(2),
+            // Its number may have a sign, which is a token of its own.
+            b"connection" => Some(2 + usize::from(limit_has_sign(&sql[tokens.position()..]))),
+            _ => None,
+        };
+        if let Some(values) = values.filter(|_| has_attributes) {
+            for _ in 0..values {
+                tokens.next();
+            }
+            kept.extend_from_slice(&sql[from..before]);
+            from = tokens.position();
+            changed = true;
         }
         before = tokens.position();
     }
-    statement.clone()
+    kept.extend_from_slice(&sql[from..]);
+    if changed { Statement { raw: kept.into(), begins: 0, ..statement } } else { statement }
+}
+
+/// Whether ` LIMIT -1` follows.
+fn limit_has_sign(rest: &[u8]) -> bool {
+    let mut tokens = Tokens::new(rest);
+    tokens.next();
+    tokens.next().is_some_and(|(_, token)| token == b"-")
 }
 
 #[cfg(test)]
@@ -82,17 +108,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_password_is_left_out() {
+    fn what_locks_us_out_is_left_out_and_nothing_else() {
         for (sql, rest) in [
             (
-                "ALTER ROLE a WITH LOGIN PASSWORD 'it''s PASSWORD' VALID UNTIL 'x';",
-                "ALTER ROLE a WITH LOGIN VALID UNTIL 'x';",
+                "ALTER ROLE postgres WITH NOSUPERUSER INHERIT CREATEROLE NOLOGIN CONNECTION LIMIT -1 PASSWORD 'it''s PASSWORD' VALID UNTIL 'x';",
+                "ALTER ROLE postgres WITH INHERIT CREATEROLE;",
             ),
-            ("ALTER ROLE \"password\" WITH LOGIN;", "ALTER ROLE \"password\" WITH LOGIN;"),
+            ("ALTER ROLE postgres WITH LOGIN CONNECTION LIMIT 7;", "ALTER ROLE postgres WITH LOGIN;"),
+            (
+                "ALTER ROLE postgres SET x TO 'with', nologin;",
+                "ALTER ROLE postgres SET x TO 'with', nologin;",
+            ),
+            ("ALTER ROLE \"password\" WITH NOLOGIN;", "ALTER ROLE \"password\" WITH NOLOGIN;"),
         ] {
             let statement = Statement { line: 7, raw: sql.into(), begins: 0 };
-            let without = without_password(&statement);
-            assert_eq!((without.line, std::str::from_utf8(without.sql()).unwrap()), (7, rest));
+            let changed = for_new_server(statement).unwrap();
+            assert_eq!((changed.line, std::str::from_utf8(changed.sql()).unwrap()), (7, rest));
         }
     }
 }
