@@ -197,7 +197,8 @@ impl Compared {
     }
 }
 
-/// Brings both catalogues into a form in which equal definitions are equal texts.
+/// Brings both catalogues into a form in which equal definitions are equal texts. Either may come from a dump, after
+/// which the server prints some of them differently: what differs is loaded again, from both sides.
 pub(super) async fn comparable(
     server: &PostgresAddress,
     database: &str,
@@ -207,6 +208,7 @@ pub(super) async fn comparable(
 ) -> Result<()> {
     leave_out(recorded, actual);
     reprint(server, database, recorded, actual).await?;
+    reprint(server, database, actual, recorded).await?;
     align_both(recorded, actual, majors);
     Ok(())
 }
