@@ -22,8 +22,9 @@ mod surroundings;
 mod workload;
 
 pub use base_backup::barrier::{HeldMoment, hold_moment};
-pub use base_backup::checks::{Complaint, Structure, verify_pages, verify_structure, verify_unpacked};
+pub use base_backup::checks::{Complaint, verify_pages, verify_unpacked};
 pub use base_backup::fetch::{fetch_base_backup, position_of};
+pub use base_backup::structure::{Structure, verify_structure};
 pub use base_backup::take::take_base_backup;
 pub use cluster::system_identifier;
 pub use comeback_engine::RestoreFailure;

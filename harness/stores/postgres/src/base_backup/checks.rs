@@ -1,19 +1,12 @@
 //! Checks a cluster's files, both as unpacked and as a running server reads them.
 //!
-//! Not checked: indexes other than B-trees, and pages that were written after the check began.
+//! Not checked: pages that were written after the check began.
 
 use comeback_engine::substrate::{Command, Io};
-use sqlx::{PgConnection, Row as _};
 
-use crate::cluster::list_databases;
-use crate::connection::address::PostgresAddress;
-use crate::connection::event_triggers;
 use crate::connection::session::close;
 use crate::error::{Context as _, Error, Result};
 use crate::server::node::PostgresServer;
-
-/// How many complaints to report for one relation.
-const COMPLAINTS: i64 = 3;
 
 /// A problem with a file, a table or an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,20 +15,6 @@ pub struct Complaint {
     pub subject: String,
     /// What the tool says about it.
     pub said: String,
-}
-
-/// What was checked, and what is wrong with it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Structure {
-    /// B-tree indexes that were walked and compared with their tables.
-    pub indexes: usize,
-    /// Tables of which every row was checked; 0 if the server's `amcheck` cannot check tables (before version
-    /// 14).
-    pub tables: usize,
-    /// Problems with indexes.
-    pub broken_indexes: Vec<Complaint>,
-    /// Problems with tables.
-    pub broken_tables: Vec<Complaint>,
 }
 
 /// Compares an unpacked base backup with the manifest that PostgreSQL wrote into it, before the server
@@ -152,126 +131,6 @@ async fn name_of_file(server: &PostgresServer, file: &str) -> Result<Option<Stri
     .context("asking which relation a file belongs to")?;
     close(connection).await;
     Ok(name)
-}
-
-/// Checks every B-tree index of every database, looks up every row of its table in it, and checks every row,
-/// with `amcheck`. The extension is added in a transaction that is rolled back.
-pub async fn verify_structure(server: &PostgresAddress) -> Result<Structure> {
-    let mut structure = Structure::default();
-    for database in list_databases(server).await? {
-        // Comparing an index evaluates its expressions, which may call the application's functions.
-        let mut connection = server.connect_as_application(&database).await?;
-        let verified = verify_database(&mut connection, &mut structure).await;
-        close(connection).await;
-        verified.map_err(|error| error.context(format!("checking database {database}")))?;
-    }
-    Ok(structure)
-}
-
-async fn verify_database(connection: &mut PgConnection, structure: &mut Structure) -> Result<()> {
-    let available: bool =
-        sqlx::query_scalar("select exists (select from pg_available_extensions where name = 'amcheck')")
-            .fetch_one(&mut *connection)
-            .await
-            .context("asking for amcheck")?;
-    if !available {
-        return Err(Error::could_not_verify("the server does not have the extension amcheck")
-            .hint("install PostgreSQL's contrib package (apt-get install postgresql-contrib)"));
-    }
-    // What amcheck reports becomes a finding; without this the server's log would report it a second time.
-    run(connection, "begin; set local log_min_messages = panic").await?;
-    event_triggers::turn_off(connection).await.context("checking the structure")?;
-    let schema = add_amcheck(connection).await?;
-    check_indexes(connection, &schema, structure).await?;
-    check_tables(connection, &schema, structure).await?;
-    run(connection, "rollback").await
-}
-
-/// Adds the extension if it is missing. Returns its schema, quoted.
-async fn add_amcheck(connection: &mut PgConnection) -> Result<String> {
-    const SCHEMA: &str = "select quote_ident(n.nspname) from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'amcheck'";
-    let doing = "adding amcheck";
-    let present = sqlx::query_scalar(SCHEMA).fetch_optional(&mut *connection).await.context(doing)?;
-    if let Some(schema) = present {
-        return Ok(schema);
-    }
-    run(connection, "create schema comeback_check; create extension amcheck schema comeback_check").await?;
-    Ok("comeback_check".to_owned())
-}
-
-async fn check_indexes(connection: &mut PgConnection, schema: &str, structure: &mut Structure) -> Result<()> {
-    let indexes = list(
-        connection,
-        "select c.oid::int8, format('%I.%I', n.nspname, c.relname) from pg_index i \
-         join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace \
-         join pg_am m on m.oid = c.relam \
-         where m.amname = 'btree' and c.relkind = 'i' and c.relpersistence = 'p' and i.indisvalid and i.indisready \
-         order by 2",
-    )
-    .await?;
-    for (oid, name) in indexes {
-        run(connection, "savepoint look").await?;
-        let check = format!("select {schema}.bt_index_check({oid}::regclass, true)");
-        let checked = sqlx::raw_sql(sqlx::AssertSqlSafe(check)).execute(&mut *connection).await;
-        run(connection, "rollback to look; release look").await?;
-        match checked {
-            Ok(_) => {}
-            Err(sqlx::Error::Database(error)) if is_damage(error.code().as_deref()) => {
-                structure.broken_indexes.push(Complaint { subject: name, said: error.message().to_owned() });
-            }
-            Err(error) => return Err(error).context(format_args!("checking index {name}")),
-        }
-        structure.indexes += 1;
-    }
-    Ok(())
-}
-
-/// Whether an error is about the index itself: its data is corrupt or cannot be read (classes XX and 58).
-/// Other errors come from code that the check calls, or from the environment.
-fn is_damage(code: Option<&str>) -> bool {
-    code.is_some_and(|code| code.starts_with("XX") || code.starts_with("58"))
-}
-
-async fn check_tables(connection: &mut PgConnection, schema: &str, structure: &mut Structure) -> Result<()> {
-    let can: bool = sqlx::query_scalar("select exists (select from pg_proc where proname = 'verify_heapam')")
-        .fetch_one(&mut *connection)
-        .await
-        .context("asking for verify_heapam")?;
-    if !can {
-        return Ok(());
-    }
-    let tables = list(
-        connection,
-        "select c.oid::int8, format('%I.%I', n.nspname, c.relname) from pg_class c \
-         join pg_namespace n on n.oid = c.relnamespace join pg_am m on m.oid = c.relam \
-         where c.relkind in ('r', 'm', 't') and m.amname = 'heap' and c.relpersistence = 'p' order by 2",
-    )
-    .await?;
-    for (oid, name) in tables {
-        let check = format!(
-            "select format('block %s, item %s: %s', blkno, offnum, msg) \
-             from {schema}.verify_heapam({oid}::regclass, check_toast => true) limit {COMPLAINTS}"
-        );
-        let said: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(check))
-            .fetch_all(&mut *connection)
-            .await
-            .context(format_args!("checking table {name}"))?;
-        structure
-            .broken_tables
-            .extend(said.into_iter().map(|said| Complaint { subject: name.clone(), said }));
-        structure.tables += 1;
-    }
-    Ok(())
-}
-
-async fn list(connection: &mut PgConnection, sql: &'static str) -> Result<Vec<(i64, String)>> {
-    let doing = "listing what there is to check";
-    let rows = sqlx::query(sql).fetch_all(connection).await.context(doing)?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<sqlx::Result<_>>().context(doing)
-}
-
-async fn run(connection: &mut PgConnection, sql: &'static str) -> Result<()> {
-    sqlx::raw_sql(sql).execute(connection).await.context("checking the structure").map(drop)
 }
 
 #[cfg(test)]

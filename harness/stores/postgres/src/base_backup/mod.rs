@@ -4,5 +4,6 @@ pub(crate) mod barrier;
 pub(crate) mod checks;
 pub(crate) mod fetch;
 pub(crate) mod files;
+pub(crate) mod structure;
 pub(crate) mod tablespaces;
 pub(crate) mod take;

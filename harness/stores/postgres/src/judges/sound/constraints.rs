@@ -5,7 +5,7 @@ use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::ScopeKind;
 
 use super::look::{Gathered, Look, count};
-use super::{foreign_keys, row_rules, uniqueness};
+use super::rules::{Rule, judge_all, list};
 use crate::PostgresAddress;
 use crate::error::Result;
 
@@ -32,10 +32,15 @@ impl Judge for ConstraintJudge<'_> {
         let (mut rules, mut keys, mut unique) = (0, 0, 0);
         for database in databases {
             let mut look = Look::into(self.server, &database).await?;
-            rules += row_rules::judge(&mut look, &mut gathered).await?;
-            keys += foreign_keys::judge(&mut look, &mut gathered).await?;
-            unique += uniqueness::judge(&mut look, &mut gathered).await?;
-            look.end().await?;
+            let of_database = list(&mut look, &mut gathered).await?;
+            for rule in &of_database {
+                match rule {
+                    Rule::OfRows(some) => rules += some.len(),
+                    Rule::ForeignKey(_) => keys += 1,
+                    Rule::Unique(_) | Rule::Exclusion(_) => unique += 1,
+                }
+            }
+            judge_all(self.server, &database, look, of_database, &mut gathered).await?;
         }
         let summary = format!(
             "evaluated {} of rows, {} and {}",

@@ -6,7 +6,9 @@ use crate::error::Result;
 
 /// A foreign key.
 #[derive(Debug)]
-struct ForeignKey {
+pub(super) struct ForeignKey {
+    /// The size of both tables.
+    pub(super) bytes: i64,
     /// `constraint public.chapters.story_fk`, for findings.
     subject: String,
     definition: String,
@@ -23,14 +25,15 @@ struct ForeignKey {
     full: bool,
 }
 
-read_by_name!(ForeignKey: subject, definition, child, parent, all_there, any_there, matches, full);
+read_by_name!(ForeignKey: bytes, subject, definition, child, parent, all_there, any_there, matches, full);
 
 /// The foreign keys. Those of partitions are looked at with their partitioned table.
 ///
 /// Columns are compared as the server itself compares them: by the operator of the constraint, with its types
 /// and the collation of the parent (`ri_triggers.c`, `RI_Initial_Check`).
 const KEYS: &str = "
-    select format('constraint %I.%I.%I', n.nspname, c.relname, k.conname) as subject, pg_get_constraintdef(k.oid) as definition,
+    select (coalesce(pg_relation_size(c.oid), 0) + coalesce(pg_relation_size(p.oid), 0))::int8 as bytes,
+        format('constraint %I.%I.%I', n.nspname, c.relname, k.conname) as subject, pg_get_constraintdef(k.oid) as definition,
         case c.relkind when 'p' then '' else 'only ' end || format('%I.%I', n.nspname, c.relname) as child,
         case p.relkind when 'p' then '' else 'only ' end || format('%I.%I', pn.nspname, p.relname) as parent,
         m.all_there, m.any_there, m.matches, k.confmatchtype = 'f' as \"full\"
@@ -53,25 +56,27 @@ const KEYS: &str = "
     ) m
     where k.contype = 'f' and k.conparentid = 0 and k.convalidated and c.relpersistence <> 't'
       and coalesce(to_jsonb(k)->>'conenforced' <> 'false', true) and coalesce(to_jsonb(k)->>'conperiod' <> 'true', true) and {of users}
-    order by 1";
+    order by 2";
 
-/// Looks at every foreign key of the database; returns how many.
-pub(super) async fn judge(look: &mut Look, gathered: &mut Gathered) -> Result<usize> {
-    let keys: Vec<ForeignKey> = look.list(KEYS.replace("{of users}", OF_USERS)).await?;
-    for key in &keys {
-        let orphans = format!("from {} c where {}", key.child, orphaned(key));
-        match look.ask::<(i64,)>(format!("select count(*) {orphans}")).await? {
-            Ok((0,)) => {}
-            Ok((rows,)) => {
-                let found = format!("{} without one", count(rows, "row"));
-                let expected = format!("a parent for every row ({})", key.definition);
-                let finding = broken(key.subject.clone(), &expected, found, &format!("select * {orphans}"));
-                gathered.findings.push(finding);
-            }
-            Err(refusal) => refused(gathered, key.subject.clone(), refusal),
+/// The foreign keys of a database.
+pub(super) async fn list(look: &mut Look) -> Result<Vec<ForeignKey>> {
+    look.list(KEYS.replace("{of users}", OF_USERS)).await
+}
+
+/// Looks at a foreign key.
+pub(super) async fn judge(look: &mut Look, key: &ForeignKey, gathered: &mut Gathered) -> Result<()> {
+    let orphans = format!("from {} c where {}", key.child, orphaned(key));
+    match look.ask::<(i64,)>(format!("select count(*) {orphans}")).await? {
+        Ok((0,)) => {}
+        Ok((rows,)) => {
+            let found = format!("{} without one", count(rows, "row"));
+            let expected = format!("a parent for every row ({})", key.definition);
+            let finding = broken(key.subject.clone(), &expected, found, &format!("select * {orphans}"));
+            gathered.findings.push(finding);
         }
+        Err(refusal) => refused(gathered, key.subject.clone(), refusal),
     }
-    Ok(keys.len())
+    Ok(())
 }
 
 fn orphaned(key: &ForeignKey) -> String {

@@ -64,7 +64,7 @@ impl Look {
         let mut look = Self { connection, database: database.to_owned() };
         // What the server refuses is reported here. In its log, another judge would find it a second time.
         look.run(
-            "begin isolation level repeatable read read only; \
+            "begin isolation level repeatable read read only; set local work_mem = '128MB'; \
              select pg_catalog.set_config('log_min_messages', 'panic', true), pg_catalog.set_config('log_min_error_statement', 'panic', true) \
                 from pg_catalog.pg_roles where rolname = current_user and rolsuper",
         )
@@ -129,6 +129,13 @@ impl Gathered {
     pub(super) async fn of(server: &PostgresAddress) -> Result<(Self, Vec<String>)> {
         let not_looked_at = list_closed_databases(server).await?;
         Ok((Self { not_looked_at, ..Self::default() }, list_databases(server).await?))
+    }
+
+    /// Adds what was gathered elsewhere.
+    pub(super) fn add(&mut self, other: Self) {
+        self.findings.extend(other.findings);
+        self.not_looked_at.extend(other.not_looked_at);
+        self.doubts.extend(other.doubts);
     }
 
     /// Adds something that was not looked at.

@@ -12,6 +12,7 @@ mod foreign_keys;
 mod indexes;
 mod look;
 mod row_rules;
+mod rules;
 mod sequences;
 mod uniqueness;
 

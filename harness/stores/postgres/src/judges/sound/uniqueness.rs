@@ -8,7 +8,9 @@ use crate::error::Result;
 
 /// A unique index.
 #[derive(Debug)]
-struct UniqueIndex {
+pub(super) struct UniqueIndex {
+    /// The size of its table.
+    pub(super) bytes: i64,
     subject: String,
     /// The table, as it stands after `from`.
     rows: String,
@@ -23,10 +25,10 @@ struct UniqueIndex {
     is_plain: bool,
 }
 
-read_by_name!(UniqueIndex: subject, rows, key, condition, nulls_equal, is_plain);
+read_by_name!(UniqueIndex: bytes, subject, rows, key, condition, nulls_equal, is_plain);
 
 const UNIQUE: &str = "
-    select format('index %I.%I', n.nspname, i.relname) as subject, format('only %I.%I', tn.nspname, c.relname) as rows,
+    select coalesce(pg_relation_size(c.oid), 0) as bytes, format('index %I.%I', n.nspname, i.relname) as subject, format('only %I.%I', tn.nspname, c.relname) as rows,
         array(select pg_get_indexdef(i.oid, k, false) from generate_series(1, x.indnkeyatts) k order by k) as key,
         coalesce('where ' || pg_get_expr(x.indpred, x.indrelid), '') as condition,
         coalesce((to_jsonb(x)->>'indnullsnotdistinct')::boolean, false) as nulls_equal,
@@ -36,11 +38,13 @@ const UNIQUE: &str = "
     join pg_class c on c.oid = x.indrelid join pg_namespace tn on tn.oid = c.relnamespace
     where x.indisunique and x.indisvalid and c.relkind in ('r', 'm') and c.relpersistence <> 't'
       and (c.relkind = 'r' or c.relispopulated) and {of users}
-    order by 1";
+    order by 2";
 
 /// An exclusion constraint.
 #[derive(Debug)]
-struct Exclusion {
+pub(super) struct Exclusion {
+    /// The size of its table.
+    pub(super) bytes: i64,
     subject: String,
     definition: String,
     rows: String,
@@ -51,10 +55,11 @@ struct Exclusion {
     conflicts: String,
 }
 
-read_by_name!(Exclusion: subject, definition, rows, columns, condition, conflicts);
+read_by_name!(Exclusion: bytes, subject, definition, rows, columns, condition, conflicts);
 
 const EXCLUSIONS: &str = "
-    select format('constraint %I.%I.%I', n.nspname, c.relname, k.conname) as subject, pg_get_constraintdef(k.oid) as definition,
+    select coalesce(pg_relation_size(c.oid), 0) as bytes,
+        format('constraint %I.%I.%I', n.nspname, c.relname, k.conname) as subject, pg_get_constraintdef(k.oid) as definition,
         format('only %I.%I', n.nspname, c.relname) as rows, m.columns,
         coalesce(pg_get_expr(x.indpred, x.indrelid), 'true') as condition, m.conflicts
     from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -65,54 +70,67 @@ const EXCLUSIONS: &str = "
         from unnest(k.conexclop) with ordinality e(op, at) join pg_operator o on o.oid = e.op join pg_namespace z on z.oid = o.oprnamespace
     ) m
     where k.contype = 'x' and c.relkind = 'r' and {of users}
-    order by 1";
+    order by 2";
 
-/// Looks at every unique index and exclusion constraint of the database; returns how many.
-pub(super) async fn judge(look: &mut Look, gathered: &mut Gathered) -> Result<usize> {
-    let mut looked_at = 0;
-    for index in look.list::<UniqueIndex>(UNIQUE.replace("{of users}", OF_USERS)).await? {
-        if !index.is_plain {
-            let why = "its idea of equality is not that of its type: duplicates were not looked for";
-            gathered.leave_out(ScopeKind::Constraint, index.subject, why);
-            continue;
-        }
-        looked_at += 1;
-        let UniqueIndex { subject, rows, key, condition, .. } = &index;
-        let duplicates = duplicates(&index);
-        match look.ask::<(i64,)>(format!("select count(*) from ({duplicates}) d")).await? {
-            Ok((0,)) => {}
-            Ok((keys,)) => {
-                let found = format!("{} that several rows have", count(keys, "key"));
-                let list = format!(
-                    "select {}, count(*) from {rows} {condition} group by {0} having count(*) > 1",
-                    key.join(", ")
-                );
-                gathered.findings.push(broken(subject.clone(), "each key once", found, &list));
-            }
-            Err(refusal) => refused(gathered, subject.clone(), refusal),
-        }
+/// The unique indexes of a database. Those whose equality is not that of their type are left out.
+pub(super) async fn list(look: &mut Look, gathered: &mut Gathered) -> Result<Vec<UniqueIndex>> {
+    let all = look.list::<UniqueIndex>(UNIQUE.replace("{of users}", OF_USERS)).await?;
+    let (plain, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|index| index.is_plain);
+    for index in others {
+        let why = "its idea of equality is not that of its type: duplicates were not looked for";
+        gathered.leave_out(ScopeKind::Constraint, index.subject, why);
     }
-    for exclusion in look.list::<Exclusion>(EXCLUSIONS.replace("{of users}", OF_USERS)).await? {
-        looked_at += 1;
-        let Exclusion { subject, definition, rows, columns, condition, conflicts } = exclusion;
-        // No index answers the first condition: a row that the index lacks is looked at as well. The second side
-        // may use the index of the constraint, without which a large table would take too long.
-        let rows_that = format!(
-            "from (select ctid as place, {columns} from {rows} where case when {condition} then true else false end) a \
-             where exists (select from (select ctid as place, {columns} from {rows} where {condition}) b \
-                where a.place <> b.place and {conflicts})"
-        );
-        match look.ask::<(i64,)>(format!("select count(*) {rows_that}")).await? {
-            Ok((0,)) => {}
-            Ok((number,)) => {
-                let found = format!("{} that another one excludes", count(number, "row"));
-                let list = format!("select * {rows_that}");
-                gathered.findings.push(broken(subject, &definition, found, &list));
-            }
-            Err(refusal) => refused(gathered, subject, refusal),
+    Ok(plain)
+}
+
+/// The exclusion constraints of a database.
+pub(super) async fn list_exclusions(look: &mut Look) -> Result<Vec<Exclusion>> {
+    look.list(EXCLUSIONS.replace("{of users}", OF_USERS)).await
+}
+
+/// Looks at a unique index.
+pub(super) async fn judge(look: &mut Look, index: &UniqueIndex, gathered: &mut Gathered) -> Result<()> {
+    let UniqueIndex { subject, rows, key, condition, .. } = index;
+    let duplicates = duplicates(index);
+    match look.ask::<(i64,)>(format!("select count(*) from ({duplicates}) d")).await? {
+        Ok((0,)) => {}
+        Ok((keys,)) => {
+            let found = format!("{} that several rows have", count(keys, "key"));
+            let list = format!(
+                "select {}, count(*) from {rows} {condition} group by {0} having count(*) > 1",
+                key.join(", ")
+            );
+            gathered.findings.push(broken(subject.clone(), "each key once", found, &list));
         }
+        Err(refusal) => refused(gathered, subject.clone(), refusal),
     }
-    Ok(looked_at)
+    Ok(())
+}
+
+/// Looks at an exclusion constraint.
+pub(super) async fn judge_exclusion(
+    look: &mut Look,
+    exclusion: &Exclusion,
+    gathered: &mut Gathered,
+) -> Result<()> {
+    let Exclusion { subject, definition, rows, columns, condition, conflicts, .. } = exclusion;
+    // No index answers the first condition: a row that the index lacks is looked at as well. The second side
+    // may use the index of the constraint, without which a large table would take too long.
+    let rows_that = format!(
+        "from (select ctid as place, {columns} from {rows} where case when {condition} then true else false end) a \
+         where exists (select from (select ctid as place, {columns} from {rows} where {condition}) b \
+            where a.place <> b.place and {conflicts})"
+    );
+    match look.ask::<(i64,)>(format!("select count(*) {rows_that}")).await? {
+        Ok((0,)) => {}
+        Ok((number,)) => {
+            let found = format!("{} that another one excludes", count(number, "row"));
+            let list = format!("select * {rows_that}");
+            gathered.findings.push(broken(subject.clone(), definition, found, &list));
+        }
+        Err(refusal) => refused(gathered, subject.clone(), refusal),
+    }
+    Ok(())
 }
 
 /// The keys that several rows have. NULLs differ from each other unless the index says otherwise.
