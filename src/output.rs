@@ -5,9 +5,16 @@
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comeback_error::Error;
 use comeback_reports::text::{clean, one_line};
+
+/// Goes to the start of the line, and erases it.
+const ERASE: &str = "\r\u{1b}[2K";
+
+/// Whether the last line of the terminal is one that the next replaces.
+static PASSING: AtomicBool = AtomicBool::new(false);
 
 /// The first failed write to the standard output.
 static FAILURE: OnceLock<Error> = OnceLock::new();
@@ -53,7 +60,21 @@ pub(crate) fn failure() -> Option<&'static Error> {
 /// Writes a line to the standard error. Further lines of a text are indented, so that none of them looks like one of
 /// ours.
 pub(crate) fn error_line(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", clean(line).replace('\n', "\n  "));
+    let mut out = std::io::stderr().lock();
+    let erase = if PASSING.swap(false, Ordering::Relaxed) { ERASE } else { "" };
+    let _ = writeln!(out, "{erase}{}", clean(line).replace('\n', "\n  "));
+}
+
+/// Writes a line to the standard error that the next one replaces, on a terminal. Elsewhere it is a line like the others.
+pub(crate) fn passing_line(line: &str) {
+    if !std::io::stderr().is_terminal() {
+        return error_line(line);
+    }
+    // A longer line would wrap, and only its last part would be replaced.
+    let line: String = one_line(line).chars().take(width().saturating_sub(1)).collect();
+    let mut out = std::io::stderr().lock();
+    PASSING.store(true, Ordering::Relaxed);
+    let _ = write!(out, "{ERASE}{line}").and_then(|()| out.flush());
 }
 
 /// Writes an error of the command line to the standard error.

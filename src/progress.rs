@@ -29,6 +29,10 @@ pub(crate) fn tell(event: &Event, record: &Record, verbose: bool) {
         }
         EventBody::StepStarted { title, .. } => title.clone(),
         EventBody::MilestoneReached { milestone, .. } => format!("— {}", milestone.label()),
+        EventBody::Progressed { progress, .. } => {
+            let line = format!("  {}", format::progress(progress));
+            return output::passing_line(&told_by(planned, event, &line));
+        }
         EventBody::Note { text, .. } if verbose => format!("  {text}"),
         EventBody::CheckEnded { check, .. } if check.verdict != Verdict::Verified => {
             format!("! {}: {}: {}", check.judge, check.verdict, check.headline())
@@ -37,8 +41,13 @@ pub(crate) fn tell(event: &Event, record: &Record, verbose: bool) {
         EventBody::DrillEnded { verdict, .. } => format!("{verdict}"),
         _ => return,
     };
+    output::error_line(&told_by(planned, event, &line));
+}
+
+/// The line of an event, with its time and its drill.
+fn told_by(planned: &[PlannedDrill], event: &Event, line: &str) -> String {
     let whose = event.body.drill().map(|drill| whose(planned, drill)).unwrap_or_default();
-    output::error_line(&format!("{:>8}  {whose}{}", format::duration(event.elapsed_ms), one_line(&line)));
+    format!("{:>8}  {whose}{}", format::duration(event.elapsed_ms), one_line(line))
 }
 
 /// The name of a drill's scenario, padded to the widest of the run; empty in a run of one drill.
@@ -52,7 +61,22 @@ fn whose(planned: &[PlannedDrill], drill: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use comeback_model::Progress;
+
     use super::*;
+
+    #[test]
+    fn a_line_of_progress_names_rate_and_time_left() {
+        let progress = Progress { read_bytes: 120_000_000, total_bytes: 1_200_000_000, elapsed_ms: 2_000 };
+        let event = Event {
+            seq: 7,
+            at: "2026-11-28T06:00:00Z".parse().unwrap(),
+            elapsed_ms: 5_300,
+            body: EventBody::Progressed { drill: 0, progress },
+        };
+        let line = told_by(&[], &event, &format!("  {}", format::progress(&progress)));
+        assert_eq!(line, "   5.3 s    read 120.0 MB of 1.2 GB, 60.0 MB/s, 18.0 s left");
+    }
 
     #[test]
     fn only_where_there_are_several_a_line_says_whose_it_is() {

@@ -1,5 +1,6 @@
 //! Formats figures for people: durations, sizes, counts and instants, the same in every report.
 
+use comeback_model::Progress;
 use jiff::Timestamp;
 
 /// A duration with few digits: `830 ms`, `4.2 s`, `1 min 12 s`, `3 h 5 min`, `2 d 4 h`.
@@ -81,6 +82,19 @@ pub fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// How far the reading of a backup is: `read 120.0 MB of 1.2 GB, 60.0 MB/s, 18.0 s left`.
+pub fn progress(progress: &Progress) -> String {
+    let (read, rate) = (bytes(progress.read_bytes), bytes(progress.bytes_per_second()));
+    // A total of 0 is one that is not known.
+    match progress.left_ms().filter(|_| progress.total_bytes > 0) {
+        Some(left_ms) => {
+            let (total, left) = (bytes(progress.total_bytes), duration(left_ms));
+            format!("read {read} of {total}, {rate}/s, {left} left")
+        }
+        None => format!("read {read}, {rate}/s"),
+    }
+}
+
 /// An instant to the second, in UTC: `2026-11-01 06:00:00 UTC`.
 pub fn instant(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -129,6 +143,13 @@ mod tests {
         assert_eq!(count(1_204_211), "1,204,211");
         assert_eq!(plural(1, "drill"), "1 drill");
         assert_eq!(plural(21, "table"), "21 tables");
+    }
+
+    #[test]
+    fn progress_names_what_is_known() {
+        let some = Progress { read_bytes: 120_000_000, total_bytes: 1_200_000_000, elapsed_ms: 2_000 };
+        assert_eq!(progress(&some), "read 120.0 MB of 1.2 GB, 60.0 MB/s, 18.0 s left");
+        assert_eq!(progress(&Progress { total_bytes: 0, ..some }), "read 120.0 MB, 60.0 MB/s");
     }
 
     proptest! {

@@ -181,6 +181,8 @@ fn options(
         record: args.record.then(ProfileSlot::default),
         source: live_source(args)?,
         allow_empty: args.allow_empty || given.allow_empty,
+        // A time that an objective judges is one of production-like settings.
+        fast: declared.is_none_or(|one| one.section().is_empty()),
         ..given
     })
 }
@@ -208,6 +210,7 @@ async fn run(
         kind: RunKind::Verification,
         seed,
         runbook: runbook.as_ref().map(|runbook| runbook.file().to_owned()),
+        durable: runbook.is_some(),
         planned: planned(&scenarios),
         ..announced()
     };

@@ -16,6 +16,7 @@ mod not_looked_at;
 mod object;
 mod objective;
 mod phase;
+mod progress;
 mod recovery_target;
 mod reference;
 mod row_key;
@@ -53,6 +54,7 @@ pub use object::{
 };
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
+pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use reference::{
     Accepted, ColumnProfile, DatabasePair, DatabaseProfile, Definitions, DistinctSketch, Drift, Profile,

@@ -54,6 +54,30 @@ fn everything_that_is_missing_is_told_at_once() {
 }
 
 #[test]
+fn the_disk_for_a_copy_of_files_is_looked_at_before_a_byte_is_copied() {
+    if !local_is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for below in ["global", "base/5"] {
+        std::fs::create_dir_all(folder.path().join(below)).unwrap();
+    }
+    put(folder.path(), "PG_VERSION", "15\n");
+    put(folder.path(), "global/pg_control", "none");
+    // It takes no room itself: nothing was written to it.
+    let large = std::fs::File::create(folder.path().join("base/5/16385")).unwrap();
+    large.set_len(12_000_000_000_000).unwrap();
+    let verified = verify(&[folder.path().to_str().unwrap()]);
+    assert_eq!(verified.code, 3, "{}", verified.printed);
+    let printed = printed(&verified);
+    assert!(
+        printed.contains("need about 12000 GB on the disk of") && printed.contains(" are free"),
+        "{printed}"
+    );
+    assert!(!printed.contains("copy the files"), "{printed}");
+}
+
+#[test]
 fn roles_and_tablespaces_are_made_up_or_come_from_the_globals() {
     if !local_is_here() {
         return;

@@ -4,7 +4,6 @@
 //! format by content. The [`Artefact`] says what it needs, and restores itself on throw-away servers. A
 //! [`Verification`] runs it, with judges for each [`Statement`].
 
-mod fetch;
 mod folder;
 mod found;
 mod layers;
@@ -13,6 +12,7 @@ mod place;
 mod placed;
 mod recognise;
 mod slot;
+mod spool;
 mod spooled;
 mod verification;
 
@@ -24,7 +24,6 @@ use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Reference, Statement};
 use jiff::Timestamp;
 
-pub use fetch::{Tell, ensure_room, fetch_into, spool};
 pub use found::Found;
 pub use layers::{Decryptor, Layer, Peeled, blame, peel};
 pub use own::{OwnBackup, find_own};
@@ -178,6 +177,9 @@ pub struct VerifyOptions {
     pub jobs: usize,
     /// The seed of random choices.
     pub seed: u64,
+    /// Whether servers run with settings that would lose data in a crash of the machine, and are quicker. Only where the
+    /// time of the recovery is not judged.
+    pub fast: bool,
 }
 
 /// The live system that a backup was taken of. It is read, and never written.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use comeback_error::{Context as _, Error, Result};
 
-use super::fetch::spool;
+use super::spool::spool;
 use super::{Place, PlaceEntry};
 use crate::repository::Reader;
 use crate::substrate::Scratch;

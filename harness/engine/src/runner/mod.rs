@@ -3,6 +3,7 @@
 mod application;
 mod course;
 mod drill;
+mod meter;
 mod nodes;
 mod objectives;
 mod run;
@@ -14,6 +15,7 @@ mod teardown;
 pub use application::{Application, Applications};
 pub use course::{Course, CourseSettings};
 pub use drill::Drill;
+pub use meter::Meter;
 pub use run::{RunPlace, RunSettings, run_drills};
 pub use scenario::{Scenario, ScenarioSpec, Suite};
 pub use server::Server;

@@ -4,7 +4,7 @@ use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, Milestone, Objective, Phase, Statement, Verdict};
+use crate::{Check, Milestone, Objective, Phase, Progress, Statement, Verdict};
 
 /// The version of the journal format. A reader refuses a newer one.
 pub const JOURNAL_VERSION: u32 = 4;
@@ -54,6 +54,13 @@ pub enum EventBody {
         drill: usize,
         /// One sentence.
         text: String,
+    },
+    /// A backup is being read. Seldom: the journal is kept.
+    Progressed {
+        /// Which drill.
+        drill: usize,
+        /// How far.
+        progress: Progress,
     },
     /// The drill's servers hold generated sample data, not production data.
     SampleDataLoaded {

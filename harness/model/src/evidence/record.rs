@@ -185,7 +185,7 @@ impl DrillRecord {
                 self.verdict = self.concluded(*verdict);
                 self.ended = true;
             }
-            EventBody::RunStarted(_) | EventBody::RunEnded { .. } => {}
+            EventBody::Progressed { .. } | EventBody::RunStarted(_) | EventBody::RunEnded { .. } => {}
         }
     }
 
@@ -231,6 +231,7 @@ impl EventBody {
             Self::DrillStarted { drill, .. }
             | Self::StepStarted { drill, .. }
             | Self::Note { drill, .. }
+            | Self::Progressed { drill, .. }
             | Self::MilestoneReached { drill, .. }
             | Self::SampleDataLoaded { drill, .. }
             | Self::BackupTaken { drill, .. }

@@ -1,6 +1,7 @@
 //! Throw-away servers: their nodes, logs and log-ins.
 
 mod create;
+pub(crate) mod fast;
 pub(crate) mod files;
 pub(crate) mod foreign;
 pub(crate) mod log;

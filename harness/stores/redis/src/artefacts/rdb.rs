@@ -143,7 +143,9 @@ impl Artefact for Rdb {
 
         course.step(Phase::Recover, "fetch the file, and read it on the way as a server would");
         let decryptor = self.options.decryptor.as_deref();
-        let peeled = peel(&name, self.place.open(&self.path).await?, decryptor).await?;
+        let meter = course.meter(self.summary.bytes.unwrap_or_default());
+        let file = meter.watch(self.place.open(&self.path).await?);
+        let peeled = peel(&name, file, decryptor).await?;
         let file = put_rdb(&server, &name, peeled.content, &server.rdb_path()).await?;
 
         course.step(Phase::Recover, "start the server, which loads it, and count the keys");

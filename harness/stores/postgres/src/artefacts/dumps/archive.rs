@@ -214,11 +214,12 @@ impl Archive {
         let server = &new.server;
         course.step(Phase::Recover, "fetch the dump");
         let mut folder = ArchiveFolder::make(server).await?;
+        let meter = course.meter(self.summary.bytes.unwrap_or_default());
         let restored = async {
             match self.kept {
-                Kept::Custom | Kept::Tar => folder.put_file(server, &self.toc).await?,
-                Kept::Folder => folder.put_files(server, &self.files).await?,
-                Kept::PackedFolder => folder.unpack(server, &self.toc).await?,
+                Kept::Custom | Kept::Tar => folder.put_file(server, &self.toc, &meter).await?,
+                Kept::Folder => folder.put_files(server, &self.files, &meter).await?,
+                Kept::PackedFolder => folder.unpack(server, &self.toc, &meter).await?,
             }
             self.run(course, &new, contents, &folder.archive).await
         };

@@ -1,6 +1,7 @@
 //! Puts an archive into a node, where `pg_restore` reads it.
 
 use comeback_engine::RestoreFailure;
+use comeback_engine::runner::Meter;
 use comeback_engine::substrate::{Command, Io, Output};
 use comeback_model::{Finding, FindingCode};
 
@@ -29,9 +30,10 @@ impl ArchiveFolder {
         &self,
         server: &PostgresServer,
         source: &Source,
+        meter: &Meter,
     ) -> Result<(), RestoreFailure> {
         let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &self.archive]);
-        pour(server, source, &write).await?.success("fetching the dump").map(drop).map_err(Into::into)
+        pour(server, source, meter, &write).await?.success("fetching the dump").map(drop).map_err(Into::into)
     }
 
     /// Writes the files of a folder of the place.
@@ -39,13 +41,14 @@ impl ArchiveFolder {
         &self,
         server: &PostgresServer,
         sources: &[(String, Source)],
+        meter: &Meter,
     ) -> Result<(), RestoreFailure> {
         let make = Command::new("mkdir").args(["-m", "0700", "--", &self.archive]);
         server.node().exec(&make, Io::default()).await?.success("creating a folder for the dump")?;
         for (name, source) in sources {
             let path = format!("{}/{name}", self.archive);
             let write = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
-            pour(server, source, &write).await?.success(&format!("fetching {name}"))?;
+            pour(server, source, meter, &write).await?.success(&format!("fetching {name}"))?;
         }
         Ok(())
     }
@@ -56,11 +59,12 @@ impl ArchiveFolder {
         &mut self,
         server: &PostgresServer,
         source: &Source,
+        meter: &Meter,
     ) -> Result<(), RestoreFailure> {
         let unpack =
             "umask 077 && mkdir -- \"$0\" && tar -x --no-same-owner --no-same-permissions -C \"$0\" -f -";
         let unpack = Command::new("sh").args(["-c", unpack, &self.archive]);
-        let output = pour(server, source, &unpack).await?;
+        let output = pour(server, source, meter, &unpack).await?;
         if output.code != 0 {
             let actual = output.stderr.lines().next().unwrap_or("tar failed").to_owned();
             let wanted = "a tar that can be unpacked";
@@ -92,8 +96,13 @@ impl ArchiveFolder {
 }
 
 /// Gives the content of a source to a command. A file that cannot be unpacked is a fault of the backup.
-async fn pour(server: &PostgresServer, source: &Source, command: &Command) -> Result<Output, RestoreFailure> {
-    let (mut content, fault) = Watched::new(source.open().await?);
+async fn pour(
+    server: &PostgresServer,
+    source: &Source,
+    meter: &Meter,
+    command: &Command,
+) -> Result<Output, RestoreFailure> {
+    let (mut content, fault) = Watched::new(source.open_metered(meter).await?);
     let poured = server.node().exec(command, Io { stdin: Some(&mut content), stdout: None }).await;
     match fault.take() {
         Some(error) => Err(source.unreadable(&error)),

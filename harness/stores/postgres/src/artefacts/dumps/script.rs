@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{Artefact, Found, Lack, Restored, VerifyOptions};
-use comeback_engine::runner::Course;
+use comeback_engine::runner::{Course, Meter};
 use comeback_model::Phase;
 use comeback_model::evidence::ArtefactSummary;
 use tokio::sync::Mutex;
@@ -61,14 +61,19 @@ impl Script {
         if is_whole && !goes_on.iter().any(holds) { Err(self.only_globals()) } else { Ok(()) }
     }
 
+    fn meter(&self, course: &Course) -> Meter {
+        course.meter(self.summary.bytes.unwrap_or_default())
+    }
+
     fn only_globals(&self) -> Error {
         Error::usage(format!("{} holds roles and tablespaces, and no data", self.summary.source))
             .hint("name the dump of a database, and this file beside it with --globals FILE")
     }
 
     /// Reads it once, to find out what it needs.
-    async fn look(&self) -> Result<(Survey, Needs), RestoreFailure> {
-        let found = survey(&self.source.name(), self.source.open().await?, self.is_dump).await?;
+    async fn look(&self, course: &Course) -> Result<(Survey, Needs), RestoreFailure> {
+        let script = self.source.open_metered(&self.meter(course)).await?;
+        let found = survey(&self.source.name(), script, self.is_dump).await?;
         if found.is_of_cluster && found.databases.is_empty() && found.tables + found.loads == 0 {
             return Err(self.only_globals().into());
         }
@@ -107,7 +112,7 @@ impl Script {
         let jobs = options.jobs.max(1);
         course.step(Phase::Recover, "load the dump, the first error fatal");
         course.note(format!("over {jobs} connections"));
-        let (name, script) = (self.source.name(), self.source.open().await?);
+        let (name, script) = (self.source.name(), self.source.open_metered(&self.meter(course)).await?);
         let adaptation = &new.adaptation;
         let imported =
             import_foreign(&new.server, database, &name, script, self.is_dump, jobs, adaptation).await?;
@@ -137,7 +142,7 @@ impl Artefact for Script {
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {
         // A script that is cut off is the finding of the restore, which names the line.
-        let (found, needs) = match self.look().await {
+        let (found, needs) = match self.look(course).await {
             Ok(looked) => looked,
             Err(RestoreFailure::Backup(_)) => return Ok(Vec::new()),
             Err(RestoreFailure::Other(error)) => return Err(error),
@@ -154,7 +159,7 @@ impl Artefact for Script {
         let looked = self.survey.lock().await.take();
         let (found, needs) = match looked {
             Some(looked) => looked,
-            None => self.look().await?,
+            None => self.look(course).await?,
         };
         self.load(course, &found, &needs).await
     }

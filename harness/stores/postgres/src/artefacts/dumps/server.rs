@@ -15,6 +15,7 @@ use crate::content::tables::quote_literal;
 use crate::error::{Context as _, Result};
 use crate::import::{Adaptation, Uses, tablespace_folder};
 use crate::judges::check_queries;
+use crate::server::fast::for_loading;
 use crate::{Brings, PostgresNodes as _, PostgresServer, gather_statistics, quote_identifier};
 
 /// The database of a dump that does not name one.
@@ -39,8 +40,8 @@ impl NewServer {
         course.step(Phase::Recover, "create a new server");
         let server = course.postgres_node_of("restored", needs.major, name).await?;
         server.init().await?;
-        // At a lower level the server warns that the publications of a dump are of no use.
-        server.start(&[("wal_level", "logical".to_owned())]).await?;
+        let fast: Vec<_> = if options.fast { for_loading().collect() } else { Vec::new() };
+        server.start(&fast).await?;
         check_queries(server.address(), &options.queries).await?;
         let folder = format!("{}/tablespaces", server.node().dir());
         let mut new =

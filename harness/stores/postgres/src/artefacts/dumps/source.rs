@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{Place, VerifyOptions, peel};
 use comeback_engine::repository::Reader;
+use comeback_engine::runner::Meter;
 use comeback_model::{Finding, FindingCode};
 use tokio::io::{AsyncRead, ReadBuf};
 
@@ -29,8 +30,17 @@ impl Source {
 
     /// Its content from the start, without the layers around it.
     pub(super) async fn open(&self) -> Result<Reader> {
+        self.peeled(self.place.open(&self.path).await?).await
+    }
+
+    /// The same, with what is read of the file counted.
+    pub(super) async fn open_metered(&self, meter: &Meter) -> Result<Reader> {
+        self.peeled(meter.watch(self.place.open(&self.path).await?)).await
+    }
+
+    async fn peeled(&self, file: Reader) -> Result<Reader> {
         let decryptor = self.options.decryptor.as_deref();
-        Ok(peel(&self.name(), self.place.open(&self.path).await?, decryptor).await?.content)
+        Ok(peel(&self.name(), file, decryptor).await?.content)
     }
 }
 

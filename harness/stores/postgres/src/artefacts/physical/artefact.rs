@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{Artefact, Lack, Recoverable, Restored, VerifyOptions, lacking};
 use comeback_engine::runner::Course;
+use comeback_engine::substrate::{Need, Room};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{
     Finding, NotLookedAt, Phase, RecoveryPoint, RecoveryTarget, ScopeKind, Statement, Verdict,
@@ -23,7 +24,9 @@ use crate::artefacts::locales;
 use crate::error::{Error, Result};
 use crate::judges::UnpackedFiles;
 use crate::recovery::said::Origin;
+use crate::recovery::settings::Settings;
 use crate::recovery::unattended::{Arrived, open_unattended, recover_unattended};
+use crate::server::fast::for_recovery;
 use crate::{PostgresNodes as _, PostgresServer};
 
 /// Where the files of a cluster come from.
@@ -40,6 +43,9 @@ pub(super) trait ClusterFiles: Send + Sync {
     async fn peek(&self, _path: &str) -> Result<Option<Vec<u8>>> {
         Ok(None)
     }
+
+    /// The disk that the files need, at least.
+    fn need(&self) -> Need;
 
     /// What the files need beside a server of their major version.
     async fn lacks(&self) -> Result<Vec<Lack>> {
@@ -101,6 +107,7 @@ impl Artefact for PhysicalArtefact {
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {
         let Ok(files) = &self.files else { return Ok(Vec::new()) };
+        Room::of(course.substrate()?.kind()).await?.check(files.need())?;
         let mut lacks = files.lacks().await?;
         let server = course.postgres_node_as("restored", self.major, ROLE).await?;
         if server.major() != self.major {
@@ -140,7 +147,7 @@ impl Artefact for PhysicalArtefact {
         let log = files.log(course, server).await?;
         let (arrived, how) = self.recover(course, server, &cluster, &log).await?;
         course.step(Phase::Recover, "make a superuser of ours in single-user mode, and start it again");
-        let_in(server, &cluster.control.settings).await?;
+        let_in(server, &self.settings(&cluster.control)).await?;
         let summary = in_one_sentence(&arrived, &how);
         let has_checksums = cluster.control.has_checksums;
         Ok(Box::new(RestoredFiles::new(server.clone(), summary, self.options.clone(), has_checksums, scope)))
@@ -148,6 +155,12 @@ impl Artefact for PhysicalArtefact {
 }
 
 impl PhysicalArtefact {
+    /// The settings for every start.
+    fn settings(&self, control: &Control) -> Settings {
+        let fast = self.options.fast.then(for_recovery).into_iter().flatten();
+        control.settings.iter().cloned().chain(fast).collect()
+    }
+
     /// Starts the server on the files, and recovers as far as is asked for. Returns how, in a few words.
     async fn recover(
         &self,
@@ -160,22 +173,23 @@ impl PhysicalArtefact {
         let foreign = server.adopt_foreign(&[]).await?;
         course.note(foreign.describe());
         remove_what_is_of_the_lost_server(server).await?;
+        let settings = self.settings(control);
         let start = match &cluster.label {
             Some(label) => Start::new(control, label.start_lsn, label.timeline),
             None if log.has_segments() || self.options.target.is_some() => {
                 Start::new(control, control.redo_lsn, control.timeline)
             }
-            None => return open_without_label(course, server, control).await,
+            None => return open_without_label(course, server, control, &settings).await,
         };
         let target = target_of(&self.options, log);
         if cluster.label.is_none() && target.point == RecoveryPoint::Immediate {
-            return open_without_label(course, server, control).await;
+            return open_without_label(course, server, control, &settings).await;
         }
         course.step(Phase::Recover, &format!("replay the log to {target}, and open for writes"));
         let feed = begin(server, log, &start, &target).await?;
         let consistent = format!("begins at {}", start.lsn);
         let origin = Origin { id: self.name(), segment_bytes: start.segment_bytes, consistent };
-        let arrived = recover_unattended(server, &origin, &target, feed, control.settings.clone()).await?;
+        let arrived = recover_unattended(server, &origin, &target, feed, settings).await?;
         if !arrived.said.is_empty() {
             course.note(arrived.said.clone());
         }
@@ -264,9 +278,10 @@ async fn open_without_label(
     course: &Course,
     server: &PostgresServer,
     control: &Control,
+    settings: &Settings,
 ) -> Result<(Arrived, String), RestoreFailure> {
     course.step(Phase::Recover, "start it and wait until it is open");
-    let arrived = open_unattended(server, &control.settings).await?;
+    let arrived = open_unattended(server, settings).await?;
     let how = if control.was_stopped {
         "the files are those of a server that was shut down"
     } else {

@@ -268,7 +268,7 @@ async fn files_of(
     let Some((tars, kind)) = compressed.or_else(cloud) else { return Ok(None) };
     let bytes = tars.bytes(found);
     let (place, decryptor, map) = (found.place.clone(), options.decryptor.clone(), info.tablespaces.clone());
-    Ok(Some((Arc::new(TarFiles { place, decryptor, tars, map, log }), kind, bytes)))
+    Ok(Some((Arc::new(TarFiles { place, decryptor, tars, bytes, map, log }), kind, bytes)))
 }
 
 #[cfg(test)]

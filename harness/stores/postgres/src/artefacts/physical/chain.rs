@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::runner::Course;
-use comeback_engine::substrate::{Command, Io};
+use comeback_engine::substrate::{Command, Io, Need};
 use comeback_model::{Finding, FindingCode, Phase};
 
 use super::archive::ArchivedLog;
@@ -21,11 +21,18 @@ pub(super) struct Chain {
     pub(super) log: ArchivedLog,
 }
 
+impl Chain {
+    fn bytes(&self) -> u64 {
+        self.parts.iter().map(|(_, tree)| tree.bytes()).sum()
+    }
+}
+
 #[async_trait]
 impl ClusterFiles for Chain {
     async fn unpack(&self, course: &mut Course, server: &PostgresServer) -> Result<(), RestoreFailure> {
         let parent = format!("{}/chain", server.node().dir());
         let mut folders = Vec::new();
+        let meter = course.meter(self.bytes());
         for (number, (id, tree)) in self.parts.iter().enumerate() {
             course.step(Phase::Recover, &format!("copy the files of backup {id}"));
             let folder = format!("{parent}/{number}");
@@ -35,7 +42,7 @@ impl ClusterFiles for Chain {
                 &folder,
             ]);
             server.node().exec(&make, Io::default()).await?.success("creating a folder for a backup")?;
-            tree.copy_to(server, &folder).await?;
+            tree.copy_to(server, &folder, &meter).await?;
             if tree.has("backup_manifest") {
                 ensure_whole(server, id, &folder).await?;
             }
@@ -57,6 +64,12 @@ impl ClusterFiles for Chain {
 
     async fn log(&self, _: &Course, _: &PostgresServer) -> Result<ArchivedLog, RestoreFailure> {
         Ok(self.log.clone())
+    }
+
+    /// The parts lie beside what they are combined to, which is at least as large as the full one.
+    fn need(&self) -> Need {
+        let full = self.parts.first().map_or(0, |(_, tree)| tree.bytes());
+        Need { node_bytes: self.bytes() + full, ..Need::default() }
     }
 }
 

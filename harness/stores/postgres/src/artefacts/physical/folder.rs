@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{Artefact, ArtefactKind, Found, Select, VerifyOptions};
 use comeback_engine::runner::Course;
+use comeback_engine::substrate::Need;
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{Finding, FindingCode, Lsn, Phase, RecoveryPoint};
 
@@ -219,12 +220,24 @@ pub(super) struct Folder {
     pub(super) log: ArchivedLog,
 }
 
+impl Folder {
+    fn bytes(&self) -> u64 {
+        let of_tablespaces = self.tablespaces.values().flatten().map(Tree::bytes);
+        self.tree.bytes() + of_tablespaces.sum::<u64>()
+    }
+}
+
 #[async_trait]
 impl ClusterFiles for Folder {
     async fn unpack(&self, course: &mut Course, server: &PostgresServer) -> Result<(), RestoreFailure> {
         course.step(Phase::Recover, "copy the files of the backup");
-        self.tree.copy_to(server, &server.data_dir()).await?;
-        place_tablespaces(server, &self.tablespaces).await
+        let meter = course.meter(self.bytes());
+        self.tree.copy_to(server, &server.data_dir(), &meter).await?;
+        place_tablespaces(server, &self.tablespaces, &meter).await
+    }
+
+    fn need(&self) -> Need {
+        Need { node_bytes: self.bytes(), ..Need::default() }
     }
 
     async fn log(&self, _: &Course, _: &PostgresServer) -> Result<ArchivedLog, RestoreFailure> {

@@ -1,5 +1,6 @@
 //! Puts the unpacked files of a cluster into the shape in which a server starts on them.
 
+use comeback_engine::runner::Meter;
 use comeback_engine::substrate::{Command, Io};
 use comeback_model::{Finding, FindingCode};
 
@@ -53,6 +54,7 @@ pub(super) async fn make_empty_folders(server: &PostgresServer) -> Result<()> {
 pub(super) async fn place_tablespaces(
     server: &PostgresServer,
     tablespaces: &Tablespaces,
+    meter: &Meter,
 ) -> Result<(), RestoreFailure> {
     if let Some((identifier, _)) = tablespaces.iter().find(|(_, tree)| tree.is_none()) {
         return Err(missing_tablespace(identifier).into());
@@ -61,7 +63,7 @@ pub(super) async fn place_tablespaces(
     for (identifier, tree) in tablespaces {
         let folder = make_tablespace(server, identifier).await?;
         if let Some(tree) = tree {
-            tree.copy_to(server, &folder).await?;
+            tree.copy_to(server, &folder, meter).await?;
         }
     }
     Ok(())

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{Decryptor, Found, Place, peel};
-use comeback_engine::runner::Course;
-use comeback_engine::substrate::{Command, Io};
+use comeback_engine::runner::{Course, Meter};
+use comeback_engine::substrate::{Command, Io, Need};
 use comeback_model::Phase;
 
 use super::archive::ArchivedLog;
@@ -84,6 +84,8 @@ pub(super) struct TarFiles {
     pub(super) place: Arc<dyn Place>,
     pub(super) decryptor: Option<Arc<dyn Decryptor>>,
     pub(super) tars: Tars,
+    /// The size of the tars.
+    pub(super) bytes: u64,
     /// The tablespaces that the backup says it has.
     pub(super) map: Vec<String>,
     pub(super) log: ArchivedLog,
@@ -95,9 +97,11 @@ impl TarFiles {
         server: &PostgresServer,
         path: &str,
         folder: &str,
+        meter: &Meter,
     ) -> Result<(), RestoreFailure> {
         let name = if path.is_empty() { self.place.name() } else { path.to_owned() };
-        let peeled = peel(&name, self.place.open(path).await?, self.decryptor.as_deref()).await?;
+        let file = meter.watch(self.place.open(path).await?);
+        let peeled = peel(&name, file, self.decryptor.as_deref()).await?;
         unpack_tar(server, &name, peeled.content, folder).await
     }
 }
@@ -106,24 +110,24 @@ impl TarFiles {
 impl ClusterFiles for TarFiles {
     async fn unpack(&self, course: &mut Course, server: &PostgresServer) -> Result<(), RestoreFailure> {
         course.step(Phase::Recover, "unpack the backup");
-        let data = server.data_dir();
+        let (data, meter) = (server.data_dir(), course.meter(self.bytes));
         if let Some(lost) = self.map.iter().find(|one| !self.tars.tablespaces.contains_key(*one)) {
             return Err(missing_tablespace(lost).into());
         }
         for path in std::iter::once(&self.tars.base).chain(&self.tars.parts) {
-            self.unpack_one(server, path, &data).await?;
+            self.unpack_one(server, path, &data, &meter).await?;
         }
         remove_links(server).await?;
         for (identifier, path) in &self.tars.tablespaces {
             let folder = make_tablespace(server, identifier).await?;
-            self.unpack_one(server, path, &folder).await?;
+            self.unpack_one(server, path, &folder, &meter).await?;
         }
         if let Some(path) = &self.tars.log {
             let folder = format!("{data}/pg_wal");
             let make = Command::new("mkdir").args(["-p", "--", &folder]);
             let output = server.node().exec(&make, Io::default()).await?;
             output.success("creating the folder of the log")?;
-            self.unpack_one(server, path, &folder).await?;
+            self.unpack_one(server, path, &folder, &meter).await?;
         }
         if let Some(path) = &self.tars.manifest {
             let content = read_all(&*self.place, path).await?;
@@ -134,6 +138,11 @@ impl ClusterFiles for TarFiles {
 
     async fn log(&self, _: &Course, _: &PostgresServer) -> Result<ArchivedLog, RestoreFailure> {
         Ok(self.log.clone())
+    }
+
+    /// What is compressed needs more, and how much is not known before it was read.
+    fn need(&self) -> Need {
+        Need { node_bytes: self.bytes, ..Need::default() }
     }
 }
 

@@ -69,7 +69,8 @@ impl ArtefactKind for TarKind {
         };
         let log = log_beside(found, options, "\0").await?;
         let (place, decryptor) = (found.place.clone(), options.decryptor.clone());
-        let files = TarFiles { place, decryptor, tars, map: said.map, log };
+        let bytes = tars.bytes(found);
+        let files = TarFiles { place, decryptor, tars, bytes, map: said.map, log };
         Ok(Some(PhysicalArtefact::shared(summary, Ok(Arc::new(files)), major, options)))
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use comeback_engine::artefact::{Found, LocalPlace, Place, PlaceEntry};
+use comeback_engine::runner::Meter;
 use comeback_engine::substrate::{Command, Io};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -75,10 +76,10 @@ impl Tree {
     }
 
     /// Writes every file below a folder of a node.
-    pub(super) async fn copy_to(&self, server: &PostgresServer, folder: &str) -> Result<()> {
+    pub(super) async fn copy_to(&self, server: &PostgresServer, folder: &str, meter: &Meter) -> Result<()> {
         let (mut near, far) = tokio::io::duplex(IN_FLIGHT_BYTES);
         let pump = async {
-            let sent = self.send(&mut near).await;
+            let sent = self.send(&mut near, meter).await;
             drop(near);
             sent
         };
@@ -93,7 +94,7 @@ impl Tree {
         sent
     }
 
-    async fn send(&self, to: &mut (impl AsyncWrite + Unpin)) -> Result<()> {
+    async fn send(&self, to: &mut (impl AsyncWrite + Unpin), meter: &Meter) -> Result<()> {
         let mut made = BTreeSet::new();
         for entry in &self.entries {
             let Some(name) = entry.path.strip_prefix(&self.prefix) else { continue };
@@ -107,7 +108,7 @@ impl Tree {
                 }
             }
             let block = header(name, Kind::File, entry.bytes).ok_or_else(|| unfit(name))?;
-            let content = self.place.open(&entry.path).await?;
+            let content = meter.watch(self.place.open(&entry.path).await?);
             write_file(to, &block, content, entry.bytes).await.context(format_args!(
                 "copying {} of {}",
                 entry.path,

@@ -3,6 +3,7 @@
 //! Source: "Command Reference: Info" of pgBackRest; the fields are the same in 2.45 and 2.55.
 
 use comeback_engine::artefact::{Select, VerifyOptions};
+use comeback_engine::substrate::Need;
 use comeback_model::{Lsn, RecoveryPoint};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -53,6 +54,9 @@ pub(super) struct Software {
 
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Info {
+    /// The size of the cluster, in bytes.
+    #[serde(default)]
+    pub(super) size: Option<u64>,
     #[serde(default)]
     pub(super) repository: Option<Stored>,
 }
@@ -98,6 +102,13 @@ struct Repo {
 }
 
 impl Backup {
+    /// The disk for its files, twice: the tool restores into a folder of this machine, from which they are copied into
+    /// the node.
+    pub(super) fn need(&self) -> Need {
+        let bytes = self.info.size.unwrap_or_default();
+        Need { node_bytes: bytes, repository_bytes: bytes, ..Need::default() }
+    }
+
     /// When it was complete.
     pub(super) fn ended_at(&self) -> Option<Timestamp> {
         Timestamp::from_second(self.timestamp.stop).ok()
@@ -208,6 +219,8 @@ mod tests {
         assert_eq!(stanzas[0].major_of(backup), Some(15));
         assert_eq!(stanzas[0].archive_of(backup), Some("15-1"));
         assert_eq!(stanzas[0].complaint(), None);
+        let twice = Need { node_bytes: 22_992_631, repository_bytes: 22_992_631, memory_bytes: 0 };
+        assert_eq!(backup.need(), twice);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{Artefact, ArtefactKind, Found, PlaceEntry, Recoverable, VerifyOptions};
 use comeback_engine::runner::Course;
+use comeback_engine::substrate::Need;
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{Finding, FindingCode, LogFileKind, Phase};
 
@@ -196,8 +197,10 @@ impl ClusterFiles for Repository {
         let place = comeback_engine::artefact::LocalPlace::new(&folder);
         let found = Found::look(Arc::new(place), None).await?;
         let data = Tree::new(found.place.clone(), &found.entries, "data/");
-        data.copy_to(server, &server.data_dir()).await?;
-        place_tablespaces(server, &find_tablespaces(&found, &data, None).await?).await?;
+        let (tablespaces, meter) =
+            (find_tablespaces(&found, &data, None).await?, course.meter(found.bytes()));
+        data.copy_to(server, &server.data_dir(), &meter).await?;
+        place_tablespaces(server, &tablespaces, &meter).await?;
         // What is needed from here on is the control file, by which the tool finds the cluster's archive.
         self.tool.keep_control_file_only(&folder).await.map_err(RestoreFailure::from)
     }
@@ -206,5 +209,9 @@ impl ClusterFiles for Repository {
         let files = self.segments.iter().map(|name| (name.clone(), name.clone())).collect();
         let reader = SegmentsOfTool { tool: self.tool.clone(), folder: Self::restored(course) };
         Ok(ArchivedLog { files, reader: Arc::new(reader), name: self.place.clone() })
+    }
+
+    fn need(&self) -> Need {
+        self.backup.need()
     }
 }
