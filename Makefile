@@ -6,7 +6,7 @@ IMAGE ?= comeback-servers:bookworm
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup drill test selftest soak bench lint fmt image clean-machine
+.PHONY: help setup drill test selftest soak bench bench-verify lint fmt image clean-machine
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,11 @@ bench: ## speed: computation in process, and restores of 1.2 GB against peers of
 	@scripts/setup --require local
 	$(CARGO) bench --manifest-path benches/in_process/Cargo.toml --target-dir target/in-process
 	$(CARGO) bench --package comeback
+
+bench-verify: ## speed of `comeback verify` against the bare restore of the same 1 GB; as root, about 20 minutes
+	@scripts/setup --require local
+	$(CARGO) build --release --package comeback
+	benches/verify.py
 
 lint: ## format and lints only
 	@scripts/lint

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use comeback_engine::artefact::{LocalPlace, Place, SpooledPlace, fetch_into};
+use comeback_engine::artefact::{LocalPlace, Place, SpooledPlace};
 use comeback_error::ErrorKind;
 use comeback_objects::{BucketPlace, LiveObjects, LocalBucket, ObjectStore};
 use tokio::io::AsyncReadExt as _;
@@ -43,15 +43,6 @@ async fn lacks(place: &dyn Place) {
     assert!(error.kind() == ErrorKind::Usage && !error.hints().is_empty(), "{error}");
 }
 
-/// Copies everything into a folder.
-async fn arrives(place: &dyn Place, files: &[(&str, &[u8])]) {
-    let folder = tempfile::tempdir().unwrap();
-    let entries = place.list().await.unwrap();
-    fetch_into(place, &entries, folder.path(), &|_| {}).await.unwrap();
-    let there = LocalPlace::new(folder.path());
-    holds(&there, files).await;
-}
-
 #[tokio::test]
 async fn a_folder_of_this_machine_is_read() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +53,6 @@ async fn a_folder_of_this_machine_is_read() {
     }
     let place = LocalPlace::new(folder.path());
     holds(&place, &FILES).await;
-    arrives(&place, &FILES).await;
     holds(&LocalPlace::new(folder.path().join("c")), &[("", b"three")]).await;
     lacks(&LocalPlace::new(folder.path().join("d"))).await;
     assert!(place.open("d").await.is_err());
@@ -172,14 +162,9 @@ async fn a_bucket_is_read(buckets: Option<Buckets>) {
 
     holds(&place("p"), &FILES).await;
     holds(&place("p/"), &FILES).await;
-    arrives(&place("p"), &FILES).await;
     holds(&place("p/b"), &[("deep/x", b""), ("y ß+%.rdb", b"two")]).await;
     holds(&place("p/c"), &[("", b"three")]).await;
     holds(&place("r"), &[("a//b", b"r/a//b"), ("a/b", b"r/a/b")]).await;
-    let entries = place("r").list().await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let refused = fetch_into(&place("r"), &entries, folder.path(), &|_| {}).await.unwrap_err();
-    assert!(refused.message().contains("`a//b`"), "{refused}");
     let whole = place("").list().await.unwrap();
     assert_eq!(whole.len(), FILES.len() + 4);
     for prefix in ["p/gone", "nothing", "p/c/"] {
