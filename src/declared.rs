@@ -1,5 +1,6 @@
 //! `[[backup]]` of `comeback.toml`: the backups that the user wants verified.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub(crate) struct BackupEntry {
     bin: Option<PathBuf>,
     #[serde(default, deserialize_with = "schedule")]
     schedule: Option<AgeLimit>,
+    #[serde(default)]
+    frozen: BTreeSet<String>,
     #[serde(default)]
     allow_empty: bool,
     #[serde(default)]
@@ -124,6 +127,7 @@ impl BackupEntry {
                 queries,
                 redis_queries,
                 database: self.database,
+                frozen: self.frozen,
                 allow_empty: self.allow_empty,
                 ..VerifyOptions::default()
             },
@@ -197,7 +201,9 @@ struct Later {
 /// Reads what was recorded of an earlier restore.
 fn with_reference(path: Option<&Path>, options: VerifyOptions) -> Result<VerifyOptions> {
     let reference = reference::read(path, false)?.map(Arc::new);
-    Ok(VerifyOptions { reference, ..options })
+    let options = VerifyOptions { reference, ..options };
+    reference::ensure_frozen_means_something(&options)?;
+    Ok(options)
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use comeback_engine::artefact::ProfileSlot;
+use comeback_engine::artefact::{ProfileSlot, VerifyOptions};
 use comeback_engine::clock::Clock;
 use comeback_error::{Error, Result};
 use comeback_model::{REFERENCE_VERSION, Reference};
@@ -25,6 +25,22 @@ pub(crate) fn read(path: Option<&Path>, will_record: bool) -> Result<Option<Refe
     Reference::from_json(&text).map(Some).map_err(|error| {
         Error::usage(format!("reading the reference {name}: {error}"))
             .hint("an entry of `accepted` has `object`, `reason` and `until`, a day such as 2026-12-31")
+    })
+}
+
+/// Fails for a frozen table that nothing is compared with: neither a live source, nor a reference that holds its rows
+/// or is about to.
+pub(crate) fn ensure_frozen_means_something(options: &VerifyOptions) -> Result<()> {
+    if options.source.is_some() || options.record.is_some() {
+        return Ok(());
+    }
+    let is_kept = |table: &String| options.reference.as_ref().is_some_and(|one| one.profile.is_frozen(table));
+    let Some(table) = options.frozen.iter().find(|table| !is_kept(table)) else { return Ok(()) };
+    Err(match &options.reference {
+        Some(_) => Error::usage(format!("the reference does not hold the rows of the frozen table {table}"))
+            .hint("record it anew with --record: frozen tables are kept row by row"),
+        None => Error::usage(format!("there is nothing to compare the frozen table {table} with"))
+            .hint("name a reference with --reference FILE, or the live database with --source URL"),
     })
 }
 

@@ -58,8 +58,9 @@ pub(crate) struct VerifyArgs {
     /// PGPASSWORD, PGPASSFILE or ~/.pgpass
     #[arg(long = "source", value_name = "URL")]
     pub(crate) live: Option<String>,
-    /// A table of the live database in which nothing changes any more: it is compared row by row; may be repeated
-    #[arg(long, value_name = "TABLE", requires = "live")]
+    /// A table in which nothing changes any more: it is compared row by row with the live database, and kept so in what
+    /// is recorded; may be repeated
+    #[arg(long, value_name = "TABLE")]
     pub(crate) frozen: Vec<String>,
     /// Let a backup pass that holds no row at all
     #[arg(long)]

@@ -62,6 +62,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         ..options(&args, &config, declared, seed)?
     };
     let age = declared.and_then(|declared| declared.age(&options.select));
+    reference::ensure_frozen_means_something(&options)?;
     let (record, before) = (options.record.clone(), options.reference.clone());
     let artefact = look_for(from, &identity, options).await;
     let artefact = artefact.map_err(|error| match declared {
@@ -135,7 +136,7 @@ fn ensure_of_use(software: &SoftwareChoice, choice: SubstrateChoice) -> Result<(
 fn live_source(args: &VerifyArgs) -> Result<Option<LiveSource>> {
     let Some(url) = args.live.clone() else { return Ok(None) };
     let password = PostgresAddress::parse(&url)?.with_password_as_psql()?.password().cloned();
-    Ok(Some(LiveSource { url, password, frozen: args.frozen.clone() }))
+    Ok(Some(LiveSource { url, password }))
 }
 
 fn known(config: &Config) -> String {
@@ -165,6 +166,8 @@ fn options(
     let given = declared.map(Declared::choices).unwrap_or_default();
     let mut create_missing = given.create_missing;
     create_missing.extend(&args.create_missing);
+    let mut frozen = given.frozen;
+    frozen.extend(args.frozen.iter().cloned());
     Ok(VerifyOptions {
         kind: args.kind.clone().or(given.kind),
         select: args.select.clone().unwrap_or(given.select),
@@ -180,6 +183,7 @@ fn options(
         database: args.database.clone().or(given.database),
         record: args.record.then(ProfileSlot::default),
         source: live_source(args)?,
+        frozen,
         allow_empty: args.allow_empty || given.allow_empty,
         // A time that an objective judges is one of production-like settings.
         fast: declared.is_none_or(|one| one.section().is_empty()),

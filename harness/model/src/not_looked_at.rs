@@ -42,6 +42,8 @@ pub enum ScopeKind {
     ServerMessages,
     /// The bytes of a cluster's files, where nothing says what they should be.
     Files,
+    /// The values of single rows, of which only figures are compared.
+    RowValues,
 }
 
 impl ScopeKind {
@@ -66,6 +68,7 @@ impl ScopeKind {
             Self::AcceptedChange => "accepted-change",
             Self::ServerMessages => "server-messages",
             Self::Files => "files",
+            Self::RowValues => "row-values",
         }
     }
 }
@@ -123,6 +126,7 @@ mod tests {
             ScopeKind::Constraint,
             ScopeKind::Collation,
             ScopeKind::AcceptedChange,
+            ScopeKind::RowValues,
             ScopeKind::ServerMessages,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));

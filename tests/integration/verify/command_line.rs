@@ -58,6 +58,11 @@ fn a_restore_is_recorded_and_a_later_one_is_compared_with_it() {
     assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
     let kept = std::fs::read(kept).unwrap();
 
+    // What nobody kept cannot be compared: this is said before anything starts.
+    let frozen = verify(&place, DUMP, "frozen", &["--frozen", "public.people"]);
+    assert_eq!(frozen.status.code(), Some(2), "{}", text(&frozen.stderr));
+    assert!(text(&frozen.stderr).contains("does not hold the rows of the frozen table public.people"));
+
     let less = DUMP.replace("create index", "-- create index").replace("100", "60");
     let compared = verify(&place, &less, "second", &["--record"]);
     assert_eq!(compared.status.code(), Some(1), "{}{}", text(&compared.stdout), text(&compared.stderr));

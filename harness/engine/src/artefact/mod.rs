@@ -171,6 +171,8 @@ pub struct VerifyOptions {
     pub record: Option<ProfileSlot>,
     /// The live system to compare with.
     pub source: Option<LiveSource>,
+    /// The tables in which nothing changes any more: their rows are recorded, and compared one by one.
+    pub frozen: std::collections::BTreeSet<String>,
     /// Whether a backup without a single row may pass.
     pub allow_empty: bool,
     /// How many connections or processes load and check at once.
@@ -189,8 +191,6 @@ pub struct LiveSource {
     pub url: String,
     /// The password to log in with.
     pub password: Option<crate::secret::Secret>,
-    /// The tables in which nothing changes any more: they are compared row by row.
-    pub frozen: Vec<String>,
 }
 
 /// The error for things that a backup needs and that are not there.

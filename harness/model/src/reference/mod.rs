@@ -1,8 +1,9 @@
 //! What is kept of a verified restore, and how a later one is compared with it.
 //!
 //! A reference holds definitions, numbers of rows, sizes, and for each column the number of NULLs and of distinct
-//! values. It holds no value of a row. Definitions are the exception to watch: constants in views, defaults and
-//! CHECK constraints are part of them.
+//! values. It holds no value of a row, with two exceptions to watch: constants in views, defaults and CHECK
+//! constraints are part of definitions; and of a table that the user calls frozen it keeps a fingerprint, from which
+//! the keys of rows can be read, and with some effort the values of a few rows guessed.
 
 mod accepted;
 mod distinct;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Catalogue;
+use super::{Catalogue, TableFingerprint};
 
 pub use accepted::{Accepted, settle};
 pub use distinct::DistinctSketch;
@@ -81,6 +82,9 @@ pub struct DatabaseProfile {
     /// The settings and grants of the database itself, by role; `None` if the backup does not bring them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<Definitions>,
+    /// The rows of the tables in which nothing changes any more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frozen: BTreeMap<String, TableFingerprint>,
 }
 
 /// A table in figures.
@@ -140,6 +144,11 @@ impl DatabaseProfile {
 }
 
 impl Profile {
+    /// Whether the rows of a table are kept.
+    pub fn is_frozen(&self, table: &str) -> bool {
+        self.databases.values().any(|database| database.frozen.contains_key(table))
+    }
+
     /// The number of tables.
     pub fn tables(&self) -> usize {
         self.databases.values().map(|database| database.tables.len()).sum()

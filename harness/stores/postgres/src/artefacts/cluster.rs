@@ -51,13 +51,14 @@ impl Restored for RestoredCluster {
             let reference = options.reference.as_deref();
             // To record alone shows nothing but that everything can be read.
             let shows = if reference.is_some() { Statement::Compared } else { Statement::Sound };
-            let (record, jobs) = (options.record.as_ref(), options.jobs);
-            judges
-                .push((shows, Box::new(ReferenceJudge { server: address, reference, record, brings, jobs })));
+            let (record, frozen, jobs) = (options.record.as_ref(), &options.frozen, options.jobs);
+            let judge = ReferenceJudge { server: address, reference, record, brings, frozen, jobs };
+            judges.push((shows, Box::new(judge)));
         }
         if let Some(source) = &options.source {
-            let database = options.database.as_deref();
-            judges.push((Statement::Compared, Box::new(SourceJudge { server: address, database, source })));
+            let (database, frozen) = (options.database.as_deref(), &options.frozen);
+            let judge = SourceJudge { server: address, database, source, frozen };
+            judges.push((Statement::Compared, Box::new(judge)));
         }
         if !options.allow_empty {
             judges.push((Statement::Sound, Box::new(ContentJudge { server: address })));

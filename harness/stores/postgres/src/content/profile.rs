@@ -72,7 +72,7 @@ async fn read_database_profile(
         ended.context("reading the tables")??;
     }
     let tables = std::mem::take(&mut *work.done.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(DatabaseProfile { catalogue, tables, properties: None })
+    Ok(DatabaseProfile { catalogue, tables, properties: None, frozen: BTreeMap::new() })
 }
 
 /// What the workers of one database share.

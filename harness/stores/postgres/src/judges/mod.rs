@@ -9,6 +9,7 @@ mod cause;
 mod columns;
 mod comparison;
 mod content;
+mod frozen;
 mod integrity;
 mod keys;
 mod ledger;

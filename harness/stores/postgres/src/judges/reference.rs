@@ -1,25 +1,28 @@
 //! Judge that compares a restored cluster with what was recorded of an earlier verified restore.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use comeback_engine::artefact::ProfileSlot;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{
-    Catalogue, DatabasePair, DatabaseProfile, Finding, FindingCode, NotLookedAt, RecordedPosition, Reference,
-    ScopeKind, Tolerance, pair_databases, settle,
+    Catalogue, DatabasePair, DatabaseProfile, Finding, FindingCode, NotLookedAt, Profile, RecordedPosition,
+    Reference, ScopeKind, Tolerance, pair_databases, settle,
 };
 
 use super::beside;
 use super::carried::leave_out;
 use super::comparison::compare;
+use super::frozen::{compare_frozen, read_frozen, values_of_others};
 use super::majors::align;
 use super::sequences::compare_positions;
 use crate::connection::session::close;
 use crate::content::profile::read_profile;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::{Brings, PostgresAddress, reprint};
 
-/// Compares definitions exactly, and figures of tables within the tolerances. What is new is told and no
-/// finding: an application grows. What the user accepts is told.
+/// Compares definitions exactly, figures of tables within the tolerances, and frozen tables row by row. What is new is
+/// told and no finding: an application grows. What the user accepts is told.
 ///
 /// Roles, and the settings and grants of a database itself, are compared if both backups bring them. Not compared:
 /// passwords, tablespaces and settings of every role in every database; the rows of unlogged tables and of tables
@@ -33,6 +36,8 @@ pub struct ReferenceJudge<'a> {
     pub record: Option<&'a ProfileSlot>,
     /// What the backup brings beside the content of databases.
     pub brings: &'a Brings,
+    /// The tables in which nothing changes any more: their rows are recorded as well.
+    pub frozen: &'a BTreeSet<String>,
     /// How many connections read tables.
     pub jobs: usize,
 }
@@ -47,7 +52,9 @@ impl Judge for ReferenceJudge<'_> {
         let profile = read_profile(self.server, self.brings, self.jobs).await?;
         let tables = profile.tables();
         if let Some(slot) = self.record {
-            slot.set(profile.clone());
+            let mut kept = profile.clone();
+            self.keep_frozen(&mut kept).await?;
+            slot.set(kept);
         }
         let Some(reference) = self.reference else {
             return Ok(Opinion::new(
@@ -56,7 +63,7 @@ impl Judge for ReferenceJudge<'_> {
             ));
         };
         let majors = (reference.profile.major, profile.major);
-        let mut compared = Compared::default();
+        let mut compared = Compared { not_looked_at: vec![values_of_others()], ..Compared::default() };
         let pairs = pair_databases(&reference.profile.databases, &profile.databases);
         let is_one_of_several =
             *self.brings != Brings::Cluster && pairs.iter().any(|pair| pair.restored.is_some());
@@ -93,6 +100,29 @@ impl Judge for ReferenceJudge<'_> {
 }
 
 impl ReferenceJudge<'_> {
+    /// Adds the rows of frozen tables, also of those that the earlier reference holds.
+    async fn keep_frozen(&self, profile: &mut Profile) -> Result<()> {
+        let recorded = self.reference.map(|reference| &reference.profile.databases);
+        let pairs = recorded.map(|recorded| pair_databases(recorded, &profile.databases)).unwrap_or_default();
+        let earlier: BTreeMap<_, _> = pairs
+            .iter()
+            .filter_map(|pair| Some((pair.restored?.to_owned(), &recorded?.get(pair.recorded)?.frozen)))
+            .collect();
+        let mut not_found = self.frozen.clone();
+        for (name, database) in &mut profile.databases {
+            let mut names = self.frozen.clone();
+            names.extend(earlier.get(name).into_iter().flat_map(|frozen| frozen.keys().cloned()));
+            if !names.is_empty() {
+                database.frozen = read_frozen(self.server, name, &names).await?;
+                not_found.retain(|name| !database.frozen.contains_key(name));
+            }
+        }
+        not_found.first().map_or(Ok(()), |name| {
+            Err(Error::could_not_verify(format!("no restored table {name} could be frozen"))
+                .hint("name tables with their schema, as in public.invoices"))
+        })
+    }
+
     /// The day by the server's clock, which is that of this machine.
     async fn today(&self) -> Result<jiff::civil::Date> {
         let mut connection = self.server.connect_to_cluster().await?;
@@ -157,7 +187,10 @@ impl Compared {
         let drift = before.drift(after, &Tolerance::default());
         self.tables += drift.tables;
         self.columns += drift.columns;
-        self.findings.extend(drift.findings);
+        // Where the rows are known, their figures add nothing.
+        let is_open = |finding: &Finding| !before.frozen.keys().any(|table| is_of(&finding.subject, table));
+        self.findings.extend(drift.findings.into_iter().filter(is_open));
+        self.findings.extend(compare_frozen(server, restored, &before.frozen).await?);
         let what = format!("settings and grants of database {name}");
         self.beside(&what, beside::properties(before, name), beside::properties(after, name), majors);
         Ok(())
@@ -195,6 +228,11 @@ impl Compared {
             NotLookedAt::new(ScopeKind::SequencePosition, name, why)
         }));
     }
+}
+
+/// Whether a finding is about a table or a column of it.
+fn is_of(subject: &str, table: &str) -> bool {
+    subject.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Brings both catalogues into a form in which equal definitions are equal texts. Either may come from a dump, after

@@ -1,15 +1,17 @@
 //! Judge that compares a restored database with the live one that the backup was taken of.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use comeback_engine::artefact::LiveSource;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{CatalogueForm, Finding, FindingCode, NotLookedAt, ScopeKind, Tolerance};
 
 use super::comparison::compare;
+use super::frozen::{Frozen, comparable_tables, values_of_others};
 use super::only::the_counterpart;
 use super::reference::comparable;
 use crate::content::exporter::Exporter;
-use crate::content::tables::TableInfo;
 use crate::error::{Context as _, Error, Result};
 use crate::{PostgresAddress, read_catalogue};
 
@@ -22,8 +24,10 @@ pub struct SourceJudge<'a> {
     pub server: &'a PostgresAddress,
     /// The restored database; `None` for the only one that holds tables, or for the one with the name of the source.
     pub database: Option<&'a str>,
-    /// The live database, and the tables in which nothing changes.
+    /// The live database.
     pub source: &'a LiveSource,
+    /// The tables in which nothing changes any more.
+    pub frozen: &'a BTreeSet<String>,
 }
 
 #[async_trait]
@@ -33,7 +37,7 @@ impl Judge for SourceJudge<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let LiveSource { url, password, frozen } = self.source;
+        let (LiveSource { url, password }, frozen) = (self.source, self.frozen);
         let address = PostgresAddress::parse(url)?.with_password(password.clone());
         let database = the_counterpart(self.server, self.database, address.database()).await?;
         let mut source = Exporter::open(&address, address.database()).await?;
@@ -48,7 +52,7 @@ impl Judge for SourceJudge<'_> {
         comparable(self.server, &database, &mut expected, &mut actual, majors).await?;
         let mut findings = compare(&expected, &actual);
         let mut restored = Exporter::open(self.server, &database).await?;
-        let (ours, theirs) = (tables(&mut restored).await?, tables(&mut source).await?);
+        let (ours, theirs) = (comparable_tables(&mut restored).await?, comparable_tables(&mut source).await?);
         for theirs in &theirs {
             // A table that is missing is a missing object.
             let Some(ours) = ours.iter().find(|ours| ours.name == theirs.name) else { continue };
@@ -58,9 +62,11 @@ impl Judge for SourceJudge<'_> {
                 findings.extend(rows(&ours.name, expected, found));
             }
         }
+        let ours = Frozen { server: self.server, snapshot: &restored, tables: &ours };
+        let recorded = Frozen { server: &address, snapshot: &source, tables: &theirs }.read(frozen).await?;
         for name in frozen {
-            let finding = self.frozen(name, (&restored, &ours), (&address, &source, &theirs)).await?;
-            findings.extend(finding);
+            let expected = recorded.get(name).ok_or_else(|| not_there(name))?;
+            findings.extend(ours.compare(name, expected, "the source").await?);
         }
         let live = address.database();
         let renamed =
@@ -72,55 +78,14 @@ impl Judge for SourceJudge<'_> {
             frozen.len()
         );
         let why = "the source has gone on since the backup";
-        Ok(Opinion::new(summary, findings).not_looked_at([NotLookedAt::new(
-            ScopeKind::ObjectKind,
-            "positions of sequences",
-            why,
-        )]))
+        let sequences = NotLookedAt::new(ScopeKind::ObjectKind, "positions of sequences", why);
+        Ok(Opinion::new(summary, findings).not_looked_at([sequences, values_of_others()]))
     }
 }
 
-impl SourceJudge<'_> {
-    async fn frozen(
-        &self,
-        name: &str,
-        (restored, ours): (&Exporter, &[TableInfo]),
-        (address, source, theirs): (&PostgresAddress, &Exporter, &[TableInfo]),
-    ) -> Result<Option<Finding>> {
-        let find = |tables: &[TableInfo]| tables.iter().find(|table| table.name == name).cloned();
-        let Some(theirs) = find(theirs) else {
-            return Err(Error::could_not_verify(format!(
-                "the source has no table {name} that could be frozen"
-            ))
-            .hint("name tables with their schema, as in public.invoices"));
-        };
-        let Some(ours) = find(ours) else { return Ok(None) };
-        let read = source.read_tables(address, vec![theirs]).await?;
-        let Some(expected) = read.into_values().next() else { return Ok(None) };
-        let read = restored.read_tables(self.server, vec![ours.as_recorded(&expected)]).await?;
-        let Some(found) = read.into_values().next() else { return Ok(None) };
-        let differs = !expected.same_rows(&found);
-        Ok(differs.then(|| {
-            let rows = |rows: u64| format!("{rows} rows");
-            let found =
-                if expected.rows == found.rows { "as many other rows".to_owned() } else { rows(found.rows) };
-            Finding::new(
-                FindingCode::ContentDiffers,
-                name,
-                format!("the {} of the source", rows(expected.rows)),
-                found,
-            )
-            .remedy("find out whether the source changed the table; if not, the backup lacks or changes rows")
-        }))
-    }
-}
-
-/// The tables whose rows can be compared.
-async fn tables(exporter: &mut Exporter) -> Result<Vec<TableInfo>> {
-    let mut tables = exporter.list_tables().await?;
-    tables.retain(|table| !table.is_unlogged && !table.is_view && table.extension.is_none());
-    tables.retain(|table| !table.name.starts_with("pg_catalog."));
-    Ok(tables)
+fn not_there(table: &str) -> Error {
+    Error::could_not_verify(format!("the source has no table {table} that could be frozen"))
+        .hint("name tables with their schema, as in public.invoices")
 }
 
 async fn count(exporter: &mut Exporter, table: &str) -> Result<u64> {
