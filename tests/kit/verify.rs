@@ -1,6 +1,11 @@
 //! Verifies a backup with the binary, and reads what came of it.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::place::Place;
+
+/// How many verifications run at once.
+const AT_ONCE: usize = 2;
 
 /// What a verification said.
 pub(crate) struct Verified {
@@ -39,6 +44,29 @@ fn run(place: &Place, args: &[&str], variables: &[(&str, &str)]) -> Verified {
     let report = if has_run { place.report() } else { serde_json::Value::Null };
     assert_eq!(place.left_behind(), [""; 0], "{printed}");
     Verified { code: output.status.code().unwrap_or(-1), report, printed }
+}
+
+/// How a statement about the backup stands in the report.
+pub(crate) fn standing(verified: &Verified, statement: impl std::fmt::Display) -> String {
+    let statement = statement.to_string();
+    let all = verified.report["drills"][0]["established"].as_array();
+    let one = all.into_iter().flatten().find(|one| one["statement"] == statement);
+    one.and_then(|one| one["standing"].as_str()).unwrap_or_else(|| panic!("{}", verified.printed)).to_owned()
+}
+
+/// Runs cases on a few threads.
+pub(crate) fn each<T: Sync>(cases: impl Iterator<Item = T> + Send, case: impl Fn(T) + Sync) {
+    let next = Mutex::new(cases);
+    let take = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(one) = take() {
+                    case(one);
+                }
+            });
+        }
+    });
 }
 
 impl Verified {

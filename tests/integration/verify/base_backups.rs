@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::verify::verify;
 
+use super::damages::base_backups::{ARCHIVE, PLAIN, TARS, facts_of_segments};
+use super::damages::{Facts, each_damage};
+
 /// A table with an index, and rows to count.
 const SCHEMA: &str = "create table journeys (id bigint primary key, body text);
     insert into journeys select g, repeat(md5(g::text), 20) from generate_series(1, 4000) g";
@@ -35,12 +38,6 @@ async fn file_of(cluster: &ForeignCluster, table: &str) -> String {
     cluster.sql(&format!("select pg_relation_filepath('{table}')")).await
 }
 
-fn overwrite(path: &Path, at: u64, bytes: &[u8]) {
-    use std::os::unix::fs::FileExt as _;
-    let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-    file.write_all_at(bytes, at).unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_folder_of_pg_basebackup_is_restored_and_each_damage_is_found() {
     let Some(cluster) = ForeignCluster::archiving().await else { return };
@@ -65,32 +62,21 @@ async fn a_folder_of_pg_basebackup_is_restored_and_each_damage_is_found() {
     let restore = logged.iter().find(|check| check.contains("restored restore")).unwrap();
     assert!(restore.contains("the end of the log") && restore.contains("from the archive"), "{restore}");
 
-    // What pg_verifybackup sees.
-    let flipped = copy(&cluster, "plain", "flipped").await;
-    overwrite(&flipped.join(&table), 8192 + 4000, b"X");
-    verify(&[text(&flipped)]).finds(&["unpacked-files", "backup-damaged", &table]);
-    let short = copy(&cluster, "plain", "short").await;
-    std::fs::remove_file(short.join(&table)).unwrap();
-    verify(&[text(&short)]).finds(&["unpacked-files", "backup-damaged", &table]);
-    // Without the manifest, the page's own checksum sees it.
-    std::fs::remove_file(flipped.join("backup_manifest")).unwrap();
-    let unlisted = verify(&[text(&flipped)]);
-    unlisted.finds(&["page-checksums", "page-damaged", "public.journeys"]);
+    let mut facts = Facts::default();
+    facts.tell("table", table);
+    each_damage(PLAIN, &facts, |_| plain.clone(), |_, copy| verify(&[text(copy)]));
+    // Without the manifest, nobody compares the files, and nobody notices that the label is missing.
+    let unlisted = copy(&cluster, "plain", "unlisted").await;
+    for name in ["backup_manifest", "backup_label"] {
+        std::fs::remove_file(unlisted.join(name)).unwrap();
+    }
+    let unlisted = verify(&[text(&unlisted)]);
+    assert!(
+        unlisted.passed().iter().any(|check| check.contains("there is no backup_label")),
+        "{}",
+        unlisted.printed
+    );
     assert!(unlisted.not_looked_at().iter().any(|one| one.contains("files the files as they were")));
-
-    // A copy without its log cannot become consistent, and one without its label says nothing of it.
-    let dry = copy(&cluster, "plain", "dry").await;
-    std::fs::remove_dir_all(dry.join("pg_wal")).unwrap();
-    std::fs::create_dir(dry.join("pg_wal")).unwrap();
-    verify(&[text(&dry)]).finds(&["restore", "archive-gap", "no such segment, in the backup or beside it"]);
-    let unlabelled = copy(&cluster, "plain", "unlabelled").await;
-    std::fs::write(unlabelled.join("backup_label"), "LABEL: x\n").unwrap();
-    std::fs::remove_file(unlabelled.join("backup_manifest")).unwrap();
-    verify(&[text(&unlabelled)]).finds(&["restore", "backup-damaged", "backup_label"]);
-    let controlled = copy(&cluster, "plain", "controlled").await;
-    std::fs::remove_file(controlled.join("backup_manifest")).unwrap();
-    overwrite(&controlled.join("global/pg_control"), 60, b"XX");
-    verify(&[text(&controlled)]).finds(&["restore", "backup-damaged", "global/pg_control"]);
     cluster.clear().await;
 }
 
@@ -129,32 +115,8 @@ async fn the_log_of_an_archive_is_replayed_and_a_gap_in_it_is_found() {
         assert!(restore.contains(&words), "{restore}");
     }
 
-    let mut segments = cluster.run("ls", &["archive"]).await;
-    segments = segments.lines().filter(|name| name.len() == 24).collect::<Vec<_>>().join("\n");
-    let segments: Vec<_> = segments.lines().collect();
-    let [.., third, second, last] = segments[..] else { panic!("{segments:?}") };
-    let gap = copy(&cluster, "archive", "gap").await;
-    std::fs::remove_file(gap.join(third)).unwrap();
-    at(&gap, &[]).finds(&["restore", "archive-gap", third, second]);
-    let cut = copy(&cluster, "archive", "cut").await;
-    std::fs::OpenOptions::new().write(true).open(cut.join(third)).unwrap().set_len(1 << 20).unwrap();
-    at(&cut, &[]).finds(&["restore", "backup-damaged", third, "1048576 bytes"]);
-    let swapped = copy(&cluster, "archive", "swapped").await;
-    std::fs::copy(swapped.join(last), swapped.join(third)).unwrap();
-    at(&swapped, &[]).finds(&["restore", "backup-damaged", third, "another segment"]);
-    let garbled = copy(&cluster, "archive", "garbled").await;
-    // In the content of the first record: a server takes the first one that it cannot read for the end.
-    overwrite(&garbled.join(last), 72, b"X!X!");
-    at(&garbled, &[]).finds(&["restore", "target-not-reached", "replay that ended with the record at"]);
-    std::fs::copy(cluster.path("archive").join(last), garbled.join(last)).unwrap();
-    overwrite(&garbled.join(third), 72, b"X!X!");
-    at(&garbled, &[]).finds(&["restore", "target-not-reached", "replay that ended at"]);
-    // The system identifier in the first page of each segment.
-    let strange = copy(&cluster, "archive", "strange").await;
-    for name in &segments {
-        overwrite(&strange.join(name), 24, &7_u64.to_ne_bytes());
-    }
-    at(&strange, &[]).finds(&["restore", "backup-damaged", "log of cluster 7"]);
+    let facts = facts_of_segments(&cluster.run("ls", &["archive"]).await);
+    each_damage(ARCHIVE, &facts, |_| cluster.path("archive"), |_, copy| at(copy, &[]));
     at(&cluster.path("archive"), &["--at", "2036-01-01T00:00:00Z"]).finds(&[
         "restore",
         "target-not-reached",
@@ -183,23 +145,10 @@ async fn tars_are_restored_with_their_tablespaces_and_each_damage_is_found() {
     verify(&[text(&cluster.path("whole"))]).passed();
     verify(&[text(&cluster.path("whole/data"))]).finds(&["restore", "backup-damaged", &identifier]);
 
-    let cut = copy(&cluster, "packed", "cut").await;
-    let bytes = std::fs::metadata(cut.join("base.tar.gz")).unwrap().len();
-    let file = std::fs::OpenOptions::new().write(true).open(cut.join("base.tar.gz")).unwrap();
-    file.set_len(bytes * 3 / 4).unwrap();
-    verify(&[text(&cut)]).finds(&["restore", "backup-truncated", "base.tar.gz"]);
-    let ended = copy(&cluster, "tars", "ended").await;
-    let base = ended.join("base.tar");
-    let bytes = std::fs::metadata(&base).unwrap().len();
-    std::fs::OpenOptions::new().write(true).open(&base).unwrap().set_len(bytes - 1024).unwrap();
-    verify(&[text(&ended)]).finds(&["restore", "backup-damaged", "base.tar", "the empty block"]);
-    let lost = copy(&cluster, "tars", "lost").await;
-    std::fs::remove_file(lost.join(format!("{identifier}.tar"))).unwrap();
-    verify(&[text(&lost)]).finds(&["restore", "backup-damaged", &format!("tablespace {identifier}")]);
-    let wrong = copy(&cluster, "tars", "wrong").await;
-    let manifest = std::fs::read_to_string(wrong.join("backup_manifest")).unwrap();
-    std::fs::write(wrong.join("backup_manifest"), manifest.replacen("PG_VERSION", "PG_VERSIOM", 1)).unwrap();
-    verify(&[text(&wrong)]).finds(&["unpacked-files", "backup-damaged", "backup_manifest"]);
+    let mut facts = Facts::default();
+    facts.tell("tablespace", identifier);
+    let intact = |of: &str| cluster.path(if of.contains("packed") { "packed" } else { "tars" });
+    each_damage(TARS, &facts, intact, |_, copy| verify(&[text(copy)]));
     cluster.clear().await;
 }
 

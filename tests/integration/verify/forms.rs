@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use async_compression::tokio::bufread::{GzipEncoder, Lz4Encoder, ZstdEncoder};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::dumps::{each, put, shows};
 use crate::kit::backup_tools::{barman, barman_incoming, has, pgbackrest, set_up_barman, set_up_pgbackrest};
 use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::substrates::TRIXIE;
-use crate::kit::verify::{Verified, verify, verify_in};
+use crate::kit::verify::{Verified, each, standing, verify, verify_in};
 
 const ZOO_ROLES: &str = include_str!("../postgres/catalogue/zoo_roles.sql");
 const ZOO: &str = include_str!("../postgres/catalogue/zoo.sql");
@@ -178,7 +177,7 @@ fn all_pass(
     };
     let (first, others) = forms.split_first().unwrap();
     shows("the first", &run(first, &["--record"]), &["restored", "sound"]);
-    each(others, |form| shows(FORMS[form.0].0, &run(form, &[]), &["restored", "sound", "compared"]));
+    each(others.iter(), |form| shows(FORMS[form.0].0, &run(form, &[]), &["restored", "sound", "compared"]));
     reference
 }
 
@@ -209,11 +208,11 @@ async fn the_zoo_comes_back_from_every_form_on_15() {
 
     let reference = all_pass(&forms, folder.path(), &key, verify);
     let repositories = [cluster.path("repo"), cluster.path("barman/app")];
-    each(&repositories, |path| {
+    each(repositories.iter(), |path| {
         let verified = verify(&[path.to_str().unwrap(), "--reference", &reference]);
         shows(&path.display().to_string(), &verified, &["restored", "sound", "compared"]);
     });
-    each(&CUTS, |cut| cut_layers_are_found(cut, &forms, &key));
+    each(CUTS.iter(), |cut| cut_layers_are_found(cut, &forms, &key));
     cluster.clear().await;
 }
 
@@ -275,4 +274,21 @@ fn cut_layers_are_found((number, words): &(usize, [&str; 2]), forms: &[(usize, P
     let cut = put(folder.path(), "cut", &bytes);
     let verified = verify(&[&cut, "--create-missing", "roles", "--identity", &key.file]);
     verified.finds(&[&["restore"], &words[..]].concat());
+}
+
+/// Writes a file into a folder, and returns its path.
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
+
+/// Fails unless exactly these statements were shown, and the others were not looked at.
+#[track_caller]
+fn shows(what: &str, verified: &Verified, statements: &[&str]) {
+    assert_eq!(verified.code, 0, "{what}: {}", verified.printed);
+    for statement in ["restored", "sound", "answered", "compared", "exact"] {
+        let wanted = if statements.contains(&statement) { "shown" } else { "not_looked_at" };
+        assert_eq!(standing(verified, statement), wanted, "{what}, {statement}: {}", verified.printed);
+    }
 }

@@ -5,7 +5,7 @@ mod attacks;
 mod barman;
 mod base_backups;
 mod command_line;
-mod dumps;
+mod damages;
 mod foreign_clusters;
 mod forms;
 mod incremental;

@@ -12,8 +12,11 @@ use comeback_secrets::{FolderStore, Recipients, export_secrets, keep_export};
 use crate::kit::place::files_below;
 use crate::kit::postgres_bench::PostgresBench;
 use crate::kit::redis_bench::{RedisBench, ask};
+use crate::kit::require::local_is_here;
 use crate::kit::vault::Vault;
 use crate::kit::verify::{Verified, verify};
+
+use super::damages::{Facts, each_damage, each_file, own};
 
 /// Every file of a folder, and its bytes.
 fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -99,15 +102,16 @@ async fn secrets_are_exact_with_their_manifest_and_readable_without_it() {
     // Without a key, with another one, and damaged.
     let other = folder.path().join("other");
     comeback_secrets::make_identity(&other).unwrap();
-    for (args, code, words) in
-        [(vec![], 2, "--identity"), (vec!["--identity", other.to_str().unwrap()], 3, "opens it")]
-    {
-        let refused = verify(&[&[out.to_str().unwrap()], &args[..]].concat());
-        assert!(refused.code == code && refused.printed.contains(words), "{}", refused.printed);
-    }
-    flip(&out);
-    let damaged = verify(&[&[out.to_str().unwrap()], &identity[..]].concat());
-    assert_eq!(damaged.code, 1, "{}", damaged.printed);
+    let refused = verify(&[out.to_str().unwrap()]);
+    assert!(refused.code == 2 && refused.printed.contains("--identity"), "{}", refused.printed);
+    let export = std::fs::read(&out).unwrap();
+    let with_key = |key: &str, bytes: &[u8]| {
+        let file = folder.path().join("damaged.age");
+        std::fs::write(&file, bytes).unwrap();
+        verify(&[file.to_str().unwrap(), "--identity", key])
+    };
+    each_file(own::EXPORTS, |_| &export, |bytes, _| with_key(&daily, bytes));
+    each_file(own::LOCKED, |_| &export, |bytes, _| with_key(other.to_str().unwrap(), bytes));
     flip(&root.join(&kept.id).join("secrets.json.age"));
     verify_repository(&root, &identity).finds(&["restore backup-damaged", &kept.id]);
 }
@@ -141,27 +145,32 @@ async fn backups_of_postgres_are_exact_and_an_export_of_a_table_is_counted() {
     assert_eq!(newest.not_looked_at(), ["csv-shape table-definition id, title"]);
     assert_eq!(newest.report["drills"][0]["artefact"]["id"], csv.id.as_str());
 
-    for manifest in [&base, &dump, &csv] {
-        let largest = manifest.files.iter().max_by_key(|file| file.bytes).unwrap();
-        flip(&root.join(&manifest.id).join(&largest.name));
-        verify_repository(&root, &["--select", &manifest.id])
-            .finds(&["restore backup-damaged", &manifest.id]);
+    let mut facts = Facts::default();
+    for (kind, manifest) in [(own::BASE, &base), (own::DUMP, &dump), (own::EXPORT, &csv)] {
+        facts.tell(kind, manifest.id.as_str());
     }
-    // A CSV file of somebody else.
-    let file = root.join("people.csv");
-    for (text, words) in [
-        ("id,name\n1,Ann\n2,\"Bob\n", Some(["restore restore-failed", "quoted field"])),
-        ("id,name\n1,Ann\n2\n", Some(["restore restore-failed", "line 2"])),
-        ("id,name\n1,Gr\u{fc}n\n", None),
-    ] {
-        std::fs::write(&file, text).unwrap();
-        let verified = verify(&[file.to_str().unwrap()]);
-        match words {
-            Some(words) => verified.finds(&words),
-            None => assert!(verified.passed().iter().any(|line| line.contains("1 records of 2 fields"))),
-        }
-    }
-    std::fs::write(&file, b"id,name\n1,Gr\xfcn\n").unwrap();
-    verify(&[file.to_str().unwrap()]).finds(&["restore encoding-wrong", "0xfc"]);
+    each_damage(
+        own::REPOSITORY,
+        &facts,
+        |_| root.clone(),
+        |kind, repository| verify_repository(repository, &["--select", facts.get(kind)]),
+    );
     bench.clear().await;
+}
+
+#[test]
+fn a_csv_file_of_somebody_else_is_counted_and_each_damage_is_found() {
+    if !local_is_here() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let whole = "id,name\n1,Gr\u{fc}n\n2,\"Bob\"\n".as_bytes();
+    let verify = |bytes: &[u8], number: usize| {
+        let file = folder.path().join(format!("{number}.csv"));
+        std::fs::write(&file, bytes).unwrap();
+        verify(&[file.to_str().unwrap()])
+    };
+    let passed = verify(whole, own::TABLES.len()).passed();
+    assert!(passed.iter().any(|line| line.contains("2 records of 2 fields")), "{passed:#?}");
+    each_file(own::TABLES, |_| whole, verify);
 }

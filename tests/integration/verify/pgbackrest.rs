@@ -10,6 +10,8 @@ use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::place::files_below;
 use crate::kit::verify::{Verified, verify, verify_with};
 
+use super::damages::{self, Facts, each_damage};
+
 /// A cluster whose log goes into the repository `repo` in its folder, encrypted if it is asked for.
 struct Backed {
     cluster: ForeignCluster,
@@ -43,12 +45,6 @@ impl Backed {
         self.cluster.archive_log().await;
         position
     }
-
-    /// A copy of the repository, to be damaged.
-    async fn copy(&self, name: &str) -> PathBuf {
-        self.cluster.run("cp", &["-a", "repo", name]).await;
-        self.cluster.path(name)
-    }
 }
 
 /// Each file with the checksum of its content and the time of its last change.
@@ -59,17 +55,6 @@ fn state(folder: &Path) -> BTreeMap<PathBuf, (String, std::time::SystemTime)> {
         (path, (checksum, changed))
     };
     files_below(folder).into_iter().map(state).collect()
-}
-
-/// The only file below a folder whose name has this part.
-fn file_with(folder: &Path, part: &str) -> PathBuf {
-    let found = files_below(folder).into_iter().find(|path| path.to_str().unwrap().contains(part));
-    found.unwrap_or_else(|| panic!("{part} is not below {}", folder.display()))
-}
-
-fn overwrite(path: &Path, at: u64) {
-    use std::os::unix::fs::FileExt as _;
-    std::fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(b"XXXXXXXX", at).unwrap();
 }
 
 fn restore_line(verified: &Verified) -> String {
@@ -138,30 +123,16 @@ async fn a_repository_is_restored_to_every_moment_and_each_damage_is_found() {
     let refused = verify(&[&repo, "--stanza", "other"]);
     assert_eq!((refused.code, refused.printed.contains("there are: app")), (2, true), "{}", refused.printed);
 
-    let flipped = backed.copy("flipped").await;
-    overwrite(&file_with(&flipped, "pg_data/base/1/1255.gz"), 3000);
-    verify(&[flipped.to_str().unwrap()]).finds(&["restore", "backup-damaged", "data error"]);
-    let short = backed.copy("short").await;
-    std::fs::remove_file(file_with(&short, "pg_data/base/1/1255.gz")).unwrap();
-    verify(&[short.to_str().unwrap()]).finds(&["restore", "backup-damaged", "missing file", "base/1/1255"]);
-    let gap = backed.copy("gap").await;
-    let missing =
-        newest.replace(&newest[23..], &format!("{:X}", u8::from_str_radix(&newest[23..], 16).unwrap() - 1));
-    std::fs::remove_file(file_with(&gap, &missing)).unwrap();
-    verify(&[gap.to_str().unwrap()]).finds(&["restore", "archive-gap", &missing, &newest]);
-    let garbled = backed.copy("garbled").await;
-    overwrite(&file_with(&garbled, &newest), 500);
-    verify(&[garbled.to_str().unwrap()]).finds(&["restore", "backup-damaged", &newest]);
-    let unlisted = backed.copy("unlisted").await;
-    for name in ["backup.info", "backup.info.copy"] {
-        std::fs::write(unlisted.join("backup/app").join(name), "garbage\n").unwrap();
-    }
-    verify(&[unlisted.to_str().unwrap()]).finds(&[
-        "restore",
-        "backup-damaged",
-        "stanza app",
-        "unable to load",
-    ]);
+    let before = u8::from_str_radix(&newest[23..], 16).unwrap() - 1;
+    let mut facts = Facts::default();
+    facts.tell("before", format!("{}{before:X}", &newest[..23]));
+    facts.tell("newest", newest);
+    each_damage(
+        damages::pgbackrest::ROWS,
+        &facts,
+        |_| repository.clone(),
+        |_, copy| verify(&[copy.to_str().unwrap()]),
+    );
     backed.cluster.clear().await;
 }
 

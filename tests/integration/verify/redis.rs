@@ -1,7 +1,7 @@
 //! RDB files and append-only files of other people, each intact and damaged.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use comeback_engine::substrate::{Command, Io};
 use flate2::Compression;
@@ -11,10 +11,8 @@ use crate::kit::redis_bench::{RedisBench, ask};
 use crate::kit::substrates::TRIXIE;
 use crate::kit::verify::{verify, verify_in};
 
-/// A value that stands in the file as it is.
-const MARKER: &[u8] = b"a value of which one letter will be another";
-/// The number of bytes of the checksum at the end of a file.
-const CHECKSUM: usize = 8;
+use super::damages::redis::{FILES, FOLDERS, MARKER, age_by_a_day, without_checksum};
+use super::damages::{Facts, each_damage, each_file};
 
 /// The file as the server wrote it.
 async fn saved(bench: &RedisBench) -> Vec<u8> {
@@ -36,38 +34,16 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     packer.finish().unwrap()
 }
 
-fn without_checksum(mut file: Vec<u8>) -> Vec<u8> {
-    let end = file.len() - CHECKSUM;
-    file[end..].fill(0);
-    file
-}
-
-/// The same file with another letter in a value.
-fn flipped(file: &[u8]) -> Vec<u8> {
-    let mut file = file.to_vec();
-    let at = memchr::memmem::find(&file, MARKER).unwrap();
-    file[at + 3] ^= 1;
-    file
-}
-
 /// A moment that a key ends at, and one long before.
 const ENDS_AT_MS: [u64; 2] = [4_102_444_800_123, 1_000_000_000_123];
 
 /// The same file, in which the time of a key has passed.
 fn expired(file: &[u8]) -> Vec<u8> {
-    let mut file = without_checksum(file.to_vec());
+    let mut file = file.to_vec();
+    without_checksum(&mut file);
     let [later, earlier] = ENDS_AT_MS.map(u64::to_le_bytes);
     let at = memchr::memmem::find(&file, &later).unwrap();
     file[at..at + earlier.len()].copy_from_slice(&earlier);
-    file
-}
-
-/// The same file, written a day earlier.
-fn yesterdays(file: &[u8]) -> Vec<u8> {
-    let mut file = without_checksum(file.to_vec());
-    let at = memchr::memmem::find(&file, b"\xFA\x05ctime\xC2").unwrap() + 8;
-    let seconds = u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
-    file[at..at + 4].copy_from_slice(&(seconds - 86_400).to_le_bytes());
     file
 }
 
@@ -117,41 +93,19 @@ async fn an_rdb_file_is_verified_and_each_damage_is_caught_where_it_can_be() {
         establishes(&verify_in(TRIXIE, &[&files.path("dump.rdb")]).passed(), &["restored", "sound"]);
     }
     // The newest of a folder is the one that was written last, whatever its name and wrapping.
-    files.write("nightly/z.rdb", &yesterdays(&whole));
+    let mut older = whole.clone();
+    age_by_a_day(&mut older);
+    files.write("nightly/z.rdb", &older);
     files.write("nightly/a.rdb.gz", &packed(&whole));
     let newest = verify(&[&files.path("nightly")]);
     newest.passed();
     assert_eq!(newest.report["drills"][0]["artefact"]["id"], "a.rdb.gz", "{}", newest.report);
-    // Yesterday's content is whole, and so is a changed value without a checksum: nothing more is claimed.
-    let older = verify(&[&files.path("nightly"), "--select", "z.rdb"]);
-    establishes(&older.passed(), &["restored", "sound"]);
-    assert_eq!(older.not_looked_at(), ["file-checksum file-checksum RDB file"]);
-    let unnoticed = verify(&[&files.write("unchecked.rdb", &without_checksum(flipped(&whole)))]);
-    establishes(&unnoticed.passed(), &["restored", "sound"]);
-    assert_eq!(unnoticed.not_looked_at(), ["file-checksum file-checksum RDB file"]);
-
     // A key whose time has passed since is expected to be gone.
     establishes(&verify(&[&files.write("expired.rdb", &expired(&whole))]).passed(), &["restored", "sound"]);
 
-    for (name, bytes, words) in [
-        ("cut.rdb", whole[..whole.len() * 2 / 3].to_vec(), ["restore", "backup-truncated"]),
-        ("flipped.rdb", flipped(&whole), ["restore", "backup-damaged"]),
-        ("longer.rdb", [&whole[..], b"more"].concat(), ["restore", "backup-damaged"]),
-        ("cut.rdb.gz", packed(&whole)[..whole.len() / 4].to_vec(), ["restore", "backup-truncated"]),
-    ] {
-        verify(&[&files.write(name, &bytes)]).finds(&words);
-    }
-    let mut newer = whole.clone();
-    newer[..9].copy_from_slice(b"REDIS0012");
-    for (name, bytes, code, words) in [
-        ("empty.rdb", Vec::new(), 1, "is empty"),
-        ("garbage.rdb", b"no backup at all".to_vec(), 2, "looked for"),
-        ("newer.rdb", newer, 3, "a server that reads RDB files of version 12"),
-    ] {
-        let refused = verify(&[&files.write(name, &bytes)]);
-        let told = refused.printed.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(refused.code == code && told.contains(words), "{name}: {told}");
-    }
+    let gzip = packed(&whole);
+    let intact = |of: &str| if of.starts_with("gzip") { &gzip[..] } else { &whole[..] };
+    each_file(FILES, intact, |bytes, number| verify(&[&files.write(&number.to_string(), bytes)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -206,15 +160,9 @@ async fn an_append_only_file_is_verified_and_each_damage_is_caught() {
     let files = append_only_files(&bench).await;
     bench.end().await;
     let ending = |end: &str| files.keys().find(|name| name.ends_with(end)).unwrap().clone();
-    let (increment, manifest) = (ending(".incr.aof"), ending(".manifest"));
     let scratch = tempfile::tempdir().unwrap();
-    let place = |name: &str, files: &BTreeMap<String, Vec<u8>>| -> PathBuf {
-        let folder = scratch.path().join(name);
-        put_all(&folder.join("appendonlydir"), files);
-        folder
-    };
-
-    let whole = place("whole", &files);
+    let whole = scratch.path().join("whole");
+    put_all(&whole.join("appendonlydir"), &files);
     std::fs::write(whole.join("dump.rdb"), &rdb).unwrap();
     let verified = verify(&[whole.to_str().unwrap()]);
     let passed = verified.passed();
@@ -225,24 +173,16 @@ async fn an_append_only_file_is_verified_and_each_damage_is_caught() {
     // The folder itself, without what is around it.
     verify(&[whole.join("appendonlydir").to_str().unwrap()]).passed();
 
-    let with = |name: &str, file: &str, bytes: Option<Vec<u8>>| {
-        let mut damaged = files.clone();
-        match bytes {
-            Some(bytes) => damaged.insert(file.to_owned(), bytes),
-            None => damaged.remove(file),
-        };
-        verify(&[place(name, &damaged).to_str().unwrap()])
-    };
-    let commands = &files[&increment];
-    with("cut", &increment, Some(commands[..commands.len() - 3].to_vec()))
-        .finds(&["backup-truncated", &increment]);
-    with("lost", &increment, None).finds(&["backup-damaged", &manifest, "no such file"]);
-    let mut wrong = commands.clone();
-    wrong[1] = b'x';
-    with("wrong", &increment, Some(wrong)).finds(&["backup-damaged", "no command begins here, at byte 0"]);
-    let mut base = files[&ending(".base.rdb")].clone();
-    base.truncate(base.len() / 2);
-    with("base", &ending(".base.rdb"), Some(base)).finds(&["backup-truncated", ".base.rdb"]);
+    let mut facts = Facts::default();
+    for (name, end) in [("increment", ".incr.aof"), ("manifest", ".manifest"), ("base", ".base.rdb")] {
+        facts.tell(name, ending(end));
+    }
+    each_damage(
+        FOLDERS,
+        &facts,
+        |_| whole.join("appendonlydir"),
+        |_, copy| verify(&[copy.to_str().unwrap()]),
+    );
 
     // One file, as servers before Redis 7 write it.
     let old = b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n";
