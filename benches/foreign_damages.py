@@ -44,11 +44,11 @@ class Table:
             self.asked[column] += code is not None
             self.found[column] += bool(code)
 
-    def rows(self, names, codes):
-        """The rows that a function of their number gives, some at once, and in order."""
+    def rows(self, cases, codes):
+        """A row for each case, which begins with its name. Some run at once; they are printed in order."""
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for name, found in zip(names, pool.map(codes, range(len(names)))):
-                self.row(name, found)
+            for case, found in zip(cases, pool.map(codes, cases)):
+                self.row(case[0], found)
 
     def sum(self):
         self.line(("found", *(f"{found} of {asked}" for found, asked in zip(self.found, self.asked))))
@@ -57,55 +57,52 @@ class Table:
 def of_dumps(table, folder, source, comeback, firedrill):
     taken = source.dumps()
     for name, content in taken.files.items():
-        intact = folder / name
-        intact.write_bytes(content)
-        comeback.record(intact, name)
-        if name == dumps.PLAIN:
-            firedrill.prepare(intact, source)
-        table.row(f"intact {name}", comeback.codes(intact, name) + firedrill.codes(intact))
-
-    def codes(number):
-        damage, name, change = dumps.DAMAGES[number]
+        (folder / name).write_bytes(content)
+        comeback.record(folder / name, name)
+    firedrill.prepare(folder / dumps.PLAIN, source)
+    cases = [(f"intact {name}", name, folder / name) for name in taken.files]
+    for number, (damage, name, change) in enumerate(dumps.DAMAGES):
         damaged = folder / f"{number}.{name}"
         damaged.write_bytes(taken.damaged(damage, name, change))
-        return comeback.codes(damaged, name) + firedrill.codes(damaged)
+        cases.append((damage, name, damaged))
 
-    table.rows([damage for damage, *_ in dumps.DAMAGES], codes)
+    def codes(case):
+        _, name, file = case
+        return comeback.codes(file, name) + firedrill.codes(file)
+
+    table.rows(cases, codes)
 
 
 def of_base_backups(table, folder, source, comeback, firedrill):
     intact = folder / "physical"
     moment = source.base_backup(intact)
 
-    def codes(place):
-        options = ("--log", place / "wal", "--at", moment.replace(" ", "T") + "Z")
-        return comeback.codes(place / "base", "base", *options) + firedrill.codes_of_recovery(place, moment)
+    def options(place):
+        return ("--log", place / "wal", "--at", moment.replace(" ", "T") + "Z")
 
-    comeback.record(intact / "base", "base", "--log", intact / "wal", "--at", moment.replace(" ", "T") + "Z")
-    table.row("intact base backup and log", codes(intact))
-
-    def codes_of_damaged(number):
-        place = folder / f"physical.{number}"
+    def codes(case):
+        name, change = case
+        place = folder / name.replace(" ", "-").replace(":", "")
         must("cp", "-a", intact, place)
-        base_backups.DAMAGES[number][1](place)
-        found = codes(place)
+        change(place)
+        found = comeback.codes(place / "base", "base", *options(place)) + firedrill.codes_of_recovery(place, moment)
         shutil.rmtree(place)
         return found
 
-    table.rows([damage for damage, _ in base_backups.DAMAGES], codes_of_damaged)
+    comeback.record(intact / "base", "base", *options(intact))
+    table.rows([("intact base backup and log", lambda place: None), *base_backups.DAMAGES], codes)
 
 
 def of_rdb(table, folder, source, comeback):
     intact = source.rdb()
 
-    changes = [lambda file: file, *(change for _, change in rdb.DAMAGES)]
-
-    def codes(number):
-        file = folder / f"{number}.rdb"
-        file.write_bytes(changes[number](intact))
+    def codes(case):
+        name, change = case
+        file = folder / f"{name.replace(' ', '-').replace(':', '')}.rdb"
+        file.write_bytes(change(intact))
         return [comeback.verify(file), None, None, None, None]
 
-    table.rows(["intact RDB", *(damage for damage, _ in rdb.DAMAGES)], codes)
+    table.rows([("intact RDB", lambda file: file), *rdb.DAMAGES], codes)
 
 
 def compare(binary, folder):

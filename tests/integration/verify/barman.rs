@@ -9,6 +9,9 @@ use crate::kit::backup_tools::{barman, barman_incoming, has, set_up_barman};
 use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::verify::{Verified, verify};
 
+use super::damages::chains::OF_BARMAN;
+use super::damages::{Facts, each_damage};
+
 /// A cluster, and a Barman that looks after it, whose files are in `barman` in the cluster's folder.
 struct Looked {
     cluster: ForeignCluster,
@@ -97,20 +100,15 @@ async fn backups_of_a_server_and_of_a_bucket_are_restored_and_each_damage_is_fou
     let info = format!("base/{id}/backup.info");
     let unnamed = looked.copy("unnamed").await;
     let text = std::fs::read_to_string(unnamed.join(&info)).unwrap();
-    std::fs::write(unnamed.join(&info), text.replace("version=", "vers")).unwrap();
-    at(&unnamed).finds(&["restore", "backup-damaged", "backup.info", "neither status nor version"]);
     std::fs::write(unnamed.join(&info), text.replace("status=DONE", "status=FAILED")).unwrap();
     verify(&[unnamed.to_str().unwrap(), "--select", &id]).finds(&["backup-damaged", "status is FAILED"]);
     let refused = at(&unnamed);
     assert!(refused.printed.contains("has no complete backup that fits"), "{}", refused.printed);
-    let empty = looked.copy("empty").await;
-    std::fs::remove_dir_all(empty.join(format!("base/{id}/data"))).unwrap();
-    at(&empty).finds(&["restore", "backup-damaged", "without its data directory"]);
-    let gap = looked.copy("gap").await;
-    let wals = gap.join("wals").join(&newest[..16]);
     let before = u64::from_str_radix(&newest[16..], 16).unwrap() - 1;
-    let missing = format!("{}{before:08X}", &newest[..16]);
-    std::fs::remove_file(wals.join(&missing)).unwrap();
-    at(&gap).finds(&["restore", "archive-gap", &missing, &newest]);
+    let mut facts = Facts::default();
+    facts.tell("missing", format!("{}{before:08X}", &newest[..16]));
+    facts.tell("newest", newest);
+    facts.tell("id", id);
+    each_damage(OF_BARMAN, &facts, |_| cluster.path("barman/app"), |_, copy| at(copy));
     looked.cluster.clear().await;
 }

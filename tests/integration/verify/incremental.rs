@@ -7,6 +7,9 @@ use crate::kit::foreign_cluster::ForeignCluster;
 use crate::kit::substrates::{BOOKWORM, TRIXIE};
 use crate::kit::verify::verify_in;
 
+use super::damages::chains::INCREMENTAL;
+use super::damages::{Facts, each_damage};
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_is_combined_and_what_is_wrong_with_it_is_found() {
     let Some(cluster) = ForeignCluster::of_17().await else { return };
@@ -39,9 +42,5 @@ async fn a_chain_is_combined_and_what_is_wrong_with_it_is_found() {
     assert_eq!(older.code, 3, "{}", older.printed);
     assert!(older.printed.contains("the backup needs what is not here: PostgreSQL 17"), "{}", older.printed);
 
-    std::fs::rename(chain.join("monday"), folder.path().join("monday")).unwrap();
-    at(&chain).finds(&["restore", "backup-damaged", "backup tuesday", "no such backup beside it"]);
-    std::fs::rename(folder.path().join("monday"), chain.join("monday")).unwrap();
-    std::fs::remove_file(chain.join("monday/global/pg_filenode.map")).unwrap();
-    at(&chain).finds(&["restore", "backup-damaged", "monday/global/pg_filenode.map"]);
+    each_damage(INCREMENTAL, &Facts::default(), |_| chain.clone(), |_, copy| at(copy));
 }

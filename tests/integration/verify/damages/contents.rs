@@ -22,7 +22,7 @@ pub(super) const UNSOUND: &[Row] = &[
         name: "a sequence is set back",
         of: PLAIN,
         does: Bytes(|dump| {
-            replace(dump, "'public.orders_id_seq', 2000, true", "'public.orders_id_seq', 17, true")
+            replace(dump, "'public.orders_id_seq', 2000, true", "'public.orders_id_seq', 17, true");
         }),
         found: &[By(Sound, &["sequences", "sequence-behind", "public.orders_id_seq"])],
     },
@@ -30,7 +30,7 @@ pub(super) const UNSOUND: &[Row] = &[
         name: "is_called of a sequence is lost",
         of: PLAIN,
         does: Bytes(|dump| {
-            replace(dump, "'public.customers_id_seq', 400, true", "'public.customers_id_seq', 400, false")
+            replace(dump, "'public.customers_id_seq', 400, true", "'public.customers_id_seq', 400, false");
         }),
         found: &[By(Sound, &["sequences", "sequence-behind", "public.customers_id_seq"])],
     },
@@ -112,7 +112,7 @@ pub(super) const UNLIKE: &[Row] = &[
         name: "a column is emptied",
         of: PLAIN,
         does: Bytes(|dump| {
-            rewrite(dump, "customers", |_, row| Some([row[0], row[1], row[2], "\\N"].join("\t")))
+            rewrite(dump, "customers", |_, row| Some([row[0], row[1], row[2], "\\N"].join("\t")));
         }),
         found: &[By(Compared, &["reference", "values-differ", "public.customers.mail"])],
     },
@@ -168,7 +168,7 @@ pub(super) const UNLIKE: &[Row] = &[
         name: "a foreign key is missing",
         of: PLAIN,
         does: Bytes(|dump| {
-            cut_out(dump, "ALTER TABLE ONLY public.orders\n    ADD CONSTRAINT orders_customer_fkey", ";")
+            cut_out(dump, "ALTER TABLE ONLY public.orders\n    ADD CONSTRAINT orders_customer_fkey", ";");
         }),
         found: &[
             By(Compared, &["reference", "object-missing constraint public.orders.orders_customer_fkey"]),

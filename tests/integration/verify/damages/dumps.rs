@@ -146,7 +146,7 @@ pub(super) const ROWS: &[Row] = &[
         name: "it needs a role that is not there",
         of: PLAIN,
         does: Bytes(|dump| {
-            replace(dump, "TABLE public.drafts OWNER TO postgres", "TABLE public.drafts OWNER TO app_owner")
+            replace(dump, "TABLE public.drafts OWNER TO postgres", "TABLE public.drafts OWNER TO app_owner");
         }),
         found: &[Refused(3, "1 role: app_owner (owns 1 object)")],
     },
@@ -158,7 +158,7 @@ pub(super) const ROWS: &[Row] = &[
                 dump,
                 "CREATE TABLE public.drafts",
                 "CREATE EXTENSION nowhere;\nCREATE TABLE public.drafts",
-            )
+            );
         }),
         found: &[Refused(3, "1 extension: nowhere")],
     },

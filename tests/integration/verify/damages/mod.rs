@@ -2,6 +2,7 @@
 //! reason, and is not claimed where nothing can find it.
 
 pub(crate) mod base_backups;
+pub(crate) mod chains;
 mod contents;
 mod dumps;
 mod edit;
@@ -24,7 +25,15 @@ use shop::Shop;
 fn the_table_says_of_each_damage_who_finds_it() {
     let physical = [base_backups::PLAIN, base_backups::TARS, base_backups::ARCHIVE];
     let of_redis = [redis::FILES, redis::FOLDERS];
-    let others = [pgbackrest::ROWS, own::REPOSITORY, own::TABLES, own::EXPORTS, own::LOCKED];
+    let others = [
+        pgbackrest::ROWS,
+        chains::OF_BARMAN,
+        chains::INCREMENTAL,
+        own::REPOSITORY,
+        own::TABLES,
+        own::EXPORTS,
+        own::LOCKED,
+    ];
     let rows =
         [&[dumps::ROWS, UNSOUND, EMPTIED, UNLIKE, ARCHIVED][..], &physical, &of_redis, &others].concat();
     insta::assert_snapshot!("table", table(&rows));
@@ -94,10 +103,8 @@ async fn damages_to_what_a_dump_holds_are_found_with_evidence_and_not_claimed_wi
     let unlike = all_of(UNLIKE, &shop.plain);
     let cases: [&(dyn Fn() + Sync); 6] = [
         &|| {
-            shows(
-                &shop.verify_with_evidence("whole", &shop.plain),
-                &["restored", "sound", "answered", "compared"],
-            )
+            let whole = shop.verify_with_evidence("whole", &shop.plain);
+            shows(&whole, &["restored", "sound", "answered", "compared"]);
         },
         &|| {
             let archive = shop.verify_with_live("archive", &shop.custom, &[]);

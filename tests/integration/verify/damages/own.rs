@@ -69,7 +69,7 @@ pub(crate) const TABLES: &[Row] = &[
 pub(crate) const EXPORTS: &[Row] = &[Row {
     name: "a bit is flipped",
     of: SECRETS,
-    does: Bytes(flip),
+    does: Bytes(|export| flip(export)),
     found: &[Refused(1, "decryption error")],
 }];
 
@@ -88,7 +88,7 @@ fn flip_largest(backup: &Path) {
     std::fs::write(largest, bytes).unwrap();
 }
 
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
 }

@@ -18,7 +18,12 @@ pub(crate) const MARKER: &[u8] = b"a value of which one letter will be another";
 const CHECKSUM: usize = 8;
 
 pub(crate) const FILES: &[Row] = &[
-    Row { name: "it is of yesterday", of: RDB, does: Bytes(age_by_a_day), found: &[Unseen("file-checksum")] },
+    Row {
+        name: "it is of yesterday",
+        of: RDB,
+        does: Bytes(|file| age_by_a_day(file)),
+        found: &[Unseen("file-checksum")],
+    },
     Row {
         name: "a bit of a value is flipped, and there is no checksum",
         of: RDB,
@@ -37,7 +42,7 @@ pub(crate) const FILES: &[Row] = &[
     Row {
         name: "a bit of a value is flipped",
         of: RDB,
-        does: Bytes(flip),
+        does: Bytes(|file| flip(file)),
         found: &[By(Restored, &["restore", "backup-damaged"])],
     },
     Row {
@@ -86,7 +91,7 @@ pub(crate) const FOLDERS: &[Row] = &[
         name: "a byte of a command is changed",
         of: AOF,
         does: Folder(|folder, facts| {
-            edit(&folder.join(facts.get("increment")), |commands| commands[1] = b'x')
+            edit(&folder.join(facts.get("increment")), |commands| commands[1] = b'x');
         }),
         found: &[By(Restored, &["restore", "backup-damaged", "no command begins here, at byte 0"])],
     },
@@ -94,7 +99,7 @@ pub(crate) const FOLDERS: &[Row] = &[
         name: "its base is cut",
         of: AOF,
         does: Folder(|folder, facts| {
-            edit(&folder.join(facts.get("base")), |base| base.truncate(base.len() / 2))
+            edit(&folder.join(facts.get("base")), |base| base.truncate(base.len() / 2));
         }),
         found: &[By(Restored, &["restore", "backup-truncated", ".base.rdb"])],
     },
@@ -107,14 +112,14 @@ pub(crate) fn without_checksum(file: &mut [u8]) {
 }
 
 /// Makes the file one that was written a day earlier.
-pub(crate) fn age_by_a_day(file: &mut Vec<u8>) {
+pub(crate) fn age_by_a_day(file: &mut [u8]) {
     without_checksum(file);
     let at = memchr::memmem::find(file, b"\xFA\x05ctime\xC2").unwrap() + 8;
     let seconds = u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
     file[at..at + 4].copy_from_slice(&(seconds - 86_400).to_le_bytes());
 }
 
-fn flip(file: &mut Vec<u8>) {
+fn flip(file: &mut [u8]) {
     let at = memchr::memmem::find(file, MARKER).unwrap();
     file[at + 3] ^= 1;
 }
