@@ -5,6 +5,7 @@ mod compare;
 mod comparison;
 mod expiry;
 mod fingerprint;
+mod groups;
 mod judge;
 mod record;
 mod row;
@@ -17,5 +18,6 @@ pub use comparison::{
     Unverified,
 };
 pub use fingerprint::{DatabaseFingerprint, EDITION, FIRST_EDITION, FingerprintBuilder, KeyspaceFingerprint};
+pub use groups::{KeyGroup, KeyGroups, KeyTally};
 pub use judge::{Outcome, judge_key};
 pub use record::{KeyName, KeyRecord, KeyState, ValueKind};

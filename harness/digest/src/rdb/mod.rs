@@ -25,4 +25,4 @@ pub use exact::compare_exact;
 pub use frame::first_id_of_stream;
 pub use reader::{Checksum, Entry, RdbReader};
 pub use summary::{RdbSummary, fingerprint_rdb};
-pub use summary::{fingerprint_rdb_in_edition, fingerprint_rdb_quietly};
+pub use summary::{fingerprint_rdb_in_edition, fingerprint_rdb_quietly, fingerprint_rdb_with_groups};

@@ -160,6 +160,11 @@ impl<'r> RdbReader<'r> {
         self.strings.input.offset()
     }
 
+    /// How many bytes the strings that were read have unpacked: names, values, and auxiliary fields.
+    pub(super) fn unpacked_bytes(&self) -> u64 {
+        self.strings.unpacked_bytes
+    }
+
     /// The keys that are already in memory, for another thread to read. `None` if the next item is not a key or is
     /// not complete yet.
     pub(super) fn next_block(&mut self) -> Option<Block> {

@@ -35,6 +35,8 @@ pub(super) struct Strings<'r> {
     packed: Vec<u8>,
     /// The edition of the canonical form in which values are digested.
     pub(super) edition: u32,
+    /// The bytes of the strings that were read, unpacked.
+    pub(super) unpacked_bytes: u64,
 }
 
 impl<'r> Strings<'r> {
@@ -43,7 +45,7 @@ impl<'r> Strings<'r> {
     }
 
     pub(super) fn of(input: Input<'r>) -> Self {
-        Self { input, unpacked: Vec::new(), packed: Vec::new(), edition: EDITION }
+        Self { input, unpacked: Vec::new(), packed: Vec::new(), edition: EDITION, unpacked_bytes: 0 }
     }
 
     pub(super) fn damaged(&self, what: &str) -> Error {
@@ -86,6 +88,16 @@ impl<'r> Strings<'r> {
 
     #[inline]
     fn form(&mut self) -> Result<Form> {
+        let form = self.next_form()?;
+        self.unpacked_bytes += match form {
+            Form::Raw(bytes) | Form::Packed { unpacked: bytes, .. } => bytes,
+            Form::Integer(_) => size_of::<i64>() as u64,
+        };
+        Ok(form)
+    }
+
+    #[inline]
+    fn next_form(&mut self) -> Result<Form> {
         Ok(match self.prefix()? {
             Prefix::Length(length) => Form::Raw(length),
             Prefix::Encoded(0) => Form::Integer(i8::from_le_bytes(self.input.array()?).into()),

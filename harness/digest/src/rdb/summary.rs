@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::distinct::Distinct;
 use super::reader::{Block, Checksum, Entry, RdbReader};
-use crate::keyspace::{EDITION, FingerprintBuilder, KeyspaceFingerprint, ValueKind};
+use crate::keyspace::{EDITION, FingerprintBuilder, KeyGroups, KeyTally, KeyspaceFingerprint, ValueKind};
 
 /// What an RDB file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct RdbSummary {
     pub modules: Vec<String>,
     /// Whether any key is a stream.
     pub has_streams: bool,
+    /// The keys by type and by the beginning of their names, if they were asked for.
+    pub groups: Option<KeyGroups>,
 }
 
 /// Blocks that may wait for each helper: some two milliseconds of work, so that no helper runs out of work.
@@ -52,7 +54,7 @@ const MOST_THREADS: usize = 4;
 /// time for.
 pub fn fingerprint_rdb(read: impl Read) -> Result<RdbSummary> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    fingerprint(RdbReader::open(read)?, threads - 1)
+    fingerprint(RdbReader::open(read)?, threads - 1, Sum::default())
 }
 
 /// Like [`fingerprint_rdb`], on this thread alone: less work in total, for a caller that shares the machine with
@@ -64,10 +66,17 @@ pub fn fingerprint_rdb_quietly(read: impl Read) -> Result<RdbSummary> {
 /// Like [`fingerprint_rdb`], in an older edition of the canonical form, for comparison with a fingerprint of that
 /// edition.
 pub fn fingerprint_rdb_in_edition(read: impl Read, edition: u32) -> Result<RdbSummary> {
-    fingerprint(RdbReader::open(read)?.in_edition(edition)?, 0)
+    fingerprint(RdbReader::open(read)?.in_edition(edition)?, 0, Sum::default())
 }
 
-fn fingerprint(mut reader: RdbReader<'_>, helpers: usize) -> Result<RdbSummary> {
+/// Like [`fingerprint_rdb_quietly`], with [groups of keys](RdbSummary::groups).
+pub fn fingerprint_rdb_with_groups(read: impl Read) -> Result<RdbSummary> {
+    let sum = Sum { tally: Some(KeyTally::default()), ..Sum::default() };
+    fingerprint(RdbReader::open(read)?, 0, sum)
+}
+
+/// Reads the file into a sum; helpers add to sums of their own.
+fn fingerprint(mut reader: RdbReader<'_>, helpers: usize, sum: Sum) -> Result<RdbSummary> {
     let sum = std::thread::scope(|scope| {
         let (blocks, helpers): (Vec<_>, Vec<_>) = (0..helpers)
             .map(|_| {
@@ -75,7 +84,7 @@ fn fingerprint(mut reader: RdbReader<'_>, helpers: usize) -> Result<RdbSummary> 
                 (sender, scope.spawn(move || sum_up(receiver)))
             })
             .unzip();
-        let mut parts = vec![share_out(&mut reader, &blocks)];
+        let mut parts = vec![share_out(&mut reader, &blocks, sum)];
         drop(blocks);
         // The scope waits only until a thread's work is done. `join` also waits until the thread and its memory are
         // gone.
@@ -95,8 +104,12 @@ struct Misread {
 }
 
 /// Reads all entries. Hands keys that are already in memory to helpers that have time.
-fn share_out(reader: &mut RdbReader<'_>, helpers: &[SyncSender<Block>]) -> Result<Sum, Misread> {
-    let (mut sum, mut name) = (Sum::default(), Vec::new());
+fn share_out(
+    reader: &mut RdbReader<'_>,
+    helpers: &[SyncSender<Block>],
+    mut sum: Sum,
+) -> Result<Sum, Misread> {
+    let mut name = Vec::new();
     loop {
         while let Some(block) = if helpers.is_empty() { None } else { reader.next_block() } {
             match hand_over(block, helpers) {
@@ -106,9 +119,10 @@ fn share_out(reader: &mut RdbReader<'_>, helpers: &[SyncSender<Block>]) -> Resul
                 Given::Gone => return Ok(sum),
             }
         }
+        let before = reader.unpacked_bytes();
         let entry = reader.next_nameless(&mut name);
         match entry.map_err(|error| Misread { offset: reader.offset(), error })? {
-            Some(entry) => sum.add(entry, &name),
+            Some(entry) => sum.add(entry, &name, reader.unpacked_bytes() - before),
             None => return Ok(sum),
         }
         name.clear();
@@ -187,6 +201,7 @@ fn summarise(reader: RdbReader<'_>, mut sum: Sum) -> Result<RdbSummary> {
         is_aof_base: number("aof-base") == Some(1),
         modules: sum.modules,
         has_streams: sum.has_streams,
+        groups: sum.tally.map(KeyTally::finish),
     })
 }
 
@@ -201,14 +216,17 @@ struct Sum {
     names: Distinct,
     modules: Vec<String>,
     has_streams: bool,
+    tally: Option<KeyTally>,
 }
 
 impl Sum {
     fn add_block(&mut self, block: Block) -> Result<(), Misread> {
         let offset = block.offset;
-        let (mut reader, mut name) = (block.reader(), Vec::new());
+        let (mut reader, mut name, mut before) = (block.reader(), Vec::new(), 0);
         while let Some(entry) = reader.next_nameless(&mut name).map_err(|error| Misread { offset, error })? {
-            self.add(entry, &name);
+            let after = reader.unpacked_bytes();
+            self.add(entry, &name, after - before);
+            before = after;
             name.clear();
         }
         Ok(())
@@ -223,10 +241,14 @@ impl Sum {
         self.has_streams |= other.has_streams;
     }
 
-    fn add(&mut self, entry: Entry, name: &[u8]) {
+    /// Adds an entry. `bytes` is the size of its strings.
+    fn add(&mut self, entry: Entry, name: &[u8], bytes: u64) {
         match entry {
             Entry::Key(record) => {
                 let hash = self.keyspace.add_named(name, &record);
+                if let Some(tally) = &mut self.tally {
+                    tally.add(name, &record, bytes);
+                }
                 self.has_streams |= record.kind == ValueKind::Stream;
                 self.names.insert(hash.wrapping_add(u128::from(record.database) << DATABASE_BIT));
             }
@@ -265,7 +287,7 @@ mod tests {
     }
 
     fn read_with(helpers: usize, bytes: &[u8]) -> Result<RdbSummary> {
-        fingerprint(RdbReader::open(bytes)?, helpers)
+        fingerprint(RdbReader::open(bytes)?, helpers, Sum::default())
     }
 
     #[test]
