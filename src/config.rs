@@ -12,11 +12,14 @@ use serde::Deserialize;
 
 use crate::cli::SubstrateArg;
 use crate::declared::{BackupEntry, Declared};
-use crate::queries::{CommandEntry, QueryEntry, commands, queries};
+use crate::queries::{CommandEntry, QueryEntry, Snapshots, commands, queries};
 use crate::suggest::closest;
 
 /// The file that is read if none is named.
 const DEFAULT_FILE: &str = "comeback.toml";
+
+/// The folder of the evidence if none is named.
+pub(crate) const DEFAULT_EVIDENCE: &str = "evidence";
 
 /// PostgreSQL counts a deadline in milliseconds, in 31 bits.
 const LONGEST: Duration = Duration::from_hours(24 * 24);
@@ -239,7 +242,8 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
             None => told,
         }
     })?;
-    let queries = queries(file.postgres.query, &at)?;
+    let queries = queries(file.postgres.query, Snapshots::Refused, &at)?;
+    let evidence = file.evidence.dir.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_EVIDENCE));
     let mut backups: Vec<Declared> = Vec::new();
     for mut entry in file.backup {
         let (name, place) = (entry.name.get_ref(), entry.name.span().start);
@@ -249,9 +253,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         if backups.iter().any(|other| other.name == *name) {
             return Err(at(place, &format!("there are two backups named `{name}`")));
         }
-        let queries = crate::queries::queries(std::mem::take(&mut entry.query), &at)?;
-        let commands = commands(std::mem::take(&mut entry.redis_query), &at)?;
-        backups.push(entry.declared(queries, commands));
+        let queries = crate::queries::queries(std::mem::take(&mut entry.query), Snapshots::Kept, &at)?;
+        let commands = commands(std::mem::take(&mut entry.redis_query), Snapshots::Kept, &at)?;
+        backups.push(entry.declared(queries, commands, &evidence));
     }
     Ok(Config {
         service: file.service,
@@ -263,7 +267,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         secrets: file.secrets,
         limits: file.limits.or_default(),
         queries,
-        redis_queries: commands(file.redis.query, &at)?,
+        redis_queries: commands(file.redis.query, Snapshots::Refused, &at)?,
         backups,
     })
 }
@@ -313,6 +317,7 @@ mod tests {
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nsuites = [\"daily\"]",
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nschedule = \"daily\"",
                 "[[backup.query]]\nname = \"n\"\nsql = \"select 1\"",
+                "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"snapshot\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \" -- nothing\"\nexpect = \"== 0\"",

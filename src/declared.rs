@@ -18,7 +18,7 @@ use toml::Spanned;
 use crate::cli::{SuiteArg, values};
 use crate::places::look_for;
 use crate::queries::{CommandEntry, QueryEntry};
-use crate::reference;
+use crate::reference::{self, Kept};
 use crate::schedule::Schedule;
 
 /// What must be shown of a backup if the user does not say.
@@ -76,7 +76,7 @@ pub(crate) struct Declared {
     section: String,
     suites: Vec<Suite>,
     uncontained: bool,
-    reference: Option<PathBuf>,
+    reference: Kept,
     pub(crate) software: SoftwareChoice,
     age: Option<AgeLimit>,
     options: VerifyOptions,
@@ -102,18 +102,29 @@ fn schedule<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<AgeLimit
 }
 
 impl BackupEntry {
-    /// The backup, with its queries read.
-    pub(crate) fn declared(self, queries: Vec<IntegrityQuery>, redis_queries: Vec<RedisQuery>) -> Declared {
+    /// The backup, with its queries read. Its reference is kept below the folder of the evidence, if it does not say
+    /// where.
+    pub(crate) fn declared(
+        self,
+        queries: Vec<IntegrityQuery>,
+        redis_queries: Vec<RedisQuery>,
+        evidence: &Path,
+    ) -> Declared {
+        let name = self.name.into_inner();
+        let reference = match &self.reference {
+            Some(path) => Kept::named(path),
+            None => Kept::of_backup(evidence, &name),
+        };
         let suites = self.suites.map(|suites| suites.into_iter().map(Suite::from).collect());
         Declared {
-            name: self.name.into_inner(),
+            name,
             from: self.from,
             identity: self.identity,
             requires: self.require.unwrap_or_else(|| REQUIRED.to_vec()),
             section: self.section.unwrap_or_default(),
             suites: suites.unwrap_or_else(|| SUITES.to_vec()),
             uncontained: self.uncontained,
-            reference: self.reference,
+            reference,
             software: SoftwareChoice { image: self.image, bin: self.bin },
             age: self.schedule,
             options: VerifyOptions {
@@ -138,7 +149,7 @@ impl BackupEntry {
 impl Declared {
     /// How it is verified, before the command line has its say.
     pub(crate) fn options(&self) -> Result<VerifyOptions> {
-        with_reference(self.reference.as_deref(), self.options.clone())
+        with_reference(&self.reference, self.options.clone())
     }
 
     /// The same without the reference, which a run that records may have yet to write.
@@ -146,9 +157,9 @@ impl Declared {
         self.options.clone()
     }
 
-    /// The file of its reference.
-    pub(crate) fn reference(&self) -> Option<&Path> {
-        self.reference.as_deref()
+    /// Where its reference is kept.
+    pub(crate) fn reference(&self) -> &Kept {
+        &self.reference
     }
 
     /// What keeps its server from the rest of the machine; `None` if the user turned that off.
@@ -194,14 +205,13 @@ impl Declared {
 struct Later {
     from: String,
     identity: Vec<PathBuf>,
-    reference: Option<PathBuf>,
+    reference: Kept,
     options: VerifyOptions,
 }
 
 /// Reads what was recorded of an earlier restore.
-fn with_reference(path: Option<&Path>, options: VerifyOptions) -> Result<VerifyOptions> {
-    let reference = reference::read(path, false)?.map(Arc::new);
-    let options = VerifyOptions { reference, ..options };
+fn with_reference(kept: &Kept, options: VerifyOptions) -> Result<VerifyOptions> {
+    let options = options.compared_with(reference::read(Some(kept), false)?.map(Arc::new));
     reference::ensure_frozen_means_something(&options)?;
     Ok(options)
 }
@@ -209,7 +219,7 @@ fn with_reference(path: Option<&Path>, options: VerifyOptions) -> Result<VerifyO
 #[async_trait]
 impl BackupSource for Later {
     async fn artefact(&self) -> Result<Arc<dyn Artefact>> {
-        let options = with_reference(self.reference.as_deref(), self.options.clone())?;
+        let options = with_reference(&self.reference, self.options.clone())?;
         look_for(&self.from, &self.identity, options).await
     }
 }

@@ -26,14 +26,36 @@ pub(crate) struct QueryEntry {
     expect: Spanned<String>,
 }
 
+/// Whether queries may expect a snapshot: it is kept with the reference of a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Snapshots {
+    Kept,
+    Refused,
+}
+
+/// Reads an expectation.
+fn expectation(
+    text: &Spanned<String>,
+    snapshots: Snapshots,
+    at: &dyn Fn(usize, &str) -> Error,
+) -> Result<Expectation> {
+    let complain = |what: &str| at(text.span().start, what);
+    match text.get_ref().parse().map_err(|error: String| complain(&error))? {
+        Expectation::Snapshot if snapshots == Snapshots::Refused => Err(complain(
+            "a snapshot is kept with the reference of a [[backup]]: only a query of one can have it",
+        )),
+        expectation => Ok(expectation),
+    }
+}
+
 /// Reads queries; a slip in one is told at its place in the file.
 pub(crate) fn queries(
     entries: Vec<QueryEntry>,
+    snapshots: Snapshots,
     at: &dyn Fn(usize, &str) -> Error,
 ) -> Result<Vec<IntegrityQuery>> {
     let read = |entry: QueryEntry| {
-        let expect: Expectation =
-            entry.expect.get_ref().parse().map_err(|error: String| at(entry.expect.span().start, &error))?;
+        let expect = expectation(&entry.expect, snapshots, at)?;
         let complain =
             |what: &str| Err(at(entry.sql.span().start, &format!("query `{}` {what}", entry.name)));
         match count_statements(entry.sql.get_ref()) {
@@ -50,12 +72,12 @@ pub(crate) fn queries(
 /// Reads commands to Redis; a slip in one is told at its place in the file.
 pub(crate) fn commands(
     entries: Vec<CommandEntry>,
+    snapshots: Snapshots,
     at: &dyn Fn(usize, &str) -> Error,
 ) -> Result<Vec<RedisQuery>> {
     let read = |entry| {
         let CommandEntry { name, database, command, expect } = entry;
-        let read = expect.get_ref().parse();
-        let read: Expectation = read.map_err(|error: String| at(expect.span().start, &error))?;
+        let read = expectation(&expect, snapshots, at)?;
         if command.get_ref().first().is_none_or(String::is_empty) {
             return Err(at(command.span().start, &format!("query `{name}` is empty")));
         }

@@ -3,20 +3,44 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use comeback_engine::artefact::{ProfileSlot, VerifyOptions};
+use comeback_engine::artefact::{RecordSlot, VerifyOptions};
 use comeback_engine::clock::Clock;
 use comeback_error::{Error, Result};
-use comeback_model::{REFERENCE_VERSION, Reference};
+use comeback_model::{REFERENCE_VERSION, Recording, Reference};
 
-/// Reads the reference of a file. A file that is not there is an error, unless this run is to write it.
-pub(crate) fn read(path: Option<&Path>, will_record: bool) -> Result<Option<Reference>> {
-    let Some(path) = path else { return Ok(None) };
+/// The folder of references that the settings do not name, beside the evidence.
+const FOLDER: &str = "references";
+
+/// Where a reference is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) path: PathBuf,
+    /// Whether the user named the file, so that it must be there.
+    is_named: bool,
+}
+
+impl Kept {
+    /// In a file that the user named.
+    pub(crate) fn named(path: &Path) -> Self {
+        Self { path: path.to_owned(), is_named: true }
+    }
+
+    /// In the place of a declared backup, below the folder of the evidence.
+    pub(crate) fn of_backup(evidence: &Path, name: &str) -> Self {
+        Self { path: evidence.join(FOLDER).join(format!("{name}.json")), is_named: false }
+    }
+}
+
+/// Reads a reference. A file that the user named and that is not there is an error, unless this run is to write it.
+pub(crate) fn read(kept: Option<&Kept>, will_record: bool) -> Result<Option<Reference>> {
+    let Some(Kept { path, is_named }) = kept else { return Ok(None) };
     let name = path.display();
+    let may_be_missing = will_record || !is_named;
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && will_record => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && may_be_missing => return Ok(None),
         Err(error) => {
             return Err(Error::usage(format!("reading the reference {name}: {error}"))
                 .hint("record one with --record, from a backup that you trust"));
@@ -44,24 +68,35 @@ pub(crate) fn ensure_frozen_means_something(options: &VerifyOptions) -> Result<(
     })
 }
 
-/// Writes what was read of a restore, for its owner alone. What the user accepts is kept until it expires.
+/// Writes what was read of a restore, for its owner alone. What the user accepts is kept until it expires, and so are
+/// the snapshots of queries: one whose query was asked is as it was, or its run had failed.
 pub(crate) fn write(
     path: &Path,
     source: &str,
-    slot: &ProfileSlot,
+    run: &str,
+    slot: &RecordSlot,
     earlier: Option<&Reference>,
 ) -> Result<()> {
     let name = path.display();
-    let profile = slot.take().ok_or_else(|| {
-        Error::could_not_verify(format!("{name} was not written: no judge read the restored cluster"))
-            .hint("references are kept of backups of PostgreSQL")
+    let Recording { profile, answers } = slot.take();
+    let profile = profile.ok_or_else(|| {
+        Error::could_not_verify(format!("{name} was not written: no judge read what came back"))
+            .hint("references are kept of backups of PostgreSQL and Redis, and of CSV files")
     })?;
-    let recorded_at = Clock::machine().now();
-    let today = recorded_at.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let clock = Clock::machine();
     let mut accepted = earlier.map_or_else(Vec::new, |earlier| earlier.accepted.clone());
-    accepted.retain(|one| one.until >= today);
-    let reference =
-        Reference { version: REFERENCE_VERSION, recorded_at, source: source.to_owned(), profile, accepted };
+    accepted.retain(|one| one.until >= clock.today());
+    let mut kept = earlier.map(|earlier| earlier.answers.clone()).unwrap_or_default();
+    kept.extend(answers);
+    let reference = Reference {
+        version: REFERENCE_VERSION,
+        recorded_at: clock.now(),
+        source: source.to_owned(),
+        run: run.to_owned(),
+        profile,
+        answers: kept,
+        accepted,
+    };
     let text = reference.to_json().map_err(Error::could_not_verify)?;
     replace(path, &text).map_err(|error| {
         Error::could_not_verify(format!("writing the reference {name}: {error}"))

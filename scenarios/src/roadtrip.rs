@@ -58,13 +58,23 @@ pub(crate) async fn start_workload(drill: &Drill, server: &PostgresServer) -> Re
 /// Asks the verification queries of a healthy server, so that a query that cannot run is seen before the disaster.
 async fn rehearse_queries(drill: &Drill, server: &PostgresServer) -> Result<()> {
     let (server, queries) = (server.address(), &integrity_queries(drill)?);
-    IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }.rehearse().await
+    IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT, record: None }
+        .rehearse()
+        .await
 }
 
 /// Asks the verification queries of a restored server, and judges the answers.
 pub(crate) async fn judge_queries(drill: &mut Drill, server: &PostgresServer) -> Result<()> {
     let (server, queries) = (server.address(), &integrity_queries(drill)?);
-    drill.judge(&IntegrityQueries { server, database: DATABASE, queries, timeout: QUERY_TIMEOUT }).await;
+    drill
+        .judge(&IntegrityQueries {
+            server,
+            database: DATABASE,
+            queries,
+            timeout: QUERY_TIMEOUT,
+            record: None,
+        })
+        .await;
     Ok(())
 }
 

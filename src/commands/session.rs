@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::junit::{JunitFiles, ensure_can_be_written};
 use super::report::{PRIVATE, SHARED, write_reports};
 use crate::cli::EvidenceArgs;
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_EVIDENCE};
 use crate::{output, progress, provenance};
 
 /// The folder in which each run creates a folder of its own.
 pub(super) fn evidence_root(named: Option<&PathBuf>, config: &Config) -> PathBuf {
     let named = named.or(config.evidence.dir.as_ref());
-    named.cloned().unwrap_or_else(|| PathBuf::from("evidence"))
+    named.cloned().unwrap_or_else(|| PathBuf::from(DEFAULT_EVIDENCE))
 }
 
 /// The sinks of every run: the terminal and the JUnit files. The JUnit files exist from the first event on, and say

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use comeback_engine::artefact::{
-    LiveSource, ProfileSlot, Recognised, Recoverable, Verification, VerifyOptions,
+    LiveSource, Recognised, RecordSlot, Recoverable, Verification, VerifyOptions,
 };
 use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{RunKind, RunStarted};
@@ -30,7 +30,7 @@ use crate::config::Config;
 use crate::declared::{Declared, REQUIRED};
 use crate::output;
 use crate::places::{jobs, look_for, short_name};
-use crate::reference;
+use crate::reference::{self, Kept};
 
 pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.evidence.junit {
@@ -52,15 +52,14 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         Some(declared) => declared.requires().to_vec(),
         None => REQUIRED.to_vec(),
     };
-    let kept = args.reference.as_deref().or_else(|| declared.and_then(Declared::reference));
+    let named = args.reference.as_deref().map(Kept::named);
+    let kept = named.as_ref().or_else(|| declared.map(Declared::reference));
     if args.record && kept.is_none() {
         return Err(Error::usage("it is not said where the restore is to be recorded")
             .hint("name a file with --reference FILE, or as `reference` of the [[backup]]"));
     }
-    let options = VerifyOptions {
-        reference: reference::read(kept, args.record)?.map(Arc::new),
-        ..options(&args, &config, declared, seed)?
-    };
+    let reference = reference::read(kept, args.record)?.map(Arc::new);
+    let options = options(&args, &config, declared, seed)?.compared_with(reference);
     let age = declared.and_then(|declared| declared.age(&options.select));
     reference::ensure_frozen_means_something(&options)?;
     let (record, before) = (options.record.clone(), options.reference.clone());
@@ -90,9 +89,11 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     let choice = args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into();
     let choice = verification.software.substrate(choice);
     ensure_of_use(&verification.software, choice)?;
-    let code = run(Arc::new(verification), choice, runbook, &args, &config, seed).await?;
-    if let (Some(path), Some(slot), 0) = (kept, &record, code) {
-        reference::write(path, from, slot, before.as_deref())?;
+    let identity = RunIdentity::random(args.keep)?;
+    let run_id = identity.run_id.clone();
+    let code = run(identity, Arc::new(verification), choice, runbook, &args, &config, seed).await?;
+    if let (Some(Kept { path, .. }), Some(slot), 0) = (kept, &record, code) {
+        reference::write(path, from, &run_id, slot, before.as_deref())?;
     }
     Ok(code)
 }
@@ -181,7 +182,7 @@ fn options(
         queries: if declared.is_some() { given.queries } else { config.queries.clone() },
         redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },
         database: args.database.clone().or(given.database),
-        record: args.record.then(ProfileSlot::default),
+        record: args.record.then(RecordSlot::default),
         source: live_source(args)?,
         frozen,
         allow_empty: args.allow_empty || given.allow_empty,
@@ -192,6 +193,7 @@ fn options(
 }
 
 async fn run(
+    identity: RunIdentity,
     verification: Arc<dyn Scenario>,
     choice: SubstrateChoice,
     runbook: Option<Arc<Runbook>>,
@@ -199,7 +201,6 @@ async fn run(
     config: &Config,
     seed: u64,
 ) -> Result<u8> {
-    let identity = RunIdentity::random(args.keep)?;
     let run_id = identity.run_id.clone();
     let cancel = cancel_on_signals("removing what was started", move || left_behind(&run_id))?;
     let docker = DockerSettings { image: config.docker.image.clone() };

@@ -5,6 +5,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// A wall clock: the machine's, or one of a test, for which a year passes at once. Clones show the same time.
@@ -28,6 +30,11 @@ impl Clock {
             None => Timestamp::now(),
             Some(instant) => *instant.lock().unwrap_or_else(PoisonError::into_inner),
         }
+    }
+
+    /// The day, in UTC.
+    pub fn today(&self) -> Date {
+        self.now().to_zoned(TimeZone::UTC).date()
     }
 
     /// Moves a standing clock on, as far as timestamps go. The clock of the machine goes by itself.

@@ -35,10 +35,18 @@ pub struct RedisQuery {
     pub expect_text: String,
 }
 
-/// An expectation: a comparison with a number or a text, a range, a limit on an age, or a set of rows.
+impl RedisQuery {
+    /// The command and its arguments as one text.
+    pub fn asked(&self) -> String {
+        format!("{} {}", self.database, serde_json::json!(self.command))
+    }
+}
+
+/// An expectation: a comparison with a number or a text, a range, a limit on an age, a set of rows, or the rows of an
+/// earlier restore.
 ///
 /// Written `== 0`, `!= 0`, `> 0`, `>= 1`, `< 10`, `<= 10`, `== 'text'`, `between 10 and 20`, `age < 24h`,
-/// `rows == [["a", 1], ["b", null]]`.
+/// `rows == [["a", 1], ["b", null]]`, `snapshot`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expectation {
     /// The answer compares in this way with the number.
@@ -56,6 +64,8 @@ pub enum Expectation {
     Rows(AnswerRows),
     /// The answer is a time less than this many seconds ago, and not in the future.
     Younger(f64),
+    /// The answer has the rows that were recorded of an earlier restore. Until they are known, nothing meets it.
+    Snapshot,
 }
 
 /// How two numbers compare.
@@ -92,13 +102,13 @@ impl Expectation {
 
     /// Whether the answer may have any number of rows and columns, judged by [`Expectation::is_met_by_rows`].
     pub fn wants_rows(&self) -> bool {
-        matches!(self, Self::Rows(_))
+        matches!(self, Self::Rows(_) | Self::Snapshot)
     }
 
     /// Whether an answer, as the server writes it, is as expected. NULL never is.
     pub fn is_met_by(&self, answer: Option<&str>) -> bool {
         match (self, answer) {
-            (_, None) | (Self::Younger(_) | Self::Rows(_), _) => false,
+            (_, None) | (Self::Younger(_) | Self::Rows(_) | Self::Snapshot, _) => false,
             (Self::Between(low, high), Some(answer)) => {
                 answer.trim().parse::<f64>().is_ok_and(|number| (*low..=*high).contains(&number))
             }
@@ -170,6 +180,9 @@ impl FromStr for Expectation {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let trimmed = text.trim();
+        if trimmed == "snapshot" {
+            return Ok(Self::Snapshot);
+        }
         if let Some(limit) = trimmed.strip_prefix("age") {
             let limit = limit.trim_start().strip_prefix('<').ok_or_else(|| complain(text))?;
             return parse_age(limit.trim()).map(Self::Younger).ok_or_else(|| complain(text));
@@ -208,7 +221,7 @@ impl FromStr for Expectation {
 
 fn complain(text: &str) -> String {
     format!(
-        "`{text}` is no expectation: write `== 0`, `> 0`, `== 'text'`, `between 1 and 9`, `age < 24h` or `rows == [[\"a\", 1]]`"
+        "`{text}` is no expectation: write `== 0`, `> 0`, `== 'text'`, `between 1 and 9`, `age < 24h`, `rows == [[\"a\", 1]]` or `snapshot`"
     )
 }
 
@@ -279,6 +292,9 @@ mod tests {
             !expectation.is_met_by_rows(&rows(&[a, b])) && !expectation.is_met_by_rows(&rows(&[a, a, b, c]))
         );
         assert!(!expectation.is_met_by_rows(&rows(&[c, a, [Some(""), Some("2.5")]])));
+        assert!(
+            "snapshot".parse::<Expectation>().is_ok_and(|any| any.wants_rows() && !any.is_met_by_rows(&[]))
+        );
         assert!("rows == []".parse::<Expectation>().unwrap().is_met_by_rows(&[]));
         // Codes with leading or trailing zeros, and numbers longer than a float, stay what they are.
         assert_ne!(canonical_value("007"), canonical_value("7"));

@@ -57,8 +57,9 @@ pub use phase::{Milestone, Phase};
 pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use reference::{
-    Accepted, ColumnProfile, DatabasePair, DatabaseProfile, Definitions, DistinctSketch, Drift, Profile,
-    REFERENCE_VERSION, Reference, RolesProfile, TableProfile, TableTally, Tolerance, pair_databases, settle,
+    Accepted, ClusterProfile, ColumnProfile, CsvProfile, DatabasePair, DatabaseProfile, Definitions,
+    DistinctSketch, Drift, KeyspaceProfile, Profile, REFERENCE_VERSION, Recording, Reference, RolesProfile,
+    Snapshot, TableProfile, TableTally, Tolerance, pair_databases,
 };
 pub use row_key::{decode_key, encode_key};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};

@@ -229,6 +229,7 @@ fn asking<'a>(server: &'a PostgresServer, queries: &'a [IntegrityQuery]) -> Inte
         database: "odd",
         queries,
         timeout: Duration::from_millis(100),
+        record: None,
     }
 }
 

@@ -1,8 +1,9 @@
 //! The user's queries on a restored backup: every kind of expectation, and what cannot be asked.
 
+use comeback_engine::artefact::RecordSlot;
 use comeback_engine::judge::Judge;
 use comeback_error::ErrorKind;
-use comeback_model::{IntegrityQuery, ScopeKind};
+use comeback_model::{ClusterProfile, IntegrityQuery, Profile, REFERENCE_VERSION, Reference, ScopeKind};
 use comeback_postgres::judges::AnswerJudge;
 
 use crate::kit::postgres_bench::PostgresBench;
@@ -42,7 +43,7 @@ async fn every_kind_of_expectation_is_judged_and_what_cannot_be_asked_blames_nob
     bench.sql("postgres", "create database app").await;
     bench.sql("app", TABLES).await;
     let judged = async |queries: &[IntegrityQuery], database: Option<&str>| {
-        AnswerJudge { server: bench.server.address(), database, queries }.judge().await
+        AnswerJudge { server: bench.server.address(), database, queries, record: None }.judge().await
     };
     let met: Vec<_> = ASKED.iter().map(|(sql, met, ..)| query("met", sql, met)).collect();
     let opinion = judged(&met, None).await.unwrap();
@@ -75,9 +76,43 @@ async fn every_kind_of_expectation_is_judged_and_what_cannot_be_asked_blames_nob
     assert_eq!(opinion.findings.len(), 1);
     assert_eq!(opinion.not_looked_at[0].kind, ScopeKind::Query);
 
+    snapshots_are_taken_and_compared(&bench).await;
     bench.sql("postgres", "create database second").await;
     bench.sql("second", "create table t ()").await;
     let error = judged(&met, None).await.unwrap_err();
     assert_eq!(error.message(), "several databases hold tables: app, second");
     bench.clear().await;
+}
+
+async fn snapshots_are_taken_and_compared(bench: &PostgresBench) {
+    let asked = [query("kinds", "select kind, count(*) from orders group by kind", "snapshot")];
+    let judged = async |queries: &[IntegrityQuery], record: Option<&RecordSlot>| {
+        let (server, database) = (bench.server.address(), Some("app"));
+        AnswerJudge { server, database, queries, record }.judge().await
+    };
+    let error = judged(&asked, None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CouldNotVerify);
+    assert!(error.message().contains("it has no snapshot"), "{error}");
+    let slot = RecordSlot::default();
+    let opinion = judged(&asked, Some(&slot)).await.unwrap();
+    assert_eq!((opinion.findings.len(), opinion.not_looked_at.len()), (0, 1));
+
+    let reference = Reference {
+        version: REFERENCE_VERSION,
+        recorded_at: "2026-11-01T00:00:00Z".parse().unwrap(),
+        source: "app.sql".to_owned(),
+        run: "17".to_owned(),
+        profile: Profile::Postgres(ClusterProfile::default()),
+        answers: slot.take().answers,
+        accepted: Vec::new(),
+    };
+    let mut compared = asked.clone();
+    reference.resolve(&mut compared, &mut []);
+    assert_eq!(judged(&compared, None).await.unwrap().findings, []);
+    // Another order of rows is the same answer, another number is not; to record it does not silence that.
+    bench.sql("app", "delete from orders where id = 3").await;
+    let opinion = judged(&compared, Some(&slot)).await.unwrap();
+    assert_eq!(opinion.findings[0].expected, "the 3 rows in the reference of 2026-11-01 (app.sql, run 17)");
+    assert!(slot.take().answers.is_empty());
+    bench.sql("app", "insert into orders select 3, 'gift', 4.5, now()").await;
 }

@@ -9,6 +9,7 @@ mod damages;
 mod foreign_clusters;
 mod forms;
 mod incremental;
+mod keyspaces;
 mod needs;
 mod own;
 mod pgbackrest;

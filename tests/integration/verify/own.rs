@@ -138,7 +138,10 @@ async fn backups_of_postgres_are_exact_and_an_export_of_a_table_is_counted() {
     is_exact(&verify_repository(&root, &["--select", &base.id]), &base.id, &exact);
     is_exact(&verify_repository(&root, &["--select", &dump.id]), &dump.id, &exact);
     // The newest of all kinds is the export, and its columns have no types: nothing is claimed to be exact.
-    let newest = verify_repository(&root, &[]);
+    let scratch = tempfile::tempdir().unwrap();
+    let reference = scratch.path().join("reference.json");
+    let newest = verify_repository(&root, &["--reference", reference.to_str().unwrap(), "--record"]);
+    assert!(std::fs::read_to_string(&reference).unwrap().contains("\"csv\": {"));
     let passed = newest.passed();
     assert!(passed.iter().any(|line| line.contains("500 records of 2 fields")), "{passed:#?}");
     assert!(!passed.iter().any(|line| line.starts_with("exact ")), "{passed:#?}");

@@ -82,7 +82,9 @@ async fn an_rdb_file_is_verified_and_each_damage_is_caught_where_it_can_be() {
     let (whole, files) = (saved(&bench).await, Files::new());
     bench.end().await;
 
-    let passed = verify(&[&files.write("dump.rdb", &whole)]).passed();
+    let reference = files.path("reference.json");
+    let dump = files.write("dump.rdb", &whole);
+    let passed = verify(&[&dump, "--reference", &reference, "--record"]).passed();
     establishes(&passed, &["restored", "sound"]);
     let told = passed.join("\n");
     for words in ["restored restore: the server loaded ", "every one equal", "the CRC-64 at the end fits"] {
@@ -97,8 +99,8 @@ async fn an_rdb_file_is_verified_and_each_damage_is_caught_where_it_can_be() {
     age_by_a_day(&mut older);
     files.write("nightly/z.rdb", &older);
     files.write("nightly/a.rdb.gz", &packed(&whole));
-    let newest = verify(&[&files.path("nightly")]);
-    newest.passed();
+    let newest = verify(&[&files.path("nightly"), "--reference", &reference]);
+    establishes(&newest.passed(), &["restored", "sound", "compared"]);
     assert_eq!(newest.report["drills"][0]["artefact"]["id"], "a.rdb.gz", "{}", newest.report);
     // A key whose time has passed since is expected to be gone.
     establishes(&verify(&[&files.write("expired.rdb", &expired(&whole))]).passed(), &["restored", "sound"]);
@@ -120,6 +122,8 @@ async fn the_users_commands_are_asked_and_one_that_writes_is_not() {
         verify(&[&dump, "--config", &settings, "--require", "answered"])
     };
     establishes(&query(r#"["STRLEN", "marker"]"#, "== 43").passed(), &["restored", "sound", "answered"]);
+    let scores = r#"["LRANGE", "nowhere", "0", "-1"]"#;
+    establishes(&query(scores, "rows == []").passed(), &["restored", "sound", "answered"]);
     query(r#"["GET", "marker"]"#, "== 'another'").finds(&["queries", "integrity-query q"]);
     for (command, words) in [
         (r#"["DEL", "marker"]"#, "does not call DEL read-only"),

@@ -1,13 +1,13 @@
 //! A restore compared with an earlier one, and with the live source: growth is silent, each loss is found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use comeback_engine::artefact::{LiveSource, ProfileSlot};
+use comeback_engine::artefact::{LiveSource, RecordSlot};
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::secret::Secret;
 use comeback_model::{Accepted, REFERENCE_VERSION, Reference};
 use comeback_postgres::Brings;
-use comeback_postgres::judges::{ReferenceJudge, SourceJudge};
+use comeback_postgres::judges::{CsvReference, ReferenceJudge, SourceJudge};
 
 use crate::kit::postgres_bench::PostgresBench;
 
@@ -83,11 +83,7 @@ const LOSSES: &[(&str, &str, &str)] = &[
     ("revoke create on database app from clerk", "object-missing", "grant database app to clerk"),
 ];
 
-async fn judge(
-    bench: &PostgresBench,
-    reference: Option<&Reference>,
-    record: Option<&ProfileSlot>,
-) -> Opinion {
+async fn judge(bench: &PostgresBench, reference: Option<&Reference>, record: Option<&RecordSlot>) -> Opinion {
     judge_what(&Brings::Cluster, bench, reference, record).await
 }
 
@@ -95,7 +91,7 @@ async fn judge_what(
     brings: &Brings,
     bench: &PostgresBench,
     reference: Option<&Reference>,
-    record: Option<&ProfileSlot>,
+    record: Option<&RecordSlot>,
 ) -> Opinion {
     let frozen = BTreeSet::new();
     let server = bench.server.address();
@@ -112,13 +108,13 @@ async fn growth_is_silent_and_each_loss_is_found() {
     let Some(bench) = PostgresBench::local().await else { return };
     bench.sql("postgres", "create database app").await;
     bench.sql("app", APPLICATION).await;
-    let slot = ProfileSlot::default();
+    let slot = RecordSlot::default();
     let opinion = judge(&bench, None, Some(&slot)).await;
     assert_eq!(
         (opinion.findings.len(), &*opinion.summary),
         (0, "read definitions, and figures of 6 tables, to record")
     );
-    let profile = slot.take().unwrap();
+    let profile = slot.take().profile.unwrap();
     let text = serde_json::to_string(&profile).unwrap();
     assert!(!text.contains("n399") && !text.contains("m17"), "no value of a row is kept");
     assert!(
@@ -126,12 +122,20 @@ async fn growth_is_silent_and_each_loss_is_found() {
         "no hash of a password is kept"
     );
     let (recorded_at, source) = ("2026-11-01T00:00:00Z".parse().unwrap(), "app.sql".to_owned());
-    let mut reference =
-        Reference { version: REFERENCE_VERSION, recorded_at, source, profile, accepted: Vec::new() };
+    let mut reference = Reference {
+        version: REFERENCE_VERSION,
+        recorded_at,
+        source,
+        run: "17".to_owned(),
+        profile,
+        answers: BTreeMap::new(),
+        accepted: Vec::new(),
+    };
     let again: Reference = serde_json::from_str(&serde_json::to_string(&reference).unwrap()).unwrap();
     assert_eq!(again, reference);
     assert_eq!(told(&judge(&bench, Some(&reference), None).await), BTreeSet::new());
     the_live_source_is_compared(&bench).await;
+    csv_files_are_compared(&bench, &reference).await;
 
     bench.sql("app", GROWTH).await;
     let opinion = judge(&bench, Some(&reference), None).await;
@@ -211,4 +215,44 @@ async fn the_live_source_is_compared(bench: &PostgresBench) {
     let error = judged("public.nowhere").await.unwrap_err();
     assert_eq!(error.message(), "the source has no table public.nowhere that could be frozen");
     bench.sql("postgres", "drop database copy").await;
+}
+
+/// Each change of a loaded file, and the finding of it; nothing for what an ordinary month does.
+const CSV_CHANGES: &[(&str, &[(&str, &str)])] = &[
+    ("insert into records select g, 'n' || g, null, g % 5 from generate_series(401, 500) g", &[]),
+    ("alter table records add column born text", &[]),
+    ("update records set mail = 'x' || id", &[("values-differ", "records.mail")]),
+    ("update records set name = 'x'", &[("values-differ", "records.name")]),
+    ("delete from records where id::int % 10 < 3", &[("row-count", "records")]),
+    ("alter table records rename plan to tariff", &[("columns-differ", "header")]),
+];
+
+async fn csv_files_are_compared(bench: &PostgresBench, of_cluster: &Reference) {
+    bench.sql("postgres", "create database loaded").await;
+    let judged = async |reference: Option<&Reference>, record: Option<&RecordSlot>| {
+        let columns: Vec<String> = sqlx::query_scalar(
+            "select attname::text from pg_attribute where attrelid = 'public.records'::regclass and attnum > 0 order by attnum",
+        )
+        .fetch_all(&mut bench.server.connect("loaded").await.unwrap())
+        .await
+        .unwrap();
+        let (server, table) = (bench.server.address(), ("loaded", "public.records"));
+        CsvReference { server, table, columns: &columns, reference, record }.judge().await
+    };
+    let load = "drop table if exists records; create unlogged table records (id text, name text, mail text, plan text);
+        insert into records select g, 'n' || g, case when g % 4 = 0 then 'm' || g end, g % 5 from generate_series(1, 400) g";
+    bench.sql("loaded", load).await;
+    let slot = RecordSlot::default();
+    judged(None, Some(&slot)).await.unwrap();
+    let recorded = Reference { profile: slot.take().profile.unwrap(), ..of_cluster.clone() };
+    for (change, wanted) in CSV_CHANGES {
+        bench.sql("loaded", &format!("{load}; {change}")).await;
+        let found: Vec<_> = told(&judged(Some(&recorded), None).await.unwrap()).into_iter().collect();
+        let wanted: Vec<_> =
+            wanted.iter().map(|(code, subject)| ((*code).to_owned(), (*subject).to_owned())).collect();
+        assert_eq!(found, wanted, "{change}");
+    }
+    let error = judged(Some(of_cluster), None).await.unwrap_err();
+    assert_eq!(error.message(), "the reference is of PostgreSQL, and the backup is of a CSV file");
+    bench.sql("postgres", "drop database loaded with (force)").await;
 }

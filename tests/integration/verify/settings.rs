@@ -46,9 +46,17 @@ fn a_folder_is_declared_and_verified_by_name_and_by_suite() {
     assert_eq!(code, Some(2), "{told}");
     assert!(told.contains("comeback.toml exists already"), "{told}");
 
+    let settings = place.work().join("comeback.toml");
+    let snapshot = "\n[[backup.query]]\nname = \"first\"\nsql = \"select * from people where id < 4\"\nexpect = \"snapshot\"\n";
+    std::fs::write(&settings, std::fs::read_to_string(&settings).unwrap() + snapshot).unwrap();
+
     let local = ["--substrate", "local"];
-    let (code, told) = run(&place, &[&["verify", "backups"], &local[..]].concat());
+    let record = [&["verify", "backups", "--record"], &local[..]].concat();
+    let (code, told) = run(&place, &record);
     assert_eq!(code, Some(0), "{told}");
+    let reference = place.work().join("evidence/references/backups.json");
+    let recorded = std::fs::read_to_string(&reference).unwrap();
+    assert!(recorded.contains("\"n3\"") && !recorded.contains("\"n4\""), "{recorded}");
     assert!(
         told.contains("chose app-2.sql of 2 backups") && told.contains("shown: restored, sound"),
         "{told}"
@@ -60,7 +68,8 @@ fn a_folder_is_declared_and_verified_by_name_and_by_suite() {
     let (code, told) = run(&place, &[&["run", "--suite", "monthly"], &local[..]].concat());
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("verify/backups (local)") && !told.contains("sample"), "{told}");
-    assert!(told.contains("backup-stale") && told.contains("shown: restored, sound"), "{told}");
+    let shown = "shown: restored, sound, answered, compared";
+    assert!(told.contains("backup-stale") && told.contains(shown), "{told}");
     std::fs::write(&settings, without).unwrap();
 
     // What nobody looked at is not shown, however green the rest is.
@@ -68,6 +77,14 @@ fn a_folder_is_declared_and_verified_by_name_and_by_suite() {
     let (code, told) = run(&place, &[&exact, &local[..]].concat());
     assert_eq!(code, Some(3), "{told}");
     assert!(told.contains("`exact` is required, and no judge looked at it"), "{told}");
+
+    // A snapshot that no longer fits is found, and nothing is recorded over it.
+    let other = DUMP.replace("'n' || g", "'m' || g");
+    folder_of(&place, &[("app-1.sql", DUMP), ("app-2.sql", &other)]);
+    let (code, told) = run(&place, &record);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("the 3 rows in the reference of") && told.contains("refuted: answered"), "{told}");
+    assert_eq!(std::fs::read_to_string(&reference).unwrap(), recorded);
 
     // Last night's backup failed: the one before it does not stand in for it.
     folder_of(

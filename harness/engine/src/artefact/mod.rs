@@ -21,7 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{IntegrityQuery, RecoveryTarget, RedisQuery, Reference, Statement};
+use comeback_model::{Expectation, IntegrityQuery, RecoveryTarget, RedisQuery, Reference, Statement};
 use jiff::Timestamp;
 
 pub use found::Found;
@@ -29,7 +29,7 @@ pub use layers::{Decryptor, Layer, Peeled, blame, peel};
 pub use own::{OwnBackup, find_own};
 pub use place::{LocalPlace, Place, PlaceEntry};
 pub use recognise::recognise;
-pub use slot::ProfileSlot;
+pub use slot::RecordSlot;
 pub use spooled::SpooledPlace;
 pub use verification::{BackupSource, Recognised, Verification};
 
@@ -165,10 +165,10 @@ pub struct VerifyOptions {
     /// The database that they ask, and that a reference or the source is compared with; `None` for the only one
     /// that holds tables.
     pub database: Option<String>,
-    /// What was recorded of an earlier restore, to compare with.
+    /// What was recorded of an earlier restore, to compare with. Set by [`VerifyOptions::compared_with`].
     pub reference: Option<Arc<Reference>>,
     /// Takes what is to be recorded of this restore.
-    pub record: Option<ProfileSlot>,
+    pub record: Option<RecordSlot>,
     /// The live system to compare with.
     pub source: Option<LiveSource>,
     /// The tables in which nothing changes any more: their rows are recorded, and compared one by one.
@@ -182,6 +182,32 @@ pub struct VerifyOptions {
     /// Whether servers run with settings that would lose data in a crash of the machine, and are quicker. Only where the
     /// time of the recovery is not judged.
     pub fast: bool,
+}
+
+impl VerifyOptions {
+    /// Compares with what was recorded: queries that expect a snapshot get theirs.
+    #[must_use]
+    pub fn compared_with(mut self, reference: Option<Arc<Reference>>) -> Self {
+        if let Some(reference) = &reference {
+            reference.resolve(&mut self.queries, &mut self.redis_queries);
+        }
+        Self { reference, ..self }
+    }
+
+    /// Whether definitions and figures of what comes back are to be compared or recorded.
+    pub fn wants_profile(&self) -> bool {
+        self.reference.is_some() || self.record.is_some()
+    }
+
+    /// The statement that queries with these expectations serve: answers that are recorded alone show nothing.
+    pub fn shown_by_answers<'a>(mut expected: impl Iterator<Item = &'a Expectation>) -> Statement {
+        if expected.all(|one| *one == Expectation::Snapshot) { Statement::Sound } else { Statement::Answered }
+    }
+
+    /// The statement that this serves: to record alone shows nothing but that everything can be read.
+    pub fn shown_by_profile(&self) -> Statement {
+        if self.reference.is_some() { Statement::Compared } else { Statement::Sound }
+    }
 }
 
 /// The live system that a backup was taken of. It is read, and never written.

@@ -1,21 +1,30 @@
-//! Hands what a judge has read of a restored cluster to the command that records it.
+//! Hands what judges have read of a restore to the command that records it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use comeback_model::Profile;
+use comeback_model::{Profile, Recording, Snapshot};
 
-/// A place for one profile; clones share it.
+/// A place for one recording; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct ProfileSlot(Arc<Mutex<Option<Profile>>>);
+pub struct RecordSlot(Arc<Mutex<Recording>>);
 
-impl ProfileSlot {
+impl RecordSlot {
     /// Puts a profile in.
     pub fn set(&self, profile: Profile) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(profile);
+        self.lock().profile = Some(profile);
     }
 
-    /// Takes the profile out, if a judge has put one in.
-    pub fn take(&self) -> Option<Profile> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Adds the answer to a query that had no snapshot.
+    pub fn answer(&self, name: &str, snapshot: Snapshot) {
+        self.lock().answers.insert(name.to_owned(), snapshot);
+    }
+
+    /// Takes out what judges have put in.
+    pub fn take(&self) -> Recording {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Recording> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -34,7 +34,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// Takes accepted changes out of the findings, and tells each of them. A finding whose acceptance has expired stays.
-pub fn settle(
+pub(super) fn settle(
     findings: Vec<Finding>,
     accepted: &[Accepted],
     today: Date,
@@ -50,9 +50,18 @@ pub fn settle(
         if let Some(expired) = covering.first() {
             finding.remedy = format!("it was accepted until {} only: {}", expired.until, finding.remedy);
         }
-        open.push(finding);
+        open.push(with_way_out(finding));
     }
     (open, told)
+}
+
+fn with_way_out(finding: Finding) -> Finding {
+    if finding.remedy.contains("accept") {
+        return finding;
+    }
+    let way_out = "if it was meant, accept it in the reference, with a reason and a last day";
+    let remedy = format!("{}; {way_out}", finding.remedy);
+    finding.remedy(remedy.trim_start_matches("; "))
 }
 
 #[cfg(test)]
@@ -77,6 +86,7 @@ mod tests {
         let subjects: Vec<_> = open.iter().map(|finding| finding.subject.as_str()).collect();
         assert_eq!(subjects, ["public.old_2024", "public.kept"]);
         assert_eq!(open[0].remedy, "it was accepted until 2026-11-01 only: mend it");
+        assert!(open[1].remedy.starts_with("mend it; if it was meant, accept it"), "{}", open[1].remedy);
         assert_eq!(told.len(), 1);
         let (open, told) = settle(findings(), &accepted, "2026-12-02".parse().unwrap());
         assert_eq!((open.len(), told.len()), (3, 0));

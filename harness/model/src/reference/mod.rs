@@ -1,27 +1,33 @@
 //! What is kept of a verified restore, and how a later one is compared with it.
 //!
 //! A reference holds definitions, numbers of rows, sizes, and for each column the number of NULLs and of distinct
-//! values. It holds no value of a row, with two exceptions to watch: constants in views, defaults and CHECK
-//! constraints are part of definitions; and of a table that the user calls frozen it keeps a fingerprint, from which
-//! the keys of rows can be read, and with some effort the values of a few rows guessed.
+//! values; of a keyspace, the number of keys by type and by the beginning of their names. It holds no value of a row,
+//! with three exceptions to watch: constants in views, defaults and CHECK constraints are part of definitions; a
+//! snapshot is the answer to a query of the user; and of a table that the user calls frozen it keeps a fingerprint,
+//! from which the keys of rows can be read, and with some effort the values of a few rows guessed.
 
 mod accepted;
 mod distinct;
 mod drift;
+mod keyspace;
 mod pairing;
+mod snapshot;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Catalogue, TableFingerprint};
+use super::{Catalogue, Finding, NotLookedAt, TableFingerprint};
 
-pub use accepted::{Accepted, settle};
+pub use accepted::Accepted;
 pub use distinct::DistinctSketch;
 pub use drift::{Drift, Tolerance};
+pub use keyspace::KeyspaceProfile;
 pub use pairing::{DatabasePair, pair_databases};
+pub use snapshot::{Recording, Snapshot};
 pub use tally::TableTally;
 
 /// The version of the form that references are written in. A reader refuses newer ones.
@@ -37,17 +43,61 @@ pub struct Reference {
     pub recorded_at: Timestamp,
     /// The backup that it was recorded from, as the user named it.
     pub source: String,
+    /// The run that recorded it.
+    pub run: String,
     /// What was recorded.
     pub profile: Profile,
+    /// The answers to the queries of the user that expect a snapshot, by the name of the query.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub answers: BTreeMap<String, Snapshot>,
     /// Changes that the user expects.
     #[serde(default)]
     pub accepted: Vec<Accepted>,
 }
 
+/// What came back, in definitions and figures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// A cluster of PostgreSQL.
+    Postgres(ClusterProfile),
+    /// A server of Redis.
+    Redis(KeyspaceProfile),
+    /// One table, exported as CSV.
+    Csv(CsvProfile),
+}
+
+impl Profile {
+    /// What it is of, for people.
+    pub fn store(&self) -> &'static str {
+        match self {
+            Self::Postgres(_) => "PostgreSQL",
+            Self::Redis(_) => "Redis",
+            Self::Csv(_) => "a CSV file",
+        }
+    }
+
+    /// Whether the rows of a table are kept.
+    pub fn is_frozen(&self, table: &str) -> bool {
+        let Self::Postgres(cluster) = self else { return false };
+        cluster.databases.values().any(|database| database.frozen.contains_key(table))
+    }
+}
+
+/// A restored table of which only the rows are known, in figures.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvProfile {
+    /// The names in the header, in their order.
+    pub columns: Vec<String>,
+    /// Its rows and columns.
+    pub table: TableProfile,
+}
+
 /// A restored cluster of PostgreSQL, in definitions and figures.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
+pub struct ClusterProfile {
     /// The major version of the server.
     pub major: u32,
     /// The databases, by name; templates are left out.
@@ -114,6 +164,16 @@ pub struct ColumnProfile {
 }
 
 impl Reference {
+    /// It in a few words: the day, the backup and the run.
+    pub fn told(&self) -> String {
+        format!(
+            "the reference of {} ({}, run {})",
+            self.recorded_at.strftime("%Y-%m-%d"),
+            self.source,
+            self.run
+        )
+    }
+
     /// Reads a reference. The error says what is wrong with the text.
     pub fn from_json(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
@@ -130,6 +190,12 @@ impl Reference {
         serde_json::from_str(text).map_err(wrong)
     }
 
+    /// Takes changes that the user accepts out of the findings, and tells each of them. The others say how to accept
+    /// them.
+    pub fn settle(&self, findings: Vec<Finding>, today: Date) -> (Vec<Finding>, Vec<NotLookedAt>) {
+        accepted::settle(findings, &self.accepted, today)
+    }
+
     /// Writes it as [`Reference::from_json`] reads it, one entry a line: the user edits `accepted`.
     pub fn to_json(&self) -> Result<String, String> {
         serde_json::to_string_pretty(self).map(|text| text + "\n").map_err(|error| error.to_string())
@@ -143,12 +209,7 @@ impl DatabaseProfile {
     }
 }
 
-impl Profile {
-    /// Whether the rows of a table are kept.
-    pub fn is_frozen(&self, table: &str) -> bool {
-        self.databases.values().any(|database| database.frozen.contains_key(table))
-    }
-
+impl ClusterProfile {
     /// The number of tables.
     pub fn tables(&self) -> usize {
         self.databases.values().map(|database| database.tables.len()).sum()
@@ -161,15 +222,27 @@ mod tests {
 
     #[test]
     fn a_reference_is_read_as_it_was_written_and_a_newer_one_is_refused() {
-        let reference = Reference {
-            version: REFERENCE_VERSION,
-            recorded_at: "2026-11-01T00:00:00Z".parse().unwrap(),
-            source: "app.sql".to_owned(),
-            profile: Profile::default(),
-            accepted: Vec::new(),
-        };
-        let text = reference.to_json().unwrap();
-        assert_eq!(Reference::from_json(&text), Ok(reference));
+        let keyspace = KeyspaceProfile::new([(3, BTreeMap::new())].into(), BTreeMap::new(), true);
+        let profiles = [
+            Profile::Postgres(ClusterProfile::default()),
+            Profile::Redis(keyspace),
+            Profile::Csv(CsvProfile::default()),
+        ];
+        let texts = profiles.map(|profile| {
+            let reference = Reference {
+                version: REFERENCE_VERSION,
+                recorded_at: "2026-11-01T00:00:00Z".parse().unwrap(),
+                source: "app.sql".to_owned(),
+                run: "20261101T000000Z-17".to_owned(),
+                profile,
+                answers: BTreeMap::new(),
+                accepted: Vec::new(),
+            };
+            let text = reference.to_json().unwrap();
+            assert_eq!(Reference::from_json(&text), Ok(reference));
+            text
+        });
+        let [text, ..] = texts;
         let newer = text.replace("\"version\": 1", "\"version\": 2, \"more\": []");
         assert!(Reference::from_json(&newer).is_err_and(|error| error.contains("version 2")));
         assert!(Reference::from_json("{}").is_err_and(|error| error.contains("no reference")));

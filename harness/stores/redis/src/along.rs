@@ -7,7 +7,7 @@ use comeback_error::{Context as _, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::rdb::{RdbSummary, fingerprint_rdb_in_edition};
+use super::rdb::{RdbSummary, fingerprint_rdb_in_edition, fingerprint_rdb_with_groups};
 
 /// How many pieces may wait for the reader, which works in parallel: this bounds how far it falls behind.
 const WAITING_PIECES: usize = 16;
@@ -22,6 +22,12 @@ pub(super) struct Feed(mpsc::Sender<Bytes>);
 pub(super) fn read_along(edition: u32) -> (Feed, Reading) {
     let (feed, pieces) = hand_over();
     (feed, Reading(tokio::task::spawn_blocking(move || fingerprint_rdb_in_edition(pieces, edition))))
+}
+
+/// Starts a reader that counts groups of keys as well.
+pub(super) fn read_along_with_groups() -> (Feed, Reading) {
+    let (feed, pieces) = hand_over();
+    (feed, Reading(tokio::task::spawn_blocking(move || fingerprint_rdb_with_groups(pieces))))
 }
 
 /// A channel that passes a file piece by piece to a thread outside the async runtime.

@@ -12,7 +12,7 @@ use redis::cmd;
 use tokio::io::AsyncWriteExt as _;
 
 use super::address::RedisAddress;
-use super::along::read_along;
+use super::along::{Feed, Reading, read_along, read_along_with_groups};
 use super::client::RedisClient;
 use super::rdb::RdbSummary;
 use super::source::check_source;
@@ -80,10 +80,18 @@ pub async fn take_snapshot(
 /// The present content of a server, in the same form as a backup would have it. `edition` is that of the
 /// fingerprint to compare it with.
 pub async fn fingerprint_server(address: &RedisAddress, edition: u32) -> Result<RdbSummary> {
+    read_server(address, read_along(edition)).await
+}
+
+/// The present content of a server, with groups of keys.
+pub(super) async fn group_server(address: &RedisAddress) -> Result<RdbSummary> {
+    read_server(address, read_along_with_groups()).await
+}
+
+async fn read_server(address: &RedisAddress, (mut feed, reading): (Feed, Reading)) -> Result<RdbSummary> {
     let client = RedisClient::connect(address, 0).await?;
     wait_for_other_saves(&client).await?;
     let mut stream = SnapshotStream::open(address).await?;
-    let (mut feed, reading) = read_along(edition);
     let sent = async {
         while let Some(piece) = stream.next().await? {
             feed.push(piece).await;

@@ -110,7 +110,8 @@ async fn ask_as_reader(written: &str) {
     };
     let timeout = std::time::Duration::from_mins(1);
     let queries = [query];
-    let asked = IntegrityQueries { server: &reader, database: DATABASE, queries: &queries, timeout };
+    let asked =
+        IntegrityQueries { server: &reader, database: DATABASE, queries: &queries, timeout, record: None };
     assert_eq!(asked.judge().await.unwrap().findings, []);
     // What it may not do is no word about the server.
     let refused = system_identifier(&reader.with_password(Some(Secret::given("wrong")))).await.unwrap_err();

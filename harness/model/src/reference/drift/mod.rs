@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use super::{ColumnProfile, DatabaseProfile, TableProfile};
 use crate::{Finding, FindingCode};
 
+mod count;
+
+pub(super) use count::{Counted, count, slack};
+
 /// How far figures may move before it is a finding.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tolerance {
@@ -26,7 +30,7 @@ impl Default for Tolerance {
 }
 
 /// Fewest rows of a table whose columns are compared: shares of fewer rows say nothing.
-const FEWEST_ROWS: u64 = 20;
+pub(super) const FEWEST_ROWS: u64 = 20;
 
 /// What two restores differ in.
 #[derive(Debug, Default)]
@@ -39,6 +43,30 @@ pub struct Drift {
     pub columns: usize,
 }
 
+impl Drift {
+    /// Compares the figures of a table with later ones.
+    pub fn add(&mut self, name: &str, before: &TableProfile, after: &TableProfile, tolerance: &Tolerance) {
+        self.tables += 1;
+        let finding = count(name, before.rows, after.rows, Counted::ROWS, tolerance);
+        // A table that lost rows has other shares as well: one cause, one finding.
+        if let Some(finding) = finding {
+            self.findings.push(finding);
+            return;
+        }
+        for (column, before_it) in &before.columns {
+            let Some(after_it) = after.columns.get(column) else { continue };
+            if before.rows.min(after.rows) < FEWEST_ROWS {
+                continue;
+            }
+            self.columns += 1;
+            let subject = format!("{name}.{column}");
+            let rows = (before.rows, after.rows);
+            self.findings.extend(nulls(&subject, rows, before_it, after_it, tolerance));
+            self.findings.extend(distinct(&subject, rows, before_it, after_it, tolerance));
+        }
+    }
+}
+
 impl DatabaseProfile {
     /// Compares the figures of a later restore with these. A partition that is gone is no finding by itself: its
     /// rows count for the partitioned table. Tables that are gone are the catalogue's matter.
@@ -48,24 +76,7 @@ impl DatabaseProfile {
         for (name, before) in &before {
             // A table that is gone, or a view that nobody filled, has another definition.
             let Some(after) = after.get(name) else { continue };
-            drift.tables += 1;
-            let finding = rows(name, before.rows, after.rows, tolerance);
-            // A table that lost rows has other shares as well: one cause, one finding.
-            if let Some(finding) = finding {
-                drift.findings.push(finding);
-                continue;
-            }
-            for (column, before_it) in &before.columns {
-                let Some(after_it) = after.columns.get(column) else { continue };
-                if before.rows.min(after.rows) < FEWEST_ROWS {
-                    continue;
-                }
-                drift.columns += 1;
-                let subject = format!("{name}.{column}");
-                let rows = (before.rows, after.rows);
-                drift.findings.extend(nulls(&subject, rows, before_it, after_it, tolerance));
-                drift.findings.extend(distinct(&subject, rows, before_it, after_it, tolerance));
-            }
+            drift.add(name, before, after, tolerance);
         }
         drift
     }
@@ -97,29 +108,6 @@ impl DatabaseProfile {
         }
         whole
     }
-}
-
-/// How many rows a table may lose by chance: twice the standard deviation of a number of independent events.
-fn slack(rows: f64) -> f64 {
-    2.0 * rows.sqrt()
-}
-
-fn rows(name: &str, before: u64, after: u64, tolerance: &Tolerance) -> Option<Finding> {
-    let (expected, found) = (before as f64, after as f64);
-    let fewest = (expected - (expected * tolerance.shrink).max(slack(expected))).max(0.0);
-    if found < fewest {
-        let text = format!("at least {fewest:.0} rows ({before} in the reference)");
-        return Some(
-            Finding::new(FindingCode::RowCount, name, text, format!("{after} rows"))
-                .remedy("find out what removed them; if it was meant, accept it in the reference"),
-        );
-    }
-    let most = (expected + slack(expected)) * tolerance.growth + 1_000.0;
-    (found > most).then(|| {
-        let text = format!("at most {most:.0} rows ({before} in the reference)");
-        Finding::new(FindingCode::RowCount, name, text, format!("{after} rows"))
-            .remedy("find out whether rows were loaded twice; if it was meant, record the reference anew")
-    })
 }
 
 fn nulls(

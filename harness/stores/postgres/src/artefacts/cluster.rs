@@ -45,7 +45,9 @@ impl Restored for RestoredCluster {
         ];
         if !options.queries.is_empty() {
             let (queries, database) = (&options.queries[..], options.database.as_deref());
-            judges.push((Statement::Answered, Box::new(AnswerJudge { server: address, database, queries })));
+            let judge = AnswerJudge { server: address, database, queries, record: options.record.as_ref() };
+            let shows = VerifyOptions::shown_by_answers(queries.iter().map(|query| &query.expect));
+            judges.push((shows, Box::new(judge)));
         }
         if options.reference.is_some() || options.record.is_some() {
             let reference = options.reference.as_deref();

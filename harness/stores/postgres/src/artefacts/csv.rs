@@ -20,9 +20,9 @@ use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{Finding, FindingCode, NotLookedAt, Phase, ScopeKind, Statement};
 use tokio::io::BufReader;
 
-use crate::csv::{FILE, LoadedText, is_csv, load_text};
+use crate::csv::{FILE, LoadedText, TABLE, is_csv, load_text};
 use crate::error::{Error, Result};
-use crate::judges::ServerLogJudge;
+use crate::judges::{CsvReference, ServerLogJudge};
 use crate::{PostgresNodes as _, PostgresServer};
 
 /// The database that the records are loaded into.
@@ -96,7 +96,7 @@ impl Artefact for Csv {
         let decryptor = self.options.decryptor.as_deref();
         let mut peeled = peel(&name, self.place.open("").await?, decryptor).await?;
         let loaded = load_text(&server, DATABASE, &name, &mut peeled.content).await?;
-        Ok(Box::new(RestoredTable { server, loaded }))
+        Ok(Box::new(RestoredTable { server, loaded, options: self.options.clone() }))
     }
 }
 
@@ -120,6 +120,7 @@ async fn new_server(course: &mut Course) -> Result<PostgresServer> {
 pub(super) async fn restore_own_table(
     course: &mut Course,
     own: &OwnBackup,
+    options: &Arc<VerifyOptions>,
 ) -> Result<Box<dyn Restored>, RestoreFailure> {
     let OwnBackup { manifest, repository, .. } = own;
     let (_, recorded) = manifest.content.table()?;
@@ -140,13 +141,14 @@ pub(super) async fn restore_own_table(
             .remedy("verify an older export, and find out what wrote this one")
             .into());
     }
-    Ok(Box::new(RestoredTable { server, loaded }))
+    Ok(Box::new(RestoredTable { server, loaded, options: options.clone() }))
 }
 
 /// A loaded file.
 struct RestoredTable {
     server: PostgresServer,
     loaded: LoadedText,
+    options: Arc<VerifyOptions>,
 }
 
 impl Restored for RestoredTable {
@@ -156,11 +158,18 @@ impl Restored for RestoredTable {
     }
 
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
-        let Self { server, loaded } = self;
-        vec![
+        let Self { server, loaded, options } = self;
+        let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> = vec![
             (Statement::Sound, Box::new(CsvShape { loaded })),
             (Statement::Sound, Box::new(ServerLogJudge { server })),
-        ]
+        ];
+        if options.wants_profile() {
+            let (server, columns, table) = (server.address(), &loaded.columns, (DATABASE, TABLE));
+            let (reference, record) = (options.reference.as_deref(), options.record.as_ref());
+            let judge = CsvReference { server, table, columns, reference, record };
+            judges.push((options.shown_by_profile(), Box::new(judge)));
+        }
+        judges
     }
 }
 

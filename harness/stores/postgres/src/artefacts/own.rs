@@ -74,7 +74,9 @@ impl Artefact for Own {
 
     async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure> {
         let (server, brings) = match &self.own.manifest.content {
-            Content::PostgresTable { .. } => return restore_own_table(course, &self.own).await,
+            Content::PostgresTable { .. } => {
+                return restore_own_table(course, &self.own, &self.options).await;
+            }
             Content::PostgresBaseBackup { .. } => (self.restore_base_backup(course).await?, Brings::Cluster),
             content => {
                 let names = content.cluster()?.databases.keys().cloned().collect();

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use comeback_model::{CatalogueForm, DatabaseProfile, Profile, TableProfile, TableTally};
+use comeback_model::{CatalogueForm, ClusterProfile, DatabaseProfile, TableProfile, TableTally};
 
 use super::beside::{Beside, Brings};
 use super::catalogue;
 use super::tables::{ColumnInfo, TableInfo, list_tables};
 use crate::connection::address::PostgresAddress;
 use crate::connection::session::{APPLICATION_PATH, PINNED_PATH, close};
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// The databases that hold something of users.
 const DATABASES: &str = "select datname::text, quote_ident(datname) from pg_database where datallowconn and datconnlimit <> -2 and not datistemplate order by 1";
@@ -23,14 +23,21 @@ const SIZES: &str = "
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'm')";
 
 /// Reads the profile of every database of the backup that is no template. Nothing may write meanwhile.
-pub(crate) async fn read_profile(server: &PostgresAddress, brings: &Brings, jobs: usize) -> Result<Profile> {
+pub(crate) async fn read_profile(
+    server: &PostgresAddress,
+    brings: &Brings,
+    jobs: usize,
+) -> Result<ClusterProfile> {
     let mut connection = server.connect_to_cluster().await?;
     let names: Vec<(String, String)> =
         sqlx::query_as(DATABASES).fetch_all(&mut connection).await.context("listing the databases")?;
     let beside = Beside::read(&mut connection).await?;
     close(connection).await;
-    let mut profile =
-        Profile { major: server.major().await?, roles: beside.roles(brings), ..Profile::default() };
+    let mut profile = ClusterProfile {
+        major: server.major().await?,
+        roles: beside.roles(brings),
+        ..ClusterProfile::default()
+    };
     for (name, quoted) in names.into_iter().filter(|(name, _)| brings.database(name)) {
         let mut database = read_database_profile(server, &name, jobs).await?;
         database.properties = brings.properties().then(|| beside.properties(&quoted));
@@ -75,7 +82,24 @@ async fn read_database_profile(
     Ok(DatabaseProfile { catalogue, tables, properties: None, frozen: BTreeMap::new() })
 }
 
+/// Reads the figures of one table, named as in SQL. Nothing may write meanwhile.
+pub(crate) async fn read_table_profile(
+    server: &PostgresAddress,
+    database: &str,
+    table: &str,
+) -> Result<TableProfile> {
+    let mut connection = server.connect(database).await?;
+    let tables = list_tables(&mut connection).await?.into_iter().filter(|one| one.name == table);
+    let work = Work { waiting: Mutex::new(tables.collect()), ..Work::default() };
+    close(connection).await;
+    let work = Arc::new(work);
+    read_tables(server.clone(), database.to_owned(), work.clone()).await?;
+    let read = work.done.lock().unwrap_or_else(PoisonError::into_inner).remove(table);
+    read.ok_or_else(|| Error::could_not_verify(format!("there is no table {table} in database {database}")))
+}
+
 /// What the workers of one database share.
+#[derive(Default)]
 struct Work {
     waiting: Mutex<VecDeque<TableInfo>>,
     sizes: BTreeMap<String, (i64, Option<String>)>,

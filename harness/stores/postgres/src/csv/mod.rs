@@ -14,7 +14,7 @@ mod utf8;
 
 pub use export::export_table;
 pub use restore::{LoadedTable, load_table_csv};
-pub(crate) use text::{LoadedText, is_csv, load_text};
+pub(crate) use text::{LoadedText, TABLE, is_csv, load_text};
 
 /// The rows, as one gzip member.
 pub(crate) const FILE: &str = "rows.csv.gz";

@@ -18,7 +18,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 const MOST_COLUMNS: usize = 1600;
 const NAME_BYTES: usize = 63;
 /// The table.
-const TABLE: &str = "public.records";
+pub(crate) const TABLE: &str = "public.records";
 const REMEDY: &str = "verify an older export, and find out what wrote or copied this one";
 
 /// What was loaded.

@@ -1,6 +1,7 @@
 //! Judge of the user's own queries on a restored backup.
 
 use async_trait::async_trait;
+use comeback_engine::artefact::RecordSlot;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::wait;
 use comeback_model::IntegrityQuery;
@@ -20,6 +21,8 @@ pub struct AnswerJudge<'a> {
     pub database: Option<&'a str>,
     /// The queries.
     pub queries: &'a [IntegrityQuery],
+    /// Takes the answers of queries that expect a snapshot and have none.
+    pub record: Option<&'a RecordSlot>,
 }
 
 #[async_trait]
@@ -31,8 +34,8 @@ impl Judge for AnswerJudge<'_> {
     async fn judge(&self) -> Result<Opinion> {
         let database = the_database(self.server, self.database).await?;
         let timeout = wait::limits().query.min(LONGEST);
-        let asked =
-            IntegrityQueries { server: self.server, database: &database, queries: self.queries, timeout };
+        let Self { server, queries, record, .. } = *self;
+        let asked = IntegrityQueries { server, database: &database, queries, timeout, record };
         let opinion = asked.judge().await?;
         let summary = opinion.summary.replace("questions of the runbook", "queries of yours");
         Ok(Opinion { summary: format!("{summary}, in database {database}"), ..opinion })

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use comeback_engine::artefact::RecordSlot;
 use comeback_engine::judge::{Judge, Opinion};
-use comeback_model::{Finding, IntegrityQuery, NotLookedAt, ScopeKind};
+use comeback_model::{Expectation, Finding, IntegrityQuery, NotLookedAt, ScopeKind, Snapshot};
 
 use super::question::{Answer, Unanswered, ask, complaint, finding, unasked};
 use crate::PostgresAddress;
@@ -23,6 +24,8 @@ pub struct IntegrityQueries<'a> {
     pub queries: &'a [IntegrityQuery],
     /// The time limit for each query.
     pub timeout: Duration,
+    /// Takes the answers of queries that expect a snapshot and have none; without it they cannot be judged.
+    pub record: Option<&'a RecordSlot>,
 }
 
 #[async_trait]
@@ -32,20 +35,22 @@ impl Judge for IntegrityQueries<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let Asked { findings, complaints } = self.ask_all().await?;
+        let Asked { findings, complaints, recorded } = self.ask_all().await?;
         if findings.is_empty() && !complaints.is_empty() {
             let texts: Vec<_> = complaints.iter().map(|(query, what)| complaint(query, what)).collect();
             return Err(unasked(&texts));
         }
-        let asked = self.queries.len() - complaints.len();
+        let asked = self.queries.len() - complaints.len() - recorded.len();
         let unasked = match complaints.len() {
             0 => String::new(),
             count => format!("; {count} could not be asked"),
         };
         let summary = format!("asked {asked} questions of the runbook{unasked}");
+        let recorded = recorded.into_iter().map(|query| (query, RECORDED.to_owned()));
         let left_out =
             |(query, what): (&IntegrityQuery, String)| NotLookedAt::new(ScopeKind::Query, &query.name, what);
-        Ok(Opinion::new(summary, findings).not_looked_at(complaints.into_iter().map(left_out)))
+        Ok(Opinion::new(summary, findings)
+            .not_looked_at(complaints.into_iter().chain(recorded).map(left_out)))
     }
 }
 
@@ -53,7 +58,13 @@ impl Judge for IntegrityQueries<'_> {
 struct Asked<'a> {
     findings: Vec<Finding>,
     complaints: Vec<(&'a IntegrityQuery, String)>,
+    /// Queries whose answers were recorded, and not judged.
+    recorded: Vec<&'a IntegrityQuery>,
 }
+
+/// Why an answer is not judged.
+const RECORDED: &str = "its answer is recorded, for later restores to be compared with";
+const NO_SNAPSHOT: &str = "it has no snapshot, or has changed since that was taken: take one with --record";
 
 impl IntegrityQueries<'_> {
     /// Runs every query on the intact server and ignores the answers: a query that fails before the disaster
@@ -70,9 +81,16 @@ impl IntegrityQueries<'_> {
                 .hint("add some to [[postgres.query]] in comeback.toml"));
         }
         let mut connection = self.server.connect(self.database).await?;
-        let mut asked = Asked { findings: Vec::new(), complaints: Vec::new() };
+        let mut asked = Asked { findings: Vec::new(), complaints: Vec::new(), recorded: Vec::new() };
         for query in self.queries {
             match ask(&mut connection, query, self.timeout).await? {
+                Ok(Answer::Rows(rows)) if query.expect == Expectation::Snapshot => match self.record {
+                    Some(slot) => {
+                        slot.answer(&query.name, Snapshot { asked: query.sql.clone(), rows });
+                        asked.recorded.push(query);
+                    }
+                    None => asked.complaints.push((query, NO_SNAPSHOT.to_owned())),
+                },
                 Ok(answer) => asked.findings.extend(judge_answer(query, answer)),
                 Err(Unanswered::Damage(said)) => {
                     asked.findings.push(finding(query, format!("the server cannot read its data: {said}")));

@@ -1,13 +1,14 @@
 //! Judge that compares a restored cluster with what was recorded of an earlier verified restore.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use comeback_engine::artefact::ProfileSlot;
+use comeback_engine::artefact::RecordSlot;
+use comeback_engine::clock::Clock;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{
-    Catalogue, DatabasePair, DatabaseProfile, Finding, FindingCode, NotLookedAt, Profile, RecordedPosition,
-    Reference, ScopeKind, Tolerance, pair_databases, settle,
+    Catalogue, ClusterProfile, DatabasePair, DatabaseProfile, Finding, FindingCode, NotLookedAt, Profile,
+    RecordedPosition, Reference, ScopeKind, Tolerance, pair_databases,
 };
 
 use super::beside;
@@ -16,9 +17,8 @@ use super::comparison::compare;
 use super::frozen::{compare_frozen, read_frozen, values_of_others};
 use super::majors::align;
 use super::sequences::compare_positions;
-use crate::connection::session::close;
 use crate::content::profile::read_profile;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Error, Result};
 use crate::{Brings, PostgresAddress, reprint};
 
 /// Compares definitions exactly, figures of tables within the tolerances, and frozen tables row by row. What is new is
@@ -33,7 +33,7 @@ pub struct ReferenceJudge<'a> {
     /// What was recorded; `None` to record only.
     pub reference: Option<&'a Reference>,
     /// Takes the profile of this restore, for the caller to record.
-    pub record: Option<&'a ProfileSlot>,
+    pub record: Option<&'a RecordSlot>,
     /// What the backup brings beside the content of databases.
     pub brings: &'a Brings,
     /// The tables in which nothing changes any more: their rows are recorded as well.
@@ -54,24 +54,33 @@ impl Judge for ReferenceJudge<'_> {
         if let Some(slot) = self.record {
             let mut kept = profile.clone();
             self.keep_frozen(&mut kept).await?;
-            slot.set(kept);
+            slot.set(Profile::Postgres(kept));
         }
-        let Some(reference) = self.reference else {
-            return Ok(Opinion::new(
-                format!("read definitions, and figures of {tables} tables, to record"),
-                [],
-            ));
+        match self.reference {
+            Some(reference) => self.compare(reference, &profile).await,
+            None => {
+                let summary = format!("read definitions, and figures of {tables} tables, to record");
+                Ok(Opinion::new(summary, []))
+            }
+        }
+    }
+}
+
+impl ReferenceJudge<'_> {
+    async fn compare(&self, reference: &Reference, profile: &ClusterProfile) -> Result<Opinion> {
+        let Profile::Postgres(recorded) = &reference.profile else {
+            return Err(other_store(reference, "PostgreSQL"));
         };
-        let majors = (reference.profile.major, profile.major);
+        let majors = (recorded.major, profile.major);
         let mut compared = Compared { not_looked_at: vec![values_of_others()], ..Compared::default() };
-        let pairs = pair_databases(&reference.profile.databases, &profile.databases);
+        let pairs = pair_databases(&recorded.databases, &profile.databases);
         let is_one_of_several =
             *self.brings != Brings::Cluster && pairs.iter().any(|pair| pair.restored.is_some());
         for DatabasePair { recorded: name, restored } in &pairs {
-            let recorded = &reference.profile.databases[*name];
+            let before = &recorded.databases[*name];
             match restored.and_then(|restored| profile.databases.get_key_value(restored)) {
                 Some((restored, actual)) => {
-                    compared.database(self.server, (name, restored), majors, recorded, actual).await?;
+                    compared.database(self.server, (name, restored), majors, before, actual).await?;
                 }
                 None if is_one_of_several => {
                     let why = "the backup does not hold it, and is of other databases alone";
@@ -84,25 +93,24 @@ impl Judge for ReferenceJudge<'_> {
                 }
             }
         }
-        let (recorded, actual) = beside::roles(reference.profile.roles.as_ref(), profile.roles.as_ref());
-        compared.beside("roles, their memberships and their settings", recorded, actual, majors);
+        let (before, after) = beside::roles(recorded.roles.as_ref(), profile.roles.as_ref());
+        compared.beside("roles, their memberships and their settings", before, after, majors);
         let Compared { definitions, tables, columns, new, findings, not_looked_at } = compared;
-        let (findings, accepted) = settle(findings, &reference.accepted, self.today().await?);
-        let findings: Vec<_> = findings.into_iter().map(with_way_out).collect();
+        let (findings, accepted) = reference.settle(findings, Clock::machine().today());
         let summary = format!(
-            "compared {definitions} definitions, {tables} tables and {columns} columns with the reference of {} ({}){}; {new} objects are new",
-            reference.recorded_at.strftime("%Y-%m-%d"),
-            reference.source,
+            "compared {definitions} definitions, {tables} tables and {columns} columns with {}{}; {new} objects are new",
+            reference.told(),
             renamed(&pairs),
         );
         Ok(Opinion::new(summary, findings).not_looked_at(not_looked_at).not_looked_at(accepted))
     }
-}
 
-impl ReferenceJudge<'_> {
     /// Adds the rows of frozen tables, also of those that the earlier reference holds.
-    async fn keep_frozen(&self, profile: &mut Profile) -> Result<()> {
-        let recorded = self.reference.map(|reference| &reference.profile.databases);
+    async fn keep_frozen(&self, profile: &mut ClusterProfile) -> Result<()> {
+        let recorded = match self.reference.map(|reference| &reference.profile) {
+            Some(Profile::Postgres(recorded)) => Some(&recorded.databases),
+            _ => None,
+        };
         let pairs = recorded.map(|recorded| pair_databases(recorded, &profile.databases)).unwrap_or_default();
         let earlier: BTreeMap<_, _> = pairs
             .iter()
@@ -122,34 +130,19 @@ impl ReferenceJudge<'_> {
                 .hint("name tables with their schema, as in public.invoices"))
         })
     }
+}
 
-    /// The day by the server's clock, which is that of this machine.
-    async fn today(&self) -> Result<jiff::civil::Date> {
-        let mut connection = self.server.connect_to_cluster().await?;
-        let today: String = sqlx::query_scalar("select current_date::text")
-            .fetch_one(&mut connection)
-            .await
-            .context("asking for the day")?;
-        close(connection).await;
-        today.parse().context("asking for the day")
-    }
+/// The error for a reference of another store.
+pub(super) fn other_store(reference: &Reference, store: &str) -> Error {
+    let of = reference.profile.store();
+    Error::could_not_verify(format!("the reference is of {of}, and the backup is of {store}"))
+        .hint("name the reference of this backup with --reference FILE")
 }
 
 /// Which databases were compared under different names.
 fn renamed(pairs: &[DatabasePair<'_>]) -> String {
     let told = pairs.iter().filter_map(DatabasePair::renamed);
     told.map(|(recorded, restored)| format!(", database {restored} with {recorded}")).collect()
-}
-
-fn with_way_out(finding: Finding) -> Finding {
-    if finding.remedy.contains("accept") {
-        return finding;
-    }
-    let remedy = format!(
-        "{}; if it was meant, accept it in the reference, with a reason and a last day",
-        finding.remedy
-    );
-    finding.remedy(remedy.trim_start_matches("; "))
 }
 
 #[derive(Default)]

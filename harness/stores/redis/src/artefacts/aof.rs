@@ -319,7 +319,7 @@ impl Aof {
             let (content, head) = self.open(&path).await?;
             let (told, to) = (self.name_of(&path), format!("{inside}/{name}"));
             if *kind == 'b' && RdbHead::read(&head).is_some() {
-                keys = Some(put_rdb(server, &told, content, &to).await?.keys);
+                keys = Some(put_rdb(server, &told, content, &to, false).await?.keys);
             } else {
                 commands += put_commands(server, &told, content, &to).await?;
                 increments += u64::from(*kind == 'i');

@@ -11,7 +11,7 @@ use comeback_model::{EDITION, Finding, FindingCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::commands::{CommandReader, Misread};
-use crate::along::read_along;
+use crate::along::{read_along, read_along_with_groups};
 use crate::rdb::RdbSummary;
 use crate::{Loaded, RedisServer};
 
@@ -40,14 +40,15 @@ pub(super) async fn check_room(
     Room::of(course.substrate()?.kind()).await?.check(need)
 }
 
-/// Copies an RDB file into the node, and reads it as a server would.
+/// Copies an RDB file into the node, and reads it as a server would; with groups of its keys if they are wanted.
 pub(super) async fn put_rdb(
     server: &RedisServer,
     name: &str,
     from: Reader,
     to: &str,
+    with_groups: bool,
 ) -> Result<RdbSummary, RestoreFailure> {
-    let (feed, reading) = read_along(EDITION);
+    let (feed, reading) = if with_groups { read_along_with_groups() } else { read_along(EDITION) };
     let mut watch = WatchRdb(feed);
     copy(server, name, from, to, &mut watch).await?;
     drop(watch);

@@ -146,7 +146,8 @@ impl Artefact for Rdb {
         let meter = course.meter(self.summary.bytes.unwrap_or_default());
         let file = meter.watch(self.place.open(&self.path).await?);
         let peeled = peel(&name, file, decryptor).await?;
-        let file = put_rdb(&server, &name, peeled.content, &server.rdb_path()).await?;
+        let (to, with_groups) = (server.rdb_path(), self.options.wants_profile());
+        let file = put_rdb(&server, &name, peeled.content, &to, with_groups).await?;
 
         course.step(Phase::Recover, "start the server, which loads it, and count the keys");
         start(&server, &name, &[]).await?;

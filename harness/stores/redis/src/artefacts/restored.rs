@@ -8,7 +8,9 @@ use comeback_engine::runner::Course;
 use comeback_error::Result;
 use comeback_model::Statement;
 
-use crate::judges::{AppendOnlyFile, FileChecksum, KeyspaceJudge, RedisLogJudge, RedisQueries};
+use crate::judges::{
+    AppendOnlyFile, FileChecksum, KeyspaceJudge, KeyspaceReference, RedisLogJudge, RedisQueries,
+};
 use crate::rdb::RdbSummary;
 use crate::{RedisAddress, RedisServer};
 
@@ -72,9 +74,16 @@ impl Restored for RestoredRedis {
         if self.is_append_only {
             judges.push((Statement::Sound, Box::new(AppendOnlyFile { server: &self.server })));
         }
-        let queries = &self.options.redis_queries;
+        let options = &self.options;
+        let (queries, record) = (&options.redis_queries, options.record.as_ref());
         if !queries.is_empty() {
-            judges.push((Statement::Answered, Box::new(RedisQueries { server, queries })));
+            let shows = VerifyOptions::shown_by_answers(queries.iter().map(|query| &query.expect));
+            judges.push((shows, Box::new(RedisQueries { server, queries, record })));
+        }
+        if options.wants_profile() {
+            let (file, reference) = (self.file.as_ref(), options.reference.as_deref());
+            let judge = KeyspaceReference { server, file, reference, record };
+            judges.push((options.shown_by_profile(), Box::new(judge)));
         }
         judges
     }

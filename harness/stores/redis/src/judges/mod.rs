@@ -9,6 +9,7 @@ mod key_writes;
 mod keyspace;
 mod queries;
 mod redis_log;
+mod reference;
 
 pub use access::AccessJudge;
 pub use append_only::AppendOnlyFile;
@@ -19,3 +20,4 @@ pub use key_writes::{KeyWritesJudge, measure_key_loss};
 pub use keyspace::{KeyCounts, KeyspaceJudge};
 pub use queries::RedisQueries;
 pub use redis_log::RedisLogJudge;
+pub use reference::KeyspaceReference;

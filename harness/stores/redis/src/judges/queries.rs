@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use comeback_engine::artefact::RecordSlot;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
-use comeback_model::{Finding, FindingCode, NotLookedAt, RedisQuery, ScopeKind};
+use comeback_model::{
+    AnswerRows, Expectation, Finding, FindingCode, NotLookedAt, RedisQuery, ScopeKind, Snapshot,
+};
 use jiff::Timestamp;
 use redis::{Value, cmd};
 
@@ -16,6 +19,11 @@ use crate::{RedisAddress, RedisClient};
 const LIMIT: Duration = Duration::from_secs(30);
 /// The flag of commands that write nothing, in the answer to `COMMAND INFO`.
 const READ_ONLY: &str = "readonly";
+/// Why an answer is not judged.
+const RECORDED: &str = "its answer is recorded, for later restores to be compared with";
+const NO_SNAPSHOT: &str = "it has no snapshot, or has changed since that was taken: take one with --record";
+/// How many rows a finding shows.
+const SHOWN: usize = 5;
 
 /// Asks the user's commands, each on the database that it names. A command that the server does not call read-only
 /// is not sent.
@@ -27,6 +35,16 @@ pub struct RedisQueries<'a> {
     pub server: &'a RedisAddress,
     /// The commands.
     pub queries: &'a [RedisQuery],
+    /// Takes the answers of commands that expect a snapshot and have none; without it they cannot be judged.
+    pub record: Option<&'a RecordSlot>,
+}
+
+/// An answer.
+enum Answer {
+    /// One value, or nothing.
+    One(Option<String>),
+    /// The elements of a collection, each a row of one value; of a map, a row of field and value.
+    Rows(AnswerRows),
 }
 
 #[async_trait]
@@ -36,10 +54,17 @@ impl Judge for RedisQueries<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let (mut findings, mut complaints) = (Vec::new(), Vec::new());
+        let (mut findings, mut complaints, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
         for query in self.queries {
             match self.ask(query).await {
-                Ok(answer) => findings.extend(self.compare(query, answer.as_deref()).await?),
+                Ok(Answer::Rows(rows)) if query.expect == Expectation::Snapshot => match self.record {
+                    Some(slot) => {
+                        slot.answer(&query.name, Snapshot { asked: query.asked(), rows });
+                        recorded.push(query);
+                    }
+                    None => complaints.push((query.name.as_str(), NO_SNAPSHOT.to_owned())),
+                },
+                Ok(answer) => findings.extend(self.compare(query, &answer).await?),
                 Err(error) => complaints.push((query.name.as_str(), error.message().to_owned())),
             }
         }
@@ -50,17 +75,20 @@ impl Judge for RedisQueries<'_> {
                 .hint("correct it in the settings; a command of one's own must read and give one value"));
         }
         let unasked = complaints.iter().map(|(name, what)| NotLookedAt::new(ScopeKind::Query, *name, what));
-        let asked = self.queries.len() - complaints.len();
+        let asked = self.queries.len() - complaints.len() - recorded.len();
+        let recorded =
+            recorded.into_iter().map(|query| NotLookedAt::new(ScopeKind::Query, &query.name, RECORDED));
         Ok(Opinion::new(
             format!("{asked} commands answered, {} as expected", asked - findings.len()),
             findings,
         )
-        .not_looked_at(unasked))
+        .not_looked_at(unasked)
+        .not_looked_at(recorded))
     }
 }
 
 impl RedisQueries<'_> {
-    async fn ask(&self, query: &RedisQuery) -> Result<Option<String>> {
+    async fn ask(&self, query: &RedisQuery) -> Result<Answer> {
         let Some((name, arguments)) = query.command.split_first() else {
             return Err(Error::could_not_verify("it is empty"));
         };
@@ -78,21 +106,42 @@ impl RedisQueries<'_> {
             command.arg(argument);
         }
         let asked = wait::at_most("the answer", LIMIT, client.ask::<Value>(&command));
-        text(&asked.await??)
+        let answer = asked.await??;
+        if query.expect.wants_rows() {
+            rows(&answer).map(Answer::Rows)
+        } else {
+            text(&answer).map(Answer::One)
+        }
     }
 
-    async fn compare(&self, query: &RedisQuery, answer: Option<&str>) -> Result<Option<Finding>> {
+    async fn compare(&self, query: &RedisQuery, answer: &Answer) -> Result<Option<Finding>> {
+        let answer = match answer {
+            Answer::One(answer) => answer.as_deref(),
+            Answer::Rows(rows) if query.expect.is_met_by_rows(rows) => return Ok(None),
+            Answer::Rows(rows) => return Ok(Some(finding(query, &rows_text(rows)))),
+        };
         let is_met = if query.expect.wants_age() {
             let now_ms = RedisClient::connect(self.server, query.database).await?.now_ms().await?;
             answer.and_then(|at| age_s(at, now_ms)).is_some_and(|age| query.expect.is_met_by_age(age))
         } else {
             query.expect.is_met_by(answer)
         };
-        let actual = answer.unwrap_or("nothing");
-        Ok((!is_met).then(|| {
-            Finding::new(FindingCode::IntegrityQuery, &query.name, &query.expect_text, actual)
-                .remedy("find out whether the source has the same fault, or the backup alone")
-        }))
+        Ok((!is_met).then(|| finding(query, answer.unwrap_or("nothing"))))
+    }
+}
+
+fn finding(query: &RedisQuery, actual: &str) -> Finding {
+    Finding::new(FindingCode::IntegrityQuery, &query.name, &query.expect_text, actual)
+        .remedy("find out whether the source has the same fault, or the backup alone")
+}
+
+/// Rows as they are written in an expectation, the first few of them.
+fn rows_text(rows: &[Vec<Option<String>>]) -> String {
+    let shown = serde_json::json!(rows[..rows.len().min(SHOWN)]);
+    if rows.len() > SHOWN {
+        format!("{} rows, beginning with {shown}", rows.len())
+    } else {
+        shown.to_string()
     }
 }
 
@@ -125,6 +174,25 @@ fn text(answer: &Value) -> Result<Option<String>> {
     }))
 }
 
+/// An answer as rows.
+fn rows(answer: &Value) -> Result<AnswerRows> {
+    match answer {
+        Value::Nil => Ok(Vec::new()),
+        Value::Array(values) | Value::Set(values) => values.iter().map(row).collect(),
+        Value::Map(pairs) => {
+            pairs.iter().map(|(field, value)| Ok(vec![text(field)?, text(value)?])).collect()
+        }
+        one => Ok(vec![vec![text(one)?]]),
+    }
+}
+
+fn row(value: &Value) -> Result<Vec<Option<String>>> {
+    match value {
+        Value::Array(values) | Value::Set(values) => values.iter().map(text).collect(),
+        one => Ok(vec![text(one)?]),
+    }
+}
+
 /// The age of a time: seconds or milliseconds since 1970, or as RFC 3339 writes it.
 fn age_s(at: &str, now_ms: u64) -> Option<f64> {
     /// The year 5138 in seconds, and 1973 in milliseconds.
@@ -140,6 +208,25 @@ fn age_s(at: &str, now_ms: u64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_is_rows_in_every_form() {
+        let bytes = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let of = |rows: &[&[&str]]| -> AnswerRows {
+            rows.iter().map(|row| row.iter().map(|value| Some((*value).to_owned())).collect()).collect()
+        };
+        for (answer, wanted) in [
+            (Value::Nil, of(&[])),
+            (Value::Int(7), of(&[&["7"]])),
+            (Value::Set(vec![bytes("a"), bytes("b")]), of(&[&["a"], &["b"]])),
+            (Value::Map(vec![(bytes("f"), Value::Double(1.5))]), of(&[&["f", "1.5"]])),
+            (Value::Array(vec![Value::Array(vec![bytes("a"), Value::Int(1)])]), of(&[&["a", "1"]])),
+        ] {
+            assert_eq!(rows(&answer).unwrap(), wanted, "{answer:?}");
+        }
+        let nested = Value::Array(vec![Value::Array(vec![Value::Array(Vec::new())])]);
+        assert!(rows(&nested).is_err());
+    }
 
     #[test]
     fn a_time_is_read_in_every_form() {
