@@ -1,13 +1,15 @@
 //! The only place that reads time.
 //!
-//! Durations come from the monotonic clock. The wall clock is for people and for names.
+//! Durations come from the monotonic clock, as tokio keeps it: in a test, whose runtime pauses it, timeouts of a year
+//! pass in a moment. The wall clock is for people and for names.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// A wall clock: the machine's, or one of a test, for which a year passes at once. Clones show the same time.
 #[derive(Debug, Clone, Default)]

@@ -106,25 +106,38 @@ pub fn keep_thread(moment: Duration) {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[tokio::test(start_paused = true)]
     async fn the_last_observation_is_in_the_error() {
+        let watch = Stopwatch::start();
         let mut probes = 0;
-        let error = until("a thing", Duration::from_millis(20), || {
+        let error = until("a thing", HOUR, || {
             probes += 1;
             let observed = format!("probe {probes}");
             async move { Err::<(), _>(observed) }
         })
         .await
         .unwrap_err();
-        assert_eq!(error.message(), format!("waited 0.0 s for a thing; last observed: probe {probes}"));
-        assert!(probes > 1);
+        assert_eq!(error.message(), format!("waited 3600.0 s for a thing; last observed: probe {probes}"));
+        // The pauses grow, and not beyond the longest: an hour has some 180,000 of them.
+        assert!((179_000..182_000).contains(&probes), "{probes} probes");
+        assert!((HOUR..HOUR + LONGEST_PAUSE).contains(&watch.elapsed()), "{:?}", watch.elapsed());
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_probe_that_hangs_is_cut_off() {
-        let error = until("a thing", Duration::from_millis(20), std::future::pending::<Result<(), String>>)
-            .await
-            .unwrap_err();
+        let (year, watch) = (365 * 24 * HOUR, Stopwatch::start());
+        let error = until("a thing", year, std::future::pending::<Result<(), String>>).await.unwrap_err();
         assert!(error.message().ends_with("the probe did not answer"), "{error}");
+        assert_eq!(watch.elapsed().as_secs(), year.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_stops_responding_is_given_up_after_its_limit() {
+        let watch = Stopwatch::start();
+        let error = at_most("a peer", 12 * HOUR, std::future::pending::<()>()).await.unwrap_err();
+        assert_eq!(error.message(), "waited 43200.0 s for a peer");
+        assert_eq!(watch.elapsed().as_secs(), 12 * HOUR.as_secs());
     }
 }
