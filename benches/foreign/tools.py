@@ -13,6 +13,8 @@ BASE = "comeback-servers:bookworm"
 FLAVOUR = "-comeback-peer"
 PEER = f"postgres:15{FLAVOUR}"
 FIREDRILL = "firedrill==0.6.0"
+# On a busy machine a server takes its time, which is no fault of the backup.
+PATIENCE = ("--ready-timeout", "600")
 # What firedrill expects of the official image. ICU has a version: where there is none, firedrill says no to the order
 # of text even on the intact dump, as its reference differs from itself by a space.
 INIT = """#!/bin/sh
@@ -51,6 +53,8 @@ def build_image(folder):
     (folder / "image").mkdir()
     (folder / "image" / "init.sh").write_text(INIT)
     (folder / "image" / "entry.sh").write_text(ENTRY)
+    # `firedrill pitr` runs it as a program.
+    (folder / "image" / "entry.sh").chmod(0o755)
     (folder / "image" / "Dockerfile").write_text(DOCKERFILE)
     must("docker", "build", "--quiet", "--tag", PEER, folder / "image")
 
@@ -157,7 +161,7 @@ class Firedrill:
         self.program = folder / "venv/bin/firedrill"
 
     def run(self, dump, *options):
-        return run(self.program, "run", dump, "--image", f"postgres:{{major}}{FLAVOUR}", "--quiet", *options, cwd=self.folder)
+        return run(self.program, "run", dump, "--image", f"postgres:{{major}}{FLAVOUR}", "--quiet", *PATIENCE, *options, cwd=self.folder)
 
     def prepare(self, intact, source):
         structure = self.folder / "structure.txt"
@@ -178,6 +182,6 @@ class Firedrill:
 
     def codes_of_recovery(self, place, moment):
         command = ("pitr", "--base", place / "base", "--wal", place / "wal", "--target", moment, "--quiet")
-        command = (self.program, *command, f"--image-flavour={FLAVOUR}")
+        command = (self.program, *command, f"--image-flavour={FLAVOUR}", *PATIENCE)
         best = ("--config", self.folder / "pitr.yml", "--fail-on", "low")
         return [run(*command, "--no-config").returncode, run(*command, *best).returncode]

@@ -233,12 +233,13 @@ impl Sum {
     }
 
     /// Adds what another thread has read. Only the thread that hands out blocks meets modules, so no module is
-    /// named twice.
+    /// named twice, and it has no helpers where groups are counted.
     fn merge(&mut self, other: Self) {
         self.keyspace.merge(&other.keyspace);
         self.names.merge(other.names);
         self.modules.extend(other.modules);
         self.has_streams |= other.has_streams;
+        self.tally = self.tally.take().or(other.tally);
     }
 
     /// Adds an entry. `bytes` is the size of its strings.
@@ -298,6 +299,19 @@ mod tests {
         for helpers in [1, 3] {
             assert_eq!(read_with(helpers, &bytes).unwrap(), alone);
         }
+    }
+
+    #[test]
+    fn groups_are_counted_beside_the_fingerprint() {
+        let bytes = file(12, &long_body());
+        let (alone, with_groups) =
+            (read_with(0, &bytes).unwrap(), fingerprint_rdb_with_groups(&bytes[..]).unwrap());
+        let groups = with_groups.groups.clone().unwrap();
+        let all = groups.values().flat_map(|kinds| kinds.values()).flat_map(|prefixes| prefixes.values());
+        assert_eq!(all.map(|group| group.keys).sum::<u64>(), alone.keys);
+        let of_strings = groups[&0][&ValueKind::String]["key:"];
+        assert_eq!((of_strings.keys, of_strings.expiring, of_strings.bytes), (7_000, 0, 7_000 * 111));
+        assert_eq!(RdbSummary { groups: None, ..with_groups }, alone);
     }
 
     proptest! {
