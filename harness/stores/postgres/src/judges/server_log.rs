@@ -20,8 +20,9 @@ const EXPLAINED: &[(&str, &str)] = &[
     // older.
     ("WARNING", "subscription was created, but is not connected"),
     ("WARNING", "tables were not subscribed, you will have to run "),
-    // No server of ours publishes anything.
+    // No server of ours publishes anything. The second text is that of PostgreSQL 17 and newer.
     ("WARNING", "wal_level is insufficient to publish logical changes"),
+    ("WARNING", "\"wal_level\" is insufficient to publish logical changes"),
     // It is about the definition, and the same on the source.
     ("WARNING", "cast will be ignored because the source data type is a domain"),
     ("WARNING", "cast will be ignored because the target data type is a domain"),
@@ -170,6 +171,7 @@ mod tests {
             "WARNING:  tables were not subscribed, you will have to run ALTER SUBSCRIPTION ... REFRESH PUBLICATION to subscribe the tables",
             "WARNING:  cast will be ignored because the source data type is a domain",
             "WARNING:  wal_level is insufficient to publish logical changes",
+            "WARNING:  \"wal_level\" is insufficient to publish logical changes",
         ] {
             let text = format!("{READY}2026-11-22 06:00:01.000 UTC [3] {message}\n");
             assert_eq!(judged(&text), Vec::<String>::new());
