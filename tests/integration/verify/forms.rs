@@ -51,23 +51,26 @@ enum Roles {
 type Form = (&'static str, &'static [&'static str], &'static [Wrap], Roles, bool);
 
 /// The first is recorded, and the others are compared with it. The last three are taken after the stir.
+///
+/// From 16 on, memberships in a cluster dump name the first superuser as their grantor, who is another one here: dumps
+/// that bring their roles are not among the forms of 17.
 const FORMS: [Form; 10] = [
     ("plain SQL dump, age, gzip", &["pg_dump", "--create", "--clean"], &[Gzip, Age], Roles::MadeUp, true),
     ("plain SQL dump, lz4", &["pg_dump"], &[Elsewhere, Lz4], Roles::Beside, false),
     ("plain SQL dump, zstd", &["pg_dump", "--create", "--inserts"], &[Zstd], Roles::MadeUp, false),
-    ("plain SQL dump of a cluster", &["pg_dumpall", "--clean"], &[], Roles::Own, true),
+    ("plain SQL dump of a cluster", &["pg_dumpall", "--clean"], &[], Roles::Own, false),
     ("pg_dump archive, custom format, zstd", &["pg_dump", "--format=custom"], &[Zstd], Roles::MadeUp, true),
     (
         "pg_dump archive, tar format, gzip, lz4",
         &["pg_dump", "--format=tar"],
         &[Lz4, Gzip],
-        Roles::Beside,
+        Roles::MadeUp,
         true,
     ),
     ("pg_dump archive, directory format in a tar, gzip", PACKED, &[Gzip], Roles::Beside, false),
-    ("pg_dump archive, directory format", &["pg_dump", "--format=directory"], &[], Roles::Beside, true),
-    ("base backup, with its manifest", &["pg_basebackup", "--checkpoint=fast"], &[], Roles::Own, true),
-    ("base backup, tar, gzip", &["pg_basebackup", "--checkpoint=fast", "-Ft", "-z"], &[], Roles::Own, true),
+    ("pg_dump archive, directory format", &["pg_dump", "--format=directory"], &[], Roles::MadeUp, true),
+    ("base backup, with its manifest", &["pg_basebackup", "--checkpoint=fast"], &[], Roles::Own, false),
+    ("base backup, tar, gzip", &["pg_basebackup", "--checkpoint=fast", "-Ft", "-z"], &[], Roles::Own, false),
 ];
 
 /// A dump of a folder, which is then packed.
@@ -260,7 +263,7 @@ async fn taken(
 
 /// Forms whose outermost layer is cut short, and what is found.
 const CUTS: [(usize, [&str; 2]); 4] = [
-    (0, ["backup-damaged", "age"]),
+    (0, ["backup-damaged", "decryption error"]),
     (1, ["backup-truncated", "it ends too early"]),
     (4, ["backup-truncated", "it ends too early"]),
     (5, ["backup-truncated", "it ends too early"]),
@@ -273,7 +276,9 @@ fn cut_layers_are_found((number, words): &(usize, [&str; 2]), forms: &[(usize, P
     let folder = tempfile::tempdir().unwrap();
     let cut = put(folder.path(), "cut", &bytes);
     let verified = verify(&[&cut, "--create-missing", "roles", "--identity", &key.file]);
-    verified.finds(&[&["restore"], &words[..]].concat());
+    let printed = verified.printed.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(verified.code, 1, "{number}: {printed}");
+    assert!(words.iter().all(|word| printed.contains(word)), "{number}: {printed}");
 }
 
 /// Writes a file into a folder, and returns its path.
