@@ -58,7 +58,7 @@ const FORMS: [Form; 10] = [
     ("plain SQL dump, age, gzip", &["pg_dump", "--create", "--clean"], &[Gzip, Age], Roles::MadeUp, true),
     ("plain SQL dump, lz4", &["pg_dump"], &[Elsewhere, Lz4], Roles::Beside, false),
     ("plain SQL dump, zstd", &["pg_dump", "--create", "--inserts"], &[Zstd], Roles::MadeUp, false),
-    ("plain SQL dump of a cluster", &["pg_dumpall", "--clean"], &[], Roles::Own, false),
+    ("plain SQL dump of a cluster", &["pg_dumpall", "--clean"], &[], Roles::Own, true),
     ("pg_dump archive, custom format, zstd", &["pg_dump", "--format=custom"], &[Zstd], Roles::MadeUp, true),
     (
         "pg_dump archive, tar format, gzip, lz4",
@@ -69,7 +69,7 @@ const FORMS: [Form; 10] = [
     ),
     ("pg_dump archive, directory format in a tar, gzip", PACKED, &[Gzip], Roles::Beside, false),
     ("pg_dump archive, directory format", &["pg_dump", "--format=directory"], &[], Roles::MadeUp, true),
-    ("base backup, with its manifest", &["pg_basebackup", "--checkpoint=fast"], &[], Roles::Own, false),
+    ("base backup, with its manifest", &["pg_basebackup", "--checkpoint=fast"], &[], Roles::Own, true),
     ("base backup, tar, gzip", &["pg_basebackup", "--checkpoint=fast", "-Ft", "-z"], &[], Roles::Own, false),
 ];
 

@@ -18,13 +18,14 @@ impl Adaptation {
     /// The statement for a new server; `None` if nothing is left to do.
     ///
     /// Statements that drop something are content with what is not there, as on a new server nothing is. Our
-    /// login role exists and keeps its password. Tablespaces go into our folder.
+    /// login role exists and keeps its password. Tablespaces go into our folder. Memberships are granted by our role: a
+    /// grantor that was the first superuser of its cluster may not grant them here.
     pub(super) fn adapt(&self, statement: Statement) -> Option<Statement> {
         let sql = statement.sql();
         if drops_our_role(sql) || unlinks_a_large_object(sql) {
             return None;
         }
-        let changed = if_exists(sql).or_else(|| self.tablespace(sql));
+        let changed = if_exists(sql).or_else(|| self.tablespace(sql)).or_else(|| without_grantor(sql));
         match changed {
             Some(sql) => Some(Statement { raw: sql.into(), begins: 0, ..statement }),
             None => for_new_server(statement),
@@ -39,6 +40,15 @@ impl Adaptation {
         let location = quote_literal(&tablespace_folder(folder, &name));
         Some([&sql[..at], b"LOCATION ", location.as_bytes(), b";"].concat())
     }
+}
+
+/// `GRANT role TO role … GRANTED BY role`, without its end.
+fn without_grantor(sql: &[u8]) -> Option<Vec<u8>> {
+    let mut words = Words::new(sql);
+    let is_membership =
+        words.accept("grant") && words.name().is_some() && words.accept("to") && words.name().is_some();
+    let at = memchr::memmem::rfind(sql, b" GRANTED BY ").filter(|_| is_membership)?;
+    Some([&sql[..at], b";"].concat())
 }
 
 /// The folder of a tablespace in a folder of the node.
@@ -90,6 +100,11 @@ mod tests {
                 Some("CREATE TABLESPACE a OWNER o LOCATION '/node/spaces/61';"),
             ),
             ("CREATE TABLE t (a int);", Some("CREATE TABLE t (a int);")),
+            (
+                "GRANT \"a b\" TO c WITH INHERIT TRUE GRANTED BY owner;",
+                Some("GRANT \"a b\" TO c WITH INHERIT TRUE;"),
+            ),
+            ("GRANT select ON t TO c GRANTED BY c;", Some("GRANT select ON t TO c GRANTED BY c;")),
         ] {
             let statement = Statement { line: 3, raw: sql.into(), begins: 0 };
             let found = adaptation.adapt(statement);
