@@ -167,7 +167,9 @@ fn connection_string(database: &str) -> String {
 /// What an error of `pg_restore` says about the archive.
 fn code_of(told: &str) -> FindingCode {
     let says = |words: &[&str]| words.iter().any(|word| told.contains(word));
-    if says(&["end of file", "could not read from input file", "unexpected EOF"]) {
+    // The last one is said at the end of the file alone (`pg_backup_custom.c`), where another process may have found it
+    // to be cut.
+    if says(&["end of file", "could not read from input file", "unexpected EOF", "could not find block ID"]) {
         FindingCode::BackupTruncated
     } else if says(&["could not uncompress", "could not decompress", "corrupt", "block ID", "invalid"])
         && !told.contains("ERROR:")
