@@ -185,7 +185,7 @@ impl Server {
             rest.split_once('<').unwrap().0.to_owned()
         };
         self.demand("POST", "/moto-api/reset-auth", "0");
-        (text("AccessKeyId"), Secret::given(&text("SecretAccessKey")))
+        (text("AccessKeyId"), Secret::given(text("SecretAccessKey")))
     }
 }
 

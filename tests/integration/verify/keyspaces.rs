@@ -1,10 +1,12 @@
 //! A keyspace compared with an earlier one: a month of use is silent, each loss is found for its own reason.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use comeback_engine::artefact::RecordSlot;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::substrate::{Command, Io};
+use comeback_engine::wait;
 use comeback_model::{REFERENCE_VERSION, Reference};
 use comeback_redis::judges::KeyspaceReference;
 use comeback_redis::load_commands;
@@ -55,6 +57,13 @@ async fn carry_out(bench: &RedisBench, doings: &[Doing]) {
 
 /// The file that the server writes now, as a verification reads it.
 async fn saved(bench: &RedisBench) -> RdbSummary {
+    // The process that wrote the copy which a judge has read may not have ended yet.
+    wait::until("the end of a background save", Duration::from_mins(1), async || {
+        let told: String = ask(&bench.primary, &["INFO", "persistence"]).await;
+        if told.contains("rdb_bgsave_in_progress:0") { Ok(()) } else { Err(told) }
+    })
+    .await
+    .unwrap();
     ask::<()>(&bench.primary, &["SAVE"]).await;
     let read = Command::new("cat").arg(bench.primary.rdb_path());
     let file = bench.primary.node().exec(&read, Io::default()).await.unwrap();

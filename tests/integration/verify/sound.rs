@@ -114,7 +114,7 @@ async fn judged(server: &PostgresServer, name: &str) -> Result<Opinion, Error> {
     let server = server.address();
     match name {
         "indexes" => IndexJudge { server }.judge().await,
-        "constraints" => ConstraintJudge { server }.judge().await,
+        "constraints" => ConstraintJudge { server, is_loaded: false }.judge().await,
         "sequences" => {
             let positions = &Positions::Set(BTreeSet::new());
             SequenceJudge { server, positions }.judge().await

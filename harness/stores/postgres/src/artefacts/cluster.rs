@@ -34,9 +34,10 @@ impl Restored for RestoredCluster {
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
         let Self { server, options, brings, positions, .. } = self;
         let address = server.address();
+        let is_loaded = matches!(positions, Positions::Set(_));
         let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> = vec![
             (Statement::Sound, Box::new(StructureJudge { server: address })),
-            (Statement::Sound, Box::new(ConstraintJudge { server: address })),
+            (Statement::Sound, Box::new(ConstraintJudge { server: address, is_loaded })),
             (Statement::Sound, Box::new(SequenceJudge { server: address, positions })),
             (Statement::Sound, Box::new(IndexJudge { server: address })),
             (Statement::Sound, Box::new(CollationJudge { server: address })),

@@ -56,13 +56,10 @@ impl Judge for ReferenceJudge<'_> {
             self.keep_frozen(&mut kept).await?;
             slot.set(Profile::Postgres(kept));
         }
-        match self.reference {
-            Some(reference) => self.compare(reference, &profile).await,
-            None => {
-                let summary = format!("read definitions, and figures of {tables} tables, to record");
-                Ok(Opinion::new(summary, []))
-            }
+        if let Some(reference) = self.reference {
+            return self.compare(reference, &profile).await;
         }
+        Ok(Opinion::new(format!("read definitions, and figures of {tables} tables, to record"), []))
     }
 }
 
@@ -142,7 +139,7 @@ pub(super) fn other_store(reference: &Reference, store: &str) -> Error {
 /// Which databases were compared under different names.
 fn renamed(pairs: &[DatabasePair<'_>]) -> String {
     let told = pairs.iter().filter_map(DatabasePair::renamed);
-    told.map(|(recorded, restored)| format!(", database {restored} with {recorded}")).collect()
+    told.map(|(recorded, restored)| [", database ", restored, " with ", recorded].concat()).collect()
 }
 
 #[derive(Default)]

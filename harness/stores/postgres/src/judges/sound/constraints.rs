@@ -19,6 +19,9 @@ use crate::error::Result;
 pub struct ConstraintJudge<'a> {
     /// The restored server.
     pub server: &'a PostgresAddress,
+    /// Whether this server wrote every row itself, as it does for a dump: then it has looked for duplicates in each
+    /// unique index, and is not asked again.
+    pub is_loaded: bool,
 }
 
 #[async_trait]
@@ -29,10 +32,14 @@ impl Judge for ConstraintJudge<'_> {
 
     async fn judge(&self) -> Result<Opinion> {
         let (mut gathered, databases) = Gathered::of(self.server).await?;
-        let (mut rules, mut keys, mut unique) = (0, 0, 0);
+        let (mut rules, mut keys, mut unique, mut shown) = (0, 0, 0, 0);
         for database in databases {
             let mut look = Look::into(self.server, &database).await?;
-            let of_database = list(&mut look, &mut gathered).await?;
+            let (of_loading, of_database): (Vec<_>, Vec<_>) = list(&mut look, &mut gathered)
+                .await?
+                .into_iter()
+                .partition(|rule| self.is_loaded && rule.is_shown_by_loading());
+            shown += of_loading.len();
             for rule in &of_database {
                 match rule {
                     Rule::OfRows(some) => rules += some.len(),
@@ -48,6 +55,8 @@ impl Judge for ConstraintJudge<'_> {
             count(keys, "foreign key"),
             count(unique, "unique key")
         );
+        let by_loading = format!("; {} more by loading the rows", count(shown, "unique key"));
+        let summary = if shown > 0 { summary + &by_loading } else { summary };
         gathered.into_opinion(ScopeKind::Constraint, summary)
     }
 }

@@ -32,6 +32,16 @@ impl Rule {
         }
     }
 
+    /// Whether a server that loaded the rows has shown it by that. Foreign keys are checked by triggers, which a script
+    /// can switch off.
+    pub(super) fn is_shown_by_loading(&self) -> bool {
+        match self {
+            Self::OfRows(_) | Self::ForeignKey(_) => false,
+            Self::Unique(index) => index.shows_itself(),
+            Self::Exclusion(exclusion) => exclusion.shows_itself(),
+        }
+    }
+
     async fn judge(&self, look: &mut Look, gathered: &mut Gathered) -> Result<()> {
         match self {
             Self::OfRows(rules) => row_rules::judge(look, rules, gathered).await,
@@ -71,7 +81,9 @@ pub(super) async fn judge_all(
     let mut done = work.done.into_inner().unwrap_or_else(PoisonError::into_inner);
     // The same order whichever session was quicker.
     done.sort_by_key(|(number, _)| *number);
-    done.into_iter().for_each(|(_, of_rule)| gathered.add(of_rule));
+    for (_, of_rule) in done {
+        gathered.add(of_rule);
+    }
     Ok(())
 }
 

@@ -20,18 +20,20 @@ pub(super) struct UniqueIndex {
     condition: String,
     /// Whether two NULLs are equal.
     nulls_equal: bool,
+    /// Whether the server looks for duplicates as it writes a row, and not by a trigger at the end of the transaction.
+    immediate: bool,
     /// Whether `group by` has the index's idea of equality: every column by the standard operators of its type,
     /// and by a collation that tells apart what differs.
     is_plain: bool,
 }
 
-read_by_name!(UniqueIndex: bytes, subject, rows, key, condition, nulls_equal, is_plain);
+read_by_name!(UniqueIndex: bytes, subject, rows, key, condition, nulls_equal, immediate, is_plain);
 
 const UNIQUE: &str = "
     select coalesce(pg_relation_size(c.oid), 0) as bytes, format('index %I.%I', n.nspname, i.relname) as subject, format('only %I.%I', tn.nspname, c.relname) as rows,
         array(select pg_get_indexdef(i.oid, k, false) from generate_series(1, x.indnkeyatts) k order by k) as key,
         coalesce('where ' || pg_get_expr(x.indpred, x.indrelid), '') as condition,
-        coalesce((to_jsonb(x)->>'indnullsnotdistinct')::boolean, false) as nulls_equal,
+        coalesce((to_jsonb(x)->>'indnullsnotdistinct')::boolean, false) as nulls_equal, x.indimmediate as immediate,
         not exists (select from unnest(x.indclass::oid[]) o(class) join pg_opclass p on p.oid = o.class where not p.opcdefault)
             and not exists (select from unnest(x.indcollation::oid[]) o(coll) join pg_collation l on l.oid = o.coll where not l.collisdeterministic) as is_plain
     from pg_index x join pg_class i on i.oid = x.indexrelid join pg_namespace n on n.oid = i.relnamespace
@@ -47,6 +49,7 @@ pub(super) struct Exclusion {
     pub(super) bytes: i64,
     subject: String,
     definition: String,
+    immediate: bool,
     rows: String,
     /// `… as k1, … as k2`.
     columns: String,
@@ -55,11 +58,11 @@ pub(super) struct Exclusion {
     conflicts: String,
 }
 
-read_by_name!(Exclusion: bytes, subject, definition, rows, columns, condition, conflicts);
+read_by_name!(Exclusion: bytes, subject, definition, immediate, rows, columns, condition, conflicts);
 
 const EXCLUSIONS: &str = "
     select coalesce(pg_relation_size(c.oid), 0) as bytes,
-        format('constraint %I.%I.%I', n.nspname, c.relname, k.conname) as subject, pg_get_constraintdef(k.oid) as definition,
+        format('constraint %I.%I.%I', n.nspname, c.relname, k.conname) as subject, pg_get_constraintdef(k.oid) as definition, x.indimmediate as immediate,
         format('only %I.%I', n.nspname, c.relname) as rows, m.columns,
         coalesce(pg_get_expr(x.indpred, x.indrelid), 'true') as condition, m.conflicts
     from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
@@ -86,6 +89,20 @@ pub(super) async fn list(look: &mut Look, gathered: &mut Gathered) -> Result<Vec
 /// The exclusion constraints of a database.
 pub(super) async fn list_exclusions(look: &mut Look) -> Result<Vec<Exclusion>> {
     look.list(EXCLUSIONS.replace("{of users}", OF_USERS)).await
+}
+
+impl UniqueIndex {
+    /// Whether building the index, or writing rows into it, has shown that each key is there once.
+    pub(super) fn shows_itself(&self) -> bool {
+        self.immediate
+    }
+}
+
+impl Exclusion {
+    /// Whether building the index, or writing rows into it, has shown that no row excludes another.
+    pub(super) fn shows_itself(&self) -> bool {
+        self.immediate
+    }
 }
 
 /// Looks at a unique index.
