@@ -20,7 +20,7 @@ pub(super) struct Placed {
     pub(super) note: String,
     /// When the newest of its files was written, where the place tells.
     pub(super) written_at: Option<Timestamp>,
-    /// What the place can bring back; `None` if the backup itself says so.
+    /// What the place can bring back. `None`: the backup itself lists it.
     pub(super) recoverable: Option<Recoverable>,
 }
 

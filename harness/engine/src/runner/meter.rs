@@ -37,8 +37,8 @@ struct Count {
 }
 
 impl Course {
-    /// A meter for a backup of so many bytes. What it tells goes into the journal: seldom enough for a log that is kept,
-    /// and nothing of a backup that is read within some seconds.
+    /// A meter for a backup of so many bytes. It writes to the journal: a few dozen times a day at most, and not at all
+    /// for a backup that is read within seconds.
     pub fn meter(&self, total_bytes: u64) -> Meter {
         Meter(Arc::new(Shared {
             journal: self.journal().clone(),

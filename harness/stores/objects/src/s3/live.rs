@@ -48,8 +48,8 @@ impl LiveObjects for S3Bucket {
         }
     }
 
-    /// Asks to complete an upload that was never begun. Who may write hears that there is no such upload; nobody can
-    /// write in this way.
+    /// Asks to complete an upload that does not exist. A user who may write is told that there is no such upload, and
+    /// others that access is denied. Nothing is written.
     async fn may_write(&self, key: &str) -> Result<Option<bool>> {
         const NO_UPLOAD: &str = "comeback-began-no-upload";
         const PARTS: &str = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>none</ETag></Part>\

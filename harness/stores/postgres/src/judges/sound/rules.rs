@@ -32,13 +32,13 @@ impl Rule {
         }
     }
 
-    /// Whether a server that loaded the rows has shown it by that. Foreign keys are checked by triggers, which a script
-    /// can switch off.
+    /// Whether the server has shown it by loading the rows. Foreign keys, and keys that are checked at the end of a
+    /// transaction, are checked by triggers, which a script can switch off.
     pub(super) fn is_shown_by_loading(&self) -> bool {
         match self {
             Self::OfRows(_) | Self::ForeignKey(_) => false,
-            Self::Unique(index) => index.shows_itself(),
-            Self::Exclusion(exclusion) => exclusion.shows_itself(),
+            Self::Unique(index) => index.immediate,
+            Self::Exclusion(exclusion) => exclusion.immediate,
         }
     }
 

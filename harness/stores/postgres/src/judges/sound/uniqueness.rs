@@ -21,7 +21,7 @@ pub(super) struct UniqueIndex {
     /// Whether two NULLs are equal.
     nulls_equal: bool,
     /// Whether the server looks for duplicates as it writes a row, and not by a trigger at the end of the transaction.
-    immediate: bool,
+    pub(super) immediate: bool,
     /// Whether `group by` has the index's idea of equality: every column by the standard operators of its type,
     /// and by a collation that tells apart what differs.
     is_plain: bool,
@@ -49,7 +49,8 @@ pub(super) struct Exclusion {
     pub(super) bytes: i64,
     subject: String,
     definition: String,
-    immediate: bool,
+    /// As that of a unique index.
+    pub(super) immediate: bool,
     rows: String,
     /// `… as k1, … as k2`.
     columns: String,
@@ -89,20 +90,6 @@ pub(super) async fn list(look: &mut Look, gathered: &mut Gathered) -> Result<Vec
 /// The exclusion constraints of a database.
 pub(super) async fn list_exclusions(look: &mut Look) -> Result<Vec<Exclusion>> {
     look.list(EXCLUSIONS.replace("{of users}", OF_USERS)).await
-}
-
-impl UniqueIndex {
-    /// Whether building the index, or writing rows into it, has shown that each key is there once.
-    pub(super) fn shows_itself(&self) -> bool {
-        self.immediate
-    }
-}
-
-impl Exclusion {
-    /// Whether building the index, or writing rows into it, has shown that no row excludes another.
-    pub(super) fn shows_itself(&self) -> bool {
-        self.immediate
-    }
 }
 
 /// Looks at a unique index.
