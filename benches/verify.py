@@ -8,8 +8,7 @@ Usage: benches/verify.py [path of comeback] [first|custom|plain|base]…
 - plain: against the same with `psql -f`, which loads over one connection;
 - base: a base backup against its bare copy, start and recovery (the same goals).
 
-The peers run with the settings that Comeback gives its servers. Nothing leaves amcheck out: "without amcheck" is the
-time until every other judge has ended, while that one still runs beside them, plus the removal. CPU seconds are those of
+The peers run with the settings that Comeback gives its servers. Without amcheck is with `--skip structure`. CPU seconds are those of
 all processes: they say what a time on a quiet machine would be where others work on this one. Memory is the most that
 the process of Comeback itself had resident.
 
@@ -17,7 +16,6 @@ the process of Comeback itself had resident.
 TMPDIR where everything lies. Run it as root: servers run as `postgres`.
 """
 
-import json
 import os
 import pathlib
 import resource
@@ -78,10 +76,10 @@ class Server:
 
 
 class Took:
-    """Seconds, seconds of processors, and what else there is to tell."""
+    """Seconds, seconds of processors, and the most memory in MB."""
 
-    def __init__(self, wall, cpu, without_amcheck=None, peak_mb=None):
-        self.wall, self.cpu, self.without_amcheck, self.peak_mb = wall, cpu, without_amcheck, peak_mb
+    def __init__(self, wall, cpu, peak_mb=None):
+        self.wall, self.cpu, self.peak_mb = wall, cpu, peak_mb
 
 
 def children_cpu():
@@ -123,11 +121,7 @@ def timed_verify(binary, folder, backup, *options):
     wall = time.monotonic() - begin
     if process.returncode != 0:
         sys.exit(process.stdout.read().decode())
-    journal = next(evidence.glob("*/journal.jsonl")).read_text().splitlines()
-    ends = [(event["check"]["judge"], event["elapsed_ms"] / 1000) for event in map(json.loads, journal)
-            if event["event"] == "check_ended"]
-    last, others = max(end for _, end in ends), max(end for judge, end in ends if judge != "structure")
-    return Took(wall, children_cpu() - before, wall - last + others, peak)
+    return Took(wall, children_cpu() - before, peak)
 
 
 def fill(folder, megabytes):
@@ -143,20 +137,19 @@ def fill(folder, megabytes):
 
 def rounds_of(name, count, peer, verify):
     print(f"\n{name}", flush=True)
-    peers, ours = [], []
+    peers, whole, without = [], [], []
+    turns = [(peers, peer), (whole, verify), (without, lambda: verify("--skip", "structure"))]
     for _ in range(count):
-        subprocess.run(["sync"], check=True)
-        peers.append(peer())
-        subprocess.run(["sync"], check=True)
-        ours.append(verify())
-        print(f"  bare restore {peers[-1].wall:6.1f} s, {peers[-1].cpu:6.1f} s of CPU; comeback {ours[-1].wall:6.1f} s, "
-              f"{ours[-1].cpu:6.1f} s of CPU, without amcheck {ours[-1].without_amcheck:6.1f} s; "
-              f"memory {ours[-1].peak_mb:.0f} MB", flush=True)
-    ratio = lambda figure: statistics.median(figure(one) / other.wall for one, other in zip(ours, peers))
-    of_cpu = statistics.median(one.cpu / other.cpu for one, other in zip(ours, peers))
-    print(f"  medians: {ratio(lambda one: one.wall):.2f} x with amcheck, "
-          f"{ratio(lambda one: one.without_amcheck):.2f} x without; {of_cpu:.2f} x the CPU; "
-          f"most memory {max(one.peak_mb for one in ours):.0f} MB", flush=True)
+        for took, turn in turns:
+            subprocess.run(["sync"], check=True)
+            took.append(turn())
+        seconds = [f"{took[-1].wall:6.1f} s ({took[-1].cpu:.1f} s of CPU)" for took, _ in turns]
+        print(f"  bare restore {seconds[0]}; comeback {seconds[1]}; without amcheck {seconds[2]}", flush=True)
+    ratio = lambda ours, figure: statistics.median(figure(one) / figure(other) for one, other in zip(ours, peers))
+    print("  medians: " + "; ".join(
+        f"{ratio(ours, lambda took: took.wall):.2f} x {what}, {ratio(ours, lambda took: took.cpu):.2f} x the CPU"
+        for ours, what in [(whole, "with amcheck"), (without, "without it")]
+    ) + f"; most memory {max(took.peak_mb for took in whole + without):.0f} MB", flush=True)
 
 
 def first_verdict(binary, folder, megabytes):
@@ -206,7 +199,7 @@ def main():
         source.process.send_signal(2)
         source.process.wait()
         print(f"dumps of {custom.stat().st_size / 1e6:.0f} MB (custom) and {plain.stat().st_size / 1e6:.0f} MB (plain)")
-        verify = lambda backup: lambda: timed_verify(binary, folder, backup, "--substrate", "local")
+        verify = lambda backup: lambda *more: timed_verify(binary, folder, backup, "--substrate", "local", *more)
         if "custom" in wanted:
             bare = lambda server: load(server, "pg_restore", "-d", "shop", f"--jobs={JOBS}", custom)
             rounds_of("custom dump", count, lambda: timed_peer(folder, bare), verify(custom))

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use comeback_engine::artefact::{Artefact, BackupSource, Creatable, Select, Verification, VerifyOptions};
+use comeback_engine::artefact::{
+    Artefact, BackupSource, Creatable, Select, Skippable, Verification, VerifyOptions,
+};
 use comeback_engine::judge::AgeLimit;
 use comeback_engine::runner::Suite;
 use comeback_engine::substrate::{Cell, SoftwareChoice};
@@ -45,6 +47,8 @@ pub(crate) struct BackupEntry {
     pub(crate) identity: Vec<PathBuf>,
     #[serde(default, deserialize_with = "creatable")]
     create_missing: Vec<Creatable>,
+    #[serde(default, deserialize_with = "skippable")]
+    skip: Vec<Skippable>,
     #[serde(default)]
     require: Option<Vec<Statement>>,
     database: Option<String>,
@@ -95,6 +99,11 @@ fn creatable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Creatable>
     named.iter().map(|name| values::creatable(name).map_err(D::Error::custom)).collect()
 }
 
+fn skippable<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Skippable>, D::Error> {
+    let named = Vec::<String>::deserialize(from)?;
+    named.iter().map(|name| values::skippable(name).map_err(D::Error::custom)).collect()
+}
+
 fn schedule<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<AgeLimit>, D::Error> {
     let schedule = String::deserialize(from)?;
     let most = Schedule::parse(&schedule).map_err(D::Error::custom)?.greatest_age();
@@ -139,6 +148,7 @@ impl BackupEntry {
                 redis_queries,
                 database: self.database,
                 frozen: self.frozen,
+                skip: self.skip.into_iter().collect(),
                 allow_empty: self.allow_empty,
                 ..VerifyOptions::default()
             },

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use comeback_engine::artefact::{Creatable, Select};
+use comeback_engine::artefact::{Creatable, Select, Skippable};
 use comeback_engine::damage::DamageSpec;
 use comeback_model::{Lsn, RecoveryPoint, RecoveryTarget, Statement};
 use jiff::Timestamp;
@@ -75,6 +75,15 @@ pub(crate) fn creatable(text: &str) -> Result<Creatable, String> {
         "tablespaces" => Ok(Creatable::Tablespaces),
         _ => Err(format!("`{text}` cannot be made up: there are roles, tablespaces")),
     }
+}
+
+/// A judge that may be left out.
+pub(crate) fn skippable(text: &str) -> Result<Skippable, String> {
+    let found = Skippable::ALL.into_iter().find(|one| one.judge() == text);
+    found.ok_or_else(|| {
+        let names = Skippable::ALL.map(Skippable::judge).join(", ");
+        format!("no judge `{text}` may be left out: those that take long are {names}")
+    })
 }
 
 /// A statement about a backup.

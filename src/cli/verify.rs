@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use comeback_engine::artefact::{Creatable, Select};
+use comeback_engine::artefact::{Creatable, Select, Skippable};
 use comeback_model::{RecoveryTarget, Statement};
 
 use super::{EvidenceArgs, SubstrateArg, values};
@@ -62,6 +62,9 @@ pub(crate) struct VerifyArgs {
     /// is recorded; may be repeated
     #[arg(long, value_name = "TABLE")]
     pub(crate) frozen: Vec<String>,
+    /// A judge to leave out, which takes long on a large database; the report says so
+    #[arg(long, value_name = "structure|constraints|page-checksums", value_delimiter = ',', value_parser = values::skippable)]
+    pub(crate) skip: Vec<Skippable>,
     /// Let a backup pass that holds no row at all
     #[arg(long)]
     pub(crate) allow_empty: bool,

@@ -169,6 +169,8 @@ fn options(
     create_missing.extend(&args.create_missing);
     let mut frozen = given.frozen;
     frozen.extend(args.frozen.iter().cloned());
+    let mut skip = given.skip;
+    skip.extend(&args.skip);
     Ok(VerifyOptions {
         kind: args.kind.clone().or(given.kind),
         select: args.select.clone().unwrap_or(given.select),
@@ -185,6 +187,7 @@ fn options(
         record: args.record.then(RecordSlot::default),
         source: live_source(args)?,
         frozen,
+        skip,
         allow_empty: args.allow_empty || given.allow_empty,
         // A time that an objective judges is one of production-like settings.
         fast: declared.is_none_or(|one| one.section().is_empty()),

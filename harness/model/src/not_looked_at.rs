@@ -44,6 +44,8 @@ pub enum ScopeKind {
     Files,
     /// The values of single rows, of which only figures are compared.
     RowValues,
+    /// What a judge looks at that the user left out.
+    Judge,
 }
 
 impl ScopeKind {
@@ -69,6 +71,7 @@ impl ScopeKind {
             Self::ServerMessages => "server-messages",
             Self::Files => "files",
             Self::RowValues => "row-values",
+            Self::Judge => "judge",
         }
     }
 }
@@ -128,6 +131,8 @@ mod tests {
             ScopeKind::AcceptedChange,
             ScopeKind::RowValues,
             ScopeKind::ServerMessages,
+            ScopeKind::Files,
+            ScopeKind::Judge,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }

@@ -51,9 +51,6 @@ enum Roles {
 type Form = (&'static str, &'static [&'static str], &'static [Wrap], Roles, bool);
 
 /// The first is recorded, and the others are compared with it. The last three are taken after the stir.
-///
-/// From 16 on, memberships in a cluster dump name the first superuser as their grantor, who is another one here: dumps
-/// that bring their roles are not among the forms of 17.
 const FORMS: [Form; 10] = [
     ("plain SQL dump, age, gzip", &["pg_dump", "--create", "--clean"], &[Gzip, Age], Roles::MadeUp, true),
     ("plain SQL dump, lz4", &["pg_dump"], &[Elsewhere, Lz4], Roles::Beside, false),
@@ -67,7 +64,7 @@ const FORMS: [Form; 10] = [
         Roles::MadeUp,
         true,
     ),
-    ("pg_dump archive, directory format in a tar, gzip", PACKED, &[Gzip], Roles::Beside, false),
+    ("pg_dump archive, directory format in a tar, gzip", PACKED, &[Gzip], Roles::Beside, true),
     ("pg_dump archive, directory format", &["pg_dump", "--format=directory"], &[], Roles::MadeUp, true),
     ("base backup, with its manifest", &["pg_basebackup", "--checkpoint=fast"], &[], Roles::Own, true),
     ("base backup, tar, gzip", &["pg_basebackup", "--checkpoint=fast", "-Ft", "-z"], &[], Roles::Own, false),

@@ -84,7 +84,7 @@ const LOSSES: &[(&str, &str, &str)] = &[
 ];
 
 async fn judge(bench: &PostgresBench, reference: Option<&Reference>, record: Option<&RecordSlot>) -> Opinion {
-    judge_what(&Brings::Cluster, bench, reference, record).await
+    judge_what(&Brings::EVERYTHING, bench, reference, record).await
 }
 
 async fn judge_what(
@@ -145,7 +145,8 @@ async fn growth_is_silent_and_each_loss_is_found() {
     };
     assert_eq!(left_out(&opinion), ["tables that are not frozen", "public.round"]);
     // A dump of the database alone.
-    let dump = Brings::Databases { names: vec!["app".to_owned()], properties: false, roles: false };
+    let databases = Some(vec!["app".to_owned()]);
+    let dump = Brings { databases, properties: false, roles: false, owners: true };
     let opinion = judge_what(&dump, &bench, Some(&reference), None).await;
     assert_eq!(told(&opinion), BTreeSet::new());
     let beside =
@@ -192,7 +193,8 @@ async fn the_live_source_is_compared(bench: &PostgresBench) {
     let server = bench.server.address();
     let judged = async |frozen: &str| {
         let frozen = BTreeSet::from([frozen.to_owned()]);
-        SourceJudge { server, database: Some("copy"), source: &source, frozen: &frozen }.judge().await
+        let brings = &Brings::EVERYTHING;
+        SourceJudge { server, database: Some("copy"), source: &source, frozen: &frozen, brings }.judge().await
     };
     let invoices = "public.invoices";
     assert_eq!(told(&judged(invoices).await.unwrap()), BTreeSet::new());

@@ -21,7 +21,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{Expectation, IntegrityQuery, RecoveryTarget, RedisQuery, Reference, Statement};
+use comeback_model::{
+    Expectation, IntegrityQuery, NotLookedAt, RecoveryTarget, RedisQuery, Reference, ScopeKind, Statement,
+};
 use jiff::Timestamp;
 
 pub use found::Found;
@@ -139,6 +141,42 @@ pub enum Creatable {
     Tablespaces,
 }
 
+/// A judge that takes long on a large database, and that the user may leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Skippable {
+    /// The trees of indexes and the structure of rows.
+    Structure,
+    /// The rules that the rows must keep.
+    Constraints,
+    /// The checksums of pages.
+    PageChecksums,
+}
+
+impl Skippable {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Structure, Self::Constraints, Self::PageChecksums];
+
+    /// The name of the judge: `structure`.
+    pub fn judge(self) -> &'static str {
+        match self {
+            Self::Structure => "structure",
+            Self::Constraints => "constraints",
+            Self::PageChecksums => "page-checksums",
+        }
+    }
+
+    /// Says that it was left out, and what nobody looked at without it.
+    pub fn not_looked_at(self) -> NotLookedAt {
+        let what = match self {
+            Self::Structure => "the trees of indexes and the structure of rows",
+            Self::Constraints => "whether the rows keep the constraints",
+            Self::PageChecksums => "the checksums of pages",
+        };
+        let reason = format!("left out by --skip: nobody looked at {what}");
+        NotLookedAt::new(ScopeKind::Judge, self.judge(), reason)
+    }
+}
+
 /// How a backup is verified. The user's choices, read and checked.
 #[derive(Clone, Default)]
 pub struct VerifyOptions {
@@ -173,6 +211,8 @@ pub struct VerifyOptions {
     pub source: Option<LiveSource>,
     /// The tables in which nothing changes any more: their rows are recorded, and compared one by one.
     pub frozen: std::collections::BTreeSet<String>,
+    /// The judges that are left out.
+    pub skip: std::collections::BTreeSet<Skippable>,
     /// Whether a backup without a single row may pass.
     pub allow_empty: bool,
     /// How many connections or processes load and check at once.

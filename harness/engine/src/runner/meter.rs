@@ -56,10 +56,15 @@ impl Meter {
         Box::new(Metered { reader, meter: self.clone() })
     }
 
-    fn add(&self, bytes: usize) {
+    /// Says how far somebody else has read it. Who has read some of it twice is at its end sooner.
+    pub fn reached(&self, read_bytes: u64) {
+        self.count(|read| (*read).max(read_bytes.min(self.0.total_bytes)));
+    }
+
+    fn count(&self, read_bytes: impl FnOnce(&u64) -> u64) {
         let elapsed = self.0.watch.elapsed();
         let mut count = self.0.count.lock().unwrap_or_else(PoisonError::into_inner);
-        count.read_bytes += bytes as u64;
+        count.read_bytes = read_bytes(&count.read_bytes);
         if !is_due(count.told, elapsed) {
             return;
         }
@@ -90,7 +95,8 @@ impl AsyncRead for Metered {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.reader).poll_read(context, buffer);
         if polled.is_ready() {
-            self.meter.add(buffer.filled().len().saturating_sub(before));
+            let more = buffer.filled().len().saturating_sub(before);
+            self.meter.count(|read| read + more as u64);
         }
         polled
     }

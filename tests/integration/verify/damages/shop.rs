@@ -32,6 +32,12 @@ const SCHEMA: &str = "set session authorization postgres;
     insert into rates select g, 100 + g from generate_series(1, 60) g;
     insert into drafts values (1); refresh materialized view totals";
 
+/// Takes its time when `pg_restore` loads it, and no time else.
+const SLOW: &str = "set session authorization postgres;
+    create function wait(int) returns boolean language plpgsql as $$ begin
+        if current_setting('application_name') = 'pg_restore' then perform pg_sleep_for('9 s'); end if; return true; end $$;
+    create table t (a int check (wait(a))); insert into t values (1)";
+
 const FROZEN: [&str; 3] = ["public.invoices", "public.lines", "public.rates"];
 
 const QUERY: &str =
@@ -115,6 +121,22 @@ impl Shop {
     fn live(&self) -> String {
         let socket = self.cluster.socket_dir();
         format!("postgresql://postgres@/shop?host={socket}")
+    }
+
+    /// Takes an archive that is restored for some seconds.
+    pub(super) async fn take_a_slow_archive(&self) {
+        self.cluster.sql("create database slow owner postgres").await;
+        self.cluster.script("slow", SLOW).await;
+        self.cluster.client("pg_dump", &["-d", "slow", "-Fc", "-f", &self.cluster.inside("slow.dump")]).await;
+    }
+
+    /// Verifies it, and returns the journal.
+    pub(super) fn verify_the_slow_archive(&self) -> String {
+        let (archive, evidence) = (self.cluster.path("slow.dump"), self.path("slow"));
+        let verified = verify(&[text(&archive), "--evidence-dir", text(&evidence)]);
+        assert_eq!(verified.code, 0, "{}", verified.printed);
+        let run = std::fs::read_dir(&evidence).unwrap().next().unwrap().unwrap().path();
+        std::fs::read_to_string(run.join("journal.jsonl")).unwrap()
     }
 
     pub(super) async fn close(self) {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use comeback_engine::artefact::{Restored, VerifyOptions};
-use comeback_engine::judge::Judge;
-use comeback_model::Statement;
+use async_trait::async_trait;
+use comeback_engine::artefact::{Restored, Skippable, VerifyOptions};
+use comeback_engine::judge::{Judge, Opinion};
+use comeback_model::{NotLookedAt, Statement};
 
+use crate::error::Result;
 use crate::judges::{
     AnswerJudge, CollationJudge, ConstraintJudge, ContentJudge, ExtensionJudge, IndexJudge, Positions,
     ReferenceJudge, SequenceJudge, ServerLogJudge, SourceJudge, StructureJudge,
@@ -24,6 +26,8 @@ pub(crate) struct RestoredCluster {
     pub(crate) options: Arc<VerifyOptions>,
     /// What the backup brings beside the content of databases.
     pub(crate) brings: Brings,
+    /// What of its files nobody looked at.
+    pub(crate) scope: Vec<NotLookedAt>,
 }
 
 impl Restored for RestoredCluster {
@@ -36,14 +40,19 @@ impl Restored for RestoredCluster {
         let address = server.address();
         let is_loaded = matches!(positions, Positions::Set(_));
         let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> = vec![
-            (Statement::Sound, Box::new(StructureJudge { server: address })),
-            (Statement::Sound, Box::new(ConstraintJudge { server: address, is_loaded })),
             (Statement::Sound, Box::new(SequenceJudge { server: address, positions })),
             (Statement::Sound, Box::new(IndexJudge { server: address })),
             (Statement::Sound, Box::new(CollationJudge { server: address })),
             (Statement::Sound, Box::new(ExtensionJudge { server: address })),
-            (Statement::Sound, Box::new(ServerLogJudge { server })),
+            // It says something even of a cluster that no other judge can read.
+            (Statement::Sound, Box::new(Limited { judge: ServerLogJudge { server }, scope: self.scope() })),
         ];
+        if !options.skip.contains(&Skippable::Structure) {
+            judges.push((Statement::Sound, Box::new(StructureJudge { server: address })));
+        }
+        if !options.skip.contains(&Skippable::Constraints) {
+            judges.push((Statement::Sound, Box::new(ConstraintJudge { server: address, is_loaded })));
+        }
         if !options.queries.is_empty() {
             let (queries, database) = (&options.queries[..], options.database.as_deref());
             let judge = AnswerJudge { server: address, database, queries, record: options.record.as_ref() };
@@ -60,12 +69,45 @@ impl Restored for RestoredCluster {
         }
         if let Some(source) = &options.source {
             let (database, frozen) = (options.database.as_deref(), &options.frozen);
-            let judge = SourceJudge { server: address, database, source, frozen };
+            let judge = SourceJudge { server: address, database, source, frozen, brings };
             judges.push((Statement::Compared, Box::new(judge)));
         }
         if !options.allow_empty {
             judges.push((Statement::Sound, Box::new(ContentJudge { server: address })));
         }
         judges
+    }
+}
+
+impl RestoredCluster {
+    /// What nobody looked at limits the statement, whichever judge of it says so.
+    fn scope(&self) -> Vec<NotLookedAt> {
+        let of_every_cluster = [Skippable::Structure, Skippable::Constraints];
+        let skipped = of_every_cluster.into_iter().filter(|one| self.options.skip.contains(one));
+        self.scope.iter().cloned().chain(skipped.map(Skippable::not_looked_at)).collect()
+    }
+}
+
+/// Whether the checksums of pages are to be looked at; what speaks against it is added to the scope.
+pub(crate) fn checks_pages(options: &VerifyOptions, scope: &mut Vec<NotLookedAt>) -> bool {
+    let is_skipped = options.skip.contains(&Skippable::PageChecksums);
+    scope.extend(is_skipped.then(|| Skippable::PageChecksums.not_looked_at()));
+    !is_skipped
+}
+
+/// A judge whose opinion covers less, for a reason that it does not know.
+struct Limited<J> {
+    judge: J,
+    scope: Vec<NotLookedAt>,
+}
+
+#[async_trait]
+impl<J: Judge> Judge for Limited<J> {
+    fn name(&self) -> &'static str {
+        self.judge.name()
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        Ok(self.judge.judge().await?.not_looked_at(self.scope.iter().cloned()))
     }
 }

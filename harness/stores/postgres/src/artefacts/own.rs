@@ -13,10 +13,10 @@ use comeback_engine::substrate::{Need, Room};
 use comeback_model::evidence::ArtefactSummary;
 use comeback_model::{Content, Finding, FindingCode, Phase, Statement};
 
-use super::RestoredCluster;
 use super::csv::restore_own_table;
 use super::own_cluster::recover;
 use super::physical::ROLE;
+use super::{RestoredCluster, checks_pages};
 use crate::error::Result;
 use crate::judges::{
     CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, Positions, RowCounts, UnpackedFiles,
@@ -77,17 +77,21 @@ impl Artefact for Own {
             Content::PostgresTable { .. } => {
                 return restore_own_table(course, &self.own, &self.options).await;
             }
-            Content::PostgresBaseBackup { .. } => (self.restore_base_backup(course).await?, Brings::Cluster),
+            Content::PostgresBaseBackup { .. } => {
+                (self.restore_base_backup(course).await?, Brings::EVERYTHING)
+            }
             content => {
                 let names = content.cluster()?.databases.keys().cloned().collect();
-                let brings = Brings::Databases { names, properties: true, roles: true };
+                let brings = Brings { databases: Some(names), ..Brings::EVERYTHING };
                 (self.restore_dump(course).await?, brings)
             }
         };
         let summary = format!("{} came back as the manifest names them", self.own.manifest.content.figures());
-        let (positions, options) = (Positions::Copied, self.options.clone());
-        let cluster = RestoredCluster { server, summary, positions, options, brings };
-        Ok(Box::new(RestoredOwn { cluster, own: self.own.clone() }))
+        let (positions, options, mut scope) = (Positions::Copied, self.options.clone(), Vec::new());
+        let is_of_files = matches!(self.own.manifest.content, Content::PostgresBaseBackup { .. });
+        let checks_pages = is_of_files && checks_pages(&options, &mut scope);
+        let cluster = RestoredCluster { server, summary, positions, options, brings, scope };
+        Ok(Box::new(RestoredOwn { cluster, own: self.own.clone(), checks_pages }))
     }
 }
 
@@ -128,6 +132,7 @@ impl Own {
 struct RestoredOwn {
     cluster: RestoredCluster,
     own: Arc<OwnBackup>,
+    checks_pages: bool,
 }
 
 impl Restored for RestoredOwn {
@@ -139,8 +144,10 @@ impl Restored for RestoredOwn {
         let (server, manifest) = (&self.cluster.server, &self.own.manifest);
         let (address, mut judges) = (server.address(), self.cluster.judges());
         let Ok(recorded) = manifest.content.cluster() else { return judges };
-        if matches!(manifest.content, Content::PostgresBaseBackup { .. }) {
+        if self.checks_pages {
             judges.push((Statement::Sound, Box::new(PageChecksums { server })));
+        }
+        if matches!(manifest.content, Content::PostgresBaseBackup { .. }) {
             let judge = CatalogueJudge { server: address, recorded };
             judges.push((Statement::Exact, Box::new(WithoutOurRole(judge))));
         } else {

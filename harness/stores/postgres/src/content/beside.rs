@@ -15,34 +15,24 @@ const EVERYWHERE: &str = " in every database";
 
 /// What a backup brings beside the definitions and rows of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Brings {
-    /// Everything: the files of a cluster, or what `pg_dumpall` writes.
-    Cluster,
-    /// Some databases, of which most often there is one.
-    Databases {
-        /// Their names on the restored server. Others are not of the backup.
-        names: Vec<String>,
-        /// Whether its settings and grants are with it: `pg_dump --create`, and archives.
-        properties: bool,
-        /// Whether the roles are beside it.
-        roles: bool,
-    },
+pub struct Brings {
+    /// The names of its databases on the restored server. `None` for the whole cluster: its files, or what `pg_dumpall`
+    /// writes.
+    pub databases: Option<Vec<String>>,
+    /// Whether the settings and grants of its databases are with it: `pg_dump --create`, and archives.
+    pub properties: bool,
+    /// Whether the roles are beside it.
+    pub roles: bool,
+    /// Whether it says who owns what. Without that, grants are other ones, too: an owner holds its own.
+    pub owners: bool,
 }
 
 impl Brings {
+    /// What the files of a cluster bring.
+    pub const EVERYTHING: Self = Self { databases: None, properties: true, roles: true, owners: true };
+
     pub(super) fn database(&self, name: &str) -> bool {
-        match self {
-            Self::Cluster => true,
-            Self::Databases { names, .. } => names.iter().any(|other| other == name),
-        }
-    }
-
-    pub(super) fn properties(&self) -> bool {
-        matches!(self, Self::Cluster | Self::Databases { properties: true, .. })
-    }
-
-    fn roles(&self) -> bool {
-        matches!(self, Self::Cluster | Self::Databases { roles: true, .. })
+        self.databases.as_ref().is_none_or(|names| names.iter().any(|other| other == name))
     }
 }
 
@@ -61,7 +51,7 @@ impl Beside {
 
     /// The roles, without passwords; `None` if the backup does not bring them.
     pub(super) fn roles(&self, brings: &Brings) -> Option<RolesProfile> {
-        if !brings.roles() {
+        if !brings.roles {
             return None;
         }
         let mut definitions = Definitions::new();

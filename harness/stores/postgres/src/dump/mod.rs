@@ -1,5 +1,6 @@
 //! Logical exports: taken into a repository, and restored from it.
 
+mod reads;
 mod restore;
 mod scope;
 

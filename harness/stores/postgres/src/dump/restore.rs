@@ -2,11 +2,12 @@
 
 use async_compression::tokio::bufread::GzipDecoder;
 use comeback_engine::repository::{Fetch, Repository, find_file};
+use comeback_engine::runner::Course;
 use comeback_engine::substrate::{Command, Io};
 use comeback_model::{Content, DumpExport, DumpFormat, FileEntry, Finding, FindingCode, Manifest};
 use tokio::io::BufReader;
 
-use super::{ARCHIVE, FOLDER, ROLES, SCRIPT};
+use super::{ARCHIVE, FOLDER, ROLES, SCRIPT, reads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::import::{Imported, import_dump, import_roles};
 use crate::server::node::PostgresServer;
@@ -122,11 +123,12 @@ async fn restore_archive(
     let single = manifest.files.iter().any(|file| file.name == ARCHIVE);
     let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
     // An archive contains its tablespaces even if pg_dump was told to leave them out.
-    run_pg_restore(server, &manifest.id, &source, "postgres", &["--create", "--no-tablespaces"], jobs).await
+    run_pg_restore(server, &manifest.id, &source, "postgres", &["--create", "--no-tablespaces"], jobs, None)
+        .await
 }
 
 /// Runs `pg_restore` on an archive in the server's node, beginning in `database`; the first error ends it.
-/// Findings call the archive `subject`.
+/// Findings call the archive `subject`. The course, if there is one, is told how far it is.
 pub(crate) async fn run_pg_restore(
     server: &PostgresServer,
     subject: &str,
@@ -134,6 +136,7 @@ pub(crate) async fn run_pg_restore(
     database: &str,
     options: &[&str],
     jobs: usize,
+    course: Option<&Course>,
 ) -> Result<(), RestoreFailure> {
     let programs = server.programs();
     let restore = programs
@@ -143,7 +146,17 @@ pub(crate) async fn run_pg_restore(
         // As an argument, a name with an equals sign would be taken for a connection string.
         .arg(format!("--dbname={}", connection_string(database)))
         .args([format!("--jobs={}", jobs.max(1)), archive.to_owned()]);
-    let output = programs.with_login(server.node().exec(&restore, Io::default())).await?;
+    let restored = programs.with_login(server.node().exec(&restore, Io::default()));
+    let output = match course {
+        None => restored.await?,
+        Some(course) => {
+            let meter = course.meter(reads::size(server, archive).await.unwrap_or_default());
+            tokio::select! {
+                output = restored => output?,
+                never = reads::tell(server, archive, &meter) => match never {},
+            }
+        }
+    };
     if output.code == 0 {
         return Ok(());
     }

@@ -38,6 +38,8 @@ pub(crate) struct Uses {
     pub(crate) created_databases: BTreeSet<String>,
     /// The locales of the operating system, and the first place that names each.
     pub(crate) locales: BTreeMap<String, String>,
+    /// The number of memberships that name who granted them.
+    pub(crate) grantors: u64,
     /// The sequences whose positions it sets, as it names them.
     pub(crate) set_sequences: BTreeSet<String>,
 }
@@ -96,6 +98,11 @@ impl Uses {
         if !USUAL_TABLESPACES.contains(&name) {
             self.tablespaces.insert(name.to_owned());
         }
+    }
+
+    /// Whether it says who owns anything: not if it was written with `--no-owner`.
+    pub(crate) fn names_owners(&self) -> bool {
+        self.roles.values().any(|uses| uses.owns > 0)
     }
 
     /// The roles that it uses and does not create.
@@ -256,6 +263,7 @@ impl Uses {
         if words.seek("granted") && words.accept("by") {
             let role = words.role();
             self.role(role, |uses| uses.other += 1);
+            self.grantors += u64::from(is_membership);
         }
     }
 
@@ -361,6 +369,7 @@ mod tests {
         );
         assert_eq!(uses.roles["reader"], RoleUse { grants: 2, other: 1, ..RoleUse::default() });
         assert_eq!(uses.roles["app_owner"], RoleUse { owns: 1, other: 1, ..RoleUse::default() });
+        assert_eq!(uses.grantors, 1);
         assert!(uses.foreign_roles().all(|(name, _)| name != "reader"));
         uses.add(b"ALTER EVENT TRIGGER e OWNER TO schemer;");
         assert!(uses.roles["schemer"].must_be_superuser && !uses.roles["app_owner"].must_be_superuser);

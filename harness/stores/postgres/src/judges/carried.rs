@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use comeback_model::Catalogue;
+use comeback_model::{Catalogue, NotLookedAt, ScopeKind};
+
+use crate::content::catalogue::OF_OWNERS;
 
 /// Kinds that no dump contains: tablespaces, collation versions, and whether a subscription runs.
 const NOT_CARRIED: [&str; 4] =
@@ -30,6 +32,20 @@ pub(super) fn leave_out(recorded: &mut Catalogue, actual: &mut Catalogue) {
     if !recorded.names("extension", "plpgsql") {
         remove(actual, |kind, identity| kind == "extension" && identity == "plpgsql");
     }
+}
+
+/// Removes owners and grants from both catalogues if either does not know them, and tells it.
+pub(super) fn leave_out_owners(recorded: &mut Catalogue, actual: &mut Catalogue) -> Option<NotLookedAt> {
+    let knows = |catalogue: &Catalogue| catalogue.objects.contains_key("owner");
+    let why = match (knows(recorded), knows(actual)) {
+        (true, true) => return None,
+        (_, false) => "the backup names no owner: it was written with --no-owner",
+        (false, true) => "the reference was recorded from a backup that names no owner",
+    };
+    for catalogue in [recorded, actual] {
+        catalogue.objects.retain(|kind, _| !OF_OWNERS.contains(&&**kind));
+    }
+    Some(NotLookedAt::new(ScopeKind::ObjectKind, "owners and grants", why))
 }
 
 /// A dump leaves out an index that was not built to its end, except indexes of partitioned tables.

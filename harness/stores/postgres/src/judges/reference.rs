@@ -12,7 +12,7 @@ use comeback_model::{
 };
 
 use super::beside;
-use super::carried::leave_out;
+use super::carried::{leave_out, leave_out_owners};
 use super::comparison::compare;
 use super::frozen::{compare_frozen, read_frozen, values_of_others};
 use super::majors::align;
@@ -72,7 +72,7 @@ impl ReferenceJudge<'_> {
         let mut compared = Compared { not_looked_at: vec![values_of_others()], ..Compared::default() };
         let pairs = pair_databases(&recorded.databases, &profile.databases);
         let is_one_of_several =
-            *self.brings != Brings::Cluster && pairs.iter().any(|pair| pair.restored.is_some());
+            self.brings.databases.is_some() && pairs.iter().any(|pair| pair.restored.is_some());
         for DatabasePair { recorded: name, restored } in &pairs {
             let before = &recorded.databases[*name];
             match restored.and_then(|restored| profile.databases.get_key_value(restored)) {
@@ -163,6 +163,7 @@ impl Compared {
     ) -> Result<()> {
         let (mut recorded, mut actual) = (before.catalogue.clone(), after.catalogue.clone());
         self.leave_out_sequences_without_order(&mut recorded);
+        self.not_looked_at.extend(leave_out_owners(&mut recorded, &mut actual));
         comparable(server, restored, &mut recorded, &mut actual, majors).await?;
         self.new += keep_known(&recorded, &mut actual);
         self.definitions += recorded.len();

@@ -7,13 +7,15 @@ use comeback_engine::artefact::LiveSource;
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_model::{CatalogueForm, Finding, FindingCode, NotLookedAt, ScopeKind, Tolerance};
 
+use super::carried::leave_out_owners;
 use super::comparison::compare;
 use super::frozen::{Frozen, comparable_tables, values_of_others};
 use super::only::the_counterpart;
 use super::reference::comparable;
+use crate::content::catalogue::OF_OWNERS;
 use crate::content::exporter::Exporter;
 use crate::error::{Context as _, Error, Result};
-use crate::{PostgresAddress, read_catalogue};
+use crate::{Brings, PostgresAddress, read_catalogue};
 
 /// Compares definitions exactly, the numbers of rows within a tolerance, and frozen tables row by row.
 ///
@@ -28,6 +30,8 @@ pub struct SourceJudge<'a> {
     pub source: &'a LiveSource,
     /// The tables in which nothing changes any more.
     pub frozen: &'a BTreeSet<String>,
+    /// What the backup brings beside the content of databases.
+    pub brings: &'a Brings,
 }
 
 #[async_trait]
@@ -48,6 +52,10 @@ impl Judge for SourceJudge<'_> {
             catalogue.objects.remove("large object");
             catalogue.sequences.clear();
         }
+        if !self.brings.owners {
+            actual.objects.retain(|kind, _| !OF_OWNERS.contains(&&**kind));
+        }
+        let owners = leave_out_owners(&mut expected, &mut actual);
         let majors = (address.major().await?, self.server.major().await?);
         comparable(self.server, &database, &mut expected, &mut actual, majors).await?;
         let mut findings = compare(&expected, &actual);
@@ -79,7 +87,9 @@ impl Judge for SourceJudge<'_> {
         );
         let why = "the source has gone on since the backup";
         let sequences = NotLookedAt::new(ScopeKind::ObjectKind, "positions of sequences", why);
-        Ok(Opinion::new(summary, findings).not_looked_at([sequences, values_of_others()]))
+        Ok(Opinion::new(summary, findings)
+            .not_looked_at([sequences, values_of_others()])
+            .not_looked_at(owners))
     }
 }
 

@@ -235,7 +235,14 @@ impl Archive {
         let brings = brings(needs, options, vec![self.database().to_owned()], contents.has_database());
         let NewServer { server, .. } = new;
         let positions = Positions::Set(contents.uses.set_sequences.clone());
-        Ok(Box::new(RestoredCluster { server, summary, positions, options: options.clone(), brings }))
+        Ok(Box::new(RestoredCluster {
+            server,
+            summary,
+            positions,
+            options: options.clone(),
+            brings,
+            scope: needs.scope(),
+        }))
     }
 
     /// The database that it is restored into.
@@ -268,7 +275,8 @@ impl Archive {
         course.step(Phase::Recover, "restore the dump with pg_restore, the first error fatal");
         course.note(format!("with {jobs} processes"));
         let options: &[&str] = if creates { &["--create"] } else { &[] };
-        run_pg_restore(&new.server, &self.summary.source, archive, begin, options, jobs).await?;
+        run_pg_restore(&new.server, &self.summary.source, archive, begin, options, jobs, Some(course))
+            .await?;
         if !creates {
             new.finish_database(name, contents).await?;
         }

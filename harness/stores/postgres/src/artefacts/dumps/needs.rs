@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comeback_engine::artefact::{Creatable, Lack, VerifyOptions};
+use comeback_model::{NotLookedAt, ScopeKind};
 
 use super::machine::Machine;
 use crate::artefacts::locales;
@@ -47,12 +48,23 @@ impl Needs {
 
     /// Adds what a file of globals creates and needs.
     pub(super) fn add_globals(&mut self, globals: &Survey) {
+        self.uses.grantors += globals.uses.grantors;
         self.uses.created_roles.extend(globals.uses.created_roles.iter().cloned());
         let spaces = &globals.uses.created_tablespaces;
         self.uses.created_tablespaces.extend(spaces.iter().map(|(name, at)| (name.clone(), at.clone())));
         for (name, uses) in &globals.uses.roles {
             self.uses.roles.entry(name.clone()).or_default().other += uses.other;
         }
+    }
+
+    /// What of it does not come back as it was.
+    pub(super) fn scope(&self) -> Vec<NotLookedAt> {
+        let grantors = (self.uses.grantors > 0).then(|| {
+            let what = format!("who granted {}", counted(self.uses.grantors, "membership"));
+            let why = "our own role grants them: another first superuser may not";
+            NotLookedAt::new(ScopeKind::ObjectKind, what, why)
+        });
+        grantors.into_iter().collect()
     }
 
     /// The tablespaces that it does not create.
@@ -96,7 +108,7 @@ impl Needs {
             return None;
         }
         let names: Vec<_> = roles.iter().map(|(name, uses)| format!("{name} ({})", told(*uses))).collect();
-        let what = format!("{}: {}", counted(names.len(), "role"), listed(&names));
+        let what = format!("{}: {}", counted(names.len() as u64, "role"), listed(&names));
         let services: BTreeSet<_> =
             OF_CLOUDS.iter().filter(|(name, _)| roles.contains_key(name)).map(|(_, cloud)| *cloud).collect();
         let only = match services.into_iter().collect::<Vec<_>>().join(", ") {
@@ -115,7 +127,7 @@ impl Needs {
     fn lack_of_tablespaces(&self) -> Option<Lack> {
         let created = self.uses.created_tablespaces.iter().map(|(name, at)| format!("{name} (at {at})"));
         let names: Vec<_> = self.tablespaces().into_iter().map(str::to_owned).chain(created).collect();
-        let what = format!("{}: {}", counted(names.len(), "tablespace"), listed(&names));
+        let what = format!("{}: {}", counted(names.len() as u64, "tablespace"), listed(&names));
         let remedy = "have them made in the new server's own folder with --create-missing tablespaces";
         (!names.is_empty()).then(|| Lack { what, remedy: remedy.to_owned() })
     }
@@ -146,7 +158,7 @@ impl Needs {
     fn lack_of_extensions(&self, machine: &Machine) -> Option<Lack> {
         let available = machine.extensions.as_ref()?;
         let names: Vec<_> = self.extensions().filter(|name| !available.contains(*name)).cloned().collect();
-        let what = format!("{}: {}", counted(names.len(), "extension"), listed(&names));
+        let what = format!("{}: {}", counted(names.len() as u64, "extension"), listed(&names));
         let remedy = format!(
             "install the packages that have them for PostgreSQL {} where the new server runs; with Docker, choose an \
              image that has them: `--image postgis/postgis:{}` has PostGIS",
@@ -160,15 +172,15 @@ impl Needs {
 fn told(uses: RoleUse) -> String {
     let mut parts = Vec::new();
     if uses.owns > 0 {
-        parts.push(format!("owns {}", counted(usize::try_from(uses.owns).unwrap_or(usize::MAX), "object")));
+        parts.push(format!("owns {}", counted(uses.owns, "object")));
     }
     if uses.grants > 0 {
-        parts.push(counted(usize::try_from(uses.grants).unwrap_or(usize::MAX), "grant"));
+        parts.push(counted(uses.grants, "grant"));
     }
     if parts.is_empty() { "is named".to_owned() } else { parts.join(", ") }
 }
 
-fn counted(count: usize, what: &str) -> String {
+fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

@@ -124,13 +124,20 @@ impl Script {
         let end = if imported.says_complete { "" } else { ", and it does not say whether it is complete" };
         let summary = new.summary(format!("{} statements went through, {loaded}{end}", imported.statements));
         let brings = match &found.databases[..] {
-            _ if found.is_of_cluster => Brings::Cluster,
+            _ if found.is_of_cluster => Brings { owners: needs.uses.names_owners(), ..Brings::EVERYTHING },
             [] => brings(needs, options, vec![DATABASE.to_owned()], false),
             names => brings(needs, options, names.to_vec(), true),
         };
         let NewServer { server, .. } = new;
         let positions = Positions::Set(found.uses.set_sequences.clone());
-        Ok(Box::new(RestoredCluster { server, summary, positions, options: options.clone(), brings }))
+        Ok(Box::new(RestoredCluster {
+            server,
+            summary,
+            positions,
+            options: options.clone(),
+            brings,
+            scope: needs.scope(),
+        }))
     }
 }
 

@@ -186,5 +186,5 @@ impl NewServer {
 /// What a dump brings beside the content of its databases. Roles that were made up are not those of the user.
 pub(super) fn brings(needs: &Needs, options: &VerifyOptions, names: Vec<String>, properties: bool) -> Brings {
     let roles = options.globals.is_some() && needs.roles().is_empty();
-    Brings::Databases { names, properties, roles }
+    Brings { databases: Some(names), properties, roles, owners: needs.uses.names_owners() }
 }

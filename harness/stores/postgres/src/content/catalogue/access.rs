@@ -2,6 +2,9 @@
 
 use super::kind::Kind;
 
+/// The kinds that a backup without owners does not bring.
+pub(crate) const OF_OWNERS: [&str; 4] = ["owner", "grant", "grant on constructor", "default grant"];
+
 pub(super) const KINDS: &[Kind] = &[
     Kind {
         name: "owner",
