@@ -99,20 +99,27 @@ impl Learnt {
 
     /// The processes that have a value in their arguments.
     pub(crate) fn look_at_processes(&self) -> BTreeSet<String> {
+        let needles = self.needles();
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
         let arguments = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-        let with = arguments.filter(|arguments| !arguments.is_empty() && self.is_in(arguments));
+        let with =
+            arguments.filter(|arguments| needles.iter().any(|needle| needle.find(arguments).is_some()));
         with.map(|arguments| format!("the arguments of {}", String::from_utf8_lossy(&arguments))).collect()
     }
 
     pub(crate) fn is_in(&self, bytes: &[u8]) -> bool {
-        self.values.iter().any(|value| {
+        self.needles().iter().any(|needle| needle.find(bytes).is_some())
+    }
+
+    /// What the values look like: as they are, as hexadecimal digits, and in base 64.
+    fn needles(&self) -> Vec<memmem::Finder<'static>> {
+        let forms = self.values.iter().flat_map(|value| {
             let start = &value[..value.len().min(NEEDLE_BYTES)];
-            let hex = hex(start);
             // Without what depends on the bytes that follow.
             let encoded = STANDARD.encode(&start[..start.len() / 3 * 3]);
-            [start, hex.as_bytes(), encoded.as_bytes()].iter().any(|form| memmem::find(bytes, form).is_some())
-        })
+            [start.to_vec(), hex(start).into_bytes(), encoded.into_bytes()]
+        });
+        forms.map(|form| memmem::Finder::new(&form).into_owned()).collect()
     }
 
     /// Fails if a value is in the run's output, in its files, or was in the arguments of a process.
@@ -128,7 +135,9 @@ impl Learnt {
             .iter()
             .flat_map(|folder| files_below(folder))
             .collect::<Vec<PathBuf>>();
-        let with = files.iter().filter(|file| self.is_in(&std::fs::read(file).unwrap_or_default()));
+        let needles = self.needles();
+        let is_in = |bytes: &[u8]| needles.iter().any(|needle| needle.find(bytes).is_some());
+        let with = files.iter().filter(|file| is_in(&std::fs::read(file).unwrap_or_default()));
         found.extend(with.map(|file| file.display().to_string()));
         assert!(found.is_empty(), "secrets are in {}", found.join("; "));
     }

@@ -26,7 +26,7 @@ fn injury(report: &Value, damage: &DamageSpec) -> (String, Option<String>) {
 }
 
 /// Runs a self-test. All `damaged` drills must fail for the expected reason.
-fn every_one_is_caught(damaged: usize, intact: usize, args: &[&str]) {
+pub(super) fn every_one_is_caught(damaged: usize, intact: usize, args: &[&str]) {
     let place = Place::new();
     let fixed = ["selftest", "--substrate", "local", "--seed", "100", "--junit", "selftest.xml"];
     let output = place.run(&[&fixed, args].concat());
