@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::cli::SubstrateArg;
 use crate::declared::{BackupEntry, Declared};
 use crate::queries::{CommandEntry, QueryEntry, Snapshots, commands, queries};
+use crate::recovery_plan::{PlanSection, PlanSettings};
 use crate::suggest::closest;
 
 /// The file that is read if none is named.
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) backups: Vec<Declared>,
     /// The user's own commands on a restored Redis server.
     pub(crate) redis_queries: Vec<RedisQuery>,
+    /// What the runbook does not say of the full disaster recovery.
+    pub(crate) plan: PlanSettings,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +71,8 @@ struct File {
     backup: Vec<BackupEntry>,
     #[serde(default)]
     redis: RedisSection,
+    #[serde(default)]
+    plan: PlanSection,
 }
 
 /// What is protected.
@@ -230,9 +235,12 @@ impl Config {
 
 /// Parses settings; an error names file, line and column.
 pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
-    let at = |offset: usize, message: &str| {
+    let place = |offset: usize| {
         let (line, column) = position(text, offset);
-        Error::usage(format!("{name}:{line}:{column}: {message}"))
+        format!("{name}:{line}:{column}")
+    };
+    let at = |offset: usize, message: &str| {
+        Error::usage(format!("{}: {message}", place(offset)))
             .hint("the commented example in comeback.toml of the repository shows every setting")
     };
     let file: File = toml::from_str(text).map_err(|error| {
@@ -268,6 +276,7 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         limits: file.limits.or_default(),
         queries,
         redis_queries: commands(file.redis.query, Snapshots::Refused, &at)?,
+        plan: file.plan.read(&place, &at)?,
         backups,
     })
 }
@@ -317,6 +326,13 @@ mod tests {
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nsuites = [\"daily\"]",
                 "[[backup]]\nname = \"a\"\nfrom = \"/x\"\nschedule = \"daily\"",
                 "[[backup.query]]\nname = \"n\"\nsql = \"select 1\"",
+                "[plan]\nsections = \"Full recovery\"",
+                "[[plan.step]]\nneeds = [\"Activate\"]",
+                "[[plan.step]]\nname = \"Database\"\nneeds = \"Activate\"",
+                "[[plan.step]]\nname = \"Database\"\ncommand = [\"restore\"]",
+                "[[plan.step]]\nname = \"Database\"\nbudget = \"30\"",
+                "[[plan.step]]\nname = \"Database\"\nbudget = \"soon\"",
+                "[[plan.step]]\nname = \"Database\"\ntier = [\"critical\", 2]",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"snapshot\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",

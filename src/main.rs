@@ -9,6 +9,7 @@ mod places;
 mod progress;
 mod provenance;
 mod queries;
+mod recovery_plan;
 mod reference;
 mod schedule;
 mod suggest;

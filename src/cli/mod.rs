@@ -3,6 +3,7 @@
 mod backups;
 mod init;
 mod objects;
+mod plan;
 mod secrets;
 pub(crate) mod values;
 mod verify;
@@ -20,6 +21,7 @@ pub(crate) use backups::{
 };
 pub(crate) use init::InitArgs;
 pub(crate) use objects::RestoreObjectsArgs;
+pub(crate) use plan::{PlanCommand, PlanShowArgs};
 
 pub(crate) use verify::VerifyArgs;
 
@@ -49,7 +51,7 @@ Any other code means failure.";
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Prove", &["verify", "run", "selftest", "list"]),
     ("Back up and restore", &["backup", "restore", "secrets"]),
-    ("Plan", &["init"]),
+    ("Plan", &["plan", "init"]),
     ("Evidence", &["report"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
 ];
@@ -114,6 +116,9 @@ pub(crate) enum Command {
     /// Export the secrets of a store, encrypted, or import an export
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// Show the plan of the full disaster recovery, as the runbook and the settings tell it
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Write commented settings, after looking at your backups and your runbook
     Init(InitArgs),
     /// List the scenarios, their suites, objectives and damages

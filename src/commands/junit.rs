@@ -8,11 +8,11 @@ use comeback_error::{Error, Result};
 
 use super::report::{folder_of, write_whole};
 
-/// Refuses, before anything starts, a file that could not be written at the end.
-pub(super) fn ensure_can_be_written(file: &Path) -> Result<()> {
+/// Refuses, before anything starts, a file that could not be written at the end. `option` is the option that names it.
+pub(super) fn ensure_can_be_written(file: &Path, option: &str) -> Result<()> {
     let complain = |why: &dyn std::fmt::Display| {
         Error::usage(format!("{} cannot be written: {why}", file.display()))
-            .hint("name a file in a folder that is there and can be written to with --junit")
+            .hint(format!("name a file in a folder that is there and can be written to with {option}"))
     };
     // A report is written by a rename, which would replace a device with a file.
     if file.exists() && !file.is_file() {

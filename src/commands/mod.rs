@@ -3,10 +3,12 @@
 mod backup;
 mod clean;
 mod doctor;
+mod earlier;
 mod init;
 mod junit;
 mod list;
 mod objects;
+mod plan;
 mod report;
 mod restore;
 mod run;
@@ -49,6 +51,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Backup(command) => backup::backup(command, &settings(cli.config.as_deref())?).await,
         Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,
         Command::Secrets(command) => secrets::secrets(command, &settings(cli.config.as_deref())?).await,
+        Command::Plan(command) => plan::plan(&command, &settings(cli.config.as_deref())?),
         Command::Init(args) => init::init(&args).await,
         Command::List(args) => list::list(&args, &settings(cli.config.as_deref())?),
         Command::Doctor(args) => doctor::doctor(args.substrate, &settings(cli.config.as_deref())?).await,

@@ -116,7 +116,7 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
         }
     }
     if let Some(junit) = &args.evidence.junit {
-        ensure_can_be_written(junit)?;
+        ensure_can_be_written(junit, "--junit")?;
     }
     let runbook = super::load_runbook(&args.runbook, config)?;
     if runbook.is_none() && scenarios.iter().any(follows_a_section) {

@@ -57,7 +57,7 @@ struct Setting {
 
 pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.junit {
-        ensure_can_be_written(junit)?;
+        ensure_can_be_written(junit, "--junit")?;
     }
     let seed = match args.seed {
         Some(seed) => seed,

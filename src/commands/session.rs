@@ -91,7 +91,7 @@ pub(super) async fn restore(
     procedure: impl AsyncFnOnce(&mut Course) -> Result<()>,
 ) -> Result<u8> {
     if let Some(junit) = &restore.evidence.junit {
-        ensure_can_be_written(junit)?;
+        ensure_can_be_written(junit, "--junit")?;
     }
     let ground = match restore.substrate {
         Some(choice) => {

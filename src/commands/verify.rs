@@ -34,7 +34,7 @@ use crate::reference::{self, Kept};
 
 pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.evidence.junit {
-        ensure_can_be_written(junit)?;
+        ensure_can_be_written(junit, "--junit")?;
     }
     let seed = match args.seed {
         Some(seed) => seed,

@@ -25,6 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["hex", "log_in"],
     &["clock", "restore_failure", "secret", "sha256"],
     &["wait", "evidence", "runbook"],
+    &["plan"],
     &["substrate", "repository"],
     &["damage", "judge"],
     &["runner"],

@@ -8,6 +8,7 @@ pub mod evidence;
 pub mod hex;
 pub mod judge;
 mod log_in;
+pub mod plan;
 pub mod repository;
 mod restore_failure;
 pub mod runbook;

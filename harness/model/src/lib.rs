@@ -16,6 +16,7 @@ mod not_looked_at;
 mod object;
 mod objective;
 mod phase;
+mod plan;
 mod progress;
 mod recovery_target;
 mod reference;
@@ -54,6 +55,10 @@ pub use object::{
 };
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
+pub use plan::{
+    Cause, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan, PlanFinding, PlanJudgement, PlanOutline,
+    PlanStep, Schedule, StepTimes, Tier,
+};
 pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};
 pub use reference::{

@@ -4,7 +4,7 @@
 //! above the prompt.
 
 mod drill;
-mod page;
+pub(crate) mod page;
 
 use comeback_model::evidence::Record;
 use page::{Page, Style};

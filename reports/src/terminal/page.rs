@@ -11,7 +11,7 @@ const SHORT_INDENT: usize = 6;
 
 /// The meaning of a piece of text, from which its colour follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     Plain,
     Strong,
     Faint,
@@ -22,7 +22,7 @@ pub(super) enum Style {
 
 impl Style {
     /// The style of a verdict.
-    pub(super) fn of(verdict: Verdict) -> Self {
+    pub(crate) fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Verified => Self::Good,
             Verdict::Failed => Self::Bad,
@@ -45,37 +45,37 @@ impl Style {
 }
 
 /// The summary under construction.
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     width: usize,
     color: bool,
 }
 
 impl Page {
-    pub(super) fn new(width: usize, color: bool) -> Self {
+    pub(crate) fn new(width: usize, color: bool) -> Self {
         // On a narrower terminal, wrapping here would leave columns of syllables: let the terminal wrap.
         Self { text: String::new(), width: width.max(40), color }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.text
     }
 
-    pub(super) fn blank(&mut self) {
+    pub(crate) fn blank(&mut self) {
         self.text.push('\n');
     }
 
     /// A line of its own, such as a heading.
-    pub(super) fn heading(&mut self, text: &str) {
+    pub(crate) fn heading(&mut self, text: &str) {
         self.item(&[], Style::Strong, text);
     }
 
     /// A label and a text; continuation lines start below the text.
-    pub(super) fn item(&mut self, label: &[(Style, &str)], style: Style, text: &str) {
+    pub(crate) fn item(&mut self, label: &[(Style, &str)], style: Style, text: &str) {
         let mut indent: usize = label.iter().map(|(_, part)| part.chars().count()).sum();
         for (style, part) in label {
             let painted = self.painted(*style, &clean(part));
@@ -99,7 +99,7 @@ impl Page {
     }
 
     /// A line that is never wrapped: a table row, a command to copy.
-    pub(super) fn row(&mut self, parts: &[(Style, &str)]) {
+    pub(crate) fn row(&mut self, parts: &[(Style, &str)]) {
         for (style, part) in parts {
             let painted = self.painted(*style, &clean(part));
             self.text.push_str(&painted);

@@ -7,6 +7,7 @@ mod journal;
 mod json;
 mod junit;
 mod markdown;
+mod plan;
 mod properties;
 mod samples;
 mod self_test;

@@ -21,6 +21,9 @@ pub(super) struct Heading {
 #[derive(Debug, Default)]
 pub(super) struct Block {
     pub(super) text: String,
+    /// The list of which it begins an item; lists are counted over the file. `None` elsewhere, and in lists that are
+    /// inside other lists.
+    pub(super) item_of: Option<usize>,
     /// Where pieces of `text` begin, and where they are in the source; ascending.
     pieces: Vec<(usize, usize)>,
 }
@@ -88,8 +91,16 @@ impl Document {
             | Options::ENABLE_TASKLISTS
             | Options::ENABLE_HEADING_ATTRIBUTES
             | Options::ENABLE_YAML_STYLE_METADATA_BLOCKS;
-        let mut reader =
-            Reader { lines, found: Self::default(), block: None, place: Place::Prose, hidden: 0 };
+        let mut reader = Reader {
+            lines,
+            found: Self::default(),
+            block: None,
+            place: Place::Prose,
+            hidden: 0,
+            lists: 0,
+            depth: 0,
+            begins_item: false,
+        };
         for (event, range) in Parser::new_ext(text, options).into_offset_iter() {
             reader.take(event, &range);
         }
@@ -113,6 +124,12 @@ struct Reader<'a> {
     place: Place,
     /// How many open elements hide their text from readers.
     hidden: usize,
+    /// How many lists were seen that are not inside another one.
+    lists: usize,
+    /// How many lists are open.
+    depth: usize,
+    /// Whether the next text begins an item of an outermost list.
+    begins_item: bool,
 }
 
 impl Reader<'_> {
@@ -145,6 +162,11 @@ impl Reader<'_> {
                     table.rows.push(Row { cells: Vec::new(), line });
                 }
             }
+            Tag::List(_) => self.open_list(),
+            Tag::Item => {
+                self.flush();
+                self.begins_item = self.depth == 1;
+            }
             Tag::Strikethrough | Tag::Image { .. } | Tag::MetadataBlock(_) => self.hidden += 1,
             Tag::Emphasis | Tag::Strong | Tag::Link { .. } | Tag::TableHead | Tag::TableCell => {}
             _ => self.flush(),
@@ -156,12 +178,27 @@ impl Reader<'_> {
             TagEnd::Heading(_) => self.close_heading(),
             TagEnd::CodeBlock => self.place = Place::Prose,
             TagEnd::TableCell => self.close_cell(),
+            TagEnd::List(_) => {
+                self.flush();
+                self.depth = self.depth.saturating_sub(1);
+            }
+            TagEnd::Item => {
+                self.flush();
+                self.begins_item = false;
+            }
             TagEnd::Strikethrough | TagEnd::Image | TagEnd::MetadataBlock(_) => {
                 self.hidden = self.hidden.saturating_sub(1);
             }
             TagEnd::Emphasis | TagEnd::Strong | TagEnd::Link | TagEnd::TableHead => {}
             _ => self.flush(),
         }
+    }
+
+    fn open_list(&mut self) {
+        self.flush();
+        self.depth += 1;
+        self.lists += usize::from(self.depth == 1);
+        self.begins_item = false;
     }
 
     fn open_heading(&mut self, level: HeadingLevel, offset: usize) {
@@ -206,7 +243,9 @@ impl Reader<'_> {
                 }
             }
             Place::Prose if self.hidden == 0 => {
-                let block = self.block.get_or_insert_with(Block::default);
+                let begins = std::mem::take(&mut self.begins_item);
+                let item_of = begins.then_some(self.lists);
+                let block = self.block.get_or_insert_with(|| Block { item_of, ..Block::default() });
                 block.pieces.push((block.text.len(), offset));
                 block.text.extend(text.chars().filter_map(plain));
             }

@@ -8,6 +8,7 @@ mod document;
 mod duration;
 mod lines;
 mod objective;
+mod plan;
 mod section;
 mod statement;
 mod words;
@@ -18,10 +19,11 @@ mod tests;
 use std::fmt;
 
 pub use document::{CommandBlock, Row, Table};
+pub use plan::{DocumentedPlan, DocumentedStep, DocumentedTier, Length};
 pub use section::Section;
 
-use comeback_error::Result;
-use comeback_model::Objective;
+use comeback_error::{Error, Result};
+use comeback_model::{Citation, Objective};
 use document::Document;
 use lines::Lines;
 
@@ -103,5 +105,24 @@ impl Runbook {
     pub fn tables(&self, section: &Section) -> Vec<&Table> {
         let range = section.range();
         self.document.tables.iter().filter(|table| range.contains(&table.offset)).collect()
+    }
+
+    /// The plan of the full disaster recovery: its steps with their budgets, its total, and the priority tiers.
+    /// `section` names its section, if the words of the headings do not find it. Nothing is assumed: the errors are
+    /// everything that is missing, not understood or contradictory.
+    pub fn plan(&self, section: Option<&str>) -> Result<DocumentedPlan, Vec<Error>> {
+        plan::read(self, section)
+    }
+
+    /// The place of a text that begins at `offset` and reaches from one line to another.
+    fn cite(&self, offset: usize, first_line: usize, last_line: usize) -> Citation {
+        let mut sections = self.sections.iter().flat_map(Section::walk);
+        let above = sections.rfind(|section| section.range().contains(&offset));
+        Citation {
+            file: self.file.clone(),
+            line: first_line,
+            section: above.map_or(String::new(), |section| section.path().join(" › ")),
+            text: self.lines.text_of(&self.text, first_line, last_line),
+        }
     }
 }

@@ -200,20 +200,13 @@ fn decide(
 }
 
 /// "30 minutes" and "15–30 minutes" are the same limit.
-fn agree(left: Reading, right: Reading) -> bool {
+pub(super) fn agree(left: Reading, right: Reading) -> bool {
     let lower = |reading: Reading, other: Reading| reading.lower_ms.or(other.lower_ms);
     left.upper_ms == right.upper_ms && lower(left, right) == lower(right, left)
 }
 
 fn citation(runbook: &Runbook, candidate: &Candidate) -> Citation {
-    let mut sections = runbook.sections().iter().flat_map(Section::walk);
-    let above = sections.rfind(|section| section.range().contains(&candidate.offset));
-    Citation {
-        file: runbook.file.clone(),
-        line: candidate.first_line,
-        section: above.map_or(String::new(), |section| section.path().join(" › ")),
-        text: runbook.lines.text_of(&runbook.text, candidate.first_line, candidate.last_line),
-    }
+    runbook.cite(candidate.offset, candidate.first_line, candidate.last_line)
 }
 
 /// The error for a missing objective that is required.

@@ -179,7 +179,7 @@ fn unnumbered(title: &str) -> Vec<String> {
 }
 
 /// A title without brackets at its end: "Full restore (RTO: 1 hour)".
-fn without_gloss(title: &str) -> &str {
+pub(super) fn without_gloss(title: &str) -> &str {
     let title = title.trim();
     let open = if title.ends_with(')') { title.rfind('(') } else { None };
     match open {

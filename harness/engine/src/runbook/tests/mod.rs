@@ -2,6 +2,7 @@
 
 mod notations;
 mod places;
+mod plans;
 mod properties;
 mod sample;
 mod sections;

@@ -160,6 +160,13 @@ const PIECES: &[&str] = &[
     "Steps",
     "Redis",
     "Procedure",
+    "Full disaster recovery",
+    "Step",
+    "Step 1: ",
+    "Planned",
+    "Tier",
+    "Limit",
+    "Total",
     "{#id}",
     "\\",
     "\r\n",
@@ -169,6 +176,10 @@ const PIECES: &[&str] = &[
 /// Reads everything that can be read; every accepted value must be a valid limit.
 fn read_everything(text: &str) {
     let runbook = Runbook::parse("odd.md", text);
+    match runbook.plan(None) {
+        Ok(plan) => assert!(!plan.steps.is_empty() && plan.steps.iter().all(|step| !step.name().is_empty())),
+        Err(errors) => assert!(!errors.is_empty() && errors.iter().all(|error| !error.hints().is_empty())),
+    }
     let mut sections = runbook.sections().iter().collect::<Vec<&Section>>();
     while let Some(section) = sections.pop() {
         sections.extend(section.children());

@@ -1,0 +1,226 @@
+//! Carries out a recovery plan: steps start side by side as soon as what they need is done and proven.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use comeback_error::{Error, Result};
+use comeback_model::{MeasuredStep, Plan, Verdict};
+use futures_util::FutureExt as _;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Stopwatch;
+use crate::evidence::Failure;
+use crate::plan::lets_go_on;
+use crate::wait;
+
+/// What a step of a plan does.
+#[async_trait]
+pub trait StepAction: Send + Sync {
+    /// Carries out the step and proves it. The verdict is that of the proof.
+    async fn carry_out(&self) -> Result<Verdict>;
+}
+
+/// The action of a step.
+#[derive(Clone)]
+pub struct PlannedAction {
+    /// What it does.
+    pub action: Arc<dyn StepAction>,
+    /// When it is given up, counted from its start. Longer than its budget: a step that is only late must be able to
+    /// finish, so that its time is known.
+    pub deadline: Duration,
+}
+
+/// Carries out a plan, and returns what was measured of each step. `actions` has one for each step.
+///
+/// A step starts once all that it needs are verified, or verified and late. `None` stands for a step that did not
+/// start, because of another one or of a cancellation, and for one that a cancellation ended.
+pub async fn carry_out(
+    plan: &Plan,
+    actions: &[PlannedAction],
+    cancel: &CancellationToken,
+) -> Vec<Option<MeasuredStep>> {
+    let watch = Stopwatch::start();
+    let mut measured: Vec<Option<MeasuredStep>> = vec![None; plan.steps.len()];
+    let mut waiting: Vec<usize> = (0..plan.steps.len()).collect();
+    let mut running = JoinSet::new();
+    loop {
+        let ready =
+            |step: &mut usize| plan.steps[*step].needs.iter().all(|need| is_proven(measured[*need].as_ref()));
+        for step in waiting.extract_if(.., ready) {
+            let (name, planned) = (plan.steps[step].name.clone(), actions[step].clone());
+            running.spawn(async move { (step, measure(&name, &planned, watch).await) });
+        }
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                running.shutdown().await;
+                return measured;
+            }
+            ended = running.join_next() => match ended {
+                None => return measured,
+                Some(Ok((step, done))) => measured[step] = Some(done),
+                // A step catches its own panics.
+                Some(Err(_)) => {}
+            },
+        }
+    }
+}
+
+fn is_proven(measured: Option<&MeasuredStep>) -> bool {
+    measured.is_some_and(|done| lets_go_on(done.verdict))
+}
+
+/// Carries out one step.
+async fn measure(name: &str, planned: &PlannedAction, watch: Stopwatch) -> MeasuredStep {
+    let started_ms = watch.elapsed_ms();
+    let action = std::panic::AssertUnwindSafe(planned.action.carry_out()).catch_unwind();
+    let ended = wait::at_most(&format!("the step {name:?} to end"), planned.deadline, action).await;
+    let ended = ended.and_then(|ended| {
+        ended.unwrap_or_else(|_| Err(Error::could_not_verify(format!("the step {name:?} crashed"))))
+    });
+    let (verdict, reason) = match ended {
+        Ok(Verdict::Verified) => (Verdict::Verified, String::new()),
+        Ok(verdict) => (verdict, format!("its proof says: {verdict}")),
+        Err(error) => (Failure::from(&error).verdict(), error.message().to_owned()),
+    };
+    MeasuredStep { started_ms, ended_ms: watch.elapsed_ms(), verdict, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use comeback_model::{Citation, Objective, PlanStep};
+
+    use super::*;
+    use crate::plan::judge;
+
+    const MINUTE_MS: u64 = 60_000;
+
+    /// What a step does in a test.
+    enum Does {
+        /// It takes some minutes, and its proof has a verdict.
+        Takes(u64, Verdict),
+        Fails,
+        Crashes,
+        Hangs,
+    }
+
+    #[async_trait]
+    impl StepAction for Does {
+        async fn carry_out(&self) -> Result<Verdict> {
+            match self {
+                Self::Takes(minutes, verdict) => {
+                    wait::rest(Duration::from_mins(*minutes), pending::<()>()).await;
+                    Ok(*verdict)
+                }
+                Self::Fails => Err(Error::failed("the restored server did not start")),
+                Self::Crashes => panic!("a bug"),
+                Self::Hangs => pending().await,
+            }
+        }
+    }
+
+    fn minutes(minutes: u64) -> Objective {
+        let source = Citation { file: String::new(), line: 1, section: String::new(), text: String::new() };
+        Objective { lower_ms: None, upper_ms: minutes * MINUTE_MS, source }
+    }
+
+    /// Activate, then the database and Redis side by side, then the application.
+    fn plan() -> Plan {
+        let step = |name: &str, budget, needs: &[usize]| PlanStep {
+            name: name.to_owned(),
+            budget: minutes(budget),
+            needs: needs.to_vec(),
+            procedure: None,
+        };
+        Plan {
+            title: "Full disaster recovery".to_owned(),
+            source: minutes(1).source,
+            total: minutes(50),
+            steps: vec![
+                step("Activate", 5, &[]),
+                step("Database", 30, &[0]),
+                step("Redis", 10, &[0]),
+                step("Application", 15, &[1, 2]),
+            ],
+            tiers: Vec::new(),
+        }
+    }
+
+    const DONE: Verdict = Verdict::Verified;
+
+    async fn course(does: [Does; 4], cancel: &CancellationToken) -> Vec<Option<MeasuredStep>> {
+        let planned = |action| PlannedAction { action: Arc::new(action), deadline: Duration::from_hours(2) };
+        let actions: Vec<_> = does.into_iter().map(planned).collect();
+        carry_out(&plan(), &actions, cancel).await
+    }
+
+    fn times(measured: &[Option<MeasuredStep>]) -> Vec<Option<(u64, u64)>> {
+        let minutes = |done: &MeasuredStep| (done.started_ms / MINUTE_MS, done.ended_ms / MINUTE_MS);
+        measured.iter().map(|done| done.as_ref().map(minutes)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn steps_run_side_by_side_as_what_they_need_is_done() {
+        let does =
+            [Does::Takes(5, DONE), Does::Takes(20, DONE), Does::Takes(10, DONE), Does::Takes(15, DONE)];
+        let measured = course(does, &CancellationToken::new()).await;
+        assert_eq!(times(&measured), [Some((0, 5)), Some((5, 25)), Some((5, 15)), Some((25, 40))]);
+        let judged = judge(&plan(), &measured);
+        assert_eq!((judged.verdict, judged.recovered_ms), (Verdict::Verified, Some(40 * MINUTE_MS)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_needs_a_failed_step_is_skipped_and_the_rest_runs() {
+        for (does, verdict, reason) in [
+            (Does::Fails, Verdict::Failed, "the restored server did not start"),
+            (Does::Takes(1, Verdict::Failed), Verdict::Failed, "its proof says: failed"),
+            (Does::Crashes, Verdict::CouldNotVerify, "the step \"Database\" crashed"),
+        ] {
+            let does = [Does::Takes(5, DONE), does, Does::Takes(10, DONE), Does::Takes(15, DONE)];
+            let measured = course(does, &CancellationToken::new()).await;
+            assert_eq!(times(&measured)[2..], [Some((5, 15)), None]);
+            let judged = judge(&plan(), &measured);
+            let told: Vec<_> = judged.steps.iter().map(|step| (step.verdict, step.reason.as_str())).collect();
+            assert_eq!(told[1..3], [(verdict, reason), (DONE, "")]);
+            assert_eq!(told[3].0, Verdict::Skipped);
+            assert!(told[3].1.starts_with("it needs \"Database\", which"), "{}", told[3].1);
+            assert_eq!(judged.verdict, verdict);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_step_that_hangs_ends_at_its_deadline() {
+        let does = [Does::Takes(5, DONE), Does::Hangs, Does::Takes(10, DONE), Does::Takes(15, DONE)];
+        let measured = course(does, &CancellationToken::new()).await;
+        assert_eq!(times(&measured), [Some((0, 5)), Some((5, 125)), Some((5, 15)), None]);
+        let hung = measured[1].as_ref().unwrap();
+        assert_eq!(hung.verdict, Verdict::CouldNotVerify);
+        assert_eq!(hung.reason, "waited 7200.0 s for the step \"Database\" to end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_late_step_does_not_keep_the_others_from_running() {
+        let late = Verdict::ObjectiveMissed;
+        let does =
+            [Does::Takes(5, DONE), Does::Takes(45, late), Does::Takes(10, DONE), Does::Takes(15, DONE)];
+        let measured = course(does, &CancellationToken::new()).await;
+        assert_eq!(times(&measured)[3], Some((50, 65)));
+        assert_eq!(judge(&plan(), &measured).verdict, Verdict::ObjectiveMissed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancellation_ends_what_runs_and_starts_nothing() {
+        let cancel = CancellationToken::new();
+        let does = [Does::Takes(5, DONE), Does::Takes(30, DONE), Does::Hangs, Does::Takes(15, DONE)];
+        let (measured, ()) = tokio::join!(course(does, &cancel), async {
+            wait::rest(Duration::from_mins(20), pending::<()>()).await;
+            cancel.cancel();
+        });
+        assert_eq!(times(&measured), [Some((0, 5)), None, None, None]);
+        assert_eq!(judge(&plan(), &measured).verdict, Verdict::CouldNotVerify);
+    }
+}

@@ -1,0 +1,58 @@
+//! What earlier runs measured, from the evidence that they left.
+
+use std::path::Path;
+
+use comeback_engine::evidence::{JOURNAL_FILE, Record, RunKind, read_journal};
+use comeback_error::{Error, Result};
+use comeback_model::{MeasuredTime, Plan, Verdict};
+
+use crate::output;
+
+/// The last time to recovery of each step's procedure that was proven; `None` where there is none. A run that cannot be
+/// read is a warning: it does not keep the others from being shown.
+pub(super) fn last_times(evidence: &Path, plan: &Plan) -> Result<Vec<Option<MeasuredTime>>> {
+    let mut times: Vec<Option<MeasuredTime>> = vec![None; plan.steps.len()];
+    if !plan.steps.iter().any(|step| step.procedure.is_some()) || !evidence.is_dir() {
+        return Ok(times);
+    }
+    let complain =
+        |error: std::io::Error| Error::could_not_verify(format!("reading {}: {error}", evidence.display()));
+    let entries = std::fs::read_dir(evidence).map_err(complain)?;
+    let mut runs = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(complain)?;
+    runs.retain(|run| run.join(JOURNAL_FILE).is_file());
+    runs.sort();
+    for run in runs {
+        match read_journal(&run).and_then(|events| Record::from_events(&events)) {
+            Ok(record) => keep_later(&record, plan, &mut times),
+            Err(error) => output::problem("warning", &error.context("a run is left out")),
+        }
+    }
+    Ok(times)
+}
+
+/// Takes the times of a run that are later than those known. A damage on purpose, and a restore of the user's own data,
+/// are no drill of a procedure.
+fn keep_later(record: &Record, plan: &Plan, times: &mut [Option<MeasuredTime>]) {
+    if record.run.damage.is_some() || record.run.kind == RunKind::Restore {
+        return;
+    }
+    for drill in &record.drills {
+        let proven = matches!(drill.verdict, Verdict::Verified | Verdict::ObjectiveMissed);
+        let Some(ttr_ms) = drill.ttr_ms().filter(|_| proven) else { continue };
+        for (step, time) in plan.steps.iter().zip(times.iter_mut()) {
+            let is_of_step = step.procedure.as_deref() == Some(drill.plan.scenario.as_str());
+            let is_later = time.as_ref().is_none_or(|known| known.at <= record.started_at);
+            if is_of_step && is_later {
+                *time = Some(MeasuredTime {
+                    ttr_ms,
+                    sample_bytes: drill.sample_bytes,
+                    run_id: record.run.run_id.clone(),
+                    at: record.started_at,
+                });
+            }
+        }
+    }
+}
