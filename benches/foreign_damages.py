@@ -6,8 +6,8 @@ Usage: benches/foreign_damages.py [path of comeback]
 Needs Docker, the image comeback-servers:bookworm (`make setup`) and PyPI. firedrill starts images by the entry point
 of the official one, which ours lacks: the script builds one on top, and removes it. Each tool is run on each file as it
 comes, and with what it can be given of the intact one. A cell says `found` if the exit code is not 0; a dash stands for
-a kind of backup that the tool does not read, or says no to without questions, whatever it holds. Exits 1 if a tool says no to an intact backup, which makes its column
-worthless.
+a kind of backup that the tool does not read, or says no to without questions, whatever it holds. Exits 1 if a tool says
+no to an intact backup, which makes its column worthless.
 """
 
 import concurrent.futures

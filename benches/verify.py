@@ -8,9 +8,9 @@ Usage: benches/verify.py [path of comeback] [first|custom|plain|base]…
 - plain: against the same with `psql -f`, which loads over one connection;
 - base: a base backup against its bare copy, start and recovery (the same goals).
 
-The peers run with the settings that Comeback gives its servers. Without amcheck is with `--skip structure`. CPU seconds are those of
-all processes: they say what a time on a quiet machine would be where others work on this one. Memory is the most that
-the process of Comeback itself had resident.
+The peers run with the settings that Comeback gives its servers. Without amcheck is with `--skip structure`. CPU seconds
+are those of all processes: they say what a time on a quiet machine would be where others work on this one. Memory is the
+most that the process of Comeback itself had resident.
 
 `COMEBACK_BENCH_MB` says how large the plain dump is (default 1000), `COMEBACK_BENCH_ROUNDS` how many turns (default 3),
 TMPDIR where everything lies. Run it as root: servers run as `postgres`.

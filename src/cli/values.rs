@@ -105,6 +105,8 @@ mod tests {
         for text in ["22026-11-22T05:41:00Z", "26-11-22T05:41:00Z", "yesterday", "2026-11-22"] {
             assert!(moment(text).unwrap_err().contains("2026-11-22T05:41:00Z"), "{text}");
         }
+        assert!(Skippable::ALL.into_iter().all(|one| skippable(one.judge()) == Ok(one)));
+        assert!(skippable("indexes").unwrap_err().contains("are structure, constraints, page-checksums"));
         assert_eq!(damage("row-gone").map(|damage| damage.name), Ok("row-gone"));
         assert!(damage("row-gonne").unwrap_err().contains("did you mean `row-gone`?"));
     }

@@ -11,12 +11,11 @@ use comeback_reports::{TerminalOptions, plan_svg, plan_text};
 use super::earlier::last_times;
 use super::junit::ensure_can_be_written;
 use super::report::{SHARED, write_whole};
-use super::run::all;
+use super::run::{all, unknown_scenario};
 use super::session::evidence_root;
 use crate::cli::{PlanCommand, PlanShowArgs};
 use crate::config::Config;
 use crate::output;
-use crate::suggest::closest;
 
 pub(crate) fn plan(command: &PlanCommand, config: &Config) -> Result<u8> {
     match command {
@@ -67,15 +66,7 @@ fn unknown_procedures(declared: &[DeclaredStep], config: &Config) -> Vec<Error> 
     let known: Vec<_> = all(config, 0).iter().map(|scenario| scenario.spec().name).collect();
     let named = declared.iter().filter_map(|step| step.procedure.as_ref());
     let unknown = named.filter(|named| !known.contains(&named.value));
-    let told = unknown.map(|named| {
-        let error = Error::usage(format!("{}: there is no scenario `{}`", named.place, named.value));
-        let error = match closest(&named.value, known.iter().map(String::as_str)) {
-            Some(meant) => error.hint(format!("did you mean `{meant}`?")),
-            None => error,
-        };
-        error.hint(format!("there are: {}", known.join(", ")))
-    });
-    told.collect()
+    unknown.map(|named| unknown_scenario(&named.value, &known).context(&named.place)).collect()
 }
 
 /// Prints all errors but the last, which the caller prints.

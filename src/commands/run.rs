@@ -157,12 +157,7 @@ pub(super) fn select(
     for name in names {
         if !all.iter().any(|scenario| scenario.spec().name == *name) {
             let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>();
-            let error = Error::usage(format!("there is no scenario `{name}`"));
-            let error = match closest(name, known.iter().map(String::as_str)) {
-                Some(meant) => error.hint(format!("did you mean `{meant}`?")),
-                None => error,
-            };
-            return Err(error.hint(format!("there are: {}", known.join(", "))));
+            return Err(unknown_scenario(name, &known));
         }
     }
     if names.is_empty() && suite.is_none() {
@@ -226,4 +221,14 @@ fn append_step_summary(record: &Record) -> Result<()> {
     let mut file = file.context("opening $GITHUB_STEP_SUMMARY")?;
     let summary = comeback_reports::markdown(record);
     std::io::Write::write_all(&mut file, summary.as_bytes()).context("writing $GITHUB_STEP_SUMMARY")
+}
+
+/// The error for a name that no scenario has.
+pub(super) fn unknown_scenario(name: &str, known: &[String]) -> Error {
+    let error = Error::usage(format!("there is no scenario `{name}`"));
+    let error = match closest(name, known.iter().map(String::as_str)) {
+        Some(meant) => error.hint(format!("did you mean `{meant}`?")),
+        None => error,
+    };
+    error.hint(format!("there are: {}", known.join(", ")))
 }

@@ -172,7 +172,7 @@ impl Skippable {
             Self::Constraints => "whether the rows keep the constraints",
             Self::PageChecksums => "the checksums of pages",
         };
-        let reason = format!("left out by --skip: nobody looked at {what}");
+        let reason = format!("left out, as the user said: nobody looked at {what}");
         NotLookedAt::new(ScopeKind::Judge, self.judge(), reason)
     }
 }

@@ -111,3 +111,21 @@ impl<J: Judge> Judge for Limited<J> {
         Ok(self.judge.judge().await?.not_looked_at(self.scope.iter().cloned()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_that_are_left_out_are_told_and_others_are_looked_at() {
+        let mut scope = Vec::new();
+        let skips = |skip: &[Skippable]| VerifyOptions {
+            skip: skip.iter().copied().collect(),
+            ..VerifyOptions::default()
+        };
+        assert!(checks_pages(&skips(&[Skippable::Structure]), &mut scope));
+        assert_eq!(scope, []);
+        assert!(!checks_pages(&skips(&[Skippable::PageChecksums]), &mut scope));
+        assert_eq!(scope, [Skippable::PageChecksums.not_looked_at()]);
+    }
+}

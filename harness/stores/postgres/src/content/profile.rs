@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use comeback_model::{CatalogueForm, ClusterProfile, DatabaseProfile, TableProfile, TableTally};
 
 use super::beside::{Beside, Brings};
-use super::catalogue::{self, OF_OWNERS};
+use super::catalogue::{self, remove_owners};
 use super::tables::{ColumnInfo, TableInfo, list_tables};
 use crate::connection::address::PostgresAddress;
 use crate::connection::session::{APPLICATION_PATH, PINNED_PATH, close};
@@ -41,7 +41,7 @@ pub(crate) async fn read_profile(
     for (name, quoted) in names.into_iter().filter(|(name, _)| brings.database(name)) {
         let mut database = read_database_profile(server, &name, jobs).await?;
         if !brings.owners {
-            database.catalogue.objects.retain(|kind, _| !OF_OWNERS.contains(&&**kind));
+            remove_owners(&mut database.catalogue);
         }
         database.properties = brings.properties.then(|| beside.properties(&quoted));
         profile.databases.insert(name, database);

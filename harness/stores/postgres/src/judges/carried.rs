@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use comeback_model::{Catalogue, NotLookedAt, ScopeKind};
 
-use crate::content::catalogue::OF_OWNERS;
+use crate::content::catalogue::remove_owners;
 
 /// Kinds that no dump contains: tablespaces, collation versions, and whether a subscription runs.
 const NOT_CARRIED: [&str; 4] =
@@ -43,7 +43,7 @@ pub(super) fn leave_out_owners(recorded: &mut Catalogue, actual: &mut Catalogue)
         (false, true) => "the reference was recorded from a backup that names no owner",
     };
     for catalogue in [recorded, actual] {
-        catalogue.objects.retain(|kind, _| !OF_OWNERS.contains(&&**kind));
+        remove_owners(catalogue);
     }
     Some(NotLookedAt::new(ScopeKind::ObjectKind, "owners and grants", why))
 }

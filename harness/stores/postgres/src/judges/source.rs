@@ -12,7 +12,7 @@ use super::comparison::compare;
 use super::frozen::{Frozen, comparable_tables, values_of_others};
 use super::only::the_counterpart;
 use super::reference::comparable;
-use crate::content::catalogue::OF_OWNERS;
+use crate::content::catalogue::remove_owners;
 use crate::content::exporter::Exporter;
 use crate::error::{Context as _, Error, Result};
 use crate::{Brings, PostgresAddress, read_catalogue};
@@ -53,7 +53,7 @@ impl Judge for SourceJudge<'_> {
             catalogue.sequences.clear();
         }
         if !self.brings.owners {
-            actual.objects.retain(|kind, _| !OF_OWNERS.contains(&&**kind));
+            remove_owners(&mut actual);
         }
         let owners = leave_out_owners(&mut expected, &mut actual);
         let majors = (address.major().await?, self.server.major().await?);

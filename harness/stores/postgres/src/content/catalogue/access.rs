@@ -1,9 +1,16 @@
 //! Owners, privileges and comments of objects.
 
+use comeback_model::Catalogue;
+
 use super::kind::Kind;
 
 /// The kinds that a backup without owners does not bring.
-pub(crate) const OF_OWNERS: [&str; 4] = ["owner", "grant", "grant on constructor", "default grant"];
+const OF_OWNERS: [&str; 4] = ["owner", "grant", "grant on constructor", "default grant"];
+
+/// Removes what a backup without owners does not bring.
+pub(crate) fn remove_owners(catalogue: &mut Catalogue) {
+    catalogue.objects.retain(|kind, _| !OF_OWNERS.contains(&&**kind));
+}
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {

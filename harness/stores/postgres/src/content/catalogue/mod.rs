@@ -29,7 +29,7 @@ use sqlx::{PgConnection, Row as _, ValueRef as _};
 
 use crate::error::{Context as _, Result};
 
-pub(crate) use access::OF_OWNERS;
+pub(crate) use access::remove_owners;
 pub use reprint::reprint;
 pub(crate) use revision::read_revision;
 pub use scope::{OUT_OF_SCOPE, catalogue_kinds, covered_catalogues, unknown_catalogues};
