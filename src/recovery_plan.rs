@@ -26,7 +26,7 @@ struct StepEntry {
 }
 
 /// What the settings say of the plan.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct PlanSettings {
     /// The section of the runbook, if its words do not find it.
     pub(crate) section: Option<String>,
@@ -44,6 +44,21 @@ impl PlanSection {
         let steps = self.step.into_iter().map(|entry| entry.read(place, at)).collect::<Result<_>>()?;
         Ok(PlanSettings { section: self.section, steps })
     }
+}
+
+/// A file with nothing but a plan.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    plan: PlanSection,
+}
+
+/// The steps of the plan in the sample runbook.
+pub(crate) fn sample_plan() -> Result<PlanSettings> {
+    let unreadable = |error: &str| Error::could_not_verify(format!("the sample plan: {error}"));
+    let file: PlanFile =
+        toml::from_str(comeback_fixtures::PLAN).map_err(|error| unreadable(error.message()))?;
+    file.plan.read(&|offset| format!("the sample plan at {offset}"), &|_, error| unreadable(error))
 }
 
 impl StepEntry {

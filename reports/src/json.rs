@@ -8,7 +8,11 @@ use comeback_model::evidence::{
     ArtefactSummary, BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, RunKind,
     StepRecord,
 };
-use comeback_model::{Check, Citation, Milestone, Objective, Standing, Statement, Verdict};
+use comeback_model::plan::{JudgedStep, JudgedTier, judge};
+use comeback_model::{
+    CarriedOut, Check, Citation, MeasuredStep, Milestone, Objective, PlanStep, Standing, Statement, Tier,
+    Verdict,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -110,6 +114,7 @@ struct Drill<'a> {
     checks: &'a [Check],
     artefact: Option<&'a ArtefactSummary>,
     established: Vec<Established>,
+    recovery: Option<Recovery<'a>>,
 }
 
 /// What a verification showed.
@@ -161,6 +166,67 @@ impl<'a> Drill<'a> {
             checks: &drill.checks,
             artefact: drill.artefact.as_ref(),
             established: Established::of(drill),
+            recovery: drill.recovery.as_ref().map(Recovery::of),
+        }
+    }
+}
+
+/// A recovery plan that was carried out, as it was measured and judged.
+#[derive(Serialize)]
+struct Recovery<'a> {
+    title: &'a str,
+    total: &'a Objective,
+    recovered_ms: Option<u64>,
+    steps: Vec<RecoveryStep<'a>>,
+    tiers: Vec<RecoveryTier<'a>>,
+}
+
+#[derive(Serialize)]
+struct RecoveryStep<'a> {
+    name: &'a str,
+    needs: Vec<&'a str>,
+    budget: &'a Objective,
+    started_ms: Option<u64>,
+    ended_ms: Option<u64>,
+    verdict: Verdict,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct RecoveryTier<'a> {
+    name: &'a str,
+    limit: Option<&'a Objective>,
+    served_ms: Option<u64>,
+    verdict: Verdict,
+}
+
+impl<'a> Recovery<'a> {
+    fn of(carried_out: &'a CarriedOut) -> Self {
+        let CarriedOut { plan, measured } = carried_out;
+        let judgement = judge(plan, measured);
+        let steps = plan.steps.iter().zip(judgement.steps).zip(measured);
+        let step =
+            |((step, judged), done): ((&'a PlanStep, JudgedStep), &Option<MeasuredStep>)| RecoveryStep {
+                name: &step.name,
+                needs: step.needs.iter().map(|need| plan.steps[*need].name.as_str()).collect(),
+                budget: &step.budget,
+                started_ms: done.as_ref().map(|done| done.started_ms),
+                ended_ms: done.as_ref().map(|done| done.ended_ms),
+                verdict: judged.verdict,
+                reason: judged.reason,
+            };
+        let tier = |(tier, judged): (&'a Tier, JudgedTier)| RecoveryTier {
+            name: &tier.name,
+            limit: tier.limit.as_ref(),
+            served_ms: judged.served_ms,
+            verdict: judged.verdict,
+        };
+        Self {
+            title: &plan.title,
+            total: &plan.total,
+            recovered_ms: judgement.recovered_ms,
+            steps: steps.map(step).collect(),
+            tiers: plan.tiers.iter().zip(judgement.tiers).map(tier).collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use comeback_model::evidence::Record;
 
 use crate::format::plural;
 use crate::text::{one_line, value};
-use crate::view::{Drill, Finding, Report, Wrong, capitalised};
+use crate::view::{Drill, Finding, Recovery, Report, Wrong, capitalised};
 
 /// Most findings of one check listed: GitHub cuts a summary off at 1 MiB.
 const FINDINGS_SHOWN: usize = 20;
@@ -146,6 +146,9 @@ fn details(text: &mut String, drill: &Drill) {
         let _ = writeln!(text, "- {kind} {id}: {content}, {}, taken in {}", backup.size, backup.elapsed);
     }
     steps(text, drill);
+    if let Some(plan) = &drill.plan {
+        recovery(text, plan);
+    }
     checks(text, drill);
     let _ = writeln!(text, "\n</details>");
 }
@@ -161,6 +164,27 @@ fn steps(text: &mut String, drill: &Drill) {
             .iter()
             .fold(String::new(), |notes, note| format!("{notes}<br><sub>{}</sub>", escaped(note)));
         let _ = writeln!(text, "| {} | {}{notes} | {} |", step.phase, escaped(&step.title), step.elapsed);
+    }
+}
+
+fn recovery(text: &mut String, plan: &Recovery) {
+    let _ = writeln!(
+        text,
+        "\n| step of the plan | conclusion | took | budget | needs |\n|---|---|---:|---:|---|"
+    );
+    for step in &plan.steps {
+        let why = if step.reason.is_empty() { String::new() } else { format!(": {}", escaped(&step.reason)) };
+        let (name, needs) = (escaped(&step.name), escaped(&step.needs));
+        let (mark, verdict) = (mark(step.verdict), step.verdict);
+        let _ =
+            writeln!(text, "| {name} | {mark} {verdict}{why} | {} | {} | {needs} |", step.took, step.budget);
+    }
+    for tier in &plan.tiers {
+        let (mark, name) = (mark(tier.verdict), escaped(&tier.name));
+        let _ = writeln!(text, "\n- tier {name}: {mark} {}; {}", tier.told, tier.limit);
+    }
+    for contradiction in &plan.contradictions {
+        let _ = writeln!(text, "\n- {}", escaped(contradiction));
     }
 }
 

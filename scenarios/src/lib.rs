@@ -1,7 +1,8 @@
-//! The drills, one file each, grouped by store; each reads like its section of the runbook.
+//! The drills, one file each, grouped by store, and those of the whole system; each reads like its section of the runbook.
 
 pub mod content;
 mod damages;
+pub mod dr;
 mod need;
 pub mod postgres;
 pub mod redis;
@@ -26,5 +27,6 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
         Arc::new(secrets::Restore),
         Arc::new(content::PhotoVersion),
         Arc::new(content::StoriesCsv),
+        Arc::new(dr::FullSystem),
     ]
 }

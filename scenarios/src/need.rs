@@ -40,6 +40,12 @@ fn of_one(scenario: &str, data: u64) -> Need {
         "redis" => {
             Need { node_bytes: data / 2, repository_bytes: data / 3, memory_bytes: data + EMPTY_MEMORY_BYTES }
         }
+        // Both of these at once.
+        "dr" => Need {
+            node_bytes: 2 * data + data / 2 + 2 * EMPTY_DISK_BYTES,
+            repository_bytes: 2 * (data / 3),
+            memory_bytes: data + 2 * EMPTY_MEMORY_BYTES,
+        },
         _ => Need::default(),
     }
 }

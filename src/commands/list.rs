@@ -5,7 +5,7 @@ use comeback_engine::runner::ScenarioSpec;
 use comeback_error::Result;
 use comeback_reports::format;
 
-use super::run::all;
+use super::selection::all;
 use crate::cli::ListArgs;
 use crate::config::Config;
 use crate::output;

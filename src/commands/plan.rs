@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use comeback_engine::plan::{DeclaredStep, build, findings, schedule};
-use comeback_engine::runbook::Runbook;
 use comeback_error::{Error, Result};
-use comeback_model::{Plan, PlanOutline};
+use comeback_model::PlanOutline;
+use comeback_model::plan::{findings, schedule};
 use comeback_reports::{TerminalOptions, plan_svg, plan_text};
 
 use super::earlier::last_times;
 use super::junit::ensure_can_be_written;
+use super::recovery::{plan_of, plan_settings};
 use super::report::{SHARED, write_whole};
-use super::run::{all, unknown_scenario};
 use super::session::evidence_root;
 use crate::cli::{PlanCommand, PlanShowArgs};
 use crate::config::Config;
@@ -33,7 +32,8 @@ fn show(args: &PlanShowArgs, config: &Config) -> Result<u8> {
             .hint("name yours with --runbook FILE, or as `runbook` under [service] in comeback.toml")
             .hint("to see a plan without one, use --sample-runbook")
     })?;
-    let plan = planned(&runbook, config).map_err(all_told)?;
+    let settings = plan_settings(args.runbook.sample_runbook, config)?;
+    let plan = plan_of(&runbook, &settings, config)?;
     let measured = last_times(&evidence_root(args.evidence_dir.as_ref(), config), &plan)?;
     let schedule = schedule(&plan);
     let outline = PlanOutline { findings: findings(&plan, &schedule), plan, schedule, measured };
@@ -47,35 +47,6 @@ fn show(args: &PlanShowArgs, config: &Config) -> Result<u8> {
         output::text(&format!("\nDrawn in {}\n", svg.display()));
     }
     Ok(0)
-}
-
-/// The plan of the runbook and the settings, or everything that is wrong with it.
-fn planned(runbook: &Runbook, config: &Config) -> Result<Plan, Vec<Error>> {
-    let declared = &config.plan.steps;
-    let built =
-        runbook.plan(config.plan.section.as_deref()).and_then(|documented| build(&documented, declared));
-    let unknown = unknown_procedures(declared, config);
-    match built {
-        Ok(plan) if unknown.is_empty() => Ok(plan),
-        built => Err(built.err().into_iter().flatten().chain(unknown).collect()),
-    }
-}
-
-/// Procedures that are no scenario.
-fn unknown_procedures(declared: &[DeclaredStep], config: &Config) -> Vec<Error> {
-    let known: Vec<_> = all(config, 0).iter().map(|scenario| scenario.spec().name).collect();
-    let named = declared.iter().filter_map(|step| step.procedure.as_ref());
-    let unknown = named.filter(|named| !known.contains(&named.value));
-    unknown.map(|named| unknown_scenario(&named.value, &known).context(&named.place)).collect()
-}
-
-/// Prints all errors but the last, which the caller prints.
-fn all_told(mut errors: Vec<Error>) -> Error {
-    let last = errors.pop().unwrap_or_else(|| Error::usage("the plan is wrong"));
-    for error in &errors {
-        output::problem("error", error);
-    }
-    last
 }
 
 /// Refuses, before anything is read, a file that cannot be written or that is no drawing.
@@ -107,6 +78,8 @@ fn is_svg(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use comeback_engine::runbook::Runbook;
+
     use super::*;
 
     #[test]
@@ -132,7 +105,7 @@ mod tests {
         let text = lines.collect::<Vec<_>>().join("\n");
         let config = crate::config::parse("comeback.toml", &text).map_err(|error| error.to_string()).unwrap();
         let runbook = Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK);
-        let plan = planned(&runbook, &config).unwrap();
+        let plan = plan_of(&runbook, &config.plan, &config).unwrap();
         assert_eq!(plan.steps[3].needs, [1, 2]);
         assert!(plan.tiers.iter().all(|tier| !tier.restored_by.is_empty()));
     }

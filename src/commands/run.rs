@@ -14,17 +14,18 @@ use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_fixtures::Scale;
 
 use super::junit::ensure_can_be_written;
+use super::recovery::{plan_for, plan_settings};
 use super::report::{show, write_reports};
+use super::selection::{all, select};
 use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
-use crate::places::jobs;
-use crate::suggest::closest;
 
 /// A planned run, with every input checked.
 struct Plan {
+    recovery: Option<Arc<comeback_model::Plan>>,
     scenarios: Vec<Arc<dyn Scenario>>,
     choice: SubstrateChoice,
     docker: DockerSettings,
@@ -71,6 +72,7 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
             jobs: plan.jobs,
             keep: args.keep,
             applications: Applications::default(),
+            plan: plan.recovery,
         };
         let scenarios: Vec<_> = plan.scenarios.into_iter().enumerate().collect();
         run_drills(&scenarios, &settings, session.journal(), &cancel).await;
@@ -129,7 +131,15 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
     if let Some(runbook) = &runbook {
         ensure_bound(&scenarios, runbook)?;
     }
+    let recovery = match &runbook {
+        Some(runbook) => {
+            let settings = plan_settings(args.runbook.sample_runbook, config)?;
+            plan_for(&scenarios, runbook, &settings, config)?
+        }
+        None => None,
+    };
     Ok(Plan {
+        recovery,
         scenarios,
         choice: args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into(),
         docker: DockerSettings { image: config.docker.image.clone() },
@@ -139,47 +149,6 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
         evidence_root: evidence_root(args.evidence.evidence_dir.as_ref(), config),
         jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),
     })
-}
-
-/// Every scenario: the drills, then the backups that the settings declare.
-pub(super) fn all(config: &Config, seed: u64) -> Vec<Arc<dyn Scenario>> {
-    let declared = config.backups.iter().map(|backup| backup.verification(jobs(None), seed));
-    let declared = declared.map(|verification| Arc::new(verification) as Arc<dyn Scenario>);
-    comeback_scenarios::all().into_iter().chain(declared).collect()
-}
-
-/// The named scenarios, or those of the suite, in the order of the catalogue.
-pub(super) fn select(
-    names: &[String],
-    suite: Option<Suite>,
-    all: Vec<Arc<dyn Scenario>>,
-) -> Result<Vec<Arc<dyn Scenario>>> {
-    for name in names {
-        if !all.iter().any(|scenario| scenario.spec().name == *name) {
-            let known = all.iter().map(|scenario| scenario.spec().name).collect::<Vec<_>>();
-            return Err(unknown_scenario(name, &known));
-        }
-    }
-    if names.is_empty() && suite.is_none() {
-        return Err(Error::usage("nothing was selected to run")
-            .hint("name scenarios, or a suite: `comeback run --suite ci`")
-            .hint("`comeback list` shows what there is"));
-    }
-    let wanted = |scenario: &Arc<dyn Scenario>| {
-        let spec = scenario.spec();
-        let is_named = names.is_empty() || names.contains(&spec.name);
-        is_named && suite.is_none_or(|suite| spec.suites.contains(&suite))
-    };
-    let selected: Vec<_> = all.into_iter().filter(wanted).collect();
-    let outside = names.iter().find(|name| !selected.iter().any(|scenario| scenario.spec().name == **name));
-    match (outside, suite) {
-        (Some(name), Some(suite)) => Err(Error::usage(format!("{name} is not in the suite {suite}"))
-            .hint("name scenarios or a suite; `comeback list` shows the suites of each scenario")),
-        // Not a usage error: a gate that selects nothing must never look like one that passed.
-        _ if selected.is_empty() => Err(Error::could_not_verify("no scenario was selected")
-            .hint("declare your backups as [[backup]] in comeback.toml; each names its suites")),
-        _ => Ok(selected),
-    }
 }
 
 /// Whether a scenario follows a section of the runbook. The verification of a backup may follow none.
@@ -221,14 +190,4 @@ fn append_step_summary(record: &Record) -> Result<()> {
     let mut file = file.context("opening $GITHUB_STEP_SUMMARY")?;
     let summary = comeback_reports::markdown(record);
     std::io::Write::write_all(&mut file, summary.as_bytes()).context("writing $GITHUB_STEP_SUMMARY")
-}
-
-/// The error for a name that no scenario has.
-pub(super) fn unknown_scenario(name: &str, known: &[String]) -> Error {
-    let error = Error::usage(format!("there is no scenario `{name}`"));
-    let error = match closest(name, known.iter().map(String::as_str)) {
-        Some(meant) => error.hint(format!("did you mean `{meant}`?")),
-        None => error,
-    };
-    error.hint(format!("there are: {}", known.join(", ")))
 }

@@ -14,19 +14,22 @@ use comeback_engine::runner::{
 use comeback_engine::substrate::{DockerSettings, RunIdentity};
 use comeback_error::{Context as _, Error, Result};
 use comeback_fixtures::Scale;
-use comeback_model::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
+use comeback_model::{Plan, SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};
 use comeback_reports::{format, self_test, self_test_junit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::junit::ensure_can_be_written;
+use super::recovery::plan_for;
 use super::report::{SHARED, write_whole};
-use super::run::{planned, select};
+use super::run::planned;
+use super::selection::select;
 use super::session::{announced, evidence_root, tell_swept};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{SelftestArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
+use crate::recovery_plan::sample_plan;
 
 /// The most damages in one drill. With more of them, one is more likely to hide another, and all are tried again.
 const MOST_TOGETHER: usize = 12;
@@ -51,6 +54,7 @@ impl Case {
 struct Setting {
     ground: Ground,
     runbook: Arc<Runbook>,
+    plan: Option<Arc<Plan>>,
     folder: PathBuf,
     cancel: CancellationToken,
 }
@@ -83,7 +87,8 @@ pub(crate) async fn selftest(args: SelftestArgs, config: Config) -> Result<u8> {
         format::plural(damages as u64, "damage"),
         format::plural(cases.len() as u64, "drill")
     ));
-    let setting = Arc::new(Setting { ground, runbook, folder: folder.clone(), cancel: cancel.clone() });
+    let plan = plan_for(&scenarios, &runbook, &sample_plan()?, &Config::default())?;
+    let setting = Arc::new(Setting { ground, runbook, plan, folder: folder.clone(), cancel: cancel.clone() });
     let (tried, substrate) = try_all(&cases, &setting, jobs).await;
     // Empty if nothing went wrong.
     let is_kept = std::fs::remove_dir(&folder).is_err();
@@ -292,6 +297,7 @@ async fn drill(
             jobs: 1,
             keep: false,
             applications: Applications::default(),
+            plan: setting.plan.clone(),
         };
         run_drills(&[(0, case.scenario.clone())], &settings, session.journal(), &setting.cancel).await;
     }

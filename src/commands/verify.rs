@@ -234,6 +234,7 @@ async fn run(
             jobs: 1,
             keep: args.keep,
             applications: Applications::default(),
+            plan: None,
         };
         let scenarios: Vec<_> = scenarios.into_iter().enumerate().collect();
         run_drills(&scenarios, &settings, session.journal(), &cancel).await;

@@ -7,6 +7,7 @@ use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{
     EventBody, JOURNAL_VERSION, Journal, PlannedDrill, Provenance, Record, RunKind, RunStarted,
 };
+use comeback_engine::plan::build;
 use comeback_engine::runbook::Runbook;
 use comeback_engine::runner::{Application, Applications, RunPlace, RunSettings, Scenario, run_drills};
 use comeback_engine::substrate::Scratch;
@@ -68,9 +69,11 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
     let journal = Journal::create(folder.path(), Vec::new(), Clock::machine()).unwrap();
     journal.append(EventBody::RunStarted(Box::new(started(&*scenario))));
     let (scratch, logs) = (scratch.path().to_owned(), folder.path().to_owned());
+    let runbook = Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK);
+    let plan = build(&runbook.plan(None).unwrap(), &[]).unwrap();
     let settings = RunSettings {
         place: RunPlace { substrate, room: None, scratch, logs },
-        runbook: Some(Arc::new(Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK))),
+        runbook: Some(Arc::new(runbook)),
         seed: 1,
         scale: "ci".to_owned(),
         damages: Vec::new(),
@@ -79,6 +82,7 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
         jobs: 1,
         keep: false,
         applications: applications.clone(),
+        plan: Some(Arc::new(plan)),
     };
     run_drills(&[(0, scenario)], &settings, &journal, &CancellationToken::new()).await;
     journal.append(EventBody::RunEnded { interrupted: false });

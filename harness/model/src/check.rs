@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, FindingCode, NotLookedAt, Statement, Verdict};
+use super::{Finding, NotLookedAt, Statement, Verdict};
 
 /// The conclusion of one judge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,16 +33,9 @@ pub struct Check {
 }
 
 impl Check {
-    /// The verdict that follows from the findings. Only a missed objective is its own verdict; any other finding is
-    /// a failure.
+    /// The verdict that follows from the findings.
     pub fn verdict_of(findings: &[Finding]) -> Verdict {
-        if findings.is_empty() {
-            Verdict::Verified
-        } else if findings.iter().all(|finding| finding.code == FindingCode::ObjectiveMissed) {
-            Verdict::ObjectiveMissed
-        } else {
-            Verdict::Failed
-        }
+        Verdict::merge(findings.iter().map(|finding| finding.code.verdict()).chain([Verdict::Verified]))
     }
 
     /// The verdict that the findings allow: a check with findings is never better than they are.

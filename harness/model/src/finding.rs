@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Verdict;
+
 /// The kind of discrepancy: a closed list, so that reports and alerts can filter by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,6 +70,8 @@ pub enum FindingCode {
     IndexCorrupt,
     /// The restore failed.
     RestoreFailed,
+    /// A step of a recovery plan did not end in time to be seen, or its proof could not be asked.
+    StepUnproven,
     /// The log does not reach the point where replay was told to stop.
     TargetNotReached,
     /// A segment is missing in the log archive, and later segments are there.
@@ -137,6 +141,16 @@ pub enum FindingCode {
 }
 
 impl FindingCode {
+    /// The verdict of a check that found it. A missed objective is its own verdict, and an unproven step *could not be
+    /// verified*; anything else is a failure.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Self::ObjectiveMissed => Verdict::ObjectiveMissed,
+            Self::StepUnproven => Verdict::CouldNotVerify,
+            _ => Verdict::Failed,
+        }
+    }
+
     /// The code as it appears in reports, such as `row-missing`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -171,6 +185,7 @@ impl FindingCode {
             Self::TableCorrupt => "table-corrupt",
             Self::IndexCorrupt => "index-corrupt",
             Self::RestoreFailed => "restore-failed",
+            Self::StepUnproven => "step-unproven",
             Self::TargetNotReached => "target-not-reached",
             Self::ArchiveGap => "archive-gap",
             Self::ArchiveBehind => "archive-behind",

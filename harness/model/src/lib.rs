@@ -16,7 +16,7 @@ mod not_looked_at;
 mod object;
 mod objective;
 mod phase;
-mod plan;
+pub mod plan;
 mod progress;
 mod recovery_target;
 mod reference;
@@ -56,8 +56,8 @@ pub use object::{
 pub use objective::{Citation, Objective};
 pub use phase::{Milestone, Phase};
 pub use plan::{
-    Cause, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan, PlanFinding, PlanJudgement, PlanOutline,
-    PlanStep, Schedule, StepTimes, Tier,
+    CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan, PlanFinding, PlanJudgement,
+    PlanOutline, PlanStep, Schedule, StepTimes, Tier,
 };
 pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};

@@ -46,6 +46,8 @@ pub enum ScopeKind {
     RowValues,
     /// What a judge looks at that the user left out.
     Judge,
+    /// A priority tier that no step of a recovery plan says it restores.
+    Tier,
 }
 
 impl ScopeKind {
@@ -72,6 +74,7 @@ impl ScopeKind {
             Self::Files => "files",
             Self::RowValues => "row-values",
             Self::Judge => "judge",
+            Self::Tier => "tier",
         }
     }
 }
@@ -133,6 +136,7 @@ mod tests {
             ScopeKind::ServerMessages,
             ScopeKind::Files,
             ScopeKind::Judge,
+            ScopeKind::Tier,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }

@@ -57,7 +57,7 @@ pub enum SelfTestOutcome {
     CaughtOtherwise(Vec<String>),
     /// It could not run, with the reason.
     CouldNotRun(String),
-    /// The drill failed and the damage's judge names what was hit; or the drill passed without a damage.
+    /// The damage's judge names what was hit, and the drill is at least as bad as that finding; or the drill passed without a damage.
     Caught,
 }
 
@@ -97,8 +97,9 @@ impl SelfTestOutcome {
                 finding.code == wanted.finding && named.ends_with(injury)
             })
         });
+        let is_that_bad = Verdict::merge([drill.verdict, wanted.finding.verdict()]) == drill.verdict;
         match drill.verdict {
-            Verdict::Failed if is_named => Self::Caught,
+            _ if is_named && is_that_bad => Self::Caught,
             Verdict::Verified => Self::Missed,
             _ if found().next().is_some() => Self::CaughtOtherwise(found().collect()),
             _ => could_not_run(),

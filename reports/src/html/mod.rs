@@ -1,5 +1,6 @@
 //! One self-contained page: no script, no external address, the same bytes for the same record.
 
+mod gantt;
 mod timeline;
 
 use base64::Engine as _;
@@ -11,16 +12,18 @@ use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use self::gantt::Gantt;
 use self::timeline::Timeline;
 use crate::text::{one_line, shorten};
 use crate::view::{self, Report, Wrong};
 
 /// The templates. Their file names make the engine escape every value as HTML.
-const TEMPLATES: [(&str, &str); 4] = [
+const TEMPLATES: [(&str, &str); 5] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("wrong.html", include_str!("../../templates/wrong.html")),
     ("drill.html", include_str!("../../templates/drill.html")),
     ("timeline.html", include_str!("../../templates/timeline.html")),
+    ("gantt.html", include_str!("../../templates/gantt.html")),
 ];
 /// Longest value shown, in characters; the JSON report holds the whole of it.
 const VALUE_LIMIT: usize = 1_000;
@@ -36,6 +39,7 @@ struct Page<'a> {
     wrong: Vec<Wrong<'a>>,
     /// One per drill.
     timelines: Vec<Option<Timeline>>,
+    gantts: Vec<Option<Gantt>>,
 }
 
 /// The run as a self-contained HTML page, for reading and printing.
@@ -58,6 +62,7 @@ pub fn html(record: &Record) -> Result<String> {
         remarks: report.remarks().collect(),
         wrong: report.wrong(FINDINGS_SHOWN),
         timelines: report.drills.iter().map(timeline::of).collect(),
+        gantts: report.drills.iter().map(gantt::of).collect(),
         report: &report,
     }));
     // The browser accepts only this style. A value that got past the escaping cannot change the page's style.

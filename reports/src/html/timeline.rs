@@ -30,7 +30,7 @@ pub(super) struct Timeline {
 }
 
 #[derive(Serialize)]
-struct Tick {
+pub(super) struct Tick {
     x: String,
     label: String,
 }
@@ -125,26 +125,26 @@ fn description(drill: &Drill) -> String {
 }
 
 /// Milliseconds to percent.
-struct Scale {
+pub(super) struct Scale {
     whole_ms: u64,
 }
 
 impl Scale {
-    fn new(whole_ms: u64) -> Self {
+    pub(super) fn new(whole_ms: u64) -> Self {
         // Leave 1 % at the right for the end of the last mark.
         Self { whole_ms: whole_ms.saturating_add(whole_ms / 100).max(1) }
     }
 
-    fn percent(&self, ms: u64) -> f64 {
+    pub(super) fn percent(&self, ms: u64) -> f64 {
         (ms as f64 / self.whole_ms as f64 * 100.0).min(100.0)
     }
 
-    fn x(&self, ms: u64) -> String {
+    pub(super) fn x(&self, ms: u64) -> String {
         format!("{:.2}%", self.percent(ms))
     }
 
     /// At least visible: a step of one millisecond must not disappear.
-    fn width(&self, ms: u64) -> String {
+    pub(super) fn width(&self, ms: u64) -> String {
         format!("{:.2}%", self.percent(ms).max(0.2))
     }
 
@@ -164,7 +164,7 @@ impl Scale {
     }
 
     /// A few round instants, from 0 on.
-    fn ticks(&self) -> Vec<Tick> {
+    pub(super) fn ticks(&self) -> Vec<Tick> {
         let steps =
             [1, 2, 5].map(|leading| std::iter::successors(Some(leading), |step: &u64| step.checked_mul(10)));
         let minutes =

@@ -7,3 +7,4 @@ mod words;
 
 pub use svg::plan_svg;
 pub use text::plan_text;
+pub(crate) use words::{FindingWords, PlanWords};

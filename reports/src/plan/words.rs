@@ -7,7 +7,7 @@ use crate::text::one_line;
 use crate::view::mark;
 
 /// A plan in words.
-pub(super) struct PlanWords {
+pub(crate) struct PlanWords {
     pub(super) title: String,
     /// `runbook.md:472`.
     pub(super) source: String,
@@ -16,7 +16,7 @@ pub(super) struct PlanWords {
     /// `Activate → Database → Application`.
     pub(super) critical_path: String,
     pub(super) total: Told,
-    pub(super) findings: Vec<FindingWords>,
+    pub(crate) findings: Vec<FindingWords>,
     /// The end of the axis: the end of the plan, or the last of the limits.
     pub(super) whole_ms: u64,
 }
@@ -61,16 +61,16 @@ impl Told {
 }
 
 /// A finding in words.
-pub(super) struct FindingWords {
+pub(crate) struct FindingWords {
     pub(super) code: &'static str,
-    pub(super) subject: String,
-    pub(super) expected: String,
-    pub(super) found: String,
+    pub(crate) subject: String,
+    pub(crate) expected: String,
+    pub(crate) found: String,
     pub(super) remedy: &'static str,
 }
 
 impl PlanWords {
-    pub(super) fn of(outline: &PlanOutline) -> Self {
+    pub(crate) fn of(outline: &PlanOutline) -> Self {
         let PlanOutline { plan, schedule, .. } = outline;
         let limits = plan.tiers.iter().filter_map(|tier| tier.limit.as_ref()).chain([&plan.total]);
         let whole_ms = limits.map(|limit| limit.upper_ms).chain([schedule.end_ms]).max().unwrap_or(0);

@@ -4,7 +4,7 @@ use comeback_model::Verdict;
 
 use super::page::{Page, Style};
 use crate::text::{one_line, wrap};
-use crate::view::{Backup, Check, Drill, Established, Step, mark};
+use crate::view::{Backup, Check, Drill, Established, Recovery, RecoveryStep, RecoveryTier, Step, mark};
 
 pub(super) fn section(page: &mut Page, drill: &Drill) {
     let style = Style::of(drill.verdict);
@@ -18,6 +18,9 @@ pub(super) fn section(page: &mut Page, drill: &Drill) {
         page.item(&[(Style::Faint, "  skipped   ")], Style::Plain, reason);
     }
     steps(page, &drill.steps);
+    if let Some(plan) = &drill.plan {
+        recovery(page, plan);
+    }
     if drill.started {
         measured(page, drill);
     }
@@ -81,6 +84,34 @@ fn steps(page: &mut Page, steps: &[Step]) {
         for note in &step.notes {
             page.item(&[(Style::Faint, "            · ")], Style::Faint, note);
         }
+    }
+}
+
+/// The steps of a recovery plan and its tiers, each against its limit.
+fn recovery(page: &mut Page, plan: &Recovery) {
+    let names = plan.steps.iter().map(|step| &step.name).chain(plan.tiers.iter().map(|tier| &tier.name));
+    let column = names.map(|name| name.chars().count()).max().unwrap_or(0).min(28);
+    let mut line = |label: &str, verdict, name: &str, text: &str| {
+        let (mark, name) = (format!("{} ", mark(verdict)), format!("{name:<column$}  "));
+        page.item(
+            &[(Style::Faint, label), (Style::of(verdict), &mark), (Style::Plain, &name)],
+            Style::Plain,
+            text,
+        );
+    };
+    for (index, step) in plan.steps.iter().enumerate() {
+        let RecoveryStep { name, verdict, budget, took, reason, .. } = step;
+        let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        let label = if index == 0 { "  plan      " } else { "            " };
+        line(label, *verdict, name, &format!("{took} of {budget}{why}"));
+    }
+    for (index, tier) in plan.tiers.iter().enumerate() {
+        let RecoveryTier { name, verdict, limit, told, .. } = tier;
+        let label = if index == 0 { "  tiers     " } else { "            " };
+        line(label, *verdict, name, &format!("{told}; {limit}"));
+    }
+    for contradiction in &plan.contradictions {
+        page.item(&[(Style::Plain, "            ")], Style::Doubtful, contradiction);
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::check::Check;
 use super::established::Established;
+use super::recovery::Recovery;
 use super::{established, scope, words};
 use crate::format::{bytes, count, duration, instant, limit, plural};
 use crate::text::{clean, one_line};
@@ -49,6 +50,8 @@ pub(crate) struct Drill {
     /// The other milestones reached, and the time to each: `ready`, `verified`.
     pub(crate) beside: Vec<(&'static str, String)>,
     pub(crate) loss: Option<Loss>,
+    /// The recovery plan that it carried out.
+    pub(crate) plan: Option<Recovery>,
     /// How many checks passed: `3 of 4`, `none`.
     pub(crate) passed: String,
     pub(crate) steps: Vec<Step>,
@@ -158,6 +161,7 @@ impl Drill {
             objective,
             beside: beside.into_iter().filter_map(|(word, ms)| Some((word, duration(ms?)))).collect(),
             loss: drill.loss.as_ref().map(Loss::of),
+            plan: drill.recovery.as_ref().map(Recovery::of),
             passed: passed(drill),
             steps: drill.steps.iter().map(Step::of).collect(),
             checks: drill.checks.iter().map(Check::of).collect(),

@@ -6,6 +6,7 @@
 mod check;
 mod drill;
 mod established;
+mod recovery;
 mod run;
 mod scope;
 mod self_test;
@@ -23,6 +24,7 @@ pub(crate) use check::{Check, Finding};
 pub(crate) use drill::{Backup, Drill, Failure, Objective, Step};
 pub(crate) use established::Established;
 pub use established::artefact_line;
+pub(crate) use recovery::{Recovery, RecoveryStep, RecoveryTier};
 pub(crate) use run::{headline_verdict, reproduce_command};
 pub(crate) use self_test::{SelfTestView, TestedCase};
 pub(crate) use words::{capitalised, mark, slug};

@@ -129,6 +129,6 @@ async fn export(drill: &Drill, primary: &PostgresServer, region_b: &dyn Reposito
     Ok(manifest)
 }
 
-fn is_dump(manifest: &Manifest) -> bool {
+pub(crate) fn is_dump(manifest: &Manifest) -> bool {
     matches!(manifest.content, Content::PostgresDump { .. })
 }

@@ -1,6 +1,6 @@
 //! Drills of PostgreSQL.
 
-mod cross_region;
+pub(crate) mod cross_region;
 mod full_restore;
 mod point_in_time;
 

@@ -16,13 +16,13 @@ use comeback_redis::{RedisAddress, RestoreSettings, load_commands};
 
 /// A user of the application. An RDB file holds no users: they come from the server's configuration. Nobody knows this
 /// user's password; there is only its hash.
-const USERS: [(&str, &str); 1] = [(
+pub(crate) const USERS: [(&str, &str); 1] = [(
     "user",
     "app on #5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5 ~* &* +@all -@dangerous",
 )];
 
 /// Fills a server with the application's data, by the seed and the scale of the drill.
-async fn fill(drill: &Drill, server: &RedisAddress) -> Result<()> {
+pub(crate) async fn fill(drill: &Drill, server: &RedisAddress) -> Result<()> {
     let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
     let bytes = AtomicU64::new(0);
     let commands = Keyspace::new(drill.seed(), scale).commands().inspect(|command| {
@@ -36,11 +36,11 @@ async fn fill(drill: &Drill, server: &RedisAddress) -> Result<()> {
 }
 
 /// The settings of a restored server: those of the lost one.
-fn settings(append_only: bool) -> RestoreSettings {
+pub(crate) fn settings(append_only: bool) -> RestoreSettings {
     let users = USERS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     RestoreSettings { settings: users.to_vec(), append_only, ..RestoreSettings::default() }
 }
 
-fn is_snapshot(manifest: &Manifest) -> bool {
+pub(crate) fn is_snapshot(manifest: &Manifest) -> bool {
     matches!(manifest.content, Content::RedisSnapshot { .. })
 }

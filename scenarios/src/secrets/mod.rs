@@ -22,8 +22,8 @@ use comeback_secrets::{SecretStore, VALUE_BYTES, access_newest};
 const ROLE: &str = "roadtrip_app";
 const POSTGRES_PASSWORD: &str = "postgres-app-password";
 /// The application's user in Redis, and the secret with its password.
-const USER: &str = "roadtrip-app";
-const REDIS_PASSWORD: &str = "redis-app-password";
+pub(crate) const USER: &str = "roadtrip-app";
+pub(crate) const REDIS_PASSWORD: &str = "redis-app-password";
 
 /// The form of a value. No value follows from the seed, because the seed is printed.
 enum Form {
@@ -63,7 +63,7 @@ impl Form {
 
 /// Fills a store with the application's secrets. Destroys the oldest version of one, as a rotation does. Returns the
 /// size of the values, in bytes.
-async fn fill(store: &dyn SecretStore) -> Result<u64> {
+pub(crate) async fn fill(store: &dyn SecretStore) -> Result<u64> {
     let mut bytes = 0;
     for (name, form, versions, labels) in SECRETS {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
@@ -79,7 +79,7 @@ async fn fill(store: &dyn SecretStore) -> Result<u64> {
 }
 
 /// Sets the passwords of the application on the servers to those in the store.
-async fn admit_application(
+pub(crate) async fn admit_application(
     store: &dyn SecretStore,
     database: &PostgresServer,
     cache: &RedisServer,
@@ -96,7 +96,7 @@ fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Arc<SetPassw
 }
 
 /// Starts the application: a process at each server, which logs in with the password from the store.
-async fn start_application(
+pub(crate) async fn start_application(
     store: &dyn SecretStore,
     database: &PostgresServer,
     cache: &RedisServer,
@@ -109,6 +109,6 @@ async fn start_application(
     ])
 }
 
-fn is_export(manifest: &Manifest) -> bool {
+pub(crate) fn is_export(manifest: &Manifest) -> bool {
     matches!(manifest.content, Content::Secrets { .. })
 }

@@ -42,7 +42,8 @@ fn settings(place: &Place, text: &str) {
 #[test]
 fn the_plan_of_the_sample_runbook_is_shown() {
     let place = Place::new();
-    let output = show(&place, &[]);
+    std::fs::write(place.work().join("runbook.md"), comeback_fixtures::RUNBOOK).unwrap();
+    let output = place.as_it_is(&["plan", "show", "--runbook", "runbook.md"]).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     insta::assert_snapshot!("plan_undeclared", text(&output.stdout));
     settings(&place, SETTINGS);

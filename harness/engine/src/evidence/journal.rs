@@ -280,7 +280,7 @@ mod tests {
         let unlinked = [lines[0].clone(), format!("{}}}", &lines[1][..link])];
         assert!(refusal(folder.path(), &unlinked).contains("does not continue"));
         // Changing the version to one before chains does not help while any line is still chained.
-        let older = [lines[0].replace("\"journal_version\":4", "\"journal_version\":1"), lines[1].clone()];
+        let older = [lines[0].replace("\"journal_version\":5", "\"journal_version\":1"), lines[1].clone()];
         assert_ne!(older[0], lines[0]);
         assert!(refusal(folder.path(), &older).contains("does not continue"));
         let unchained = [older[0].clone(), unlinked[1].clone()];

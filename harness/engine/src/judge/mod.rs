@@ -4,6 +4,7 @@
 mod backup_age;
 mod newest_backup;
 mod objective;
+mod plan;
 
 use async_trait::async_trait;
 use comeback_error::Result;
@@ -12,6 +13,7 @@ use comeback_model::{Finding, NotLookedAt};
 pub use backup_age::{AgeLimit, BackupAge};
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, TimeObjective};
+pub use plan::PlanJudge;
 
 /// A judge. A judge that cannot look returns an error: that is *could not verify*, never a pass.
 #[async_trait]

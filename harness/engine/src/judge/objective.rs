@@ -89,7 +89,7 @@ const SLOWEST_NAMED: usize = 3;
 /// The remedy that is always possible.
 const DOCUMENT: &str = "document a limit that it can keep";
 
-fn seconds(ms: u64) -> String {
+pub(super) fn seconds(ms: u64) -> String {
     format!("{:.1} s", ms as f64 / 1_000.0)
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_model::{Check, Finding, FindingCode, Manifest, Phase, Statement, Verdict};
@@ -18,19 +18,25 @@ use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
 use crate::substrate::Substrate;
 
+/// Servers with their names.
+type Servers = Vec<(String, Arc<dyn Server>)>;
+
 /// The common part of a drill and a restore, and the interface of procedures. Everything is in the journal as it
 /// happens.
 pub struct Course {
     settings: CourseSettings,
     doing: Mutex<String>,
+    /// The step of a plan that it carries out, if it is a branch.
+    branch: Option<String>,
     password: Secret,
-    pub(super) servers: Vec<(String, Arc<dyn Server>)>,
+    servers: Arc<Mutex<Servers>>,
     /// Where nodes are made outside of the cell, if there is one.
     pub(super) outside: Option<Arc<dyn Substrate>>,
-    checks: Mutex<Vec<Check>>,
+    checks: Arc<Mutex<Vec<Check>>>,
 }
 
 /// Where a course runs, and where it reports.
+#[derive(Clone)]
 pub struct CourseSettings {
     /// Its index in the journal.
     pub index: usize,
@@ -56,11 +62,33 @@ impl Course {
         Ok(Self {
             settings,
             doing: Mutex::default(),
+            branch: None,
             password: Secret::random()?,
-            servers: Vec::new(),
+            servers: Arc::default(),
             outside: None,
-            checks: Mutex::default(),
+            checks: Arc::default(),
         })
+    }
+
+    /// A part of this course that runs beside others, such as a step of a plan. It has a region and a repository of its
+    /// own. Its servers and the conclusions of its judges are those of this course; its steps are notes, because they
+    /// overlap with those of other branches.
+    #[must_use]
+    pub fn branch(&self, name: &str, repository: Arc<dyn Repository>) -> Self {
+        Self {
+            settings: CourseSettings { repository, ..self.settings.clone() },
+            doing: Mutex::default(),
+            branch: Some(name.to_owned()),
+            password: self.password.clone(),
+            servers: Arc::clone(&self.servers),
+            outside: self.outside.clone(),
+            checks: Arc::clone(&self.checks),
+        }
+    }
+
+    /// Its servers, with their names.
+    pub(super) fn servers(&self) -> MutexGuard<'_, Servers> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a backup of the user is verified.
@@ -149,6 +177,9 @@ impl Course {
     /// Begins a step, in the runbook's words; it ends when the next one begins.
     pub fn step(&self, phase: Phase, title: &str) {
         title.clone_into(&mut self.doing.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.branch.is_some() {
+            return self.note(title);
+        }
         self.journal().append(EventBody::StepStarted { drill: self.index(), phase, title: title.to_owned() });
     }
 
@@ -160,9 +191,13 @@ impl Course {
             .hint("the servers' logs in the evidence say what they were doing")
     }
 
-    /// Records a note on the current step.
+    /// Records a note on the current step. That of a branch begins with the branch's name.
     pub fn note(&self, text: impl Into<String>) {
-        self.journal().append(EventBody::Note { drill: self.index(), text: text.into() });
+        let text = match &self.branch {
+            Some(branch) => format!("{branch}: {}", text.into()),
+            None => text.into(),
+        };
+        self.journal().append(EventBody::Note { drill: self.index(), text });
     }
 
     /// Records that a backup was taken.
@@ -210,15 +245,20 @@ impl Course {
     /// Runs a judge, and records its conclusion. A judge that fails with an error or panics gives *could not
     /// verify*.
     pub async fn judge(&self, judge: &dyn Judge) -> Verdict {
-        self.judge_as(None, judge).await
+        self.judge_as(None, judge.name(), judge).await
+    }
+
+    /// Like [`Course::judge`], where judges of several stores have the same name: this one has the store in front of its.
+    pub async fn judge_of(&self, store: &str, judge: &dyn Judge) -> Verdict {
+        self.judge_as(None, &format!("{store}-{}", judge.name()), judge).await
     }
 
     /// Like [`Course::judge`], for a statement about a user's backup.
     pub async fn judge_for(&self, statement: Statement, judge: &dyn Judge) -> Verdict {
-        self.judge_as(Some(statement), judge).await
+        self.judge_as(Some(statement), judge.name(), judge).await
     }
 
-    async fn judge_as(&self, statement: Option<Statement>, judge: &dyn Judge) -> Verdict {
+    async fn judge_as(&self, statement: Option<Statement>, name: &str, judge: &dyn Judge) -> Verdict {
         let watch = Stopwatch::start();
         let judged = AssertUnwindSafe(judge.judge()).catch_unwind().await;
         let could_not = |summary: &str, hints| (Verdict::CouldNotVerify, Opinion::new(summary, []), hints);
@@ -234,7 +274,7 @@ impl Course {
             ),
         };
         self.record(Check {
-            judge: judge.name().to_owned(),
+            judge: name.to_owned(),
             verdict,
             summary: opinion.summary,
             findings: opinion.findings,
@@ -304,7 +344,8 @@ impl Course {
     /// Records how to connect to every server, for a run that keeps its servers. The password goes into a file that
     /// only its owner can read, because the journal is evidence.
     pub(super) async fn tell_how_to_connect(&self) -> Result<()> {
-        for (name, server) in &self.servers {
+        let servers = self.servers().clone();
+        for (name, server) in &servers {
             let hint = server.tell_how_to_connect(&self.settings.scratch, name).await?;
             self.note(format!("kept {name}: {hint}"));
             self.note(format!("a shell in it: {}", server.node().shell_hint()));
@@ -314,7 +355,8 @@ impl Course {
 
     /// Copies the servers' logs into the evidence.
     pub(super) async fn save_logs(&self) -> Result<()> {
-        for (name, server) in &self.servers {
+        let servers = self.servers().clone();
+        for (name, server) in &servers {
             // A node whose server never started has no log.
             let Ok(log) = server.log_text().await else { continue };
             self.save_evidence(&format!("{name}.log"), log.as_bytes()).await?;

@@ -1,10 +1,11 @@
 //! One execution of a scenario, and the methods that scenarios are written with.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{IntegrityQuery, Ledger, Milestone, Objective};
+use comeback_model::{IntegrityQuery, Ledger, Milestone, Objective, Plan};
 
 use super::{Applications, Course};
 use crate::damage::{Aim, Damage, DamageSpec, Damages, Target, find};
@@ -25,6 +26,8 @@ pub struct Drill {
     pub(super) objective: Result<Objective>,
     pub(super) loss_objective: Result<Option<Objective>>,
     pub(super) applications: Applications,
+    /// The recovery plan of the runbook, if the run has one.
+    pub(super) plan: Option<Arc<Plan>>,
     pub(super) declared_ms: Option<u64>,
     pub(super) recovered_ms: Option<u64>,
 }

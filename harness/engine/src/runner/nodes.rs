@@ -86,13 +86,13 @@ impl Course {
 
     /// Registers a server: its log is saved, its death is reported, and its node is removed at the end.
     pub fn adopt(&mut self, name: &str, server: impl Server + 'static) {
-        self.servers.push((name.to_owned(), Arc::new(server)));
+        self.servers().push((name.to_owned(), Arc::new(server)));
     }
 
     /// Gives a server the name of the server that it replaces. The old server keeps its node, as evidence, under
     /// the name `…-damaged`.
     pub fn take_over(&mut self, name: &str, successor: &dyn Server) {
-        for (own, server) in &mut self.servers {
+        for (own, server) in &mut *self.servers() {
             if own == name {
                 *own = format!("{name}-damaged");
             } else if server.node().name() == successor.node().name() {
@@ -105,7 +105,8 @@ impl Course {
     /// Puts the last words of a server that died in front of an error: they explain it, a broken connection does
     /// not.
     pub(super) async fn with_last_words(&self, error: Error) -> Error {
-        for (_, server) in &self.servers {
+        let servers = self.servers().clone();
+        for (_, server) in &servers {
             // A server that does not answer explains nothing.
             let words = wait::at_most("its last words", wait::limits().connect, server.last_words()).await;
             let Ok(Ok(Some(words))) = words else { continue };
@@ -126,13 +127,14 @@ impl Course {
                 None => format!("the volume of the container of {}", node.name()),
             }
         };
-        self.servers.iter().map(|(_, server)| place(server)).collect::<Vec<_>>().join(", ")
+        self.servers().iter().map(|(_, server)| place(server)).collect::<Vec<_>>().join(", ")
     }
 
     /// Removes every node. Tries all of them, then returns the first failure.
     pub(super) async fn remove_nodes(&self) -> Result<()> {
         let mut outcome = Ok(());
-        for (_, server) in &self.servers {
+        let servers = self.servers().clone();
+        for (_, server) in &servers {
             outcome = outcome.and(server.node().remove().await);
         }
         outcome

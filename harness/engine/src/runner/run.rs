@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use comeback_error::{Error, Result};
-use comeback_model::{IntegrityQuery, Objective, Verdict};
+use comeback_model::{IntegrityQuery, Objective, Plan, Verdict};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,8 @@ pub struct RunSettings {
     pub keep: bool,
     /// The applications that the drills recover.
     pub applications: Applications,
+    /// The recovery plan of the runbook and the settings; `None` if no scenario carries one out.
+    pub plan: Option<Arc<Plan>>,
 }
 
 /// Runs drills. Returns the verdict of each, in their order; `None` for a drill that was interrupted, or did not
@@ -214,6 +216,7 @@ async fn prepare(
         objective,
         loss_objective,
         applications: settings.applications.clone(),
+        plan: settings.plan.clone(),
         declared_ms: None,
         recovered_ms: None,
     })

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_error::Result;
-use comeback_model::Statement;
+use comeback_model::{Plan, Statement};
 
 use super::Drill;
 use crate::damage::Damages;
@@ -66,6 +66,16 @@ pub struct ScenarioSpec {
 pub trait Scenario: Send + Sync {
     /// Its declaration.
     fn spec(&self) -> ScenarioSpec;
+
+    /// Whether it carries out the recovery plan of the runbook.
+    fn follows_plan(&self) -> bool {
+        false
+    }
+
+    /// Refuses a recovery plan with a step that it cannot carry out. Asked before anything is started.
+    fn check_plan(&self, _: &Plan) -> Result<()> {
+        Ok(())
+    }
 
     /// Runs it: prepare, back up, disaster, recover, judge.
     async fn run(&self, drill: &mut Drill) -> Result<()>;

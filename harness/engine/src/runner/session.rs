@@ -140,7 +140,7 @@ impl Session {
             end_drill(0, &self.journal, &[], Some(error));
         })?;
         let ended = self.carry_out(&mut course, procedure).await;
-        let removed = if course.servers.is_empty() { Ok(()) } else { course.end(self.identity.keep).await };
+        let removed = if course.servers().is_empty() { Ok(()) } else { course.end(self.identity.keep).await };
         // The end of the run reports an interruption.
         let ended = match ended {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),

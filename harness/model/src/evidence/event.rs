@@ -4,10 +4,10 @@ use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, Milestone, Objective, Phase, Progress, Statement, Verdict};
+use crate::{Check, MeasuredStep, Milestone, Objective, Phase, Plan, Progress, Statement, Verdict};
 
 /// The version of the journal format. A reader refuses a newer one.
-pub const JOURNAL_VERSION: u32 = 4;
+pub const JOURNAL_VERSION: u32 = 5;
 /// The first version whose lines each carry the SHA-256 of the line before.
 pub const CHAINED_SINCE: u32 = 2;
 
@@ -62,7 +62,7 @@ pub enum EventBody {
         /// How far.
         progress: Progress,
     },
-    /// The drill's servers hold generated sample data, not production data.
+    /// One of the drill's servers holds generated sample data, not production data.
     SampleDataLoaded {
         /// Which drill.
         drill: usize,
@@ -96,6 +96,22 @@ pub enum EventBody {
         drill: usize,
         /// How many writes, and how far back.
         loss: Loss,
+    },
+    /// The drill carries out a recovery plan from here on. Times of its steps count from the declaration.
+    PlanBegun {
+        /// Which drill.
+        drill: usize,
+        /// The plan.
+        plan: Box<Plan>,
+    },
+    /// A step of the plan ended.
+    PlanStepEnded {
+        /// Which drill.
+        drill: usize,
+        /// The index of the step in the plan.
+        step: usize,
+        /// What was measured.
+        measured: MeasuredStep,
     },
     /// A judge concluded.
     CheckEnded {

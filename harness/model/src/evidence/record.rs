@@ -10,7 +10,7 @@ use super::event::{
     ArtefactSummary, BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
     PlannedDrill, RunKind, RunStarted,
 };
-use crate::{Check, Milestone, Objective, Phase, Standing, Verdict};
+use crate::{CarriedOut, Check, Milestone, Objective, Phase, Standing, Verdict};
 
 /// Everything that is known of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,9 @@ pub struct DrillRecord {
     pub sample_bytes: Option<u64>,
     /// What was lost, if it was measured.
     pub loss: Option<Loss>,
+    /// The recovery plan that was carried out; `None` in most drills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<CarriedOut>,
     /// What the judges concluded.
     pub checks: Vec<Check>,
     /// The verdict.
@@ -104,6 +107,7 @@ impl DrillRecord {
             artefact: None,
             sample_bytes: None,
             loss: None,
+            recovery: None,
             checks: Vec::new(),
             verdict: Verdict::CouldNotVerify,
             error: None,
@@ -145,7 +149,7 @@ impl DrillRecord {
         }
     }
 
-    fn apply(&mut self, now_ms: u64, body: &EventBody) {
+    fn apply(&mut self, now_ms: u64, body: &EventBody) -> Result<()> {
         if !self.ended {
             self.elapsed_ms = now_ms.saturating_sub(self.started_ms);
             self.end_step(now_ms);
@@ -172,10 +176,22 @@ impl DrillRecord {
             EventBody::MilestoneReached { milestone, .. } => {
                 self.milestones_ms.insert(milestone.label().to_owned(), now_ms);
             }
-            EventBody::SampleDataLoaded { bytes, .. } => self.sample_bytes = Some(*bytes),
+            EventBody::SampleDataLoaded { bytes, .. } => {
+                self.sample_bytes = Some(self.sample_bytes.unwrap_or(0).saturating_add(*bytes));
+            }
             EventBody::BackupTaken { backup, .. } => self.backups.push(backup.clone()),
             EventBody::ArtefactRecognised { artefact, .. } => self.artefact = Some(artefact.clone()),
             EventBody::LossMeasured { loss, .. } => self.loss = Some(loss.clone()),
+            EventBody::PlanBegun { plan, .. } => {
+                plan.check()?;
+                let measured = vec![None; plan.steps.len()];
+                self.recovery = Some(CarriedOut { plan: (**plan).clone(), measured });
+            }
+            EventBody::PlanStepEnded { step, measured, .. } => {
+                let place = self.recovery.as_mut().and_then(|recovery| recovery.measured.get_mut(*step));
+                *place.ok_or_else(|| Error::usage(format!("no plan of the drill has a step {step}")))? =
+                    Some(measured.clone());
+            }
             EventBody::CheckEnded { check, .. } => {
                 let verdict = check.concluded();
                 self.checks.push(Check { verdict, ..check.clone() });
@@ -187,6 +203,7 @@ impl DrillRecord {
             }
             EventBody::Progressed { .. } | EventBody::RunStarted(_) | EventBody::RunEnded { .. } => {}
         }
+        Ok(())
     }
 
     /// The verdict that follows from checks and error. A written verdict counts only if it is worse: a line alone
@@ -237,6 +254,8 @@ impl EventBody {
             | Self::BackupTaken { drill, .. }
             | Self::ArtefactRecognised { drill, .. }
             | Self::LossMeasured { drill, .. }
+            | Self::PlanBegun { drill, .. }
+            | Self::PlanStepEnded { drill, .. }
             | Self::CheckEnded { drill, .. }
             | Self::DrillEnded { drill, .. } => Some(*drill),
         }
@@ -295,7 +314,8 @@ impl Record {
                     event.seq
                 ))
             })?;
-            drill.apply(event.elapsed_ms, &event.body);
+            let applied = drill.apply(event.elapsed_ms, &event.body);
+            applied.map_err(|error| error.context(format!("event {} of the journal", event.seq)))?;
         }
         self.conclude();
         Ok(())

@@ -1,9 +1,21 @@
 //! What was measured when a plan was carried out, and what follows from it.
 
+use serde::{Deserialize, Serialize};
+
+use super::Plan;
 use crate::Verdict;
 
+/// A plan that is being carried out, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CarriedOut {
+    /// The plan.
+    pub plan: Plan,
+    /// What was measured of each step, in the order of the plan; `None` for one that has not ended.
+    pub measured: Vec<Option<MeasuredStep>>,
+}
+
 /// What was measured of a step. Times count from the declaration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasuredStep {
     /// When it started, in milliseconds.
     pub started_ms: u64,
@@ -12,6 +24,7 @@ pub struct MeasuredStep {
     /// The verdict of its proof.
     pub verdict: Verdict,
     /// Why it is not verified, in one sentence; empty if it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 

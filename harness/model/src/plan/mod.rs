@@ -3,15 +3,24 @@
 //! Steps and tiers are named by their index in the plan.
 
 mod course;
+mod judge;
+mod schedule;
 
-pub use course::{Cause, JudgedStep, JudgedTier, MeasuredStep, PlanJudgement};
+#[cfg(test)]
+mod tests;
 
+pub use course::{CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, PlanJudgement};
+pub use judge::{judge, lets_go_on};
+pub use schedule::{findings, schedule};
+
+use comeback_error::{Error, Result};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{Citation, Objective};
 
 /// A plan without contradictions: every index is one of the plan, and no step needs itself, directly or not.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// The heading of its section in the runbook.
     pub title: String,
@@ -25,8 +34,28 @@ pub struct Plan {
     pub tiers: Vec<Tier>,
 }
 
+impl Plan {
+    /// Refuses a plan that no reader of this crate may be given, such as one from a journal that somebody edited: one
+    /// with an index out of range, or with steps that need themselves.
+    pub fn check(&self) -> Result<()> {
+        let is_step = |at: &usize| *at < self.steps.len();
+        let needs = self.steps.iter().flat_map(|step| &step.needs);
+        let served = self.tiers.iter().flat_map(|tier| &tier.restored_by);
+        if let Some(at) = needs.chain(served).find(|at| !is_step(at)) {
+            return Err(Error::usage(format!("the plan {:?} has no step {at}", self.title)));
+        }
+        if schedule::in_order(self).len() < self.steps.len() {
+            return Err(Error::usage(format!(
+                "steps of the plan {:?} need each other in a circle",
+                self.title
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// A step of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanStep {
     /// Its name in the runbook.
     pub name: String,
@@ -35,15 +64,17 @@ pub struct PlanStep {
     /// The steps that must be done before it starts.
     pub needs: Vec<usize>,
     /// The scenario that drills it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub procedure: Option<String>,
 }
 
 /// A priority tier.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tier {
     /// Its name in the runbook.
     pub name: String,
     /// When it must be back, counted from the declaration; `None` if the runbook sets no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Objective>,
     /// What belongs to it; empty if the runbook does not say.
     pub what: String,

@@ -1,10 +1,10 @@
 //! The judgement of a plan that was carried out.
 
-use comeback_model::{Cause, JudgedStep, MeasuredStep, Plan, Verdict};
 use proptest::prelude::*;
 
 use super::{MINUTE, limit, recovery, tier};
-use crate::plan::{judge, schedule};
+use crate::Verdict;
+use crate::plan::{Cause, JudgedStep, MeasuredStep, Plan, judge, schedule};
 
 /// What was measured, in minutes.
 fn done(started: u64, ended: u64) -> Option<MeasuredStep> {

@@ -1,6 +1,6 @@
 //! When the steps of a plan start and end if each takes its whole budget, and whether its limits can be kept.
 
-use comeback_model::{Plan, PlanFinding, Schedule, StepTimes};
+use super::{Plan, PlanFinding, Schedule, StepTimes};
 
 /// Computes the times of a plan: each step starts as soon as the steps that it needs have ended.
 pub fn schedule(plan: &Plan) -> Schedule {

@@ -1,10 +1,9 @@
 //! When steps start and end: examples, and properties of any plan.
 
-use comeback_model::{Plan, PlanFinding};
 use proptest::prelude::*;
 
 use super::{MINUTE, limit, recovery, step, tier};
-use crate::plan::{findings, schedule};
+use crate::plan::{Plan, PlanFinding, findings, schedule};
 
 #[test]
 fn the_times_of_the_full_disaster_recovery() {

@@ -1,69 +1,76 @@
 //! Carries out a recovery plan: steps start side by side as soon as what they need is done and proven.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use comeback_error::{Error, Result};
+use comeback_model::plan::lets_go_on;
 use comeback_model::{MeasuredStep, Plan, Verdict};
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::clock::Stopwatch;
 use crate::evidence::Failure;
-use crate::plan::lets_go_on;
 use crate::wait;
 
-/// What a step of a plan does.
-#[async_trait]
-pub trait StepAction: Send + Sync {
-    /// Carries out the step and proves it. The verdict is that of the proof.
-    async fn carry_out(&self) -> Result<Verdict>;
-}
+/// What a step of a plan does, once it is polled: it carries out the step and proves it. The verdict is that of the proof.
+pub type StepAction = BoxFuture<'static, Result<Verdict>>;
 
 /// The action of a step.
-#[derive(Clone)]
-pub struct PlannedAction {
+pub(super) struct PlannedAction {
     /// What it does.
-    pub action: Arc<dyn StepAction>,
+    pub(super) action: StepAction,
     /// When it is given up, counted from its start. Longer than its budget: a step that is only late must be able to
     /// finish, so that its time is known.
-    pub deadline: Duration,
+    pub(super) deadline: Duration,
 }
 
-/// Carries out a plan, and returns what was measured of each step. `actions` has one for each step.
+/// Counts milliseconds from the declaration of the disaster.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SinceDeclared {
+    /// A running clock.
+    pub(super) clock: Stopwatch,
+    /// What it showed at the declaration, in milliseconds.
+    pub(super) declared_ms: u64,
+}
+
+impl SinceDeclared {
+    /// Milliseconds since the declaration.
+    fn elapsed_ms(self) -> u64 {
+        self.clock.elapsed_ms().saturating_sub(self.declared_ms)
+    }
+}
+
+/// Carries out a plan, and returns what was measured of each step. `actions` has one for each step. `told` is called
+/// when a step has ended.
 ///
 /// A step starts once all that it needs are verified, or verified and late. `None` stands for a step that did not
-/// start, because of another one or of a cancellation, and for one that a cancellation ended.
-pub async fn carry_out(
+/// start because of another one. Dropping the future ends the steps that run.
+pub(super) async fn carry_out(
     plan: &Plan,
-    actions: &[PlannedAction],
-    cancel: &CancellationToken,
+    actions: Vec<PlannedAction>,
+    since: SinceDeclared,
+    told: impl Fn(usize, &MeasuredStep),
 ) -> Vec<Option<MeasuredStep>> {
-    let watch = Stopwatch::start();
     let mut measured: Vec<Option<MeasuredStep>> = vec![None; plan.steps.len()];
-    let mut waiting: Vec<usize> = (0..plan.steps.len()).collect();
+    let mut waiting: Vec<_> = actions.into_iter().enumerate().collect();
     let mut running = JoinSet::new();
     loop {
-        let ready =
-            |step: &mut usize| plan.steps[*step].needs.iter().all(|need| is_proven(measured[*need].as_ref()));
-        for step in waiting.extract_if(.., ready) {
-            let (name, planned) = (plan.steps[step].name.clone(), actions[step].clone());
-            running.spawn(async move { (step, measure(&name, &planned, watch).await) });
+        let ready = |(step, _): &mut (usize, PlannedAction)| {
+            plan.steps[*step].needs.iter().all(|need| is_proven(measured[*need].as_ref()))
+        };
+        for (step, planned) in waiting.extract_if(.., ready) {
+            let name = plan.steps[step].name.clone();
+            running.spawn(async move { (step, measure(&name, planned, since).await) });
         }
-        tokio::select! {
-            biased;
-            () = cancel.cancelled() => {
-                running.shutdown().await;
-                return measured;
+        match running.join_next().await {
+            None => return measured,
+            Some(Ok((step, done))) => {
+                told(step, &done);
+                measured[step] = Some(done);
             }
-            ended = running.join_next() => match ended {
-                None => return measured,
-                Some(Ok((step, done))) => measured[step] = Some(done),
-                // A step catches its own panics.
-                Some(Err(_)) => {}
-            },
+            // A step catches its own panics.
+            Some(Err(_)) => {}
         }
     }
 }
@@ -73,9 +80,9 @@ fn is_proven(measured: Option<&MeasuredStep>) -> bool {
 }
 
 /// Carries out one step.
-async fn measure(name: &str, planned: &PlannedAction, watch: Stopwatch) -> MeasuredStep {
-    let started_ms = watch.elapsed_ms();
-    let action = std::panic::AssertUnwindSafe(planned.action.carry_out()).catch_unwind();
+async fn measure(name: &str, planned: PlannedAction, since: SinceDeclared) -> MeasuredStep {
+    let started_ms = since.elapsed_ms();
+    let action = std::panic::AssertUnwindSafe(planned.action).catch_unwind();
     let ended = wait::at_most(&format!("the step {name:?} to end"), planned.deadline, action).await;
     let ended = ended.and_then(|ended| {
         ended.unwrap_or_else(|_| Err(Error::could_not_verify(format!("the step {name:?} crashed"))))
@@ -85,17 +92,18 @@ async fn measure(name: &str, planned: &PlannedAction, watch: Stopwatch) -> Measu
         Ok(verdict) => (verdict, format!("its proof says: {verdict}")),
         Err(error) => (Failure::from(&error).verdict(), error.message().to_owned()),
     };
-    MeasuredStep { started_ms, ended_ms: watch.elapsed_ms(), verdict, reason }
+    MeasuredStep { started_ms, ended_ms: since.elapsed_ms(), verdict, reason }
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+    use std::sync::Arc;
 
+    use comeback_model::plan::judge;
     use comeback_model::{Citation, Objective, PlanStep};
 
     use super::*;
-    use crate::plan::judge;
 
     const MINUTE_MS: u64 = 60_000;
 
@@ -108,13 +116,12 @@ mod tests {
         Hangs,
     }
 
-    #[async_trait]
-    impl StepAction for Does {
-        async fn carry_out(&self) -> Result<Verdict> {
+    impl Does {
+        async fn carry_out(self) -> Result<Verdict> {
             match self {
                 Self::Takes(minutes, verdict) => {
-                    wait::rest(Duration::from_mins(*minutes), pending::<()>()).await;
-                    Ok(*verdict)
+                    wait::rest(Duration::from_mins(minutes), pending::<()>()).await;
+                    Ok(verdict)
                 }
                 Self::Fails => Err(Error::failed("the restored server did not start")),
                 Self::Crashes => panic!("a bug"),
@@ -152,10 +159,18 @@ mod tests {
 
     const DONE: Verdict = Verdict::Verified;
 
-    async fn course(does: [Does; 4], cancel: &CancellationToken) -> Vec<Option<MeasuredStep>> {
-        let planned = |action| PlannedAction { action: Arc::new(action), deadline: Duration::from_hours(2) };
-        let actions: Vec<_> = does.into_iter().map(planned).collect();
-        carry_out(&plan(), &actions, cancel).await
+    fn planned(action: StepAction) -> PlannedAction {
+        PlannedAction { action, deadline: Duration::from_hours(2) }
+    }
+
+    async fn course(does: [Does; 4]) -> Vec<Option<MeasuredStep>> {
+        let actions = does.into_iter().map(|does| planned(does.carry_out().boxed())).collect();
+        let since = SinceDeclared { clock: Stopwatch::start(), declared_ms: 0 };
+        let ended = std::cell::RefCell::new(vec![None; 4]);
+        let told = |step: usize, done: &MeasuredStep| ended.borrow_mut()[step] = Some(done.clone());
+        let measured = carry_out(&plan(), actions, since, told).await;
+        assert_eq!(ended.into_inner(), measured);
+        measured
     }
 
     fn times(measured: &[Option<MeasuredStep>]) -> Vec<Option<(u64, u64)>> {
@@ -167,7 +182,7 @@ mod tests {
     async fn steps_run_side_by_side_as_what_they_need_is_done() {
         let does =
             [Does::Takes(5, DONE), Does::Takes(20, DONE), Does::Takes(10, DONE), Does::Takes(15, DONE)];
-        let measured = course(does, &CancellationToken::new()).await;
+        let measured = course(does).await;
         assert_eq!(times(&measured), [Some((0, 5)), Some((5, 25)), Some((5, 15)), Some((25, 40))]);
         let judged = judge(&plan(), &measured);
         assert_eq!((judged.verdict, judged.recovered_ms), (Verdict::Verified, Some(40 * MINUTE_MS)));
@@ -181,7 +196,7 @@ mod tests {
             (Does::Crashes, Verdict::CouldNotVerify, "the step \"Database\" crashed"),
         ] {
             let does = [Does::Takes(5, DONE), does, Does::Takes(10, DONE), Does::Takes(15, DONE)];
-            let measured = course(does, &CancellationToken::new()).await;
+            let measured = course(does).await;
             assert_eq!(times(&measured)[2..], [Some((5, 15)), None]);
             let judged = judge(&plan(), &measured);
             let told: Vec<_> = judged.steps.iter().map(|step| (step.verdict, step.reason.as_str())).collect();
@@ -195,7 +210,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_step_that_hangs_ends_at_its_deadline() {
         let does = [Does::Takes(5, DONE), Does::Hangs, Does::Takes(10, DONE), Does::Takes(15, DONE)];
-        let measured = course(does, &CancellationToken::new()).await;
+        let measured = course(does).await;
         assert_eq!(times(&measured), [Some((0, 5)), Some((5, 125)), Some((5, 15)), None]);
         let hung = measured[1].as_ref().unwrap();
         assert_eq!(hung.verdict, Verdict::CouldNotVerify);
@@ -207,20 +222,29 @@ mod tests {
         let late = Verdict::ObjectiveMissed;
         let does =
             [Does::Takes(5, DONE), Does::Takes(45, late), Does::Takes(10, DONE), Does::Takes(15, DONE)];
-        let measured = course(does, &CancellationToken::new()).await;
+        let measured = course(does).await;
         assert_eq!(times(&measured)[3], Some((50, 65)));
         assert_eq!(judge(&plan(), &measured).verdict, Verdict::ObjectiveMissed);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_cancellation_ends_what_runs_and_starts_nothing() {
-        let cancel = CancellationToken::new();
+    async fn a_plan_that_is_given_up_ends_its_steps() {
         let does = [Does::Takes(5, DONE), Does::Takes(30, DONE), Does::Hangs, Does::Takes(15, DONE)];
-        let (measured, ()) = tokio::join!(course(does, &cancel), async {
-            wait::rest(Duration::from_mins(20), pending::<()>()).await;
-            cancel.cancel();
+        let kept = Arc::new(());
+        let given_up = wait::at_most("the plan", Duration::from_mins(20), async {
+            let action = |does: Does| {
+                let held = Arc::clone(&kept);
+                planned(async move { does.carry_out().await.inspect(|_| drop(held)) }.boxed())
+            };
+            let actions = does.into_iter().map(action).collect();
+            let since = SinceDeclared { clock: Stopwatch::start(), declared_ms: 0 };
+            carry_out(&plan(), actions, since, |_, _| {}).await
         });
-        assert_eq!(times(&measured), [Some((0, 5)), None, None, None]);
-        assert_eq!(judge(&plan(), &measured).verdict, Verdict::CouldNotVerify);
+        assert!(given_up.await.is_err());
+        wait::until("the steps to end", Duration::from_mins(1), || async {
+            if Arc::strong_count(&kept) == 1 { Ok(()) } else { Err("one runs".to_owned()) }
+        })
+        .await
+        .unwrap();
     }
 }

@@ -1,8 +1,8 @@
 //! Judges a plan that was carried out: its steps against their budgets, its tiers and the whole against their limits.
 
-use comeback_model::{Cause, JudgedStep, JudgedTier, MeasuredStep, Plan, PlanJudgement, Verdict};
-
 use super::schedule::in_order;
+use super::{Cause, JudgedStep, JudgedTier, MeasuredStep, Plan, PlanJudgement};
+use crate::Verdict;
 
 /// Whether what needs a step may start after this verdict: not on top of something that is not proven.
 pub fn lets_go_on(verdict: Verdict) -> bool {

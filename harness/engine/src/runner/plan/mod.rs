@@ -1,0 +1,9 @@
+//! Recovery plans in drills: carried out, timed in the journal, judged.
+
+mod carry_out;
+mod damages;
+mod drill;
+
+pub use carry_out::StepAction;
+pub use damages::{PlannedRecovery, TO_A_PLAN};
+pub use drill::Rehearsal;

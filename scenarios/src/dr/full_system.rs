@@ -1,0 +1,150 @@
+//! A region is lost, with everything in it. The recovery plan brings the system back in another region.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use comeback_engine::runner::{Drill, PlannedRecovery, Rehearsal, Scenario, ScenarioSpec, Suite, TO_A_PLAN};
+use comeback_error::Result;
+use comeback_model::ledger::Replay;
+use comeback_model::plan::lets_go_on;
+use comeback_model::{CarriedOut, Phase, Plan, RecoveryPoint, RecoveryTarget};
+use comeback_postgres::judges::{FingerprintJudge, LogicalCatalogue, ServerLogJudge, measure_loss};
+use comeback_postgres::{PostgresDrill as _, PostgresServer};
+use comeback_redis::judges::{KeyWritesJudge, KeyspaceJudge, RedisLogJudge};
+use comeback_redis::{RedisDrill as _, RedisServer, read_key_writes};
+use comeback_secrets::judges::{LogInJudge, SecretsJudge};
+
+use super::region::{Backups, Region, Written};
+use super::steps::{Recovered, actions, works};
+use crate::roadtrip;
+
+/// The scenario `dr/full-system`.
+pub struct FullSystem;
+
+#[async_trait]
+impl Scenario for FullSystem {
+    fn spec(&self) -> ScenarioSpec {
+        ScenarioSpec {
+            name: "dr/full-system".to_owned(),
+            title: "a lost region's database, Redis and secrets come back elsewhere, by the recovery plan"
+                .to_owned(),
+            section: "Full disaster recovery".to_owned(),
+            suites: vec![Suite::Weekly, Suite::Quarterly],
+            damages: vec![&TO_A_PLAN],
+            requires: Vec::new(),
+        }
+    }
+
+    fn follows_plan(&self) -> bool {
+        true
+    }
+
+    fn check_plan(&self, plan: &Plan) -> Result<()> {
+        works(plan).map(drop)
+    }
+
+    async fn run(&self, drill: &mut Drill) -> Result<()> {
+        let plan = drill.plan()?.clone();
+        let region = Region::start(drill).await?;
+        let backups = region.back_up(drill).await?;
+        region.go_on().await?;
+        let recovered = Arc::new(Recovered::default());
+        let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &recovered).await?)?;
+        drill.inject::<PlannedRecovery>(&rehearsal).await?;
+
+        drill.step(Phase::Disaster, "lose region A: servers, disks, secrets, and the backups beside them");
+        let (disaster_ms, written) = region.lose(drill).await?;
+
+        drill.step(Phase::Recover, "carry out the recovery plan in region B, from the backups alone");
+        let carried_out = drill.rehearse(rehearsal).await?;
+        let is_recovered = is_whole(&carried_out);
+        if is_recovered {
+            drill.ready();
+            switch(drill, &recovered);
+            drill.recovered();
+        }
+
+        drill.step(Phase::Judge, "hold steps and tiers against their budgets and limits");
+        drill.judge_plan(&carried_out).await;
+        if is_recovered {
+            drill.judge_time().await?;
+        }
+        if let Some(database) = recovered.database.get() {
+            judge_database(drill, database, &backups, &written, disaster_ms).await?;
+        }
+        if let Some(cache) = recovered.cache.get() {
+            judge_cache(drill, cache, &backups, &written).await?;
+        }
+        if let (Some(store), Some(log_ins)) = (recovered.secrets.get(), recovered.log_ins.get()) {
+            drill.step(
+                Phase::Judge,
+                "prove that the secrets are those of the export, and open what came back",
+            );
+            let (_, recorded) = backups.export.content.secrets()?;
+            let key = &comeback_secrets::Identities::read(&backups.keys.break_glass)?;
+            let opened = comeback_secrets::open_export(&*backups.repository, &backups.export, key)
+                .await
+                .map_err(comeback_error::Error::from)?;
+            drill.judge(&SecretsJudge { store, key: &opened.key, recorded }).await;
+            drill.judge(&LogInJudge { log_ins }).await;
+        }
+        drill.verified();
+        Ok(())
+    }
+}
+
+/// Whether every step was done and proven.
+fn is_whole(carried_out: &CarriedOut) -> bool {
+    let proven = |done: &Option<comeback_model::MeasuredStep>| {
+        done.as_ref().is_some_and(|done| lets_go_on(done.verdict))
+    };
+    carried_out.measured.iter().all(proven)
+}
+
+/// Points the application of region B at what came back.
+fn switch(drill: &Drill, recovered: &Recovered) {
+    if let Some(database) = recovered.database.get() {
+        drill.application().switch_to(database.options(roadtrip::DATABASE));
+    }
+    if let Some(cache) = recovered.cache.get() {
+        drill.cache().switch_to(cache.address());
+    }
+}
+
+async fn judge_database(
+    drill: &mut Drill,
+    database: &PostgresServer,
+    backups: &Backups,
+    written: &Written,
+    disaster_ms: u64,
+) -> Result<()> {
+    drill.step(Phase::Judge, "prove that the database is that of the export, and measure what was not in it");
+    roadtrip::judge_queries(drill, database).await?;
+    let (server, recorded) = (database.address(), backups.dump.content.cluster()?);
+    drill.judge(&FingerprintJudge::new(server, recorded).showing_values(drill.shows_values())).await;
+    drill.judge(&LogicalCatalogue { server, recorded: &backups.dump }).await;
+    drill.judge(&ServerLogJudge { server: database }).await;
+    // An export has no position in the log: this only counts the writes after it.
+    let ledger = &written.transactions;
+    let everything =
+        ledger.expectation(&RecoveryTarget::including(RecoveryPoint::Latest), &Replay::default());
+    drill.judge_loss(measure_loss(server, roadtrip::DATABASE, ledger, &everything, disaster_ms).await?).await;
+    Ok(())
+}
+
+async fn judge_cache(
+    drill: &mut Drill,
+    cache: &RedisServer,
+    backups: &Backups,
+    written: &Written,
+) -> Result<()> {
+    drill.step(Phase::Judge, "prove that Redis is that of the snapshot");
+    let address = cache.address();
+    let (_, recorded) = backups.snapshot.content.keyspace()?;
+    let (ledger, fork) = (&written.key_writes, backups.fork);
+    let observed = read_key_writes(&address, ledger).await?;
+    drill.judge_of("redis", &KeyspaceJudge { server: &address, recorded, set_aside: &[] }).await;
+    drill.judge_of("redis", &KeyWritesJudge { ledger, fork, observed: &observed }).await;
+    drill.judge_of("redis", &RedisLogJudge { server: cache }).await;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! Drills of the whole system.
+
+mod full_system;
+mod region;
+mod steps;
+
+pub use full_system::FullSystem;

@@ -1,0 +1,123 @@
+//! The region that is lost: its servers under load, and the backups that were copied out of it.
+
+use std::sync::Arc;
+
+use comeback_engine::repository::{LocalRepository, copy_backup};
+use comeback_engine::runner::Drill;
+use comeback_error::Result;
+use comeback_model::{DumpFormat, ForkMoment, Ledger, Manifest, Phase, WriteLedger};
+use comeback_postgres::{
+    PostgresDrill as _, PostgresNodes as _, PostgresServer, WORKLOAD_SETTINGS, Workload, take_dump,
+};
+use comeback_redis::{RedisDrill as _, RedisNodes as _, RedisServer, RedisWorkload, take_snapshot};
+use comeback_secrets::{ExportKeys, FolderStore, SecretsDrill as _, export_secrets, keep_export};
+
+use crate::{redis, roadtrip, secrets};
+
+/// Acknowledged writes of each store between two events of the drill.
+const WRITES: u64 = 25;
+
+/// A region with everything that the application needs, under load.
+pub(super) struct Region {
+    database: PostgresServer,
+    cache: RedisServer,
+    secrets: FolderStore,
+    transactions: Workload,
+    key_writes: RedisWorkload,
+}
+
+/// What was copied out of the region before it was lost.
+pub(super) struct Backups {
+    /// Where that is.
+    pub(super) repository: Arc<LocalRepository>,
+    pub(super) dump: Manifest,
+    pub(super) snapshot: Manifest,
+    /// When the snapshot was taken, as the workload saw it.
+    pub(super) fork: ForkMoment,
+    pub(super) export: Manifest,
+    pub(super) keys: ExportKeys,
+}
+
+/// What clients had written when the region was lost.
+pub(super) struct Written {
+    pub(super) transactions: Ledger,
+    pub(super) key_writes: WriteLedger,
+}
+
+impl Region {
+    /// Starts the servers, fills them, and starts the load.
+    pub(super) async fn start(drill: &mut Drill) -> Result<Self> {
+        drill.step(Phase::Prepare, "start the database and Redis in region A, and fill them");
+        drill.enter_region("region-a")?;
+        let database = drill.postgres_node("database-a").await?;
+        database.init().await?;
+        database.configure(&WORKLOAD_SETTINGS).await?;
+        database.start(&[]).await?;
+        roadtrip::fill(drill, &database).await?;
+        let cache = drill.redis_node("cache-a").await?;
+        cache.start(&redis::USERS).await?;
+        redis::fill(drill, &cache.address()).await?;
+
+        drill.step(Phase::Prepare, "fill the store of secrets, and admit the application with them");
+        let store = drill.secret_store("region-a").await?;
+        drill.sample_data_loaded(secrets::fill(&store).await?);
+        secrets::admit_application(&store, &database, &cache).await?;
+
+        drill.step(Phase::Prepare, "put both servers under load");
+        drill.application().switch_to(database.options(roadtrip::DATABASE));
+        drill.cache().switch_to(cache.address());
+        let transactions = roadtrip::start_workload(drill, &database).await?;
+        let key_writes = RedisWorkload::start(&cache.address(), drill.clock()).await?;
+        let region = Self { database, cache, secrets: store, transactions, key_writes };
+        region.go_on().await?;
+        Ok(region)
+    }
+
+    /// Waits until each store has acknowledged further writes.
+    pub(super) async fn go_on(&self) -> Result<()> {
+        self.transactions.reach(self.transactions.acknowledged() + WRITES).await?;
+        self.key_writes.reach(self.key_writes.acknowledged() + WRITES).await
+    }
+
+    /// Takes the backups of a night, and copies them to region B.
+    pub(super) async fn back_up(&self, drill: &Drill) -> Result<Backups> {
+        let repository = Arc::new(drill.repository_in("region-b").await?);
+        drill.step(Phase::Backup, "export the secrets, encrypted to the daily and to the break-glass key");
+        let keys = drill.export_keys()?;
+        let file = drill.export_file("tonight").await?;
+        let exported = export_secrets(&self.secrets, &keys.recipients, &file, drill.wall_clock()).await?;
+        let export = keep_export(&exported, drill.repository()).await?;
+
+        drill.step(Phase::Backup, "take an SQL export and a snapshot of Redis");
+        let (address, programs) = (self.database.address(), self.database.programs());
+        let dump =
+            take_dump(address, &programs, roadtrip::DATABASE, drill.repository(), DumpFormat::Plain).await?;
+        let taken = take_snapshot(&self.cache.address(), drill.repository(), drill.clock()).await?;
+
+        drill.step(Phase::Backup, "copy the backups to region B");
+        for manifest in [&export, &dump, &taken.manifest] {
+            copy_backup(drill.repository(), &*repository, &manifest.id).await?;
+            drill.backup_taken(manifest);
+        }
+        Ok(Backups { repository, dump, snapshot: taken.manifest, fork: taken.fork, export, keys })
+    }
+
+    /// Loses the region: servers, disks, secrets, and the backups beside them. Returns when, on the clock of the run,
+    /// and what had been written.
+    pub(super) async fn lose(self, drill: &mut Drill) -> Result<(u64, Written)> {
+        self.database.node().kill().await?;
+        self.database.node().remove().await?;
+        self.cache.destroy().await?;
+        self.secrets.destroy()?;
+        for id in drill.repository().list().await? {
+            drill.repository().remove(&id).await?;
+        }
+        drill.application().disconnect();
+        drill.cache().disconnect();
+        let disaster_ms = drill.declare_disaster();
+        let transactions = self.transactions.finish().await?;
+        drill.save_ledger(&transactions).await?;
+        let key_writes = self.key_writes.finish().await?;
+        Ok((disaster_ms, Written { transactions, key_writes }))
+    }
+}

@@ -1,0 +1,231 @@
+//! The steps of the recovery plan, each with what it does in a drill.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use comeback_engine::LogIn;
+use comeback_engine::repository::{self, LocalRepository};
+use comeback_engine::runner::{Course, Drill, StepAction};
+use comeback_error::{Error, Result};
+use comeback_model::{Phase, Plan, PlanStep, Verdict};
+use comeback_postgres::procedures::DumpImport;
+use comeback_postgres::{PostgresServer, count};
+use comeback_redis::procedures::SnapshotLoad;
+use comeback_redis::{RedisServer, set_password};
+use comeback_secrets::procedures::{Export, SecretsImport};
+use comeback_secrets::{FolderStore, Identities, SecretsDrill as _, access_newest};
+use futures_util::FutureExt as _;
+
+use super::region::Backups;
+use crate::postgres::cross_region::is_dump;
+use crate::{redis, roadtrip, secrets};
+
+/// The region that everything comes back in.
+const REGION: &str = "region-b";
+
+/// What a step of the plan does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// People decide and talk: in a drill it takes no time.
+    People,
+    Database,
+    Redis,
+    Application,
+    Verification,
+}
+
+/// The scenarios that a step can name as its `procedure`.
+const PROCEDURES: [(&str, Work); 3] = [
+    ("postgres/cross-region", Work::Database),
+    ("redis/complete-loss", Work::Redis),
+    ("secrets/restore", Work::Application),
+];
+
+/// The words by which a step is known that names none.
+const WORDS: [(&[&str], Work); 5] = [
+    (&["database", "postgres"], Work::Database),
+    (&["redis", "cache"], Work::Redis),
+    (&["application", "app", "service"], Work::Application),
+    (&["verif", "check"], Work::Verification),
+    (&["activat", "declar", "dns", "traffic"], Work::People),
+];
+
+/// What each step of a plan does. A step that nothing is known of is an error.
+pub(super) fn works(plan: &Plan) -> Result<Vec<Work>> {
+    plan.steps.iter().map(work_of).collect()
+}
+
+fn work_of(step: &PlanStep) -> Result<Work> {
+    let known = || PROCEDURES.map(|(name, _)| name).join(", ");
+    if let Some(procedure) = &step.procedure {
+        let found = PROCEDURES.iter().find(|(name, _)| name == procedure);
+        return found.map(|(_, work)| *work).ok_or_else(|| {
+            Error::usage(format!("the step {:?} of the plan cannot be drilled by {procedure}", step.name))
+                .hint(format!("what a step can name as its `procedure`: {}", known()))
+        });
+    }
+    let name = step.name.to_lowercase();
+    let said = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    WORDS.iter().find(|(words, _)| said(words)).map(|(_, work)| *work).ok_or_else(|| {
+        Error::usage(format!("nothing says what the step {:?} of the plan does", step.name))
+            .hint(format!("name its `procedure` in its [[plan.step]]: {}", known()))
+    })
+}
+
+/// What the steps brought back.
+#[derive(Default)]
+pub(super) struct Recovered {
+    pub(super) database: OnceLock<PostgresServer>,
+    pub(super) cache: OnceLock<RedisServer>,
+    pub(super) secrets: OnceLock<FolderStore>,
+    /// What the application said at its start.
+    pub(super) log_ins: OnceLock<Vec<(&'static str, LogIn)>>,
+}
+
+impl Recovered {
+    fn database(&self) -> Result<&PostgresServer> {
+        self.database.get().ok_or_else(|| Error::could_not_verify("no step restored the database before"))
+    }
+
+    fn cache(&self) -> Result<&RedisServer> {
+        self.cache.get().ok_or_else(|| Error::could_not_verify("no step restored Redis before"))
+    }
+}
+
+/// A step of the plan, in a part of the drill of its own.
+struct Step {
+    work: Work,
+    repository: Arc<LocalRepository>,
+    /// The store that the secrets come back in, and the key that opens their export.
+    secrets: FolderStore,
+    break_glass: PathBuf,
+    recovered: Arc<Recovered>,
+}
+
+/// An action for each step of a plan.
+pub(super) async fn actions(
+    drill: &Drill,
+    plan: &Plan,
+    backups: &Backups,
+    recovered: &Arc<Recovered>,
+) -> Result<Vec<StepAction>> {
+    let secrets = drill.secret_store(REGION).await?;
+    let mut actions = Vec::new();
+    for (step, work) in plan.steps.iter().zip(works(plan)?) {
+        let mut course = drill.branch(&step.name, backups.repository.clone());
+        course.enter_region(REGION)?;
+        let step = Step {
+            work,
+            repository: Arc::clone(&backups.repository),
+            secrets: secrets.clone(),
+            break_glass: backups.keys.break_glass.clone(),
+            recovered: Arc::clone(recovered),
+        };
+        actions.push(async move { step.carry_out(&mut course).await }.boxed());
+    }
+    Ok(actions)
+}
+
+impl Step {
+    async fn carry_out(&self, course: &mut Course) -> Result<Verdict> {
+        match self.work {
+            Work::People => {
+                course.note("people do this: the drill gives it no time");
+                Ok(Verdict::Verified)
+            }
+            Work::Database => self.restore_database(course).await,
+            Work::Redis => self.restore_redis(course).await,
+            Work::Application => self.start_application(course).await,
+            Work::Verification => self.verify(course).await,
+        }
+    }
+
+    /// The newest export in region B, on a new server; proven by a read.
+    async fn restore_database(&self, course: &mut Course) -> Result<Verdict> {
+        let chosen = repository::newest(&*self.repository, is_dump).await?;
+        course.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
+        let import = DumpImport::start(course, "database-b", &*self.repository, &chosen).await?;
+        import.import(course).await?;
+        import.gather_statistics(course, roadtrip::DATABASE).await?;
+        let tables = "select count(*) from pg_stat_user_tables";
+        let tables = count(import.server.address(), roadtrip::DATABASE, tables).await?;
+        let _ = self.recovered.database.set(import.server.clone());
+        Ok(if tables > 0 { Verdict::Verified } else { Verdict::Failed })
+    }
+
+    /// The newest snapshot in region B, on a new server; proven by the number of its keys.
+    async fn restore_redis(&self, course: &mut Course) -> Result<Verdict> {
+        let chosen = repository::newest(&*self.repository, redis::is_snapshot).await?;
+        course.note(format!("chose snapshot {}, taken at {}", chosen.id, chosen.taken_at));
+        let load = SnapshotLoad::start(course, "cache-b", &chosen, &redis::settings(true)).await?;
+        load.count_keys(course).await;
+        let _ = self.recovered.cache.set(load.server.clone());
+        Ok(Verdict::Verified)
+    }
+
+    /// The secrets out of their newest export; proven by the application, which logs in with them at the restored
+    /// servers. The password in the database is the one that came back with it.
+    async fn start_application(&self, course: &Course) -> Result<Verdict> {
+        let (database, cache) = (self.recovered.database()?, self.recovered.cache()?);
+        let chosen = repository::newest(&*self.repository, secrets::is_export).await?;
+        let key = Identities::read(&self.break_glass)?;
+        let import = SecretsImport::open(course, Export::Kept(&chosen), &key).await?;
+        let plan = import.plan(course, &self.secrets, false).await?;
+        import.carry_out(course, &self.secrets, &plan).await?;
+        let _ = self.recovered.secrets.set(self.secrets.clone());
+
+        course.step(
+            Phase::Recover,
+            "admit the application at Redis, whose snapshot holds no users, and start it",
+        );
+        let password = access_newest(&self.secrets, secrets::REDIS_PASSWORD).await?;
+        set_password(cache, secrets::USER, &password).await?;
+        let log_ins = secrets::start_application(&self.secrets, database, cache).await?;
+        let all_accepted = log_ins.iter().all(|(_, log_in)| *log_in == LogIn::Accepted);
+        let _ = self.recovered.log_ins.set(log_ins.to_vec());
+        Ok(if all_accepted { Verdict::Verified } else { Verdict::Failed })
+    }
+
+    /// The verification queries of the runbook.
+    async fn verify(&self, course: &Course) -> Result<Verdict> {
+        course.step(Phase::Recover, "count the users that can sign in again");
+        let users = "select count(*) from roadtrip.users";
+        let users = count(self.recovered.database()?.address(), roadtrip::DATABASE, users).await?;
+        Ok(if users > 0 { Verdict::Verified } else { Verdict::Failed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comeback_model::{Citation, Objective};
+
+    use super::*;
+
+    fn step(name: &str, procedure: Option<&str>) -> PlanStep {
+        let source = Citation { file: String::new(), line: 1, section: String::new(), text: String::new() };
+        PlanStep {
+            name: name.to_owned(),
+            budget: Objective { lower_ms: None, upper_ms: 1, source },
+            needs: Vec::new(),
+            procedure: procedure.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_step_is_known_by_its_procedure_or_by_its_name() {
+        for (name, procedure, work) in [
+            ("Activate", None, Work::People),
+            ("PostgreSQL", None, Work::Database),
+            ("Restore the cache", None, Work::Redis),
+            ("Stage 3", Some("redis/complete-loss"), Work::Redis),
+            ("Application services", None, Work::Application),
+            ("Verification", None, Work::Verification),
+        ] {
+            assert_eq!(work_of(&step(name, procedure)).unwrap(), work, "{name}");
+        }
+        let unknown = work_of(&step("Stage 3", None)).unwrap_err();
+        assert!(unknown.message().contains("nothing says what the step \"Stage 3\""), "{unknown}");
+        let other = work_of(&step("Photos", Some("content/photo-version"))).unwrap_err();
+        assert!(other.message().contains("cannot be drilled by content/photo-version"), "{other}");
+    }
+}
