@@ -166,5 +166,7 @@ fn software(software: Software) -> &'static str {
     match software {
         Software::Postgres => "PostgreSQL",
         Software::Redis => "Redis",
+        Software::Bind => "BIND",
+        Software::Application => "applications",
     }
 }

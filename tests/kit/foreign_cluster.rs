@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
+use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate};
 
 use super::{require, substrates};
 
@@ -49,8 +49,13 @@ impl ForeignCluster {
         more: &str,
         archive: impl FnOnce(&str) -> String,
     ) -> Option<Self> {
-        let spec =
-            NodeSpec { name: "source".to_owned(), software: Software::Postgres, major: None, port: PORT };
+        let spec = NodeSpec {
+            name: "source".to_owned(),
+            software: Software::Postgres,
+            major: None,
+            port: PORT,
+            reach: Reach::Endpoint,
+        };
         let node = substrate.create(&spec).await.unwrap();
         let initdb = require::or_skip("local", node.find_program("initdb").await)?;
         let programs = initdb.strip_suffix("/initdb").unwrap().to_owned();

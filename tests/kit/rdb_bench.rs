@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Signal, Software, Substrate};
+use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate};
 use comeback_engine::wait;
 use comeback_error::Result;
 use redis::aio::MultiplexedConnection;
@@ -58,7 +58,13 @@ impl RdbBench {
     }
 
     async fn open(substrate: &dyn Substrate, make: Make) -> Result<(Arc<dyn Node>, String)> {
-        let spec = NodeSpec { name: "corpus".to_owned(), software: Software::Redis, major: None, port: PORT };
+        let spec = NodeSpec {
+            name: "corpus".to_owned(),
+            software: Software::Redis,
+            major: None,
+            port: PORT,
+            reach: Reach::Endpoint,
+        };
         let found = async {
             let node = substrate.create(&spec).await?;
             let program = match node.find_program(make.program).await {

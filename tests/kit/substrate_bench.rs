@@ -6,8 +6,8 @@ use std::process;
 use std::sync::Arc;
 
 use comeback_engine::substrate::{
-    Command, DockerSettings, Io, Node, NodeSpec, Output, RunIdentity, Software, Substrate, SubstrateChoice,
-    SubstrateKind, open, probe_docker,
+    Command, DockerSettings, Io, Node, NodeSpec, Output, Reach, RunIdentity, Software, Substrate,
+    SubstrateChoice, SubstrateKind, open, probe_docker,
 };
 use comeback_error::Error;
 
@@ -71,7 +71,13 @@ impl SubstrateBench {
 }
 
 pub(crate) fn spec(name: &str) -> NodeSpec {
-    NodeSpec { name: name.to_owned(), software: Software::Postgres, major: None, port: 5432 }
+    NodeSpec {
+        name: name.to_owned(),
+        software: Software::Postgres,
+        major: None,
+        port: 5432,
+        reach: Reach::Endpoint,
+    }
 }
 
 pub(crate) fn identity(keep: bool) -> RunIdentity {

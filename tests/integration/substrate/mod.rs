@@ -3,6 +3,7 @@
 mod killed_runs;
 mod ordinary_user;
 mod promises;
+mod reach;
 mod regions;
 mod servers;
 
@@ -46,6 +47,8 @@ macro_rules! substrates {
             promises::nodes_are_apart_and_their_names_unique,
             promises::removing_twice_is_no_error,
             regions::regions_are_apart,
+            reach::two_regions_have_one_port_at_two_addresses,
+            reach::a_free_port_is_found_and_a_public_address_refused,
             promises::programs_are_found_or_named,
             servers::postgres_answers_on_the_endpoint,
             servers::postgres_survives_a_power_cut,

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use comeback_engine::substrate::{
-    Command, Endpoint, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software,
+    Command, Endpoint, Node, NodeSpec, REDIS_PROGRAMS, Reach, RedisProgram, Signal, Software,
 };
 use comeback_engine::wait;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -67,6 +67,10 @@ pub(super) async fn postgres_answers_on_the_endpoint(bench: &SubstrateBench) {
     // The server's own setting, which the driver above overrides.
     let zone = run(&*node, &psql(&*node, "show timezone")).await.success("psql").unwrap().text();
     assert!(zone.trim().ends_with("UTC"), "{zone}");
+    let beside = bench.node("beside").await;
+    let (Endpoint::Unix { dir: host } | Endpoint::Tcp { host, .. }) = node.peer();
+    let ask = Command::new("psql").args(["-h", &host, "-p", "5432", "-U", "postgres", "-XAtc", "select 42"]);
+    assert_eq!(run(&*beside, &ask).await.success("psql from a neighbour").unwrap().text().trim(), "42");
     node.stop(Signal::Int, LIMIT).await.unwrap();
     let log = printed(&*node, "cat postgres.log").await;
     assert!(log.contains("database system is shut down"), "{log}");
@@ -127,7 +131,13 @@ async fn redis_server(node: &dyn Node) -> Option<String> {
 }
 
 pub(super) async fn redis_answers_on_the_endpoint(bench: &SubstrateBench) {
-    let spec = NodeSpec { name: "cache".to_owned(), software: Software::Redis, major: None, port: 6379 };
+    let spec = NodeSpec {
+        name: "cache".to_owned(),
+        software: Software::Redis,
+        major: None,
+        port: 6379,
+        reach: Reach::Endpoint,
+    };
     let node = bench.substrate.create(&spec).await.unwrap();
     let Some(program) = redis_server(&*node).await else { return };
     let server = Command::new(program).args(["--save", "", "--protected-mode", "no"]);

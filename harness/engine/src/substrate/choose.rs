@@ -105,13 +105,11 @@ fn local_has(software: Software) -> Result<()> {
     let search = SearchPath::of_this_machine(&Account::choose()?);
     let needed: &[&str] = match software {
         Software::Postgres => &["setsid", "setpriv", "initdb", "postgres"],
-        Software::Redis => &["setsid", "setpriv"],
+        Software::Bind => &["setsid", "setpriv", "named"],
+        Software::Redis | Software::Application => &["setsid", "setpriv"],
     };
     needed.iter().try_for_each(|program| search.find(program).map(drop))?;
-    match software {
-        Software::Postgres => Ok(()),
-        Software::Redis => search.find_redis().map(drop),
-    }
+    if software == Software::Redis { search.find_redis().map(drop) } else { Ok(()) }
 }
 
 /// The error that lists what both lack, and every remedy once.

@@ -12,6 +12,7 @@ mod identity;
 mod local;
 mod probe;
 mod processes;
+mod reach;
 mod reaper;
 mod room;
 mod scratch;
@@ -33,6 +34,7 @@ pub use docker::{DockerSettings, DockerSubstrate};
 pub use identity::RunIdentity;
 pub use local::{LocalSubstrate, run_folder, set_scratch_dir};
 pub use probe::{DockerProbe, ImageProbe, LocalProbe, ProgramProbe, probe_docker, probe_local};
+pub use reach::{Endpoint, Reach, free_port};
 pub use reaper::{Leftover, SweepOptions, Swept, sweep};
 pub(crate) use room::megabytes;
 pub use room::{Need, Room};
@@ -73,6 +75,10 @@ pub enum Software {
     Postgres,
     /// Redis.
     Redis,
+    /// BIND 9: its server, `named`.
+    Bind,
+    /// A program that the caller puts into the node. No server program is needed.
+    Application,
 }
 
 /// A name of the server of Redis or Valkey in a distribution.
@@ -103,25 +109,11 @@ pub struct NodeSpec {
     /// The preferred major version, if the substrate has a choice of images. The node may have another one; the
     /// caller must check.
     pub major: Option<u32>,
-    /// The TCP port that the server listens on inside the node, and the number in the name of its socket.
+    /// The TCP port that the server listens on inside the node, and the number in the name of its socket. A process of
+    /// this machine that is reached at an address listens on the port of that address.
     pub port: u16,
-}
-
-/// Where the host reaches a node's server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// A folder for Unix sockets. The server listens there, and on no address.
-    Unix {
-        /// The folder; it exists, and belongs to the node's user.
-        dir: String,
-    },
-    /// A loopback address of the host. The server listens on every address inside the node.
-    Tcp {
-        /// Always a loopback address.
-        host: String,
-        /// The published port.
-        port: u16,
-    },
+    /// How the host reaches the server.
+    pub reach: Reach,
 }
 
 /// A program and its arguments, run without a shell.
@@ -231,7 +223,7 @@ pub trait Substrate: Send + Sync {
 
     /// The same run, whose new nodes are for code of somebody else: they have no network, a user that owns nothing
     /// else, no other writable place than their own folder, and limits. A machine that cannot do that gives an error
-    /// with the ways out. The endpoint of such a node is always a socket.
+    /// with the ways out. The endpoint of such a node is always a socket: another [`Reach`] is refused.
     fn contained(self: Arc<Self>, cell: Cell) -> Result<Contained>;
 
     /// Removes every node of this run that still exists, in every region, and kills what runs in it. A run that is
@@ -251,6 +243,17 @@ pub trait Node: Send + Sync {
 
     /// Where the host reaches the server of this node.
     fn endpoint(&self) -> Endpoint;
+
+    /// Where the server must listen, as it sees it: in the folder of its sockets, or at an address, which is `0.0.0.0`
+    /// in a container.
+    fn listen(&self) -> Endpoint {
+        self.endpoint()
+    }
+
+    /// Where the other nodes of its region reach the server.
+    fn peer(&self) -> Endpoint {
+        self.endpoint()
+    }
 
     /// The path on the host of an absolute path inside the node; `None` if the host cannot see the node's files or
     /// this process may not open them.

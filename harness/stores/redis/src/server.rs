@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comeback_engine::secret::Secret;
 use comeback_engine::substrate::{
-    Command, Endpoint, Io, Node, NodeSpec, REDIS_PROGRAMS, RedisProgram, Signal, Software, Substrate,
+    Command, Endpoint, Io, Node, NodeSpec, REDIS_PROGRAMS, Reach, RedisProgram, Signal, Software, Substrate,
 };
 use comeback_engine::{died, wait};
 use comeback_error::{Context as _, Error, Result};
@@ -53,7 +53,13 @@ pub struct RedisServer {
 impl RedisServer {
     /// Creates a node with the server's program. Nothing runs in it yet.
     pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
-        let spec = NodeSpec { name: name.to_owned(), software: Software::Redis, major: None, port: PORT };
+        let spec = NodeSpec {
+            name: name.to_owned(),
+            software: Software::Redis,
+            major: None,
+            port: PORT,
+            reach: Reach::Endpoint,
+        };
         let node = substrate.create(&spec).await?;
         let program = find_program(&*node).await?;
         let output = node.exec(&Command::new(&program).arg("--version"), Io::default()).await?;

@@ -1,6 +1,7 @@
 //! One container: how it is created, found by its labels, and removed with its volume.
 
 use std::collections::HashMap;
+use std::net::SocketAddrV4;
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,12 +53,16 @@ pub(super) struct Container {
     pub(super) image: Image,
     /// Where the host reaches its server.
     pub(super) endpoint: Endpoint,
+    /// Where its server listens.
+    pub(super) listen: Endpoint,
+    /// Where the other containers of its network reach its server.
+    pub(super) peer: Endpoint,
 }
 
 /// Where a container is put.
 pub(super) enum Surroundings<'a> {
-    /// Into a network, or the daemon's own; its port is published on the loopback address.
-    Network(Option<&'a str>),
+    /// Into a network, or the daemon's own; its port is published at a loopback address, which may be given.
+    Network(Option<&'a str>, Option<SocketAddrV4>),
     /// Into a cell, with a folder of the host for its socket.
     Cell(Cell, &'a Path),
 }
@@ -74,13 +79,16 @@ impl Container {
     ) -> Result<Self> {
         let name = format!("comeback-{}-{}", run.run_id, spec.name);
         let port = spec.port;
-        let (network, cell) = match surroundings {
-            Surroundings::Network(network) => (network.map(ToOwned::to_owned), None),
-            Surroundings::Cell(cell, sockets) => (None, Some((cell, sockets.to_string_lossy().into_owned()))),
+        let (network, address, cell) = match surroundings {
+            Surroundings::Network(network, address) => (network.map(ToOwned::to_owned), address, None),
+            Surroundings::Cell(cell, sockets) => {
+                (None, None, Some((cell, sockets.to_string_lossy().into_owned())))
+            }
         };
         let sockets = cell.as_ref().map(|(_, sockets)| sockets.clone());
-        let request = GenericImage::new(image.name.clone(), image.tag.clone())
-            .with_exposed_port(port.tcp())
+        let exposed = GenericImage::new(image.name.clone(), image.tag.clone()).with_exposed_port(port.tcp());
+        let exposed = if address.is_some() { exposed.with_exposed_port(port.udp()) } else { exposed };
+        let request = exposed
             .with_entrypoint("tail")
             .with_cmd(["-f", "/dev/null"])
             // Root, because the service user cannot kill root's processes: a power cut must spare the process that
@@ -92,7 +100,7 @@ impl Container {
             .with_labels([(LABEL_NODE, spec.name.clone())])
             .with_host_config_modifier(move |host| match &cell {
                 Some((cell, sockets)) => lock_up(host, *cell, sockets),
-                None => confine(host, port, network.as_deref()),
+                None => confine(host, port, network.as_deref(), address),
             });
         let started =
             request.start().await.context(format!("start a container from {}:{}", image.name, image.tag))?;
@@ -100,13 +108,15 @@ impl Container {
         // Comeback removes the container itself: dropping this outside a runtime would panic, and a run that is
         // kept would lose it.
         std::mem::forget(started);
-        let endpoint = if let Some(dir) = sockets {
-            Endpoint::Unix { dir }
+        let [endpoint, listen, peer] = if let Some(dir) = sockets {
+            [(); 3].map(|()| Endpoint::Unix { dir: dir.clone() })
         } else {
-            let port = published_port(docker, &id, port).await?;
-            Endpoint::Tcp { host: "127.0.0.1".to_owned(), port }
+            let (published, own) = addresses(docker, &id, port).await?;
+            let everywhere = Endpoint::Tcp { host: "0.0.0.0".to_owned(), port };
+            let published = Endpoint::Tcp { host: "127.0.0.1".to_owned(), port: published };
+            [address.map_or(published, Endpoint::from), everywhere, Endpoint::Tcp { host: own, port }]
         };
-        Ok(Self { docker: docker.clone(), id, name, image: image.clone(), endpoint })
+        Ok(Self { docker: docker.clone(), id, name, image: image.clone(), endpoint, listen, peer })
     }
 
     /// Whether someone has removed it.
@@ -129,15 +139,20 @@ pub(super) fn labels(run: &RunIdentity, owner: &Owner) -> [(&'static str, String
 }
 
 /// Sets an init process that reaps orphans, an anonymous volume that is removed with the container, and the one
-/// port on the loopback address. By default, testcontainers publishes every port on every address.
-fn confine(host: &mut HostConfig, port: u16, network: Option<&str>) {
+/// port on 127.0.0.1, or at `address` for TCP and UDP. By default, testcontainers publishes every port on every address.
+fn confine(host: &mut HostConfig, port: u16, network: Option<&str>, address: Option<SocketAddrV4>) {
     host.init = Some(true);
     if let Some(network) = network {
         host.network_mode = Some(network.to_owned());
     }
     host.publish_all_ports = Some(false);
-    let binding = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(String::new()) };
-    host.port_bindings = Some(HashMap::from([(format!("{port}/tcp"), Some(vec![binding]))]));
+    let (ip, published, protocols): (_, _, &[_]) = match address {
+        Some(address) => (address.ip().to_string(), address.port().to_string(), &["tcp", "udp"]),
+        None => ("127.0.0.1".to_owned(), String::new(), &["tcp"]),
+    };
+    let binding = PortBinding { host_ip: Some(ip), host_port: Some(published) };
+    let publish = |protocol: &&str| (format!("{port}/{protocol}"), Some(vec![binding.clone()]));
+    host.port_bindings = Some(protocols.iter().map(publish).collect());
     host.mounts = Some(vec![volume()]);
 }
 
@@ -171,15 +186,23 @@ fn volume() -> Mount {
     Mount { target: Some(VOLUME.to_owned()), typ: Some(MountType::VOLUME), ..Mount::default() }
 }
 
-async fn published_port(docker: &Docker, id: &str, port: u16) -> Result<u16> {
+/// The port of the host at which a container's port is published, and the container's own address in its network.
+async fn addresses(docker: &Docker, id: &str, port: u16) -> Result<(u16, String)> {
     let doing = "look for the published port";
     let found = docker.inspect_container(id, None).await.context(doing)?;
-    let ports = found.network_settings.and_then(|network| network.ports).unwrap_or_default();
-    ports
+    let settings = found.network_settings.unwrap_or_default();
+    let published = settings
+        .ports
+        .unwrap_or_default()
         .get(&format!("{port}/tcp"))
         .and_then(Option::as_ref)
         .and_then(|bindings| bindings.first()?.host_port.as_ref()?.parse().ok())
-        .ok_or_else(|| Error::could_not_verify(format!("{doing}: port {port} of {id} is not published")))
+        .ok_or_else(|| Error::could_not_verify(format!("{doing}: port {port} of {id} is not published")))?;
+    let own = settings.networks.unwrap_or_default().into_values().find_map(|network| network.ip_address);
+    let own = own.filter(|own| !own.is_empty());
+    let own =
+        own.ok_or_else(|| Error::could_not_verify(format!("{doing}: {id} has no address of its own")))?;
+    Ok((published, own))
 }
 
 /// Every container with these labels, running or not.

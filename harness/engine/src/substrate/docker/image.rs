@@ -6,7 +6,7 @@ use testcontainers::bollard::Docker;
 use super::is_missing;
 use crate::substrate::Software;
 
-/// The image with both servers that `make setup` builds from Debian's packages.
+/// The image with every server that `make setup` builds from Debian's packages.
 const BUILT_IMAGE: &str = "comeback-servers:bookworm";
 /// The major version of PostgreSQL in it.
 const BUILT_MAJOR: u32 = 15;
@@ -37,13 +37,16 @@ pub(super) struct Image {
 
 /// The suitable images, in order of preference.
 pub(in crate::substrate) fn candidates(settings: &DockerSettings, software: Software) -> Vec<String> {
-    let official = match software {
-        Software::Postgres => "postgres:15",
-        Software::Redis => "redis:7",
+    let official: &[&str] = match software {
+        Software::Postgres => &["postgres:15"],
+        Software::Redis => &["redis:7"],
+        Software::Bind => &["internetsystemsconsortium/bind9:9.18"],
+        // Any image with the C library of a usual distribution.
+        Software::Application => &["redis:7", "postgres:15"],
     };
     match &settings.image {
         Some(image) => vec![image.clone()],
-        None => vec![official.to_owned(), BUILT_IMAGE.to_owned()],
+        None => official.iter().chain([&BUILT_IMAGE]).map(|&image| image.to_owned()).collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A container starts idle, with an init process and its own volume, and is controlled through exec. A restore
 //! needs to stop the server and replace its data directory, which an image's own entrypoint does not allow. The
-//! server's port is published on the loopback address only.
+//! server's port is published on a loopback address only.
 
 mod cell;
 mod container;
@@ -204,6 +204,7 @@ impl DockerSubstrate {
 
     async fn make(&self, spec: &NodeSpec) -> Result<DockerNode> {
         let docker = &self.run.docker;
+        let reach = spec.reach.settle(self.cell.is_some())?;
         let image = image::choose(docker, &self.settings, spec.software, spec.major).await?;
         let network = match &self.region {
             Some(region) if self.cell.is_none() => Some(self.run.network_of(region, &self.owner).await?),
@@ -212,7 +213,7 @@ impl DockerSubstrate {
         let sockets = self.cell.map(|_| make_socket_folder(&self.run.folder()?, &spec.name)).transpose()?;
         let surroundings = match (self.cell, &sockets) {
             (Some(cell), Some(sockets)) => Surroundings::Cell(cell, sockets),
-            _ => Surroundings::Network(network.as_deref()),
+            _ => Surroundings::Network(network.as_deref(), reach),
         };
         let run = &self.run.identity;
         let container = Container::start(docker, &image, spec, surroundings, run, &self.owner).await?;

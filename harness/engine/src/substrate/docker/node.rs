@@ -40,6 +40,8 @@ impl DockerNode {
         let users = match spec.software {
             Software::Postgres => ["postgres", "redis", "nobody"],
             Software::Redis => ["redis", "postgres", "nobody"],
+            Software::Bind => ["bind", "named", "nobody"],
+            Software::Application => ["nobody", "redis", "postgres"],
         };
         let argv = ["sh", "-c", PREPARE, "sh"].into_iter().chain(users).map(str::to_owned).collect();
         let env = BTreeMap::from([("PATH".to_owned(), container.image.path.clone())]);
@@ -160,6 +162,14 @@ impl Node for DockerNode {
 
     fn endpoint(&self) -> Endpoint {
         self.container.endpoint.clone()
+    }
+
+    fn listen(&self) -> Endpoint {
+        self.container.listen.clone()
+    }
+
+    fn peer(&self) -> Endpoint {
+        self.container.peer.clone()
     }
 
     fn host_path(&self, _: &str) -> Option<PathBuf> {

@@ -2,7 +2,7 @@
 //!
 //! Each run has a folder `<temp dir>/comeback-<uid>/<run id>/`. Each node has a folder in it, with `d/`, the
 //! working directory of its programs, and `s/`, the socket directory of its server. Nothing listens on a network
-//! address.
+//! address, unless a node asks for a loopback address.
 
 mod account;
 mod cell;

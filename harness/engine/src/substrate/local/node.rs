@@ -30,7 +30,7 @@ pub(super) struct LocalNode {
     name: String,
     root: PathBuf,
     dir: String,
-    sockets: String,
+    endpoint: Endpoint,
     launcher: Arc<Launcher>,
     server: Mutex<Option<Server>>,
 }
@@ -55,6 +55,7 @@ impl LocalNode {
         launcher: &Arc<Launcher>,
         cell: Option<&LocalCell>,
     ) -> Result<Self> {
+        let reach = spec.reach.settle(cell.is_some())?;
         let account = cell.map_or(&launcher.account, |cell| &cell.account);
         let root = folder::create_node(&run.folder, &spec.name, account)?;
         let launcher = match cell {
@@ -62,8 +63,9 @@ impl LocalNode {
             None => Arc::clone(launcher),
         };
         let text = |dir: &str| root.join(dir).to_string_lossy().into_owned();
-        let (dir, sockets) = (text("d"), text("s"));
-        Ok(Self { run, name: spec.name.clone(), root, dir, sockets, launcher, server: Mutex::default() })
+        let dir = text("d");
+        let endpoint = reach.map_or_else(|| Endpoint::Unix { dir: text("s") }, Endpoint::from);
+        Ok(Self { run, name: spec.name.clone(), root, dir, endpoint, launcher, server: Mutex::default() })
     }
 
     fn check_exists(&self) -> Result<()> {
@@ -150,7 +152,7 @@ impl Node for LocalNode {
     }
 
     fn endpoint(&self) -> Endpoint {
-        Endpoint::Unix { dir: self.sockets.clone() }
+        self.endpoint.clone()
     }
 
     fn host_path(&self, inside: &str) -> Option<PathBuf> {

@@ -104,6 +104,7 @@ pub(super) fn is_program(path: &Path) -> bool {
 fn advice(name: &str) -> String {
     let package = match name {
         "setpriv" | "setsid" | "ipcrm" => "util-linux",
+        "named" => "bind9",
         _ if name.starts_with("redis") => "redis-tools",
         "psql" | "initdb" | "postgres" | "createdb" | "dropdb" | "vacuumdb" => "postgresql",
         _ if name.starts_with("pg_") || name.starts_with("pgbench") => "postgresql",

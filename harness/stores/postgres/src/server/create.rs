@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use comeback_engine::secret::Secret;
-use comeback_engine::substrate::{Command, Endpoint, Io, NodeSpec, Software, Substrate};
+use comeback_engine::substrate::{Command, Endpoint, Io, NodeSpec, Reach, Software, Substrate};
 use comeback_model::{Content, Manifest};
 
 use super::node::PostgresServer;
@@ -73,7 +73,13 @@ impl PostgresServer {
         password: &Secret,
         major: Option<u32>,
     ) -> Result<Self> {
-        let spec = NodeSpec { name: name.to_owned(), software: Software::Postgres, major, port: PORT };
+        let spec = NodeSpec {
+            name: name.to_owned(),
+            software: Software::Postgres,
+            major,
+            port: PORT,
+            reach: Reach::Endpoint,
+        };
         let node = substrate.create(&spec).await?;
         // Debian installs several versions side by side; elsewhere the search path has one.
         let preferred = match major.filter(|_| !node.has_chosen_programs()) {
