@@ -53,7 +53,7 @@ pub use not_looked_at::{NotLookedAt, ScopeKind};
 pub use object::{
     InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion, content_text,
 };
-pub use objective::{Citation, Objective};
+pub use objective::{Citation, DocumentedTtl, Objective};
 pub use phase::{Milestone, Phase};
 pub use plan::{
     CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan, PlanFinding, PlanJudgement,

@@ -40,3 +40,12 @@ impl Objective {
         measured_ms <= self.upper_ms
     }
 }
+
+/// The documented TTL of a DNS record: how long clients may go on using an address after it was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentedTtl {
+    /// The TTL, in milliseconds.
+    pub ms: u64,
+    /// The place where it is documented.
+    pub source: Citation,
+}

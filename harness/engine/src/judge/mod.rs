@@ -12,7 +12,7 @@ use comeback_model::{Finding, NotLookedAt};
 
 pub use backup_age::{AgeLimit, BackupAge};
 pub use newest_backup::NewestBackup;
-pub use objective::{LossObjective, TimeObjective};
+pub use objective::{LossObjective, ShortenedWait, TimeObjective};
 pub use plan::PlanJudge;
 
 /// A judge. A judge that cannot look returns an error: that is *could not verify*, never a pass.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
-use comeback_model::{Finding, FindingCode, Objective};
+use comeback_model::{Citation, Finding, FindingCode, Objective};
 
 use super::{Judge, Opinion};
 use crate::evidence::Loss;
@@ -18,6 +18,40 @@ pub struct TimeObjective<'a> {
     pub steps: Vec<(String, u64)>,
     /// Whether sample data was recovered: a time that it meets promises nothing for production.
     pub is_sample: bool,
+    /// A wait that the drill shortened; the documented one is judged in its place.
+    pub shortened: Option<&'a ShortenedWait>,
+}
+
+/// A wait that takes long in production, such as that for the TTL of a DNS record, and was drilled with a short one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShortenedWait {
+    /// What was waited for: `the TTL of the old record`.
+    pub what: String,
+    /// How long the drill waited for it, in milliseconds.
+    pub drilled_ms: u64,
+    /// How long it takes as documented, in milliseconds.
+    pub documented_ms: u64,
+    /// The place where that is documented.
+    pub source: Citation,
+}
+
+impl ShortenedWait {
+    /// The measured time with the documented wait in the place of the drilled one, in milliseconds.
+    pub fn judged_ms(&self, measured_ms: u64) -> u64 {
+        measured_ms.saturating_sub(self.drilled_ms).saturating_add(self.documented_ms)
+    }
+
+    /// The measured time, and how the judged one comes from it.
+    fn told(&self, measured_ms: u64) -> String {
+        format!(
+            "{} were measured, {} of them for {}, which takes {} by {}",
+            seconds(measured_ms),
+            seconds(self.drilled_ms),
+            self.what,
+            seconds(self.documented_ms),
+            self.source.quoted()
+        )
+    }
 }
 
 impl TimeObjective<'_> {
@@ -39,7 +73,15 @@ impl Judge for TimeObjective<'_> {
 
     async fn judge(&self) -> Result<Opinion> {
         let objective = self.objective.as_ref().map_err(Error::clone)?;
-        let mut opinion = judge_limit(objective, self.ttr_ms, "time to recovery", "recovered");
+        let judged_ms = self.shortened.map_or(self.ttr_ms, |wait| wait.judged_ms(self.ttr_ms));
+        let mut opinion = judge_limit(objective, judged_ms, "time to recovery", "recovered");
+        if let Some(wait) = self.shortened {
+            let told = wait.told(self.ttr_ms);
+            for finding in &mut opinion.findings {
+                finding.actual = format!("{} ({told})", finding.actual);
+            }
+            opinion.summary = format!("{}: {told}", opinion.summary);
+        }
         if opinion.findings.is_empty() && self.is_sample {
             opinion.summary.push_str(": in time on sample data; production size not judged");
         }
@@ -108,7 +150,6 @@ fn judge_limit(objective: &Objective, measured_ms: u64, subject: &str, what: &st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use comeback_model::Citation;
 
     fn four_minutes() -> Objective {
         let text = |text: &str| text.to_owned();
@@ -120,7 +161,10 @@ mod tests {
     async fn time(ttr_ms: u64, is_sample: bool) -> Opinion {
         let steps = [("fetch it", 40_000), ("load it", 200_000), ("look", 5), ("switch", 1_000)];
         let steps = steps.map(|(title, ms)| (title.to_owned(), ms)).to_vec();
-        TimeObjective { objective: &Ok(four_minutes()), ttr_ms, steps, is_sample }.judge().await.unwrap()
+        TimeObjective { objective: &Ok(four_minutes()), ttr_ms, steps, is_sample, shortened: None }
+            .judge()
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -139,6 +183,36 @@ mod tests {
         assert!(sample.findings.is_empty() && production.findings.is_empty());
         assert!(sample.summary.ends_with("in time on sample data; production size not judged"));
         assert!(!production.summary.contains("sample"), "{}", production.summary);
+    }
+
+    #[tokio::test]
+    async fn a_wait_that_the_drill_shortened_counts_as_documented() {
+        let source = four_minutes().source;
+        let mut wait = ShortenedWait {
+            what: "the TTL of the old record".to_owned(),
+            drilled_ms: 2_000,
+            documented_ms: 120_000,
+            source: Citation { line: 9, text: "a TTL of 120 s".to_owned(), ..source },
+        };
+        let time = async |wait: &ShortenedWait| {
+            let objective = &Ok(four_minutes());
+            let shortened = Some(wait);
+            let steps = Vec::new();
+            TimeObjective { objective, ttr_ms: 3_000, steps, is_sample: false, shortened }
+                .judge()
+                .await
+                .unwrap()
+        };
+        let met = time(&wait).await;
+        assert_eq!(met.findings, []);
+        assert_eq!(
+            met.summary,
+            "recovered 121.0 s against `RTO: 4 min` (runbook.md:1): 3.0 s were measured, 2.0 s of them for the TTL of \
+             the old record, which takes 120.0 s by `a TTL of 120 s` (runbook.md:9)"
+        );
+        wait.documented_ms = 239_001;
+        let missed = time(&wait).await.findings.remove(0).actual;
+        assert!(missed.starts_with("240.0 s (3.0 s were measured"), "{missed}");
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ mod objective;
 mod plan;
 mod section;
 mod statement;
+mod ttl;
 mod words;
 
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use plan::{DocumentedPlan, DocumentedStep, DocumentedTier, Length};
 pub use section::Section;
 
 use comeback_error::{Error, Result};
-use comeback_model::{Citation, Objective};
+use comeback_model::{Citation, DocumentedTtl, Objective};
 use document::Document;
 use lines::Lines;
 
@@ -93,6 +94,12 @@ impl Runbook {
     /// objective that is not understood or contradictory is still an error.
     pub fn documented(&self, section: &Section, kind: ObjectiveKind) -> Result<Option<Objective>> {
         objective::find(self, section, kind)
+    }
+
+    /// The TTL that a section's text states for its DNS records; `None` if it states none. One that is not understood or
+    /// contradictory is an error.
+    pub fn ttl(&self, section: &Section) -> Result<Option<DocumentedTtl>> {
+        ttl::find(self, section)
     }
 
     /// The fenced commands of a section, sub-sections included, in the order of the file.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{IntegrityQuery, Ledger, Milestone, Objective, Plan};
+use comeback_model::{DocumentedTtl, IntegrityQuery, Ledger, Milestone, Objective, Plan};
 
+use super::objectives::Documented;
 use super::{Applications, Course};
 use crate::damage::{Aim, Damage, DamageSpec, Damages, Target, find};
 use crate::evidence::{ArtefactSummary, EventBody};
@@ -23,8 +24,7 @@ pub struct Drill {
     pub(super) shows_values: bool,
     pub(super) injected: AtomicUsize,
     pub(super) queries: Vec<IntegrityQuery>,
-    pub(super) objective: Result<Objective>,
-    pub(super) loss_objective: Result<Option<Objective>>,
+    pub(super) documented: Documented,
     pub(super) applications: Applications,
     /// The recovery plan of the runbook, if the run has one.
     pub(super) plan: Option<Arc<Plan>>,
@@ -62,9 +62,19 @@ impl Drill {
         &self.applications
     }
 
+    /// The time objective of the runbook.
+    pub fn time_objective(&self) -> Result<Objective> {
+        self.documented.time.clone()
+    }
+
     /// The recovery point objective of the runbook; `None` if it documents none.
     pub fn loss_objective(&self) -> Result<Option<Objective>> {
-        self.loss_objective.clone()
+        self.documented.loss.clone()
+    }
+
+    /// The TTL that the runbook states for the DNS records of its section; `None` if it states none.
+    pub fn documented_ttl(&self) -> Result<Option<DocumentedTtl>> {
+        self.documented.ttl.clone()
     }
 
     /// Whether findings may contain values of restored rows.

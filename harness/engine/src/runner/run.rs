@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use comeback_error::{Error, Result};
-use comeback_model::{IntegrityQuery, Objective, Plan, Verdict};
+use comeback_model::{IntegrityQuery, Plan, Verdict};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Applications, Course, CourseSettings, Drill, Scenario, ScenarioSpec};
+use super::objectives::Documented;
+use super::{Applications, Course, CourseSettings, Drill, Scenario};
 use crate::damage::DamageSpec;
 use crate::evidence::{EventBody, Failure, Journal};
 use crate::repository::LocalRepository;
@@ -115,9 +116,9 @@ async fn run_drill(
     journal: &Journal,
     cancel: &CancellationToken,
 ) -> Option<Verdict> {
-    let (objective, loss_objective) = objectives(&scenario.spec(), settings.runbook.as_deref());
-    journal.append(EventBody::DrillStarted { drill: index, objective: objective.clone().ok() });
-    let mut drill = match prepare(index, scenario, settings, journal, objective, loss_objective).await {
+    let documented = Documented::of(&scenario.spec(), settings.runbook.as_deref());
+    journal.append(EventBody::DrillStarted { drill: index, objective: documented.time.clone().ok() });
+    let mut drill = match prepare(index, scenario, settings, journal, documented).await {
         Ok(drill) => drill,
         Err(error) => return Some(end_drill(index, journal, &[], Some(&error))),
     };
@@ -157,24 +158,6 @@ async fn run_drill(
     Some(end_drill(index, journal, &verdicts, ended.err().as_ref()))
 }
 
-/// The limits that the runbook documents for a scenario: time to recovery, and loss. One that follows no section has
-/// none.
-fn objectives(
-    spec: &ScenarioSpec,
-    runbook: Option<&Runbook>,
-) -> (Result<Objective>, Result<Option<Objective>>) {
-    let none = || Error::could_not_verify(format!("{} follows no section of a runbook", spec.name));
-    let Some(runbook) = runbook.filter(|_| !spec.section.is_empty()) else { return (Err(none()), Ok(None)) };
-    let section = match runbook.section(&spec.section) {
-        Ok(section) => section,
-        Err(error) => return (Err(error.clone()), Err(error)),
-    };
-    (
-        runbook.objective(section, ObjectiveKind::TimeToRecovery),
-        runbook.documented(section, ObjectiveKind::RecoveryPoint),
-    )
-}
-
 async fn until_full(room: Option<&Room>) -> Error {
     match room {
         Some(room) => room.until_full().await,
@@ -187,8 +170,7 @@ async fn prepare(
     scenario: &dyn Scenario,
     settings: &RunSettings,
     journal: &Journal,
-    objective: Result<Objective>,
-    loss_objective: Result<Option<Objective>>,
+    documented: Documented,
 ) -> Result<Drill> {
     let spec = scenario.spec();
     let scratch = settings.place.scratch.join(format!("d{index}"));
@@ -213,8 +195,7 @@ async fn prepare(
         shows_values: settings.shows_values,
         injected: 0.into(),
         queries: settings.queries.clone(),
-        objective,
-        loss_objective,
+        documented,
         applications: settings.applications.clone(),
         plan: settings.plan.clone(),
         declared_ms: None,
