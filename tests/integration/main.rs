@@ -4,6 +4,7 @@
 // helpers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod app;
 mod cli;
 #[path = "../kit/mod.rs"]
 mod kit;

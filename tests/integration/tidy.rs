@@ -11,12 +11,14 @@ const CRATES: &[&str] = &[
     "harness/engine/src",
     "harness/error/src",
     "harness/model/src",
+    "harness/stores/application/src",
     "harness/stores/objects/src",
     "harness/stores/postgres/src",
     "harness/stores/redis/src",
     "harness/stores/secrets/src",
     "scenarios/src",
     "fixtures/src",
+    "fixtures/app/src",
     "reports/src",
 ];
 
@@ -143,11 +145,14 @@ fn arrows_point_one_way_between_the_crates() {
         ("harness/digest", &["error"]),
         ("harness/model", &["digest", "error"]),
         ("harness/engine", &["error", "model"]),
+        ("harness/stores/application", &["engine", "error"]),
         ("harness/stores/objects", &["engine", "error", "model"]),
         ("harness/stores/postgres", &["engine", "error", "model"]),
         ("harness/stores/redis", &["digest", "engine", "error", "model"]),
         ("harness/stores/secrets", &["engine", "error", "model"]),
         ("fixtures", &[]),
+        // What is recovered knows nothing of what recovers it.
+        ("fixtures/app", &["error"]),
         ("reports", &["error", "model"]),
         ("scenarios", &["engine", "error", "fixtures", "model", "objects", "postgres", "redis", "secrets"]),
     ] {

@@ -8,6 +8,7 @@
 //! | backups of other tools | `foreign_cluster`, `backup_tools`, `verify` |
 //! | the ledger of a workload | `workload_bench` |
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
+//! | the road-trip application | `roadtrip_bench` |
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
 //! | what a restored server can reach | `cell_bench` |
@@ -32,6 +33,7 @@ pub(crate) mod rdb_bench;
 pub(crate) mod redis_bench;
 pub(crate) mod require;
 pub(crate) mod road_trip;
+pub(crate) mod roadtrip_bench;
 pub(crate) mod round_trip;
 pub(crate) mod substrate_bench;
 pub(crate) mod substrates;
