@@ -129,6 +129,9 @@ pub(crate) enum Command {
     Clean(CleanArgs),
     /// Regenerate the reports of a run from its journal
     Report(ReportArgs),
+    /// The sample application that drills recover, with its configuration in the environment
+    #[command(hide = true)]
+    SampleApp,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -313,7 +316,8 @@ mod tests {
         let name = format!("{before}{}", command.get_name());
         let help = command.clone().term_width(100).render_long_help();
         let _ = write!(text, "──── {name}\n{}\n\n", help.to_string().trim_end());
-        for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+        let shown = |below: &&clap::Command| below.get_name() != "help" && !below.is_hide_set();
+        for below in command.get_subcommands().filter(shown) {
             self::help(below, &format!("{name} "), text);
         }
     }
@@ -331,7 +335,8 @@ mod tests {
     fn every_command_is_in_one_group() {
         let mut command = Cli::command();
         command.build();
-        let mut commands: Vec<_> = command.get_subcommands().map(clap::Command::get_name).collect();
+        let shown = command.get_subcommands().filter(|one| !one.is_hide_set());
+        let mut commands: Vec<_> = shown.map(clap::Command::get_name).collect();
         let mut grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         commands.sort_unstable();
         grouped.sort_unstable();

@@ -13,6 +13,7 @@ mod recovery;
 mod report;
 mod restore;
 mod run;
+mod sample_app;
 mod secrets;
 mod selection;
 mod selftest;
@@ -57,6 +58,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Init(args) => init::init(&args).await,
         Command::List(args) => list::list(&args, &settings(cli.config.as_deref())?),
         Command::Doctor(args) => doctor::doctor(args.substrate, &settings(cli.config.as_deref())?).await,
+        Command::SampleApp => sample_app::sample_app().await,
         Command::Clean(args) => clean::clean(&args, &settings(cli.config.as_deref())?).await,
     }
 }

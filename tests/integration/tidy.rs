@@ -145,7 +145,7 @@ fn arrows_point_one_way_between_the_crates() {
         ("harness/digest", &["error"]),
         ("harness/model", &["digest", "error"]),
         ("harness/engine", &["error", "model"]),
-        ("harness/stores/application", &["engine", "error"]),
+        ("harness/stores/application", &["engine", "error", "model", "roadtrip"]),
         ("harness/stores/objects", &["engine", "error", "model"]),
         ("harness/stores/postgres", &["engine", "error", "model"]),
         ("harness/stores/redis", &["digest", "engine", "error", "model"]),

@@ -5,7 +5,12 @@ use comeback_postgres::{PostgresServer, TableLoad, load_tables, run_script};
 
 /// The road-trip application's database, with its workload's table in use.
 pub(crate) async fn fill(server: &PostgresServer) {
-    let dataset = Dataset::new(7, Scale::Ci);
+    fill_at(server, Scale::Ci).await;
+}
+
+/// The same with another amount of data.
+pub(crate) async fn fill_at(server: &PostgresServer, scale: Scale) {
+    let dataset = Dataset::new(7, scale);
     run_script(server.address(), "postgres", "the database", "create database roadtrip").await.unwrap();
     for script in dataset.setup_sql() {
         run_script(server.address(), "roadtrip", script.name, &script.sql).await.unwrap();

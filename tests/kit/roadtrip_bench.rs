@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use comeback_application::{Answer, AppClient, Request};
+use comeback_application::{Answer, AppClient, AppSecrets, Configuration, Request};
 use comeback_engine::secret::{Secret, SecretBytes};
 use comeback_engine::substrate::{Endpoint, Substrate};
 use comeback_error::Result;
@@ -23,6 +23,8 @@ use super::{road_trip, substrates};
 
 const ROLE: &str = "roadtrip_app";
 const USER: &str = "roadtrip-app";
+/// Every kind of row, and some hundred keys.
+pub(crate) const SCALE: Scale = Scale::Bytes(900_000);
 /// The photos that are in the bucket: the first of the sample data.
 const PHOTOS: usize = 40;
 
@@ -52,13 +54,13 @@ impl RoadtripBench {
         let cache = or_skip("local", RedisServer::create(&*substrate, "cache", &password).await)?;
         database.init().await.unwrap();
         database.start(&[]).await.unwrap();
-        road_trip::fill(&database).await;
+        road_trip::fill_at(&database, SCALE).await;
         cache.start(&[]).await.unwrap();
-        let commands = Keyspace::new(7, Scale::Ci).commands();
+        let commands = Keyspace::new(7, SCALE).commands();
         load_commands(&cache.address(), commands.map(|one| (one.database, one.words))).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let bucket = LocalBucket::create(folder.path().join("bucket"), None).await.unwrap();
-        for Photo { key, content_type, bytes, .. } in Photos::new(7, Scale::Ci).uploads().take(PHOTOS) {
+        for Photo { key, content_type, bytes, .. } in Photos::new(7, SCALE).uploads().take(PHOTOS) {
             let attributes =
                 ObjectAttributes { content_type: Some(content_type.to_owned()), ..Default::default() };
             bucket.put(&key, &bytes, &attributes).await.unwrap();
@@ -105,6 +107,23 @@ impl RoadtripBench {
     pub(crate) async fn ask(&self, query: &'static str) -> String {
         let mut connection = self.database.connect("roadtrip").await.unwrap();
         sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
+    }
+
+    /// The configuration of an application in a node, with two versions of each key.
+    pub(crate) fn configuration(&self) -> Configuration {
+        let value = |name| SecretBytes::from(self.secret_value(name));
+        Configuration {
+            region: "b".to_owned(),
+            database_url: self.database.peer_url("roadtrip", ROLE),
+            cache_url: self.cache.peer_url(USER),
+            secrets: AppSecrets {
+                postgres_password: value("postgres"),
+                redis_password: value("redis"),
+                vault_keys: [(1, value("vault-1")), (2, value("vault-2"))].into(),
+                session_keys: [(1, value("session"))].into(),
+            },
+            runs_jobs: false,
+        }
     }
 
     fn variables(&self) -> BTreeMap<&'static str, String> {

@@ -136,6 +136,8 @@ pub enum FindingCode {
     FileExposed,
     /// A log-in with restored credentials was refused.
     LogInRefused,
+    /// A recovered application does not answer as before the disaster.
+    AnswerWrong,
     /// An objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -218,6 +220,7 @@ impl FindingCode {
             Self::RecipientMissing => "recipient-missing",
             Self::FileExposed => "file-exposed",
             Self::LogInRefused => "log-in-refused",
+            Self::AnswerWrong => "answer-wrong",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

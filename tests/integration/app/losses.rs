@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use comeback_application::Request;
 use comeback_engine::wait;
-use comeback_fixtures::{Photos, Scale};
+use comeback_fixtures::Photos;
 use comeback_objects::ObjectStore as _;
 use serde_json::Value;
 
 use super::reads::SOMEBODY;
-use crate::kit::roadtrip_bench::{RoadtripBench, RunningApp};
+use crate::kit::roadtrip_bench::{RoadtripBench, RunningApp, SCALE};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -37,7 +37,7 @@ pub(super) async fn a_session_outlives_the_application_and_its_key(bench: &Roadt
 
 pub(super) async fn a_damaged_or_missing_photo_is_told(bench: &RoadtripBench) {
     let app = bench.start(&[("JOBS", "off".to_owned())]).await;
-    let photos: Vec<_> = Photos::new(7, Scale::Ci).uploads().take(2).collect();
+    let photos: Vec<_> = Photos::new(7, SCALE).uploads().take(2).collect();
     bench.bucket.delete(&photos[0].key).await.unwrap();
     let answer = app.json(500, Request::get("/photos/1")).await;
     assert_eq!(answer["error"], "object_missing", "{answer}");

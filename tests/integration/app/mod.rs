@@ -1,6 +1,7 @@
 //! The road-trip application, on real servers: each endpoint, what it says when something is lost, and its end.
 
 mod losses;
+mod node;
 mod reads;
 mod writes;
 
@@ -20,5 +21,6 @@ async fn it_serves_and_says_what_is_lost() {
     losses::a_damaged_or_missing_photo_is_told(&bench).await;
     losses::what_is_lost_is_named_and_comes_back(&bench).await;
     losses::wrong_secrets_are_told(&bench).await;
+    node::it_runs_in_a_node_and_damages_to_it_are_found(&bench).await;
     bench.clear().await;
 }

@@ -1,12 +1,12 @@
 //! What is read: users, stories, photos, how the application is.
 
 use comeback_application::Request;
-use comeback_fixtures::{Photos, Scale};
+use comeback_fixtures::Photos;
 use comeback_model::ObjectAttributes;
 use comeback_objects::ObjectStore as _;
 use serde_json::json;
 
-use crate::kit::roadtrip_bench::{RoadtripBench, RunningApp};
+use crate::kit::roadtrip_bench::{RoadtripBench, RunningApp, SCALE};
 
 /// An active user with API keys, whose journey has bookings.
 pub(super) const SOMEBODY: &str = "select u.email::text from roadtrip.users u \
@@ -61,7 +61,7 @@ pub(super) async fn everything_is_read(bench: &RoadtripBench, app: &RunningApp) 
 
 /// Keys with blanks and umlauts, empty objects, and one whose newest version is another.
 async fn photos_are_those_of_the_bucket(bench: &RoadtripBench, app: &RunningApp) {
-    let photos = Photos::new(7, Scale::Ci);
+    let photos = Photos::new(7, SCALE);
     let replaced = photos.replacements().next().unwrap();
     bench.bucket.put(&replaced.key, &replaced.bytes, &ObjectAttributes::default()).await.unwrap();
     // The sixteenth row is the first replacement: it and the row before it have the same key.

@@ -11,7 +11,7 @@ use super::reads::SOMEBODY;
 use crate::kit::roadtrip_bench::{RoadtripBench, RunningApp};
 
 /// The sample data has more events than that, and some that other workers have taken.
-const MANY_JOBS: u64 = 400;
+const MANY_JOBS: u64 = 80;
 
 fn booking(journey: i64, from: &str, price_cents: i64) -> Value {
     json!({ "journey": journey, "pitch": 4711, "from": from, "until": "2031-07-09T12:00:00Z", "price_cents": price_cents })

@@ -106,6 +106,17 @@ impl RedisServer {
         }
     }
 
+    /// The URL with which an application in another node connects, without a password.
+    pub fn peer_url(&self, user: &str) -> String {
+        match self.node.peer() {
+            Endpoint::Unix { dir } => {
+                let dir = dir.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+                format!("redis+unix://{dir}/redis.sock?user={user}")
+            }
+            Endpoint::Tcp { host, port } => format!("redis://{user}@{host}:{port}"),
+        }
+    }
+
     /// Starts the server with additional settings, and waits until it has loaded its data and answers.
     pub async fn start(&self, settings: &[(&str, &str)]) -> Result<()> {
         self.configure(settings).await?;

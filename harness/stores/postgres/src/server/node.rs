@@ -7,6 +7,7 @@ use std::time::Duration;
 use comeback_engine::secret::Secret;
 use comeback_engine::substrate::{Command, Endpoint, Io, Node, Signal};
 use comeback_engine::{died, wait};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 use tokio::io::AsyncWriteExt as _;
@@ -209,6 +210,17 @@ impl PostgresServer {
     /// How an application connects to one of its databases.
     pub fn options(&self, database: &str) -> PgConnectOptions {
         self.address.options(database)
+    }
+
+    /// The URL with which an application in another node connects to one of its databases, without a password.
+    pub fn peer_url(&self, database: &str, role: &str) -> String {
+        match self.node.peer() {
+            Endpoint::Unix { dir } => {
+                let dir = utf8_percent_encode(&dir, NON_ALPHANUMERIC);
+                format!("postgresql:///{database}?host={dir}&port={PORT}&user={role}")
+            }
+            Endpoint::Tcp { host, port } => format!("postgresql://{role}@{host}:{port}/{database}"),
+        }
     }
 
     /// Shuts the server down normally.

@@ -1,0 +1,5 @@
+//! What looks at a recovered application.
+
+mod served;
+
+pub use served::{Expectation, ServedJudge};
