@@ -40,6 +40,10 @@ fn of_one(scenario: &str, data: u64) -> Need {
         "redis" => {
             Need { node_bytes: data / 2, repository_bytes: data / 3, memory_bytes: data + EMPTY_MEMORY_BYTES }
         }
+        // The smallest cluster, and a copy of this program.
+        "secrets" => {
+            Need { node_bytes: EMPTY_DISK_BYTES, repository_bytes: 0, memory_bytes: EMPTY_MEMORY_BYTES }
+        }
         // Both of these at once.
         "dr" => Need {
             node_bytes: 2 * data + data / 2 + 2 * EMPTY_DISK_BYTES,

@@ -29,6 +29,18 @@ pub(crate) fn on(server: &PostgresServer) -> Database<'_> {
 /// once.
 pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
     let scale: Scale = drill.scale().parse().map_err(|error| Error::usage(format!("{error}")))?;
+    load(drill, server, scale).await?;
+    let bytes = count(server.address(), DATABASE, "select pg_database_size(current_database())").await?;
+    drill.sample_data_loaded(bytes.unsigned_abs());
+    rehearse_queries(drill, server).await
+}
+
+/// Creates the database and fills it with as little as there is of every kind: for a drill that restores something else.
+pub(crate) async fn fill_smallest(drill: &Drill, server: &PostgresServer) -> Result<()> {
+    load(drill, server, Scale::Bytes(1)).await
+}
+
+async fn load(drill: &Drill, server: &PostgresServer, scale: Scale) -> Result<()> {
     let dataset = Dataset::new(drill.seed(), scale);
     run_script(server.address(), "postgres", "the creation of the database", "create database roadtrip")
         .await?;
@@ -45,9 +57,7 @@ pub(crate) async fn fill(drill: &Drill, server: &PostgresServer) -> Result<()> {
         run_script(server.address(), DATABASE, script.name, &script.sql).await?;
     }
     drill.note(format!("loaded {rows} rows"));
-    let bytes = count(server.address(), DATABASE, "select pg_database_size(current_database())").await?;
-    drill.sample_data_loaded(bytes.unsigned_abs());
-    rehearse_queries(drill, server).await
+    Ok(())
 }
 
 /// Starts the writes that go on during the drill.

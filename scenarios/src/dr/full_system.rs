@@ -26,8 +26,9 @@ impl Scenario for FullSystem {
     fn spec(&self) -> ScenarioSpec {
         ScenarioSpec {
             name: "dr/full-system".to_owned(),
-            title: "a lost region's database, Redis and secrets come back elsewhere, by the recovery plan"
-                .to_owned(),
+            title:
+                "a lost region's servers, secrets and application come back elsewhere, by the recovery plan"
+                    .to_owned(),
             section: "Full disaster recovery".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
             damages: vec![&TO_A_PLAN],

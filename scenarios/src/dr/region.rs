@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use comeback_application::{ApplicationNodes as _, ApplicationServer, Expectation, prepare_sample};
 use comeback_engine::repository::{LocalRepository, copy_backup};
 use comeback_engine::runner::Drill;
 use comeback_error::Result;
@@ -22,6 +23,8 @@ pub(super) struct Region {
     database: PostgresServer,
     cache: RedisServer,
     secrets: FolderStore,
+    application: ApplicationServer,
+    answered: Arc<[Expectation]>,
     transactions: Workload,
     key_writes: RedisWorkload,
 }
@@ -36,6 +39,8 @@ pub(super) struct Backups {
     pub(super) fork: ForkMoment,
     pub(super) export: Manifest,
     pub(super) keys: ExportKeys,
+    /// What the application answered in region A, which it must answer in region B as well.
+    pub(super) answered: Arc<[Expectation]>,
 }
 
 /// What clients had written when the region was lost.
@@ -62,13 +67,23 @@ impl Region {
         let store = drill.secret_store("region-a").await?;
         drill.sample_data_loaded(secrets::fill(&store).await?);
         secrets::admit_application(&store, &database, &cache).await?;
+        let vault_keys = secrets::versions(&store, secrets::VAULT_KEY).await?;
+        let mut superuser = database.connect(roadtrip::DATABASE).await?;
+        let user = prepare_sample(&mut superuser, &vault_keys).await?;
+
+        drill.step(Phase::Prepare, "start the application, sign in, and keep what it answers");
+        let application = drill.application_node("application-a").await?;
+        application.start(&secrets::configuration("a", &store, &database, &cache).await?).await?;
+        application.wait_until_ready().await?;
+        let answered = user.record(&application.client()).await?.into();
 
         drill.step(Phase::Prepare, "put both servers under load");
         drill.application().switch_to(database.options(roadtrip::DATABASE));
         drill.cache().switch_to(cache.address());
         let transactions = roadtrip::start_workload(drill, &database).await?;
         let key_writes = RedisWorkload::start(&cache.address(), drill.clock()).await?;
-        let region = Self { database, cache, secrets: store, transactions, key_writes };
+        let region =
+            Self { database, cache, secrets: store, application, answered, transactions, key_writes };
         region.go_on().await?;
         Ok(region)
     }
@@ -99,14 +114,17 @@ impl Region {
             copy_backup(drill.repository(), &*repository, &manifest.id).await?;
             drill.backup_taken(manifest);
         }
-        Ok(Backups { repository, dump, snapshot: taken.manifest, fork: taken.fork, export, keys })
+        let answered = Arc::clone(&self.answered);
+        Ok(Backups { repository, dump, snapshot: taken.manifest, fork: taken.fork, export, keys, answered })
     }
 
     /// Loses the region: servers, disks, secrets, and the backups beside them. Returns when, on the clock of the run,
     /// and what had been written.
     pub(super) async fn lose(self, drill: &mut Drill) -> Result<(u64, Written)> {
-        self.database.node().kill().await?;
-        self.database.node().remove().await?;
+        for node in [self.application.node(), self.database.node()] {
+            node.kill().await?;
+            node.remove().await?;
+        }
         self.cache.destroy().await?;
         self.secrets.destroy()?;
         for id in drill.repository().list().await? {

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use comeback_application::judges::ServedJudge;
+use comeback_application::{ApplicationNodes as _, Expectation};
 use comeback_engine::LogIn;
 use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, StepAction};
@@ -96,6 +98,8 @@ impl Recovered {
 struct Step {
     work: Work,
     repository: Arc<LocalRepository>,
+    /// What the application answered in region A.
+    answered: Arc<[Expectation]>,
     /// The store that the secrets come back in, and the key that opens their export.
     secrets: FolderStore,
     break_glass: PathBuf,
@@ -117,6 +121,7 @@ pub(super) async fn actions(
         let step = Step {
             work,
             repository: Arc::clone(&backups.repository),
+            answered: Arc::clone(&backups.answered),
             secrets: secrets.clone(),
             break_glass: backups.keys.break_glass.clone(),
             recovered: Arc::clone(recovered),
@@ -163,9 +168,10 @@ impl Step {
         Ok(Verdict::Verified)
     }
 
-    /// The secrets out of their newest export; proven by the application, which logs in with them at the restored
-    /// servers. The password in the database is the one that came back with it.
-    async fn start_application(&self, course: &Course) -> Result<Verdict> {
+    /// The secrets out of their newest export, and the application with them; proven by what it answers: that takes the
+    /// session from Redis, the user and the sealed key from the database, and the key that opens it from the secrets. The
+    /// password in the database is the one that came back with it.
+    async fn start_application(&self, course: &mut Course) -> Result<Verdict> {
         let (database, cache) = (self.recovered.database()?, self.recovered.cache()?);
         let chosen = repository::newest(&*self.repository, secrets::is_export).await?;
         let key = Identities::read(&self.break_glass)?;
@@ -180,10 +186,13 @@ impl Step {
         );
         let password = access_newest(&self.secrets, secrets::REDIS_PASSWORD).await?;
         set_password(cache, secrets::USER, &password).await?;
-        let log_ins = secrets::start_application(&self.secrets, database, cache).await?;
-        let all_accepted = log_ins.iter().all(|(_, log_in)| *log_in == LogIn::Accepted);
+        let application = course.application_node("application-b").await?;
+        application.start(&secrets::configuration("b", &self.secrets, database, cache).await?).await?;
+        let log_ins = secrets::log_ins(&application).await?;
         let _ = self.recovered.log_ins.set(log_ins.to_vec());
-        Ok(if all_accepted { Verdict::Verified } else { Verdict::Failed })
+        application.wait_until_ready().await?;
+        let client = application.client();
+        Ok(course.judge(&ServedJudge { client: &client, expected: &self.answered }).await)
     }
 
     /// The verification queries of the runbook.

@@ -7,6 +7,7 @@ pub use restore::Restore;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use comeback_application::{AppSecrets, ApplicationServer, Configuration, KeyVersions};
 use comeback_engine::LogIn;
 use comeback_engine::secret::SecretBytes;
 use comeback_error::Result;
@@ -18,12 +19,17 @@ use comeback_redis::RedisServer;
 use comeback_secrets::damages::SetPassword;
 use comeback_secrets::{SecretStore, VALUE_BYTES, access_newest};
 
+use crate::roadtrip::DATABASE;
+
 /// The application's role in PostgreSQL, and the secret with its password.
 const ROLE: &str = "roadtrip_app";
 const POSTGRES_PASSWORD: &str = "postgres-app-password";
 /// The application's user in Redis, and the secret with its password.
 pub(crate) const USER: &str = "roadtrip-app";
 pub(crate) const REDIS_PASSWORD: &str = "redis-app-password";
+/// The secret that opens the stored API keys, and the one that signs sessions.
+pub(crate) const VAULT_KEY: &str = "vault-key";
+const SESSION_KEY: &str = "session-signing-key";
 
 /// The form of a value. No value follows from the seed, because the seed is printed.
 enum Form {
@@ -44,8 +50,8 @@ type Labels = &'static [(&'static str, &'static str)];
 const SECRETS: [(&str, Form, usize, Labels); 6] = [
     (POSTGRES_PASSWORD, Form::Password, 2, &[("tier", "critical"), ("owner", "platform")]),
     (REDIS_PASSWORD, Form::Password, 1, &[("tier", "high")]),
-    ("vault-key", Form::Key, 3, &[("tier", "critical"), ("purpose", "decrypts-vault-api_keys")]),
-    ("session-signing-key", Form::Lines, 2, &[("tier", "critical")]),
+    (VAULT_KEY, Form::Key, 3, &[("tier", "critical"), ("purpose", "decrypts-vault-api_keys")]),
+    (SESSION_KEY, Form::Lines, 2, &[("tier", "critical")]),
     ("payment-token", Form::Password, 2, &[]),
     ("map-tiles-bundle", Form::Largest, 1, &[("größe", "64k")]),
 ];
@@ -74,7 +80,7 @@ pub(crate) async fn fill(store: &dyn SecretStore) -> Result<u64> {
             store.add_version(name, &value).await?;
         }
     }
-    store.set_state("vault-key", 1, VersionState::Destroyed).await?;
+    store.set_state(VAULT_KEY, 1, VersionState::Destroyed).await?;
     Ok(bytes)
 }
 
@@ -95,18 +101,42 @@ fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Arc<SetPassw
     })
 }
 
-/// Starts the application: a process at each server, which logs in with the password from the store.
-pub(crate) async fn start_application(
+/// What the application of a region is told, with the secrets of a store.
+pub(crate) async fn configuration(
+    region: &str,
     store: &dyn SecretStore,
     database: &PostgresServer,
     cache: &RedisServer,
-) -> Result<[(&'static str, LogIn); 2]> {
-    let (first, second) =
-        (access_newest(store, POSTGRES_PASSWORD).await?, access_newest(store, REDIS_PASSWORD).await?);
-    Ok([
-        (POSTGRES_PASSWORD, postgres::log_in(&database.programs(), ROLE, &first).await?),
-        (REDIS_PASSWORD, redis::log_in(cache, USER, &second).await?),
-    ])
+) -> Result<Configuration> {
+    Ok(Configuration {
+        region: region.to_owned(),
+        database_url: database.peer_url(DATABASE, ROLE),
+        cache_url: cache.peer_url(USER),
+        secrets: AppSecrets {
+            postgres_password: access_newest(store, POSTGRES_PASSWORD).await?,
+            redis_password: access_newest(store, REDIS_PASSWORD).await?,
+            vault_keys: versions(store, VAULT_KEY).await?,
+            session_keys: versions(store, SESSION_KEY).await?,
+        },
+        // It would write into the database.
+        runs_jobs: false,
+    })
+}
+
+/// Every version of a key that can be read.
+pub(crate) async fn versions(store: &dyn SecretStore, name: &str) -> Result<KeyVersions> {
+    let mut values = KeyVersions::new();
+    let known = store.describe(name).await?.unwrap_or_default().versions;
+    for (version, _) in known.into_iter().filter(|(_, state)| *state == VersionState::Enabled) {
+        values.insert(version, store.access(name, version).await?);
+    }
+    Ok(values)
+}
+
+/// The log-ins of the running application.
+pub(crate) async fn log_ins(application: &ApplicationServer) -> Result<[(&'static str, LogIn); 2]> {
+    let readiness = application.readiness().await?;
+    Ok([(POSTGRES_PASSWORD, readiness.log_in("postgresql")?), (REDIS_PASSWORD, readiness.log_in("redis")?)])
 }
 
 pub(crate) fn is_export(manifest: &Manifest) -> bool {

@@ -57,7 +57,7 @@ pub use recovery::replay::{Recovered, promote, recover_base_backup, recover_to};
 pub use recovery::settings::AtTarget;
 pub use server::foreign::{ForeignSettings, LeftOut, Why};
 pub use server::log::ServerLog;
-pub use server::log_in::{log_in, set_password};
 pub use server::node::PostgresServer;
+pub use server::password::set_password;
 pub use server::programs::ClientPrograms;
 pub use workload::{TABLE as WORKLOAD_TABLE, WORKLOAD_SETTINGS, Workload, read_writes};

@@ -263,11 +263,6 @@ impl RedisServer {
         self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
     }
 
-    pub(super) async fn remove_file(&self, path: &str) -> Result<()> {
-        let remove = Command::new("rm").args(["-f", "--", path]);
-        self.node.exec(&remove, Io::default()).await?.success(&format!("removing {path}")).map(drop)
-    }
-
     /// Writes the password into a file of this machine, for a person who connects from here.
     pub async fn write_passfile_here(&self, path: &std::path::Path) -> Result<()> {
         let mut options = tokio::fs::OpenOptions::new();

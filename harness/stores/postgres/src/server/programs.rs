@@ -43,13 +43,6 @@ impl ClientPrograms {
             .args(self.server.client_args())
     }
 
-    /// A program that connects to the server as another role, with that role's settings. Run it inside
-    /// [`with_password`](Self::with_password).
-    pub(crate) fn client_of(&self, program: &str, role: &str) -> Command {
-        // The last of two roles counts.
-        self.command(program).args(self.server.client_args()).args(["-U", role])
-    }
-
     fn command(&self, program: &str) -> Command {
         let tls = self.server.tls();
         let command = Command::new(format!("{}/{program}", self.folder))
@@ -59,19 +52,10 @@ impl ClientPrograms {
         if tls.root.is_some() { command.env("PGSSLROOTCERT", self.root_file()) } else { command }
     }
 
-    /// Runs work that needs the password of the address.
+    /// Runs work that needs the password of the address. The password is in a file during the work, because everybody
+    /// could read an argument.
     pub(crate) async fn with_login<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        self.with_password(self.server.password().map(|password| password.expose().as_bytes()), work).await
-    }
-
-    /// Runs work that needs a password. The password is in a file during the work, because everybody could
-    /// read an argument.
-    pub(crate) async fn with_password<T>(
-        &self,
-        password: Option<&[u8]>,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.write_login(password).await?;
+        self.write_login(self.server.password().map(|password| password.expose().as_bytes())).await?;
         let done = work.await;
         let removed = self.remove_login().await;
         done.and_then(|done| removed.map(|()| done))
@@ -109,7 +93,7 @@ impl ClientPrograms {
 
 /// A line of a password file, for every server; `None` if the password contains a line end. Source: "The
 /// Password File" of libpq.
-pub(crate) fn passfile_line(password: &[u8]) -> Option<Vec<u8>> {
+fn passfile_line(password: &[u8]) -> Option<Vec<u8>> {
     let mut line = b"*:*:*:*:".to_vec();
     for byte in password {
         match byte {
