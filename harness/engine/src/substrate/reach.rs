@@ -2,12 +2,18 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use comeback_error::{Context as _, Error, Result};
+use comeback_error::{Error, Result};
+
+use crate::secret::random_bytes;
 
 /// How many ports are tried before the search for a free one is given up.
 const TRIED_PORTS: usize = 64;
+/// Ports below those that Linux gives to connections by itself, which could take one before its server listens. Source:
+/// ip(7), `ip_local_port_range`.
+const PORTS: Range<u16> = 20_000..32_000;
 
 /// How the host reaches a node's server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,18 +45,16 @@ impl Reach {
 /// that servers which start at the same time do not get the same one.
 pub fn free_port(addresses: &[Ipv4Addr]) -> Result<u16> {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let first = addresses.first().copied().unwrap_or(Ipv4Addr::LOCALHOST);
-    let doing = format!("look for a free port at {first}");
     for _ in 0..TRIED_PORTS {
-        let listener = TcpListener::bind((first, 0)).context(&doing)?;
-        let port = listener.local_addr().context(&doing)?.port();
-        let others = addresses.iter().skip(1).all(|ip| TcpListener::bind((*ip, port)).is_ok());
-        let is_free = others && addresses.iter().all(|ip| UdpSocket::bind((*ip, port)).is_ok());
-        if is_free && GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
+        let port = PORTS.start + u16::from_be_bytes(random_bytes()?) % (PORTS.end - PORTS.start);
+        let is_free =
+            |ip: &Ipv4Addr| TcpListener::bind((*ip, port)).is_ok() && UdpSocket::bind((*ip, port)).is_ok();
+        if addresses.iter().all(is_free) && GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
+        {
             return Ok(port);
         }
     }
-    Err(Error::could_not_verify(format!("{doing}: none of {TRIED_PORTS} ports is free at {addresses:?}")))
+    Err(Error::could_not_verify(format!("of {TRIED_PORTS} ports none is free at {addresses:?}")))
 }
 
 /// A place where a node's server listens or is reached.
