@@ -6,6 +6,14 @@
 readonly REGISTRY_IMAGES=(redis:7 postgres:15)
 readonly BUILT_IMAGE="${COMEBACK_BUILT_IMAGE:-comeback-servers:bookworm}"
 
+# The name server for the drills of DNS, if a registry answers.
+# shellcheck disable=SC2034 # used by the scripts that source this file
+readonly NAME_SERVER_IMAGE=internetsystemsconsortium/bind9:9.18
+
+# The label of the built image that lists its servers.
+# shellcheck disable=SC2034 # used by the scripts that source this file
+readonly SERVERS_LABEL=dev.comeback.servers
+
 # The image of a newer PostgreSQL, onto which tests restore a dump of the older one.
 # shellcheck disable=SC2034 # used by the scripts that source this file
 readonly NEWER_IMAGE=comeback-servers:trixie

@@ -148,14 +148,14 @@ fn local_lines(probe: &LocalProbe) -> (Vec<Line>, bool) {
         disk.hints.push("set TMPDIR to a folder with more room".to_owned());
     }
     lines.push(disk);
-    for program in probe.programs.iter().chain([&probe.redis]) {
+    for program in probe.programs.iter().chain([&probe.redis, &probe.name_server]) {
         lines.push(Line::new(&program.path, program.name, |path| {
             let version =
                 program.version.as_deref().map(|version| format!(", {version}")).unwrap_or_default();
             format!("{}{version}", path.display())
         }));
     }
-    // A drill of PostgreSQL needs no Redis.
+    // A drill of PostgreSQL needs neither Redis nor a name server.
     let usable = probe.folder.is_ok()
         && probe.user.is_ok()
         && probe.programs.iter().all(|program| program.path.is_ok());

@@ -45,6 +45,11 @@ pub(crate) fn redis_is_here() -> bool {
     or_skip("local", probe.redis.path).is_some()
 }
 
+/// Whether drills of DNS can run with this machine's own programs; reports it if they cannot.
+pub(crate) fn named_is_here() -> bool {
+    or_skip("local", probe_local().name_server.path).is_some()
+}
+
 /// Whether drills can run in Docker; reports it if they cannot.
 pub(crate) async fn docker_is_here() -> bool {
     let probe = probe_docker(&DockerSettings::default()).await;

@@ -61,6 +61,8 @@ pub struct LocalProbe {
     pub programs: Vec<ProgramProbe>,
     /// The server of Redis or Valkey, under any of its names.
     pub redis: ProgramProbe,
+    /// The server of BIND.
+    pub name_server: ProgramProbe,
 }
 
 /// Whether this machine has a program.
@@ -102,13 +104,15 @@ pub fn probe_local() -> LocalProbe {
         |_| Vec::new(),
         |search| programs.into_iter().map(|name| probe_program(search, name)).collect(),
     );
-    let redis = probe_redis(search.map_err(Error::clone));
+    let redis = probe_redis(search.clone().map_err(Error::clone));
+    let name_server = probe_name_server(search.map_err(Error::clone));
     LocalProbe {
         folder: account.clone().and_then(|account| prepare_base(&account)),
         user: account.map(|account| account.name),
         free_bytes: base_dir().and_then(|base| free_bytes(base.parent().unwrap_or(&base))),
         programs,
         redis,
+        name_server,
     }
 }
 
@@ -121,6 +125,12 @@ fn probe_redis(search: Result<SearchPath>) -> ProgramProbe {
     ProgramProbe { name: REDIS_PROGRAMS[0].name, path: found.map(|(_, path)| path), version }
 }
 
+fn probe_name_server(search: Result<SearchPath>) -> ProgramProbe {
+    let (name, path) = ("named", search.and_then(|search| search.find("named")));
+    let version = path.as_ref().ok().and_then(|path| first_line(Command::new(path).arg("-v")));
+    ProgramProbe { name, path, version }
+}
+
 fn probe_program(search: &SearchPath, name: &'static str) -> ProgramProbe {
     let path = search.find(name);
     let version = path.as_ref().ok().and_then(|path| version_of(&mut Command::new(path)));
@@ -128,7 +138,11 @@ fn probe_program(search: &SearchPath, name: &'static str) -> ProgramProbe {
 }
 
 fn version_of(command: &mut Command) -> Option<String> {
-    let output = command.arg("--version").output().ok()?;
+    first_line(command.arg("--version"))
+}
+
+fn first_line(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.lines().next().filter(|line| !line.is_empty()).map(str::to_owned)
 }
