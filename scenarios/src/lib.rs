@@ -2,6 +2,7 @@
 
 pub mod content;
 mod damages;
+pub mod dns;
 pub mod dr;
 mod need;
 pub mod postgres;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
         Arc::new(secrets::Restore),
         Arc::new(content::PhotoVersion),
         Arc::new(content::StoriesCsv),
+        Arc::new(dns::Failover),
         Arc::new(dr::FullSystem),
     ]
 }

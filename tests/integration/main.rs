@@ -6,6 +6,7 @@
 
 mod app;
 mod cli;
+mod dns;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod objects;

@@ -12,6 +12,7 @@ const CRATES: &[&str] = &[
     "harness/error/src",
     "harness/model/src",
     "harness/stores/application/src",
+    "harness/stores/dns/src",
     "harness/stores/objects/src",
     "harness/stores/postgres/src",
     "harness/stores/redis/src",
@@ -146,6 +147,7 @@ fn arrows_point_one_way_between_the_crates() {
         ("harness/model", &["digest", "error"]),
         ("harness/engine", &["error", "model"]),
         ("harness/stores/application", &["engine", "error", "model", "roadtrip"]),
+        ("harness/stores/dns", &["engine", "error", "model"]),
         ("harness/stores/objects", &["engine", "error", "model"]),
         ("harness/stores/postgres", &["engine", "error", "model"]),
         ("harness/stores/redis", &["digest", "engine", "error", "model"]),
@@ -158,6 +160,7 @@ fn arrows_point_one_way_between_the_crates() {
             "scenarios",
             &[
                 "application",
+                "dns",
                 "engine",
                 "error",
                 "fixtures",

@@ -138,6 +138,16 @@ pub enum FindingCode {
     LogInRefused,
     /// A recovered application does not answer as before the disaster.
     AnswerWrong,
+    /// An authoritative server answers another record than the one that was set.
+    RecordWrong,
+    /// An authoritative server has an older version of the zone than another one, or than before the change.
+    ZoneBehind,
+    /// A resolver remembers a record for longer than its TTL.
+    TtlIgnored,
+    /// A TTL takes all the time that a recovery may take.
+    TtlTooLong,
+    /// A client connects to another address than the name has, or to none.
+    TrafficAstray,
     /// An objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -221,6 +231,11 @@ impl FindingCode {
             Self::FileExposed => "file-exposed",
             Self::LogInRefused => "log-in-refused",
             Self::AnswerWrong => "answer-wrong",
+            Self::RecordWrong => "record-wrong",
+            Self::ZoneBehind => "zone-behind",
+            Self::TtlIgnored => "ttl-ignored",
+            Self::TtlTooLong => "ttl-too-long",
+            Self::TrafficAstray => "traffic-astray",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

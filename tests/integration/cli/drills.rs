@@ -7,9 +7,10 @@ use comeback_engine::substrate::SubstrateKind;
 use serde_json::Value;
 
 use super::{objects, secrets};
+use crate::dns;
 use crate::kit::leaks::{Learnt, watched_with};
 use crate::kit::place::{Place, copy_program, text};
-use crate::kit::require::{docker_is_here, is_root, local_is_here, redis_is_here};
+use crate::kit::require::{docker_is_here, is_root, local_is_here, named_is_here, redis_is_here};
 use crate::kit::substrate_bench::left_behind;
 use crate::redis::command_line;
 
@@ -50,6 +51,8 @@ drills! { |run|
     a_lost_store_of_secrets_comes_back: "secrets/restore" =>
         local { run.keeps_its_secrets(); secrets::an_import_takes_its_steps(&run.report()).await; },
         docker { run.keeps_its_secrets(); };
+    an_application_moves_to_another_region_and_back: "dns/failover" =>
+        local { dns::the_documented_ttl_counts(&run.report()); }, docker {};
 }
 
 /// A drill that has ended.
@@ -69,6 +72,7 @@ impl Run {
         let store = scenario.split('/').next().unwrap();
         let is_here = match (kind, store) {
             (SubstrateKind::Docker, _) => docker_is_here().await,
+            (SubstrateKind::Local, "dns") => named_is_here(),
             (SubstrateKind::Local, "redis") => redis_is_here(),
             (SubstrateKind::Local, "secrets") => local_is_here() && redis_is_here(),
             (SubstrateKind::Local, _) => local_is_here(),

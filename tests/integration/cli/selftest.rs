@@ -5,7 +5,7 @@ use comeback_postgres::damages::TO_A_CLUSTER;
 use serde_json::Value;
 
 use crate::kit::place::{Place, text};
-use crate::kit::require::{docker_is_here, local_is_here, redis_is_here};
+use crate::kit::require::{docker_is_here, local_is_here, named_is_here, redis_is_here};
 
 /// The subject and key that the run says it damaged.
 fn injury(report: &Value, damage: &DamageSpec) -> (String, Option<String>) {
@@ -81,6 +81,13 @@ fn every_damage_to_a_csv_export_is_caught() {
 fn every_damage_to_a_bucket_is_caught() {
     if local_is_here() {
         every_one_is_caught(7, 1, &["content/photo-version"]);
+    }
+}
+
+#[test]
+fn every_damage_to_a_failover_is_caught() {
+    if named_is_here() {
+        every_one_is_caught(7, 1, &["dns/failover"]);
     }
 }
 

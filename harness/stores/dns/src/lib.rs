@@ -1,0 +1,20 @@
+//! DNS: name servers of BIND, updates by compare-and-swap, and the failover of a service's record.
+
+mod client;
+mod configuration;
+pub mod damages;
+mod drill;
+pub mod judges;
+pub mod procedures;
+mod server;
+mod stand_in;
+mod visitor;
+mod zone;
+
+pub use client::{Answer, Swap, ask, learnt, serial, swap};
+pub use configuration::Role;
+pub use drill::{DnsNodes, NameServers};
+pub use server::NameServer;
+pub use stand_in::StandIn;
+pub use visitor::{Visit, Visitor};
+pub use zone::{AddressRecord, ServiceName, UpdateKey};
