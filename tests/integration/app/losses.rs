@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use comeback_application::Request;
 use comeback_engine::wait;
-use comeback_fixtures::Photos;
+use comeback_fixtures::{Photo, Photos};
+use comeback_model::ObjectAttributes;
 use comeback_objects::ObjectStore as _;
 use serde_json::Value;
 
@@ -54,6 +55,8 @@ pub(super) async fn a_damaged_or_missing_photo_is_told(bench: &RoadtripBench) {
     let answer = app.json(500, Request::get("/photos/2")).await;
     assert_eq!(answer["error"], "object_damaged", "{answer}");
     app.stop().await;
+    let Photo { key, bytes, .. } = &photos[0];
+    bench.bucket.put(key, bytes, &ObjectAttributes::default()).await.unwrap();
 }
 
 fn files_below(folder: &std::path::Path) -> Vec<String> {

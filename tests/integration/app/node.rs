@@ -10,9 +10,11 @@ use comeback_engine::damage::{Aim, DamageSpec, DamageTable, Injury, Target};
 use comeback_engine::judge::Judge as _;
 use comeback_engine::secret::SecretBytes;
 use comeback_engine::substrate::Reach;
+use comeback_fixtures::Photos;
 use comeback_model::Finding;
+use comeback_objects::ObjectStore as _;
 
-use crate::kit::roadtrip_bench::RoadtripBench;
+use crate::kit::roadtrip_bench::{RoadtripBench, SCALE};
 
 /// The program with the application in it.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_comeback");
@@ -34,9 +36,10 @@ pub(super) async fn it_runs_in_a_node_and_damages_to_it_are_found(bench: &Roadtr
     let mut right = bench.configuration();
     let mut superuser = bench.database.connect("roadtrip").await.unwrap();
     let user = prepare_sample(&mut superuser, &right.secrets.vault_keys).await.unwrap();
+    server.put_bucket(&bench.secret("bucket")).await.unwrap();
     server.start(&right).await.unwrap();
     server.wait_until_ready().await.unwrap();
-    let expected = user.record(&server.client()).await.unwrap();
+    let expected = user.record_everything(&server.client()).await.unwrap();
     // A newer session key, as after a rotation.
     right.secrets.session_keys.insert(2, SecretBytes::random(48).unwrap());
     server.restart(&right).await.unwrap();
@@ -52,6 +55,13 @@ pub(super) async fn it_runs_in_a_node_and_damages_to_it_are_found(bench: &Roadtr
     let on = Misled { server: &server, earlier: &earlier };
     each_is_found(&TO_ITS_ADDRESSES, on, &right, &expected).await;
     each_is_found(&TO_ITS_SECRETS, on, &right, &expected).await;
+
+    bench.bucket.delete(&Photos::new(7, SCALE).uploads().next().unwrap().key).await.unwrap();
+    server.put_bucket(&bench.secret("bucket")).await.unwrap();
+    server.restart(&right).await.unwrap();
+    let findings = found(&server, &expected).await;
+    let [photo] = &findings[..] else { panic!("{findings:#?}") };
+    assert!(photo.subject == Expectation::PHOTO && photo.actual.contains("the bucket has no"), "{photo}");
 
     let mut short = right.clone();
     short.secrets.vault_keys.insert(3, SecretBytes::random(31).unwrap());

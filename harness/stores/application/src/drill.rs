@@ -5,6 +5,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use comeback_engine::runner::Course;
+use comeback_engine::secret::random_bytes;
 use comeback_engine::substrate::Reach;
 use comeback_error::Result;
 
@@ -16,7 +17,7 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 /// The nodes of the application of a drill.
 #[async_trait]
 pub trait ApplicationNodes {
-    /// Creates a node for the application, at a free port of 127.0.0.1. The run removes it.
+    /// Creates a node for the application, at a loopback address that is hardly anybody else's. The run removes it.
     async fn application_node(&mut self, name: &str) -> Result<ApplicationServer>;
 
     /// The same at an address, to which a name can point.
@@ -26,7 +27,10 @@ pub trait ApplicationNodes {
 #[async_trait]
 impl ApplicationNodes for Course {
     async fn application_node(&mut self, name: &str) -> Result<ApplicationServer> {
-        self.application_node_at(name, SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0)).await
+        // Not 127.0.0.1: there, a client of another process may have the port by the time of a restart.
+        let [first, second, third] = random_bytes::<3>()?;
+        let address = Ipv4Addr::new(127, 64 | first >> 2, second, 1 | third >> 1);
+        self.application_node_at(name, SocketAddrV4::new(address, 0)).await
     }
 
     async fn application_node_at(&mut self, name: &str, address: SocketAddrV4) -> Result<ApplicationServer> {

@@ -9,12 +9,19 @@ use crate::client::{AppClient, Request};
 use crate::configuration::KeyVersions;
 use crate::judges::Expectation;
 
-/// A user who can sign in, and who has a stored API key.
+/// A user who can sign in, and what the application has for this user.
 #[derive(Debug, Clone)]
 pub struct Somebody {
     email: String,
     api_key: String,
+    journey: i64,
+    story: i64,
 }
+
+/// A pitch that the sample data does not use.
+const PITCH: i32 = 9_001;
+/// A photo of the sample data; its object is among the first ones.
+const PHOTO: &str = "/photos/1";
 
 /// Seals every stored API key with the newest vault key, because the ciphertext of the sample data is random. Returns a
 /// user who has one. The connection is the superuser's.
@@ -25,9 +32,11 @@ pub async fn prepare_sample(connection: &mut PgConnection, vault_keys: &KeyVersi
     let newest = versions.last().ok_or_else(|| Error::could_not_verify("the vault key has no version"))?.0;
     let keys = VaultKeys::new(newest, versions.iter().map(|(version, key)| (*version, key.expose())))?;
     seal_api_keys(connection, &keys).await?;
-    let sql = "select u.id, u.email::text, k.id::text from vault.api_keys k \
-        join roadtrip.users u on u.id = k.user_id order by k.prefix limit 1";
-    let (user, email, api_key): (i64, String, String) =
+    let sql = "select u.id, u.email::text, k.id::text, j.id, \
+        (select min(id) from roadtrip.stories where status = 'published') from vault.api_keys k \
+        join roadtrip.users u on u.id = k.user_id join roadtrip.journeys j on j.user_id = u.id \
+        order by k.prefix, j.id limit 1";
+    let (user, email, api_key, journey, story): (i64, String, String, i64, i64) =
         sqlx::query_as(sql).fetch_one(&mut *connection).await.context(doing)?;
     // Whether this user may sign in depends on the seed.
     sqlx::query("update roadtrip.users set status = 'active', deleted_at = null where id = $1")
@@ -35,26 +44,54 @@ pub async fn prepare_sample(connection: &mut PgConnection, vault_keys: &KeyVersi
         .execute(connection)
         .await
         .context(doing)?;
-    Ok(Somebody { email, api_key })
+    Ok(Somebody { email, api_key, journey, story })
 }
 
 impl Somebody {
     /// Signs in, and records what the application answers now, which it must answer after the restore as well: the
     /// session, and a stored API key.
     pub async fn record(&self, client: &AppClient) -> Result<Vec<Expectation>> {
-        let sign_in = Request::post("/sign-in", &json!({ "email": self.email }));
-        let answer = client.send(&sign_in).await?;
-        let json = answer.json();
-        let token = json["token"].as_str().ok_or_else(|| {
-            Error::could_not_verify(format!("nobody can sign in to the application: {}", answer.text()))
-        })?;
-        let session = Expectation::record(client, Expectation::SESSION, Request::get("/me").session(token));
-        let open = Request::get(format!("/api-keys/{}", self.api_key)).session(token);
-        let api_key = Expectation::record(client, Expectation::API_KEY, open);
-        let (session, api_key) = (session.await?, api_key.await?);
+        let token = self.sign_in(client).await?;
+        let session = Request::get("/me").session(&token);
+        let open = Request::get(format!("/api-keys/{}", self.api_key)).session(&token);
+        let session = Expectation::record(client, Expectation::SESSION, session).await?;
+        let api_key = Expectation::record(client, Expectation::API_KEY, open).await?;
         if api_key.answer.json()["key"] != json!(known_api_key(&self.api_key)) {
             return Err(Error::could_not_verify("the application opens another API key than was stored"));
         }
         Ok(vec![session, api_key])
+    }
+
+    /// Also books a pitch, and records that booking, a story and a photo. The node has a bucket.
+    pub async fn record_everything(&self, client: &AppClient) -> Result<Vec<Expectation>> {
+        let mut recorded = self.record(client).await?;
+        let token = self.sign_in(client).await?;
+        let body = json!({
+            "journey": self.journey, "pitch": PITCH, "price_cents": 4_900,
+            "from": "2031-05-01T12:00:00Z", "until": "2031-05-03T10:00:00Z",
+        });
+        let book = Request::post("/bookings", &body).session(&token).header("idempotency-key", "before");
+        let answer = client.send(&book).await?;
+        let booked = answer.json()["id"].as_i64().ok_or_else(|| {
+            Error::could_not_verify(format!("the application books nothing: {}", answer.text()))
+        })?;
+        let booking = Request::get(format!("/bookings/{booked}")).session(&token);
+        for (what, request) in [
+            (Expectation::BOOKING, booking),
+            (Expectation::STORY, Request::get(format!("/stories/{}", self.story))),
+            (Expectation::PHOTO, Request::get(PHOTO)),
+        ] {
+            recorded.push(Expectation::record(client, what, request).await?);
+        }
+        Ok(recorded)
+    }
+
+    /// Creates a session, and returns its token.
+    async fn sign_in(&self, client: &AppClient) -> Result<String> {
+        let answer = client.send(&Request::post("/sign-in", &json!({ "email": self.email }))).await?;
+        let json = answer.json();
+        json["token"].as_str().map(ToOwned::to_owned).ok_or_else(|| {
+            Error::could_not_verify(format!("nobody can sign in to the application: {}", answer.text()))
+        })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use comeback_engine::runner::Server;
 use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate};
 use comeback_engine::{LogIn, died, wait};
 use comeback_error::{Context as _, Error, Result};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::client::{AppClient, Request};
 use crate::configuration::Configuration;
@@ -19,6 +21,8 @@ use crate::configuration::Configuration;
 pub const COMMAND: &str = "sample-app";
 /// The port in the node.
 const PORT: u16 = 8080;
+/// How much of a bucket is in memory at a time.
+const PIECE_BYTES: usize = 64 * 1024;
 /// How long the application may take to answer after its start, and to be ready.
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long it may take to stop: it finishes its requests.
@@ -30,6 +34,7 @@ pub struct ApplicationServer {
     node: Arc<dyn Node>,
     address: SocketAddr,
     configuration: Arc<Mutex<Option<Configuration>>>,
+    has_bucket: Arc<AtomicBool>,
 }
 
 /// What the application says of each thing that it needs: `ok`, or why it is not there.
@@ -52,7 +57,7 @@ impl ApplicationServer {
             return Err(Error::usage(format!("the application in {name} needs an address of its own")));
         };
         let address = format!("{host}:{port}").parse().context("reading the address of a node")?;
-        let server = Self { node, address, configuration: Arc::default() };
+        let server = Self { node, address, configuration: Arc::default(), has_bucket: Arc::default() };
         server.put(program).await?;
         Ok(server)
     }
@@ -87,6 +92,31 @@ impl ApplicationServer {
         })
     }
 
+    /// Puts a copy of a bucket in a folder into the node, in place of one that is there. The application serves its
+    /// photos from the next start on.
+    pub async fn put_bucket(&self, folder: &Path) -> Result<()> {
+        let doing = format!("copying the bucket {} into a node", folder.display());
+        let (unpack, from) =
+            ("rm -rf -- \"$0\" && mkdir -- \"$0\" && exec tar -xf - -C \"$0\"", folder.to_owned());
+        let (packed, mut unpacked) = tokio::io::duplex(PIECE_BYTES);
+        let packing = async move {
+            let mut archive = tokio_tar::Builder::new(packed);
+            archive.append_dir_all(".", &from).await?;
+            archive.into_inner().await?.shutdown().await
+        };
+        let command = Command::new("sh").args(["-c", unpack, &self.bucket()]);
+        let io = Io { stdin: Some(&mut unpacked), stdout: None };
+        let (packed, written) = tokio::join!(packing, self.node.exec(&command, io));
+        written?.success(&doing)?;
+        packed.context(&doing)?;
+        self.has_bucket.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn bucket(&self) -> String {
+        self.path("bucket")
+    }
+
     /// Writes a file that only the node's user can read.
     async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
         let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
@@ -112,6 +142,9 @@ impl ApplicationServer {
             .env("DATABASE_URL", &configuration.database_url)
             .env("REDIS_URL", &configuration.cache_url)
             .env("JOBS", if configuration.runs_jobs { "on" } else { "off" });
+        if self.has_bucket.load(Ordering::Relaxed) {
+            command = command.env("BUCKET", self.bucket());
+        }
         for (variable, value) in configuration.secrets.versions_in_force() {
             command = command.env(variable, value);
         }

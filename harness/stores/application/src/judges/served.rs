@@ -24,6 +24,12 @@ impl Expectation {
     pub const SESSION: &'static str = "a session of before the disaster";
     /// An API key that was sealed before the disaster.
     pub const API_KEY: &'static str = "a stored API key";
+    /// A story that everybody may read, with the rows of its photos.
+    pub const STORY: &'static str = "a published story";
+    /// The bytes of a photo.
+    pub const PHOTO: &'static str = "a photo";
+    /// A booking that was written before the disaster.
+    pub const BOOKING: &'static str = "a booking of before the disaster";
 
     /// Records what the application answers now. Anything but success is an error: it proves nothing later.
     pub async fn record(client: &AppClient, what: &'static str, request: Request) -> Result<Self> {
