@@ -188,6 +188,7 @@ struct RecoveryStep<'a> {
     budget: &'a Objective,
     started_ms: Option<u64>,
     ended_ms: Option<u64>,
+    shortened_ms: Option<u64>,
     verdict: Verdict,
     reason: String,
 }
@@ -212,6 +213,7 @@ impl<'a> Recovery<'a> {
                 budget: &step.budget,
                 started_ms: done.as_ref().map(|done| done.started_ms),
                 ended_ms: done.as_ref().map(|done| done.ended_ms),
+                shortened_ms: done.as_ref().map(|done| done.shortened_ms),
                 verdict: judged.verdict,
                 reason: judged.reason,
             };

@@ -8,11 +8,11 @@ use comeback_dns::ServiceName;
 
 /// The TTL of the record in region A, in seconds. It stands for the documented one, and is long enough for the resolver
 /// to remember the record when the name is moved.
-const TTL_S: u32 = 3;
+pub(crate) const TTL_S: u32 = 3;
 /// The TTL of the record in region B, in seconds.
-const NEW_TTL_S: u32 = 1;
+pub(crate) const NEW_TTL_S: u32 = 1;
 
 /// The name of the application.
-fn service() -> ServiceName {
+pub(crate) fn service() -> ServiceName {
     ServiceName { zone: "roadtrip.example.".to_owned(), host: "www.roadtrip.example.".to_owned() }
 }

@@ -14,6 +14,7 @@ use comeback_redis::judges::{KeyWritesJudge, KeyspaceJudge, RedisLogJudge};
 use comeback_redis::{RedisDrill as _, RedisServer, read_key_writes};
 use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 
+use super::network::Network;
 use super::region::{Backups, Region, Written};
 use super::steps::{Recovered, actions, works};
 use crate::roadtrip;
@@ -27,7 +28,7 @@ impl Scenario for FullSystem {
         ScenarioSpec {
             name: "dr/full-system".to_owned(),
             title:
-                "a lost region's servers, secrets and application come back elsewhere, by the recovery plan"
+                "a lost region's servers, secrets and application come back elsewhere by the recovery plan, and its clients follow"
                     .to_owned(),
             section: "Full disaster recovery".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
@@ -46,12 +47,14 @@ impl Scenario for FullSystem {
 
     async fn run(&self, drill: &mut Drill) -> Result<()> {
         let plan = drill.plan()?.clone();
-        let region = Region::start(drill).await?;
+        let network = Arc::new(Network::start(drill).await?);
+        let region = Region::start(drill, &network).await?;
         let backups = region.back_up(drill).await?;
         region.go_on().await?;
         let recovered = Arc::new(Recovered::default());
-        let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &recovered).await?)?;
+        let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &network, &recovered).await?)?;
         drill.inject::<PlannedRecovery>(&rehearsal).await?;
+        network.refresh().await?;
 
         drill.step(Phase::Disaster, "lose region A: servers, disks, secrets, and the backups beside them");
         let (disaster_ms, written) = region.lose(drill).await?;
@@ -68,7 +71,8 @@ impl Scenario for FullSystem {
         drill.step(Phase::Judge, "hold steps and tiers against their budgets and limits");
         drill.judge_plan(&carried_out).await;
         if is_recovered {
-            drill.judge_time().await?;
+            drill.judge_time_with(network.shortened_wait().as_ref()).await?;
+            network.judge_client(drill, disaster_ms).await?;
         }
         if let Some(database) = recovered.database.get() {
             judge_database(drill, database, &backups, &written, disaster_ms).await?;

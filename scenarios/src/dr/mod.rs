@@ -1,6 +1,7 @@
 //! Drills of the whole system.
 
 mod full_system;
+mod network;
 mod region;
 mod steps;
 

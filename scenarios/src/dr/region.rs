@@ -13,6 +13,7 @@ use comeback_postgres::{
 use comeback_redis::{RedisDrill as _, RedisNodes as _, RedisServer, RedisWorkload, take_snapshot};
 use comeback_secrets::{ExportKeys, FolderStore, SecretsDrill as _, export_secrets, keep_export};
 
+use super::network::Network;
 use crate::{redis, roadtrip, secrets};
 
 /// Acknowledged writes of each store between two events of the drill.
@@ -51,7 +52,7 @@ pub(super) struct Written {
 
 impl Region {
     /// Starts the servers, fills them, and starts the load.
-    pub(super) async fn start(drill: &mut Drill) -> Result<Self> {
+    pub(super) async fn start(drill: &mut Drill, network: &Network) -> Result<Self> {
         drill.step(Phase::Prepare, "start the database and Redis in region A, and fill them");
         drill.enter_region("region-a")?;
         let database = drill.postgres_node("database-a").await?;
@@ -72,10 +73,11 @@ impl Region {
         let user = prepare_sample(&mut superuser, &vault_keys).await?;
 
         drill.step(Phase::Prepare, "start the application, sign in, and keep what it answers");
-        let application = drill.application_node("application-a").await?;
+        let application = drill.application_node_at("application-a", network.at[0]).await?;
         application.start(&secrets::configuration("a", &store, &database, &cache).await?).await?;
         application.wait_until_ready().await?;
         let answered = user.record(&application.client()).await?.into();
+        network.start_client(drill).await?;
 
         drill.step(Phase::Prepare, "put both servers under load");
         drill.application().switch_to(database.options(roadtrip::DATABASE));

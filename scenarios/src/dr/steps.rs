@@ -7,7 +7,7 @@ use comeback_application::judges::ServedJudge;
 use comeback_application::{ApplicationNodes as _, Expectation};
 use comeback_engine::LogIn;
 use comeback_engine::repository::{self, LocalRepository};
-use comeback_engine::runner::{Course, Drill, StepAction};
+use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
 use comeback_model::{Phase, Plan, PlanStep, Verdict};
 use comeback_postgres::procedures::DumpImport;
@@ -18,6 +18,7 @@ use comeback_secrets::procedures::{Export, SecretsImport};
 use comeback_secrets::{FolderStore, Identities, SecretsDrill as _, access_newest};
 use futures_util::FutureExt as _;
 
+use super::network::Network;
 use super::region::Backups;
 use crate::postgres::cross_region::is_dump;
 use crate::{redis, roadtrip, secrets};
@@ -33,23 +34,26 @@ pub(super) enum Work {
     Database,
     Redis,
     Application,
+    Dns,
     Verification,
 }
 
 /// The scenarios that a step can name as its `procedure`.
-const PROCEDURES: [(&str, Work); 3] = [
+const PROCEDURES: [(&str, Work); 4] = [
     ("postgres/cross-region", Work::Database),
     ("redis/complete-loss", Work::Redis),
     ("secrets/restore", Work::Application),
+    ("dns/failover", Work::Dns),
 ];
 
 /// The words by which a step is known that names none.
-const WORDS: [(&[&str], Work); 5] = [
+const WORDS: [(&[&str], Work); 6] = [
     (&["database", "postgres"], Work::Database),
     (&["redis", "cache"], Work::Redis),
     (&["application", "app", "service"], Work::Application),
     (&["verif", "check"], Work::Verification),
-    (&["activat", "declar", "dns", "traffic"], Work::People),
+    (&["dns", "traffic"], Work::Dns),
+    (&["activat", "declar"], Work::People),
 ];
 
 /// What each step of a plan does. A step that nothing is known of is an error.
@@ -100,6 +104,7 @@ struct Step {
     repository: Arc<LocalRepository>,
     /// What the application answered in region A.
     answered: Arc<[Expectation]>,
+    network: Arc<Network>,
     /// The store that the secrets come back in, and the key that opens their export.
     secrets: FolderStore,
     break_glass: PathBuf,
@@ -111,6 +116,7 @@ pub(super) async fn actions(
     drill: &Drill,
     plan: &Plan,
     backups: &Backups,
+    network: &Arc<Network>,
     recovered: &Arc<Recovered>,
 ) -> Result<Vec<StepAction>> {
     let secrets = drill.secret_store(REGION).await?;
@@ -122,6 +128,7 @@ pub(super) async fn actions(
             work,
             repository: Arc::clone(&backups.repository),
             answered: Arc::clone(&backups.answered),
+            network: Arc::clone(network),
             secrets: secrets.clone(),
             break_glass: backups.keys.break_glass.clone(),
             recovered: Arc::clone(recovered),
@@ -132,17 +139,19 @@ pub(super) async fn actions(
 }
 
 impl Step {
-    async fn carry_out(&self, course: &mut Course) -> Result<Verdict> {
-        match self.work {
+    async fn carry_out(&self, course: &mut Course) -> Result<Proof> {
+        let verdict = match self.work {
             Work::People => {
                 course.note("people do this: the drill gives it no time");
-                Ok(Verdict::Verified)
+                Verdict::Verified
             }
-            Work::Database => self.restore_database(course).await,
-            Work::Redis => self.restore_redis(course).await,
-            Work::Application => self.start_application(course).await,
-            Work::Verification => self.verify(course).await,
-        }
+            Work::Database => self.restore_database(course).await?,
+            Work::Redis => self.restore_redis(course).await?,
+            Work::Application => self.start_application(course).await?,
+            Work::Dns => return self.network.move_name(course).await,
+            Work::Verification => self.verify(course).await?,
+        };
+        Ok(verdict.into())
     }
 
     /// The newest export in region B, on a new server; proven by a read.
@@ -186,7 +195,7 @@ impl Step {
         );
         let password = access_newest(&self.secrets, secrets::REDIS_PASSWORD).await?;
         set_password(cache, secrets::USER, &password).await?;
-        let application = course.application_node("application-b").await?;
+        let application = course.application_node_at("application-b", self.network.at[1]).await?;
         application.start(&secrets::configuration("b", &self.secrets, database, cache).await?).await?;
         let log_ins = secrets::log_ins(&application).await?;
         let _ = self.recovered.log_ins.set(log_ins.to_vec());
@@ -228,6 +237,7 @@ mod tests {
             ("Restore the cache", None, Work::Redis),
             ("Stage 3", Some("redis/complete-loss"), Work::Redis),
             ("Application services", None, Work::Application),
+            ("Move the traffic", None, Work::Dns),
             ("Verification", None, Work::Verification),
         ] {
             assert_eq!(work_of(&step(name, procedure)).unwrap(), work, "{name}");

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use comeback_error::Result;
 use comeback_model::plan::{Cause, JudgedStep, JudgedTier, PlanJudgement, judge};
 use comeback_model::{
-    CarriedOut, Finding, FindingCode, NotLookedAt, Objective, Plan, PlanStep, ScopeKind, Tier, Verdict,
+    CarriedOut, Finding, FindingCode, MeasuredStep, NotLookedAt, Objective, Plan, PlanStep, ScopeKind, Tier,
+    Verdict,
 };
 
 use super::objective::seconds;
@@ -27,10 +28,9 @@ impl Judge for PlanJudge<'_> {
         let CarriedOut { plan, measured } = self.carried_out;
         let judgement = judge(plan, measured);
         let steps = plan.steps.iter().zip(&judgement.steps);
-        let steps = steps.enumerate().filter_map(|(at, (step, judged))| {
-            let elapsed_ms = measured.get(at)?.as_ref().map(comeback_model::MeasuredStep::elapsed_ms);
-            of_step(step, judged, elapsed_ms.unwrap_or_default())
-        });
+        let steps = steps
+            .enumerate()
+            .filter_map(|(at, (step, judged))| of_step(step, judged, measured.get(at)?.as_ref()));
         let tiers = plan.tiers.iter().zip(&judgement.tiers);
         let late = tiers.filter_map(|(tier, judged)| of_tier(plan, tier, judged));
         let unserved = plan.tiers.iter().filter(|tier| tier.restored_by.is_empty()).map(|tier| {
@@ -41,7 +41,7 @@ impl Judge for PlanJudge<'_> {
     }
 }
 
-fn of_step(step: &PlanStep, judged: &JudgedStep, elapsed_ms: u64) -> Option<Finding> {
+fn of_step(step: &PlanStep, judged: &JudgedStep, done: Option<&MeasuredStep>) -> Option<Finding> {
     let proven = "a step that is done and proven";
     match judged.verdict {
         Verdict::Failed => {
@@ -59,7 +59,7 @@ fn of_step(step: &PlanStep, judged: &JudgedStep, elapsed_ms: u64) -> Option<Find
                 FindingCode::ObjectiveMissed,
                 &step.name,
                 at_most(&step.budget),
-                seconds(elapsed_ms),
+                done.map_or_else(String::new, took),
             )
             .remedy("make the step quicker, or document a longer budget"),
         ),
@@ -72,6 +72,14 @@ fn of_tier(plan: &Plan, tier: &Tier, judged: &JudgedTier) -> Option<Finding> {
     let actual = format!("served after {}: {}", seconds(served_ms), because(plan, cause));
     let late = Finding::new(FindingCode::ObjectiveMissed, &tier.name, at_most(limit), actual);
     Some(late.remedy("serve the tier earlier, make that step quicker, or document a later limit"))
+}
+
+/// How long a step took, and how much longer it takes as documented.
+fn took(done: &MeasuredStep) -> String {
+    match done.shortened_ms {
+        0 => seconds(done.elapsed_ms()),
+        more => format!("{}, and {} more as documented", seconds(done.elapsed_ms()), seconds(more)),
+    }
 }
 
 /// Why something was late, in a few words.
@@ -108,7 +116,7 @@ fn summary(plan: &Plan, judgement: &PlanJudgement) -> String {
 
 #[cfg(test)]
 mod tests {
-    use comeback_model::{Citation, MeasuredStep};
+    use comeback_model::Citation;
 
     use super::*;
 
@@ -142,7 +150,7 @@ mod tests {
 
     fn done(started: u64, ended: u64, verdict: Verdict, reason: &str) -> MeasuredStep {
         let (started_ms, ended_ms) = (started * 1_000, ended * 1_000);
-        MeasuredStep { started_ms, ended_ms, verdict, reason: reason.to_owned() }
+        MeasuredStep { started_ms, ended_ms, verdict, reason: reason.to_owned(), shortened_ms: 0 }
     }
 
     /// The findings and the summary, where the steps after those that were measured did not start.

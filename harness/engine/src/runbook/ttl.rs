@@ -1,5 +1,7 @@
 //! Finds the documented TTL of the DNS records that a section moves.
 
+use std::ops::Range;
+
 use comeback_error::{Error, Result};
 use comeback_model::{Citation, DocumentedTtl};
 
@@ -13,11 +15,17 @@ const LABELS: [&[&str]; 2] = [&["ttl"], &["time", "to", "live"]];
 /// A word before the label that marks the TTL of the records that are published later.
 const LATER: [&str; 3] = ["new", "later", "shorter"];
 
-/// Reads the TTL that a section's own text states, such as "published with a TTL of 300 seconds". A bare number counts
-/// seconds, as in a zone file. `None` if it states none; two that differ are an error, and so is one that is not
-/// understood.
+/// Reads the TTL that a section's own text states, such as "published with a TTL of 300 seconds", or else that of its
+/// sub-sections. A bare number counts seconds, as in a zone file. `None` if none is stated; two that differ are an error,
+/// and so is one that is not understood.
 pub(super) fn find(runbook: &Runbook, section: &Section) -> Result<Option<DocumentedTtl>> {
-    let range = section.own_range();
+    match find_in(runbook, &section.own_range())? {
+        None => find_in(runbook, &section.range()),
+        own => Ok(own),
+    }
+}
+
+fn find_in(runbook: &Runbook, range: &Range<usize>) -> Result<Option<DocumentedTtl>> {
     let blocks = runbook.document.blocks.iter().filter(|block| range.contains(&block.offset()));
     let mut believed: Option<DocumentedTtl> = None;
     for (block, (start, outcome)) in

@@ -26,10 +26,19 @@ pub struct MeasuredStep {
     /// Why it is not verified, in one sentence; empty if it is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// How much longer it takes as documented than as it was drilled, in milliseconds: a wait of known length, such as
+    /// a TTL, was drilled with a shorter one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shortened_ms: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes every field by reference")]
+fn is_zero(ms: &u64) -> bool {
+    *ms == 0
 }
 
 impl MeasuredStep {
-    /// How long it took, in milliseconds.
+    /// How long it took in the drill, in milliseconds.
     pub fn elapsed_ms(&self) -> u64 {
         self.ended_ms.saturating_sub(self.started_ms)
     }

@@ -9,8 +9,28 @@ pub fn lets_go_on(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Verified | Verdict::ObjectiveMissed)
 }
 
-/// Judges what was measured of each step; `None` for a step that was not carried out.
+/// What would have been measured if no wait had been shortened: each step that had one ends later, and whatever needs it
+/// starts later.
+pub fn as_documented(plan: &Plan, measured: &[Option<MeasuredStep>]) -> Vec<Option<MeasuredStep>> {
+    let mut all = measured.to_vec();
+    let mut later_ms = vec![0_u64; plan.steps.len()];
+    for at in in_order(plan) {
+        let before_ms = plan.steps[at].needs.iter().map(|need| later_ms[*need]).max().unwrap_or(0);
+        let own_ms = measured.get(at).and_then(Option::as_ref).map_or(0, |done| done.shortened_ms);
+        later_ms[at] = before_ms.saturating_add(own_ms);
+        if let Some(Some(done)) = all.get_mut(at) {
+            done.started_ms = done.started_ms.saturating_add(before_ms);
+            done.ended_ms = done.ended_ms.saturating_add(later_ms[at]);
+            done.shortened_ms = 0;
+        }
+    }
+    all
+}
+
+/// Judges what was measured of each step; `None` for a step that was not carried out. Waits that were shortened count as
+/// documented.
 pub fn judge(plan: &Plan, measured: &[Option<MeasuredStep>]) -> PlanJudgement {
+    let measured = &as_documented(plan, measured)[..];
     let mut steps: Vec<Option<JudgedStep>> = vec![None; plan.steps.len()];
     for at in in_order(plan) {
         steps[at] = Some(match measured.get(at).and_then(Option::as_ref) {

@@ -10,7 +10,7 @@ mod schedule;
 mod tests;
 
 pub use course::{CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, PlanJudgement};
-pub use judge::{judge, lets_go_on};
+pub use judge::{as_documented, judge, lets_go_on};
 pub use schedule::{findings, schedule};
 
 use comeback_error::{Error, Result};

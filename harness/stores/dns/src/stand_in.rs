@@ -9,6 +9,13 @@ use comeback_error::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+/// Where a service can listen in two regions: two addresses with the same port, as an A record needs.
+pub fn addresses_of_two_regions() -> Result<[SocketAddrV4; 2]> {
+    let addresses = [Ipv4Addr::new(127, 0, 80, 1), Ipv4Addr::new(127, 0, 80, 2)];
+    let port = free_port(&addresses)?;
+    Ok(addresses.map(|address| SocketAddrV4::new(address, port)))
+}
+
 /// A service that accepts connections until it is dropped.
 pub struct StandIn {
     address: SocketAddrV4,
@@ -39,9 +46,8 @@ impl StandIn {
 
     /// Starts two, in two regions: at two addresses, with the same port.
     pub async fn in_two_regions() -> Result<[Self; 2]> {
-        let (a, b) = (Ipv4Addr::new(127, 0, 80, 1), Ipv4Addr::new(127, 0, 80, 2));
-        let port = free_port(&[a, b])?;
-        Ok([Self::start(SocketAddrV4::new(a, port)).await?, Self::start(SocketAddrV4::new(b, port)).await?])
+        let [a, b] = addresses_of_two_regions()?;
+        Ok([Self::start(a).await?, Self::start(b).await?])
     }
 
     /// Where it listens.

@@ -13,8 +13,23 @@ use crate::clock::Stopwatch;
 use crate::evidence::Failure;
 use crate::wait;
 
-/// What a step of a plan does, once it is polled: it carries out the step and proves it. The verdict is that of the proof.
-pub type StepAction = BoxFuture<'static, Result<Verdict>>;
+/// What a step of a plan does, once it is polled: it carries out the step and proves it.
+pub type StepAction = BoxFuture<'static, Result<Proof>>;
+
+/// The proof that a step is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// What it says.
+    pub verdict: Verdict,
+    /// By how much a documented wait of the step was shortened, in milliseconds.
+    pub shortened_ms: u64,
+}
+
+impl From<Verdict> for Proof {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, shortened_ms: 0 }
+    }
+}
 
 /// The action of a step.
 pub(super) struct PlannedAction {
@@ -87,12 +102,13 @@ async fn measure(name: &str, planned: PlannedAction, since: SinceDeclared) -> Me
     let ended = ended.and_then(|ended| {
         ended.unwrap_or_else(|_| Err(Error::could_not_verify(format!("the step {name:?} crashed"))))
     });
-    let (verdict, reason) = match ended {
-        Ok(Verdict::Verified) => (Verdict::Verified, String::new()),
-        Ok(verdict) => (verdict, format!("its proof says: {verdict}")),
-        Err(error) => (Failure::from(&error).verdict(), error.message().to_owned()),
+    let (proof, reason) = match ended {
+        Ok(proof) if proof.verdict == Verdict::Verified => (proof, String::new()),
+        Ok(proof) => (proof, format!("its proof says: {}", proof.verdict)),
+        Err(error) => (Failure::from(&error).verdict().into(), error.message().to_owned()),
     };
-    MeasuredStep { started_ms, ended_ms: since.elapsed_ms(), verdict, reason }
+    let Proof { verdict, shortened_ms } = proof;
+    MeasuredStep { started_ms, ended_ms: since.elapsed_ms(), verdict, reason, shortened_ms }
 }
 
 #[cfg(test)]
@@ -117,11 +133,11 @@ mod tests {
     }
 
     impl Does {
-        async fn carry_out(self) -> Result<Verdict> {
+        async fn carry_out(self) -> Result<Proof> {
             match self {
                 Self::Takes(minutes, verdict) => {
                     wait::rest(Duration::from_mins(minutes), pending::<()>()).await;
-                    Ok(verdict)
+                    Ok(verdict.into())
                 }
                 Self::Fails => Err(Error::failed("the restored server did not start")),
                 Self::Crashes => panic!("a bug"),

@@ -89,7 +89,7 @@ impl Does {
         match self {
             Self::Fails => ready(Err(Error::failed("it was made to fail"))).boxed(),
             Self::Hangs => pending().boxed(),
-            Self::ProvesNothing => ready(Ok(Verdict::CouldNotVerify)).boxed(),
+            Self::ProvesNothing => ready(Ok(Verdict::CouldNotVerify.into())).boxed(),
         }
     }
 }

@@ -4,6 +4,6 @@ mod carry_out;
 mod damages;
 mod drill;
 
-pub use carry_out::StepAction;
+pub use carry_out::{Proof, StepAction};
 pub use damages::{PlannedRecovery, TO_A_PLAN};
 pub use drill::Rehearsal;

@@ -19,6 +19,7 @@ fn measured(started: u64, ended: u64, verdict: Verdict) -> Option<MeasuredStep> 
         ended_ms: ended * MINUTE,
         verdict,
         reason: reason.to_owned(),
+        shortened_ms: 0,
     })
 }
 
@@ -118,6 +119,20 @@ fn silence_is_never_success() {
     let mut course = as_planned();
     course[5] = measured(65, 70, Verdict::CouldNotVerify);
     assert_eq!(judge(&kept(), &course).verdict, Verdict::CouldNotVerify);
+}
+
+#[test]
+fn a_shortened_wait_counts_as_documented_for_its_step_and_for_what_needs_it() {
+    let mut course = as_planned();
+    course[4] = done(50, 51);
+    course[5] = done(51, 61);
+    let early = judge(&kept(), &course);
+    assert_eq!((early.verdict, early.recovered_ms), (Verdict::Verified, Some(61 * MINUTE)));
+    course[4].as_mut().unwrap().shortened_ms = 15 * MINUTE;
+    let judged = judge(&kept(), &course);
+    assert_eq!(judged.recovered_ms, Some(76 * MINUTE));
+    assert_eq!((judged.steps[4].verdict, judged.steps[4].over_ms), (Verdict::ObjectiveMissed, MINUTE));
+    assert_eq!(judged.steps[5].verdict, Verdict::Verified);
 }
 
 proptest! {

@@ -1,0 +1,97 @@
+//! How clients find the application: its name, the name servers, and a client that connects by the name.
+
+use std::net::SocketAddrV4;
+use std::sync::OnceLock;
+
+use comeback_dns::judges::{AuthoritativeJudge, CacheJudge, ConnectionsJudge};
+use comeback_dns::procedures::{Failover, Moved};
+use comeback_dns::{AddressRecord, DnsNodes as _, NameServers, Visitor, addresses_of_two_regions, learnt};
+use comeback_engine::judge::ShortenedWait;
+use comeback_engine::runner::{Course, Drill, Proof};
+use comeback_error::{Error, Result};
+use comeback_model::{DocumentedTtl, Phase, Verdict};
+
+use crate::dns::{NEW_TTL_S, TTL_S, service};
+
+/// How many new connections of the client are looked at.
+const VISITS: usize = 5;
+
+/// The name of the application, and who follows it.
+pub(super) struct Network {
+    servers: NameServers,
+    /// Where the application listens in region A and in region B.
+    pub(super) at: [SocketAddrV4; 2],
+    ttl: DocumentedTtl,
+    client: OnceLock<Visitor>,
+    moved: OnceLock<Moved>,
+}
+
+impl Network {
+    /// Starts the name servers, which are in neither region.
+    pub(super) async fn start(drill: &mut Drill) -> Result<Self> {
+        drill.step(Phase::Prepare, "start the name servers of the application's zone, in neither region");
+        let ttl = drill.documented_ttl()?.ok_or_else(|| {
+            Error::could_not_verify("the runbook documents no TTL for the records that are moved")
+                .hint("write it into the section: `The records are published with a TTL of 300 seconds.`")
+        })?;
+        drill.enter_region("dns")?;
+        let servers = drill.name_servers(service()).await?;
+        let at = addresses_of_two_regions()?;
+        drill.sample_data_loaded(servers.start(AddressRecord { address: *at[0].ip(), ttl_s: TTL_S }).await?);
+        Ok(Self { servers, at, ttl, client: OnceLock::new(), moved: OnceLock::new() })
+    }
+
+    /// Starts the client, once the application listens in region A.
+    pub(super) async fn start_client(&self, drill: &Drill) -> Result<()> {
+        let (resolver, [at_a, _]) = (self.servers.resolver.address()?, self.at);
+        let client = Visitor::start(resolver, &self.servers.name, at_a.port(), drill.clock());
+        client.reach(at_a).await?;
+        let _ = self.client.set(client);
+        Ok(())
+    }
+
+    /// Lets the resolver learn the record anew: the wait for its TTL is then the longest.
+    pub(super) async fn refresh(&self) -> Result<()> {
+        let record = AddressRecord { address: *self.at[0].ip(), ttl_s: TTL_S };
+        learnt(self.servers.resolver.address()?, &self.servers.name, record).await
+    }
+
+    /// Moves the name to region B; proven by every name server and the resolver.
+    pub(super) async fn move_name(&self, course: &Course) -> Result<Proof> {
+        let NameServers { name, key, .. } = &self.servers;
+        let (authoritative, resolver) =
+            (&self.servers.authoritative()?[..], self.servers.resolver.address()?);
+        let new = AddressRecord { address: *self.at[1].ip(), ttl_s: NEW_TTL_S };
+        let failover = Failover { name, key, authoritative, resolver };
+        let moved = failover.carry_out(course, *self.at[0].ip(), new).await?;
+        let verdicts = [
+            course.judge(&AuthoritativeJudge { servers: authoritative, name, moved: &moved }).await,
+            course.judge(&CacheJudge { moved: &moved }).await,
+        ];
+        let shortened_ms = self.ttl.ms.saturating_sub(moved.ttl_wait_ms);
+        let _ = self.moved.set(moved);
+        Ok(Proof { verdict: Verdict::merge(verdicts), shortened_ms })
+    }
+
+    /// Judges where the client's new connections lead, and notes how long it was without the application.
+    pub(super) async fn judge_client(&self, drill: &Drill, declared_ms: u64) -> Result<()> {
+        let Some(client) = self.client.get() else { return Ok(()) };
+        let visits = client.next_visits(VISITS).await?;
+        drill.judge(&ConnectionsJudge { visits: &visits, expected: self.at[1] }).await;
+        if let Some(ms) = client.served_again_after(declared_ms, self.at[1]) {
+            drill.note(format!("the client was without the application for {ms} ms, with the short TTL"));
+        }
+        Ok(())
+    }
+
+    /// The wait for the TTL, which was drilled with a short one; `None` if the name was not moved.
+    pub(super) fn shortened_wait(&self) -> Option<ShortenedWait> {
+        let moved = self.moved.get()?;
+        Some(ShortenedWait {
+            what: "the TTL of the old record".to_owned(),
+            drilled_ms: moved.ttl_wait_ms,
+            documented_ms: self.ttl.ms,
+            source: self.ttl.source.clone(),
+        })
+    }
+}
