@@ -96,17 +96,15 @@ mod tests {
     }
 
     #[test]
-    fn the_commented_plan_of_the_example_can_be_used() {
+    fn the_plan_of_the_example_is_that_of_the_sample() {
         let example = include_str!("../../comeback.toml");
-        let (_, block) = example.split_once("# The plan of the full").unwrap();
-        let (block, _) = block.split_once("# Your own backups").unwrap();
-        let is_setting = |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some();
-        let lines = block.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
-        let text = lines.collect::<Vec<_>>().join("\n");
-        let config = crate::config::parse("comeback.toml", &text).map_err(|error| error.to_string()).unwrap();
+        let config =
+            crate::config::parse("comeback.toml", example).map_err(|error| error.to_string()).unwrap();
         let runbook = Runbook::parse("runbook.md", comeback_fixtures::RUNBOOK);
         let plan = plan_of(&runbook, &config.plan, &config).unwrap();
         assert_eq!(plan.steps[3].needs, [1, 2]);
         assert!(plan.tiers.iter().all(|tier| !tier.restored_by.is_empty()));
+        let sample = plan_settings(true, &Config::default()).unwrap();
+        assert_eq!(plan_of(&runbook, &sample, &config).unwrap(), plan);
     }
 }

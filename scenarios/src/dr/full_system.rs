@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use comeback_application::damages::{Directed, Misled, TO_ITS_ADDRESSES};
+use comeback_application::judges::ServedJudge;
+use comeback_dns::damages::{TO_A_CLIENT, TO_NAME_SERVERS};
 use comeback_engine::runner::{Drill, PlannedRecovery, Rehearsal, Scenario, ScenarioSpec, Suite, TO_A_PLAN};
 use comeback_error::Result;
 use comeback_model::ledger::Replay;
@@ -12,6 +15,7 @@ use comeback_postgres::judges::{FingerprintJudge, LogicalCatalogue, ServerLogJud
 use comeback_postgres::{PostgresDrill as _, PostgresServer};
 use comeback_redis::judges::{KeyWritesJudge, KeyspaceJudge, RedisLogJudge};
 use comeback_redis::{RedisDrill as _, RedisServer, read_key_writes};
+use comeback_secrets::damages::BY_ROTATION;
 use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 
 use super::network::Network;
@@ -32,7 +36,13 @@ impl Scenario for FullSystem {
                     .to_owned(),
             section: "Full disaster recovery".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
-            damages: vec![&TO_A_PLAN],
+            damages: vec![
+                &TO_A_PLAN,
+                &TO_ITS_ADDRESSES,
+                &BY_ROTATION,
+                &TO_NAME_SERVERS,
+                &TO_A_CLIENT,
+            ],
             requires: Vec::new(),
         }
     }
@@ -73,6 +83,13 @@ impl Scenario for FullSystem {
         if is_recovered {
             drill.judge_time_with(network.shortened_wait().as_ref()).await?;
             network.judge_client(drill, disaster_ms).await?;
+        }
+        if let Some(application) = recovered.application.get() {
+            drill.step(Phase::Judge, "ask the application of region B what it answered in region A");
+            let earlier = &backups.configuration;
+            drill.inject::<Directed>(Misled { server: application, earlier }).await?;
+            let (client, expected) = (&application.client(), &backups.answered[..]);
+            drill.judge(&ServedJudge { client, expected }).await;
         }
         if let Some(database) = recovered.database.get() {
             judge_database(drill, database, &backups, &written, disaster_ms).await?;

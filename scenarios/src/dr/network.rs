@@ -3,6 +3,7 @@
 use std::net::SocketAddrV4;
 use std::sync::OnceLock;
 
+use comeback_dns::damages::{Client, Servers};
 use comeback_dns::judges::{AuthoritativeJudge, CacheJudge, ConnectionsJudge};
 use comeback_dns::procedures::{Failover, Moved};
 use comeback_dns::{AddressRecord, DnsNodes as _, NameServers, Visitor, addresses_of_two_regions, learnt};
@@ -38,6 +39,7 @@ impl Network {
         let servers = drill.name_servers(service()).await?;
         let at = addresses_of_two_regions()?;
         drill.sample_data_loaded(servers.start(AddressRecord { address: *at[0].ip(), ttl_s: TTL_S }).await?);
+        drill.inject::<Servers>(&servers).await?;
         Ok(Self { servers, at, ttl, client: OnceLock::new(), moved: OnceLock::new() })
     }
 
@@ -46,6 +48,7 @@ impl Network {
         let (resolver, [at_a, _]) = (self.servers.resolver.address()?, self.at);
         let client = Visitor::start(resolver, &self.servers.name, at_a.port(), drill.clock());
         client.reach(at_a).await?;
+        drill.inject::<Client>(&client).await?;
         let _ = self.client.set(client);
         Ok(())
     }

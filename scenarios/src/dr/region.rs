@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use comeback_application::{ApplicationNodes as _, ApplicationServer, Expectation, prepare_sample};
+use comeback_application::{
+    ApplicationNodes as _, ApplicationServer, Configuration, Expectation, prepare_sample,
+};
 use comeback_engine::repository::{LocalRepository, copy_backup};
 use comeback_engine::runner::Drill;
 use comeback_error::Result;
@@ -11,6 +13,7 @@ use comeback_postgres::{
     PostgresDrill as _, PostgresNodes as _, PostgresServer, WORKLOAD_SETTINGS, Workload, take_dump,
 };
 use comeback_redis::{RedisDrill as _, RedisNodes as _, RedisServer, RedisWorkload, take_snapshot};
+use comeback_secrets::damages::{Rotated, Rotation};
 use comeback_secrets::{ExportKeys, FolderStore, SecretsDrill as _, export_secrets, keep_export};
 
 use super::network::Network;
@@ -25,6 +28,7 @@ pub(super) struct Region {
     cache: RedisServer,
     secrets: FolderStore,
     application: ApplicationServer,
+    configuration: Configuration,
     answered: Arc<[Expectation]>,
     transactions: Workload,
     key_writes: RedisWorkload,
@@ -42,6 +46,8 @@ pub(super) struct Backups {
     pub(super) keys: ExportKeys,
     /// What the application answered in region A, which it must answer in region B as well.
     pub(super) answered: Arc<[Expectation]>,
+    /// What the application was told in region A.
+    pub(super) configuration: Configuration,
 }
 
 /// What clients had written when the region was lost.
@@ -74,7 +80,8 @@ impl Region {
 
         drill.step(Phase::Prepare, "start the application, sign in, and keep what it answers");
         let application = drill.application_node_at("application-a", network.at[0]).await?;
-        application.start(&secrets::configuration("a", &store, &database, &cache).await?).await?;
+        let configuration = secrets::configuration("a", &store, &database, &cache).await?;
+        application.start(&configuration).await?;
         application.wait_until_ready().await?;
         let answered = user.record(&application.client()).await?.into();
         network.start_client(drill).await?;
@@ -84,8 +91,16 @@ impl Region {
         drill.cache().switch_to(cache.address());
         let transactions = roadtrip::start_workload(drill, &database).await?;
         let key_writes = RedisWorkload::start(&cache.address(), drill.clock()).await?;
-        let region =
-            Self { database, cache, secrets: store, application, answered, transactions, key_writes };
+        let region = Self {
+            database,
+            cache,
+            secrets: store,
+            application,
+            configuration,
+            answered,
+            transactions,
+            key_writes,
+        };
         region.go_on().await?;
         Ok(region)
     }
@@ -104,6 +119,9 @@ impl Region {
         let file = drill.export_file("tonight").await?;
         let exported = export_secrets(&self.secrets, &keys.recipients, &file, drill.wall_clock()).await?;
         let export = keep_export(&exported, drill.repository()).await?;
+        let (secret, set_password) =
+            (secrets::POSTGRES_PASSWORD, secrets::set_password(&self.database, secrets::ROLE));
+        drill.inject::<Rotation>(Rotated { store: &self.secrets, secret, set_password }).await?;
 
         drill.step(Phase::Backup, "take an SQL export and a snapshot of Redis");
         let (address, programs) = (self.database.address(), self.database.programs());
@@ -116,8 +134,16 @@ impl Region {
             copy_backup(drill.repository(), &*repository, &manifest.id).await?;
             drill.backup_taken(manifest);
         }
-        let answered = Arc::clone(&self.answered);
-        Ok(Backups { repository, dump, snapshot: taken.manifest, fork: taken.fork, export, keys, answered })
+        Ok(Backups {
+            repository,
+            dump,
+            snapshot: taken.manifest,
+            fork: taken.fork,
+            export,
+            keys,
+            answered: Arc::clone(&self.answered),
+            configuration: self.configuration.clone(),
+        })
     }
 
     /// Loses the region: servers, disks, secrets, and the backups beside them. Returns when, on the clock of the run,

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use comeback_application::judges::ServedJudge;
-use comeback_application::{ApplicationNodes as _, Expectation};
+use comeback_application::{ApplicationNodes as _, ApplicationServer, Expectation};
 use comeback_engine::LogIn;
+use comeback_engine::judge::Judge as _;
 use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
-use comeback_model::{Phase, Plan, PlanStep, Verdict};
+use comeback_model::{Check, Phase, Plan, PlanStep, Verdict};
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
 use comeback_redis::procedures::SnapshotLoad;
@@ -84,6 +85,7 @@ pub(super) struct Recovered {
     pub(super) database: OnceLock<PostgresServer>,
     pub(super) cache: OnceLock<RedisServer>,
     pub(super) secrets: OnceLock<FolderStore>,
+    pub(super) application: OnceLock<ApplicationServer>,
     /// What the application said at its start.
     pub(super) log_ins: OnceLock<Vec<(&'static str, LogIn)>>,
 }
@@ -199,9 +201,14 @@ impl Step {
         application.start(&secrets::configuration("b", &self.secrets, database, cache).await?).await?;
         let log_ins = secrets::log_ins(&application).await?;
         let _ = self.recovered.log_ins.set(log_ins.to_vec());
+        let _ = self.recovered.application.set(application.clone());
+        if log_ins.iter().any(|(_, log_in)| *log_in != LogIn::Accepted) {
+            return Ok(Verdict::Failed);
+        }
         application.wait_until_ready().await?;
-        let client = application.client();
-        Ok(course.judge(&ServedJudge { client: &client, expected: &self.answered }).await)
+        // The whole drill is judged at its end; this proves the step.
+        let (client, expected) = (&application.client(), &self.answered[..]);
+        Ok(Check::verdict_of(&ServedJudge { client, expected }.judge().await?.findings))
     }
 
     /// The verification queries of the runbook.

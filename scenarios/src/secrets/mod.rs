@@ -22,8 +22,8 @@ use comeback_secrets::{SecretStore, VALUE_BYTES, access_newest};
 use crate::roadtrip::DATABASE;
 
 /// The application's role in PostgreSQL, and the secret with its password.
-const ROLE: &str = "roadtrip_app";
-const POSTGRES_PASSWORD: &str = "postgres-app-password";
+pub(crate) const ROLE: &str = "roadtrip_app";
+pub(crate) const POSTGRES_PASSWORD: &str = "postgres-app-password";
 /// The application's user in Redis, and the secret with its password.
 pub(crate) const USER: &str = "roadtrip-app";
 pub(crate) const REDIS_PASSWORD: &str = "redis-app-password";
@@ -95,7 +95,7 @@ pub(crate) async fn admit_application(
 }
 
 /// Returns the function that changes the password of a PostgreSQL role.
-fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Arc<SetPassword<'a>> {
+pub(crate) fn set_password<'a>(database: &'a PostgresServer, role: &'a str) -> Arc<SetPassword<'a>> {
     Arc::new(move |password| {
         Box::pin(async move { postgres::set_password(database.address(), role, &password).await })
     })
