@@ -63,7 +63,9 @@ impl Failover<'_> {
             return Err(refused(name, &old.to_string(), &ask(primary, name).await?));
         }
         let watch = Stopwatch::start();
-        let cached = ask(*resolver, name).await?;
+        let cached = ask(*resolver, name).await.map_err(|error| {
+            error.context(format_args!("{name} is {new} now, and nobody knows who follows"))
+        })?;
         course.note(format!("{name} is {new}; the resolver still says {cached}"));
 
         course.step(Phase::Recover, "ask every authoritative server");
