@@ -71,7 +71,8 @@ async fn a_record_is_moved_by_one_operator_who_knows_what_it_is() {
 
     // A server that does not answer is no finding, and no silence either.
     servers.secondary.stop().await.unwrap();
-    let moved = moved(record(2), &ask(ns1, &name).await.unwrap());
+    let there = ask(ns1, &name).await.unwrap();
+    let moved = moved(there.record().unwrap(), &there);
     let authoritative = &servers.authoritative().unwrap();
     let judged = AuthoritativeJudge { servers: authoritative, name: &name, moved: &moved }.judge().await;
     assert!(judged.unwrap_err().message().starts_with("ns2: asking 127.0.0.1:"));
@@ -135,6 +136,25 @@ pub(crate) fn the_documented_ttl_counts(report: &Value) {
     let check = checks.iter().find(|check| check["judge"] == "time-objective").unwrap();
     let told = check["summary"].as_str().unwrap();
     assert!(told.starts_with("recovered 30") && told.contains("for the TTL of the old record"), "{told}");
+}
+
+/// No TTL is assumed: without a documented one, nothing is started.
+#[test]
+fn a_runbook_without_a_ttl_is_told_what_to_write() {
+    if !named_is_here() {
+        return;
+    }
+    let place = Place::new();
+    let runbook = comeback_fixtures::RUNBOOK.replace("with a TTL of 300 seconds", "with a short TTL");
+    std::fs::write(place.work().join("runbook.md"), runbook).unwrap();
+    let output = place
+        .as_it_is(&["run", "dns/failover", "--substrate", "local", "--runbook", "runbook.md"])
+        .output()
+        .unwrap();
+    let told = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(3), "{told}{}", text(&output.stderr));
+    assert!(told.contains("the runbook documents no TTL for the records that are moved"), "{told}");
+    assert_eq!(place.left_behind(), [""; 0]);
 }
 
 /// An image from before there were drills of DNS.
