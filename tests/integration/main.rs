@@ -7,6 +7,7 @@
 mod app;
 mod cli;
 mod dns;
+mod dr;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod objects;

@@ -7,12 +7,12 @@ use comeback_engine::substrate::SubstrateKind;
 use serde_json::Value;
 
 use super::{objects, secrets};
-use crate::dns;
 use crate::kit::leaks::{Learnt, watched_with};
 use crate::kit::place::{Place, copy_program, text};
 use crate::kit::require::{docker_is_here, is_root, local_is_here, named_is_here, redis_is_here};
 use crate::kit::substrate_bench::left_behind;
 use crate::redis::command_line;
+use crate::{dns, dr};
 
 /// A test for each scenario and substrate. [`Run::is_verified_and_gone`] looks at each; the braces hold what else a run
 /// has to show.
@@ -53,6 +53,8 @@ drills! { |run|
         docker { run.keeps_its_secrets(); };
     an_application_moves_to_another_region_and_back: "dns/failover" =>
         local { dns::the_documented_ttl_counts(&run.report()); }, docker {};
+    a_lost_region_comes_back_by_the_plan: "dr/full-system" =>
+        local { dr::the_plan_is_timed_and_judged(&run.report()); }, docker {};
 }
 
 /// A drill that has ended.
@@ -73,6 +75,7 @@ impl Run {
         let is_here = match (kind, store) {
             (SubstrateKind::Docker, _) => docker_is_here().await,
             (SubstrateKind::Local, "dns") => named_is_here(),
+            (SubstrateKind::Local, "dr") => local_is_here() && redis_is_here() && named_is_here(),
             (SubstrateKind::Local, "redis") => redis_is_here(),
             (SubstrateKind::Local, "secrets") => local_is_here() && redis_is_here(),
             (SubstrateKind::Local, _) => local_is_here(),

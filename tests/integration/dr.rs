@@ -1,0 +1,61 @@
+//! The drill of the whole system: its plan in the report, and plans that it cannot carry out.
+
+use serde_json::Value;
+
+use crate::kit::place::{Place, text};
+
+/// Asked of the report of a drill that [`crate::cli::drills`] ran.
+pub(crate) fn the_plan_is_timed_and_judged(report: &Value) {
+    let recovery = &report["drills"][0]["recovery"];
+    let steps = recovery["steps"].as_array().unwrap();
+    let names: Vec<_> = steps.iter().map(|step| step["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["Activate", "Database", "Redis", "Application", "DNS", "Verification"]);
+    let time = |at: usize, which: &str| steps[at][which].as_u64().unwrap();
+    for (at, step) in steps.iter().enumerate() {
+        assert_eq!((&step["verdict"], &step["reason"]), (&Value::from("verified"), &Value::from("")));
+        for need in step["needs"].as_array().unwrap() {
+            let need = names.iter().position(|name| need == name).unwrap();
+            assert!(time(need, "ended_ms") <= time(at, "started_ms"), "{recovery:#}");
+        }
+    }
+    // Database and Redis run side by side: neither waits for the other.
+    let (database, redis) = (1, 2);
+    assert!(time(redis, "started_ms") < time(database, "ended_ms"), "{recovery:#}");
+    assert!(time(database, "started_ms") < time(redis, "ended_ms"), "{recovery:#}");
+    // The TTL that the runbook states counts, whatever was waited for.
+    let dns = 4;
+    let counted = time(dns, "ended_ms") - time(dns, "started_ms") + time(dns, "shortened_ms");
+    assert!(counted >= 300_000, "{recovery:#}");
+    assert!(recovery["recovered_ms"].as_u64().unwrap() >= 300_000);
+    for tier in recovery["tiers"].as_array().unwrap() {
+        assert_eq!(tier["verdict"], "verified", "{tier}");
+        assert!(tier["served_ms"].as_u64().is_some());
+    }
+}
+
+#[test]
+fn a_plan_with_a_step_that_nobody_knows_is_refused_before_anything_starts() {
+    let place = Place::new();
+    let runbook = comeback_fixtures::RUNBOOK.replace("| 3 Redis |", "| 3 Stage three |");
+    std::fs::write(place.work().join("runbook.md"), &runbook).unwrap();
+    let run = ["run", "dr/full-system", "--runbook", "runbook.md", "--substrate", "local"];
+    let output = place.as_it_is(&run).output().unwrap();
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert!(
+        complaint.starts_with(
+            "error: dr/full-system: nothing says what the step \"Stage three\" of the plan does\n\
+             hint: name its `procedure` in its [[plan.step]]: postgres/cross-region,"
+        ),
+        "{complaint}"
+    );
+    assert!(!place.work().join("evidence").exists(), "nothing was started");
+    // Said in the settings, it is known.
+    let settings = "[[plan.step]]\nname = \"Stage three\"\nprocedure = \"content/stories-csv\"\n";
+    std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
+    let output = place.as_it_is(&run).output().unwrap();
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    // A tier that no declared step restores is wrong as well, and told before.
+    assert!(complaint.contains("no step restores the tier \"Critical\""), "{complaint}");
+}
