@@ -64,7 +64,6 @@ impl Scenario for FullSystem {
         let recovered = Arc::new(Recovered::default());
         let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &network, &recovered).await?)?;
         drill.inject::<PlannedRecovery>(&rehearsal).await?;
-        network.refresh().await?;
 
         drill.step(Phase::Disaster, "lose region A: servers, disks, secrets, and the backups beside them");
         let (disaster_ms, written) = region.lose(drill).await?;

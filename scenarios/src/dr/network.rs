@@ -1,12 +1,13 @@
 //! How clients find the application: its name, the name servers, and a client that connects by the name.
 
-use std::net::SocketAddrV4;
 use std::sync::OnceLock;
 
 use comeback_dns::damages::{Client, Servers};
 use comeback_dns::judges::{AuthoritativeJudge, CacheJudge, ConnectionsJudge};
-use comeback_dns::procedures::{Failover, Moved};
-use comeback_dns::{AddressRecord, DnsNodes as _, NameServers, Visitor, addresses_of_two_regions, learnt};
+use comeback_dns::procedures::Failover;
+use comeback_dns::{
+    AddressRecord, DnsNodes as _, NameServers, ServiceAddress, Visitor, addresses_of_two_regions, learnt,
+};
 use comeback_engine::judge::ShortenedWait;
 use comeback_engine::runner::{Course, Drill, Proof};
 use comeback_error::{Error, Result};
@@ -21,10 +22,11 @@ const VISITS: usize = 5;
 pub(super) struct Network {
     servers: NameServers,
     /// Where the application listens in region A and in region B.
-    pub(super) at: [SocketAddrV4; 2],
+    pub(super) at: [ServiceAddress; 2],
     ttl: DocumentedTtl,
     client: OnceLock<Visitor>,
-    moved: OnceLock<Moved>,
+    /// How long the step waited for the TTL, in milliseconds.
+    drilled_ms: OnceLock<u64>,
 }
 
 impl Network {
@@ -40,7 +42,7 @@ impl Network {
         let at = addresses_of_two_regions()?;
         drill.sample_data_loaded(servers.start(AddressRecord { address: *at[0].ip(), ttl_s: TTL_S }).await?);
         drill.inject::<Servers>(&servers).await?;
-        Ok(Self { servers, at, ttl, client: OnceLock::new(), moved: OnceLock::new() })
+        Ok(Self { servers, at, ttl, client: OnceLock::new(), drilled_ms: OnceLock::new() })
     }
 
     /// Starts the client, once the application listens in region A.
@@ -53,26 +55,27 @@ impl Network {
         Ok(())
     }
 
-    /// Lets the resolver learn the record anew: the wait for its TTL is then the longest.
-    pub(super) async fn refresh(&self) -> Result<()> {
-        let record = AddressRecord { address: *self.at[0].ip(), ttl_s: TTL_S };
-        learnt(self.servers.resolver.address()?, &self.servers.name, record).await
-    }
-
     /// Moves the name to region B; proven by every name server and the resolver.
     pub(super) async fn move_name(&self, course: &Course) -> Result<Proof> {
         let NameServers { name, key, .. } = &self.servers;
         let (authoritative, resolver) =
             (&self.servers.authoritative()?[..], self.servers.resolver.address()?);
         let new = AddressRecord { address: *self.at[1].ip(), ttl_s: NEW_TTL_S };
+        // The wait for the TTL is the longest when the resolver has just learnt the record. Until it has, the drill waits:
+        // that is part of the wait that stands for the documented one.
+        let old = AddressRecord { address: *self.at[0].ip(), ttl_s: TTL_S };
+        let before_ms = course.clock().elapsed_ms();
+        learnt(resolver, name, old).await?;
+        let learning_ms = course.clock().elapsed_ms().saturating_sub(before_ms);
         let failover = Failover { name, key, authoritative, resolver };
-        let moved = failover.carry_out(course, *self.at[0].ip(), new).await?;
+        let moved = failover.carry_out(course, old.address, new).await?;
         let verdicts = [
             course.judge(&AuthoritativeJudge { servers: authoritative, name, moved: &moved }).await,
             course.judge(&CacheJudge { moved: &moved }).await,
         ];
-        let shortened_ms = self.ttl.ms.saturating_sub(moved.ttl_wait_ms);
-        let _ = self.moved.set(moved);
+        let drilled_ms = learning_ms.saturating_add(moved.ttl_wait_ms);
+        let _ = self.drilled_ms.set(drilled_ms);
+        let shortened_ms = self.ttl.ms.saturating_sub(drilled_ms);
         Ok(Proof { verdict: Verdict::merge(verdicts), shortened_ms })
     }
 
@@ -89,10 +92,10 @@ impl Network {
 
     /// The wait for the TTL, which was drilled with a short one; `None` if the name was not moved.
     pub(super) fn shortened_wait(&self) -> Option<ShortenedWait> {
-        let moved = self.moved.get()?;
+        let drilled_ms = *self.drilled_ms.get()?;
         Some(ShortenedWait {
             what: "the TTL of the old record".to_owned(),
-            drilled_ms: moved.ttl_wait_ms,
+            drilled_ms,
             documented_ms: self.ttl.ms,
             source: self.ttl.source.clone(),
         })

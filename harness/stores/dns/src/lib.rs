@@ -15,6 +15,6 @@ pub use client::{Answer, Swap, ask, learnt, serial, swap};
 pub use configuration::Role;
 pub use drill::{DnsNodes, NameServers};
 pub use server::NameServer;
-pub use stand_in::{StandIn, addresses_of_two_regions};
+pub use stand_in::{ServiceAddress, StandIn, addresses_of_two_regions};
 pub use visitor::{Visit, Visitor};
 pub use zone::{AddressRecord, ServiceName, UpdateKey};

@@ -9,8 +9,11 @@ use comeback_error::{Context as _, Result};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+/// Where a service listens.
+pub type ServiceAddress = SocketAddrV4;
+
 /// Where a service can listen in two regions: two addresses with the same port, as an A record needs.
-pub fn addresses_of_two_regions() -> Result<[SocketAddrV4; 2]> {
+pub fn addresses_of_two_regions() -> Result<[ServiceAddress; 2]> {
     let addresses = [Ipv4Addr::new(127, 0, 80, 1), Ipv4Addr::new(127, 0, 80, 2)];
     let port = free_port(&addresses)?;
     Ok(addresses.map(|address| SocketAddrV4::new(address, port)))
