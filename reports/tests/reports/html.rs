@@ -10,6 +10,14 @@ fn a_failed_run_as_a_page() {
 }
 
 #[test]
+fn a_plan_is_drawn_with_its_late_and_failed_steps() {
+    let page = html(&samples::recovery()).unwrap();
+    let (_, chart) = page.split_once("<h3>Full disaster recovery, step by step</h3>").unwrap();
+    let (chart, _) = chart.split_once("<h3>What was proven</h3>").unwrap();
+    insta::assert_snapshot!("html_plan", chart);
+}
+
+#[test]
 fn every_page_stands_alone() {
     for (name, record) in samples::all() {
         let page = html(&record).unwrap();

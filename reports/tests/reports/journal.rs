@@ -4,7 +4,7 @@ use comeback_model::evidence::{
     ArtefactSummary, BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill,
     Provenance, Record, RunKind, RunStarted,
 };
-use comeback_model::{Check, Citation, Milestone, Objective, Phase, Verdict};
+use comeback_model::{Check, Citation, MeasuredStep, Milestone, Objective, Phase, Plan, Verdict};
 use jiff::Timestamp;
 
 /// A journal that is written line by line, with a controlled clock.
@@ -94,6 +94,16 @@ impl Journal {
         rpo_ms: u64,
     ) -> Self {
         self.push(EventBody::LossMeasured { drill, loss: Loss { lost_writes, acknowledged_writes, rpo_ms } });
+        self
+    }
+
+    pub(crate) fn plan(mut self, drill: usize, plan: Plan) -> Self {
+        self.push(EventBody::PlanBegun { drill, plan: Box::new(plan) });
+        self
+    }
+
+    pub(crate) fn planned_step(mut self, drill: usize, step: usize, measured: MeasuredStep) -> Self {
+        self.push(EventBody::PlanStepEnded { drill, step, measured });
         self
     }
 

@@ -1,5 +1,6 @@
 //! Properties of every record, whatever its content: names, values and figures come from elsewhere.
 
+use comeback_model::CarriedOut;
 use comeback_model::evidence::Record;
 use comeback_reports::{TerminalOptions, render_all, terminal};
 use proptest::prelude::*;
@@ -73,6 +74,17 @@ fn replaced(mut record: Record, texts: &[String], figures: &[u64]) -> Record {
             text(&mut step.title);
             step.notes.iter_mut().for_each(&mut text);
             [&mut step.started_ms, &mut step.elapsed_ms].into_iter().for_each(&mut figure);
+        }
+        if let Some(CarriedOut { plan, measured }) = &mut drill.recovery {
+            plan.steps.iter_mut().map(|step| &mut step.name).for_each(&mut text);
+            plan.tiers.iter_mut().map(|tier| &mut tier.name).for_each(&mut text);
+            plan.steps.iter_mut().map(|step| &mut step.budget.upper_ms).for_each(&mut figure);
+            for done in measured.iter_mut().flatten() {
+                text(&mut done.reason);
+                [&mut done.started_ms, &mut done.ended_ms, &mut done.shortened_ms]
+                    .into_iter()
+                    .for_each(&mut figure);
+            }
         }
         for backup in &mut drill.backups {
             [&mut backup.id, &mut backup.kind, &mut backup.content].into_iter().for_each(&mut text);
