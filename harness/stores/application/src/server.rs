@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use comeback_engine::runner::Server;
-use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate};
+use comeback_engine::substrate::{
+    Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate, write_private,
+};
 use comeback_engine::{LogIn, died, wait};
 use comeback_error::{Context as _, Error, Result};
 use tokio::io::AsyncWriteExt as _;
@@ -117,14 +119,6 @@ impl ApplicationServer {
         self.path("bucket")
     }
 
-    /// Writes a file that only the node's user can read.
-    async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
-        let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
-        let mut content = content;
-        let io = Io { stdin: Some(&mut content), stdout: None };
-        self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
-    }
-
     /// Starts the application, and waits until it answers. Whether what it needs is there is another question:
     /// [`readiness`](Self::readiness).
     pub async fn start(&self, configuration: &Configuration) -> Result<()> {
@@ -150,7 +144,7 @@ impl ApplicationServer {
         }
         for file in configuration.secrets.files() {
             let path = format!("{folder}/{}", file.name);
-            self.write_file(&path, file.value.expose()).await?;
+            write_private(&*self.node, &path, file.value.expose()).await?;
             command = command.env(file.variable, path);
         }
         self.node.start(&command, &self.path("server.log")).await?;

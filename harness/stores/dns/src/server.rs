@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
-use comeback_engine::substrate::{Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate};
+use comeback_engine::substrate::{
+    Command, Endpoint, Io, Node, NodeSpec, Reach, Signal, Software, Substrate, write_private,
+};
 use comeback_engine::{died, wait};
 use comeback_error::{Context as _, Error, Result};
 
@@ -139,11 +141,7 @@ impl NameServer {
 
     /// Writes a small file in the node that only the node's user can read.
     async fn write_file(&self, name: &str, content: &str) -> Result<()> {
-        let path = self.path(name);
-        let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", &path]);
-        let mut content = content.as_bytes();
-        let io = Io { stdin: Some(&mut content), stdout: None };
-        self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
+        write_private(&*self.node, &self.path(name), content.as_bytes()).await
     }
 }
 

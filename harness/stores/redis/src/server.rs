@@ -6,6 +6,7 @@ use std::time::Duration;
 use comeback_engine::secret::Secret;
 use comeback_engine::substrate::{
     Command, Endpoint, Io, Node, NodeSpec, REDIS_PROGRAMS, Reach, RedisProgram, Signal, Software, Substrate,
+    write_private,
 };
 use comeback_engine::{died, wait};
 use comeback_error::{Context as _, Error, Result};
@@ -257,10 +258,7 @@ impl RedisServer {
 
     /// Writes a small file in the node that only the node's user can read.
     pub(super) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
-        let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
-        let mut content = content;
-        let io = Io { stdin: Some(&mut content), stdout: None };
-        self.node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
+        write_private(&*self.node, path, content).await
     }
 
     /// Writes the password into a file of this machine, for a person who connects from here.

@@ -13,10 +13,9 @@
 //! `_`, `/` and `.`. Paths are relative to the data directory, in which the server runs the command. Nothing
 //! needs quoting, whatever the name of the node's folder.
 
-use comeback_engine::substrate::{Command, Io, Node};
+use comeback_engine::substrate::{Command, Io, Node, write_private};
 
 use crate::error::Result;
-use crate::server::files::write_file;
 
 /// The settings of an archiving server.
 pub(crate) const SETTINGS: [(&str, &str); 2] =
@@ -42,5 +41,5 @@ pub(crate) fn dir(node: &dyn Node) -> String {
 pub(crate) async fn prepare(node: &dyn Node) -> Result<()> {
     let make = Command::new("mkdir").args(["-p", "-m", "0700", "--", &dir(node)]);
     node.exec(&make, Io::default()).await?.success("creating the spool of the log")?;
-    write_file(node, &format!("{}/archive-log.sh", node.dir()), SCRIPT).await
+    write_private(node, &format!("{}/archive-log.sh", node.dir()), SCRIPT).await
 }

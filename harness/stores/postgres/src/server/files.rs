@@ -4,14 +4,6 @@ use comeback_engine::substrate::{Command, Io, Node};
 
 use crate::error::Result;
 
-/// Writes a small file that only the node's user can read.
-pub(crate) async fn write_file(node: &dyn Node, path: &str, content: &[u8]) -> Result<()> {
-    let command = Command::new("sh").args(["-c", "umask 077 && cat > \"$0\"", path]);
-    let mut content = content;
-    let io = Io { stdin: Some(&mut content), stdout: None };
-    node.exec(&command, io).await?.success(&format!("writing {path}")).map(drop)
-}
-
 pub(crate) async fn read_file(node: &dyn Node, path: &str) -> Result<Vec<u8>> {
     let output = node.exec(&Command::new("cat").args(["--", path]), Io::default()).await?;
     Ok(output.success(&format!("reading {path}"))?.stdout)

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use comeback_engine::secret::Secret;
-use comeback_engine::substrate::{Command, Endpoint, Io, Node, Signal};
+use comeback_engine::substrate::{Command, Endpoint, Io, Node, Signal, write_private};
 use comeback_engine::{died, wait};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::postgres::PgConnectOptions;
@@ -243,7 +243,7 @@ impl PostgresServer {
 
     /// Writes a small file in the node that only the node's user can read.
     pub(crate) async fn write_file(&self, path: &str, content: &[u8]) -> Result<()> {
-        node_files::write_file(&*self.node, path, content).await
+        write_private(&*self.node, path, content).await
     }
 
     pub(crate) async fn read_file(&self, path: &str) -> Result<Vec<u8>> {

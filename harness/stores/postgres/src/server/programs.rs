@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use comeback_engine::substrate::{Command, Node};
+use comeback_engine::substrate::{Command, Node, write_private};
 
-use super::files::{remove_path, write_file};
+use super::files::remove_path;
 use crate::connection::address::PostgresAddress;
 use crate::connection::session::client_options;
 use crate::error::{Context as _, Error, Result};
@@ -64,7 +64,7 @@ impl ClientPrograms {
     async fn write_login(&self, password: Option<&[u8]>) -> Result<()> {
         if let Some(path) = &self.server.tls().root {
             let root = tokio::fs::read(path).await.context(format_args!("reading {path}"))?;
-            write_file(&*self.node, &self.root_file(), &root).await?;
+            write_private(&*self.node, &self.root_file(), &root).await?;
         }
         let line = match password {
             None => Vec::new(),
@@ -72,7 +72,7 @@ impl ClientPrograms {
                 Error::usage("the password has a line end in it, which client programs cannot be given")
             })?,
         };
-        write_file(&*self.node, &self.passfile(), &line).await
+        write_private(&*self.node, &self.passfile(), &line).await
     }
 
     async fn remove_login(&self) -> Result<()> {
