@@ -41,7 +41,9 @@ fn what_no_machine_holds_does_not_begin() {
         }
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{substrate}: {complaint}");
-        assert!(complaint.contains(" need about 4") && complaint.contains(" GB are free"), "{complaint}");
+        // Two and a half times the data; and two thirds of it for the backups, if they lie on the same disk.
+        let told = [" need about 5", " need about 6"].iter().any(|need| complaint.contains(need));
+        assert!(told && complaint.contains(" GB are free"), "{complaint}");
         assert!(complaint.contains("hint: drill with less data (--scale)"), "{complaint}");
         assert!(!place.work().join("evidence").exists(), "something was started");
         assert_eq!(place.left_behind(), [""; 0]);
