@@ -148,6 +148,10 @@ pub enum FindingCode {
     TtlTooLong,
     /// A client connects to another address than the name has, or to none.
     TrafficAstray,
+    /// A thing of one store names one that the other store does not have.
+    ReferenceBroken,
+    /// Stores came back to moments that are too far apart.
+    PointsApart,
     /// An objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -236,6 +240,8 @@ impl FindingCode {
             Self::TtlIgnored => "ttl-ignored",
             Self::TtlTooLong => "ttl-too-long",
             Self::TrafficAstray => "traffic-astray",
+            Self::ReferenceBroken => "reference-broken",
+            Self::PointsApart => "points-apart",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

@@ -6,15 +6,18 @@ use async_trait::async_trait;
 use comeback_application::damages::{Directed, Misled, TO_ITS_ADDRESSES};
 use comeback_application::judges::ServedJudge;
 use comeback_dns::damages::{TO_A_CLIENT, TO_NAME_SERVERS};
+use comeback_engine::damage::{Backup, TO_THE_MOMENTS};
+use comeback_engine::judge::{Coherence, RecoveryPoints};
 use comeback_engine::runner::{Drill, PlannedRecovery, Rehearsal, Scenario, ScenarioSpec, Suite, TO_A_PLAN};
 use comeback_error::Result;
 use comeback_model::ledger::Replay;
 use comeback_model::plan::lets_go_on;
 use comeback_model::{CarriedOut, Phase, Plan, RecoveryPoint, RecoveryTarget};
 use comeback_postgres::judges::{FingerprintJudge, LogicalCatalogue, ServerLogJudge, measure_loss};
-use comeback_postgres::{PostgresDrill as _, PostgresServer};
+use comeback_postgres::{PostgresDrill as _, PostgresServer, column};
+use comeback_redis::damages::{Keyspace, TO_REFERENCES};
 use comeback_redis::judges::{KeyWritesJudge, KeyspaceJudge, RedisLogJudge};
-use comeback_redis::{RedisDrill as _, RedisServer, read_key_writes};
+use comeback_redis::{RedisDrill as _, RedisServer, read_hash_field, read_key_writes};
 use comeback_secrets::damages::BY_ROTATION;
 use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 
@@ -38,6 +41,8 @@ impl Scenario for FullSystem {
             suites: vec![Suite::Weekly, Suite::Quarterly],
             damages: vec![
                 &TO_A_PLAN,
+                &TO_THE_MOMENTS,
+                &TO_REFERENCES,
                 &TO_ITS_ADDRESSES,
                 &BY_ROTATION,
                 &TO_NAME_SERVERS,
@@ -64,6 +69,7 @@ impl Scenario for FullSystem {
         let recovered = Arc::new(Recovered::default());
         let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &network, &recovered).await?)?;
         drill.inject::<PlannedRecovery>(&rehearsal).await?;
+        drill.inject::<Backup>(&*backups.repository).await?;
 
         drill.step(Phase::Disaster, "lose region A: servers, disks, secrets, and the backups beside them");
         let (disaster_ms, written) = region.lose(drill).await?;
@@ -109,9 +115,27 @@ impl Scenario for FullSystem {
             drill.judge(&SecretsJudge { store, key: &opened.key, recorded }).await;
             drill.judge(&LogInJudge { log_ins }).await;
         }
+        judge_coherence(drill, &recovered).await?;
         drill.verified();
         Ok(())
     }
+}
+
+/// Judges whether the stores agree with each other.
+async fn judge_coherence(drill: &mut Drill, recovered: &Recovered) -> Result<()> {
+    drill.step(Phase::Judge, "prove that the stores agree, and are of about one moment");
+    let (points, objective) = (&recovered.points()[..], &drill.loss_objective());
+    drill.judge(&RecoveryPoints { points, objective }).await;
+    if let (Some(database), Some(cache)) = (recovered.database.get(), recovered.cache.get()) {
+        let cache = &cache.address();
+        drill.inject::<Keyspace>(cache).await?;
+        let naming = &read_hash_field(cache, "session:", "user").await?[..];
+        let users = "select id from roadtrip.users";
+        let there = &column(database.address(), roadtrip::DATABASE, users).await?;
+        let (rule, remedy) = ("sessions have users", "drop the session: its user has to sign in again");
+        drill.judge(&Coherence { rule, naming, there, remedy }).await;
+    }
+    Ok(())
 }
 
 /// Whether every step was done and proven.

@@ -1,7 +1,7 @@
 //! The steps of the recovery plan, each with what it does in a drill.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use comeback_application::judges::ServedJudge;
 use comeback_application::{ApplicationNodes as _, ApplicationServer, Expectation};
@@ -10,7 +10,7 @@ use comeback_engine::judge::Judge as _;
 use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
-use comeback_model::{Check, Phase, Plan, PlanStep, Verdict};
+use comeback_model::{Check, Manifest, Phase, Plan, PlanStep, Verdict};
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
 use comeback_redis::procedures::SnapshotLoad;
@@ -18,6 +18,7 @@ use comeback_redis::{RedisServer, set_password};
 use comeback_secrets::procedures::{Export, SecretsImport};
 use comeback_secrets::{FolderStore, Identities, SecretsDrill as _, access_newest};
 use futures_util::FutureExt as _;
+use jiff::Timestamp;
 
 use super::network::Network;
 use super::region::Backups;
@@ -86,6 +87,8 @@ pub(super) struct Recovered {
     pub(super) cache: OnceLock<RedisServer>,
     pub(super) secrets: OnceLock<FolderStore>,
     pub(super) application: OnceLock<ApplicationServer>,
+    /// What each store came back from, and of which moment that is.
+    points: Mutex<Vec<(&'static str, Timestamp)>>,
     /// What the application said at its start.
     pub(super) log_ins: OnceLock<Vec<(&'static str, LogIn)>>,
 }
@@ -93,6 +96,17 @@ pub(super) struct Recovered {
 impl Recovered {
     fn database(&self) -> Result<&PostgresServer> {
         self.database.get().ok_or_else(|| Error::could_not_verify("no step restored the database before"))
+    }
+
+    /// Records the moment that a store came back to.
+    fn came_from(&self, backup: &Manifest) {
+        let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
+        points.push((backup.content.label(), backup.taken_at));
+    }
+
+    /// What each store came back from, and of which moment that is.
+    pub(super) fn points(&self) -> Vec<(&'static str, Timestamp)> {
+        self.points.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn cache(&self) -> Result<&RedisServer> {
@@ -166,6 +180,7 @@ impl Step {
         let tables = "select count(*) from pg_stat_user_tables";
         let tables = count(import.server.address(), roadtrip::DATABASE, tables).await?;
         let _ = self.recovered.database.set(import.server.clone());
+        self.recovered.came_from(&chosen);
         Ok(if tables > 0 { Verdict::Verified } else { Verdict::Failed })
     }
 
@@ -176,6 +191,7 @@ impl Step {
         let load = SnapshotLoad::start(course, "cache-b", &chosen, &redis::settings(true)).await?;
         load.count_keys(course).await;
         let _ = self.recovered.cache.set(load.server.clone());
+        self.recovered.came_from(&chosen);
         Ok(Verdict::Verified)
     }
 
@@ -190,6 +206,7 @@ impl Step {
         let plan = import.plan(course, &self.secrets, false).await?;
         import.carry_out(course, &self.secrets, &plan).await?;
         let _ = self.recovered.secrets.set(self.secrets.clone());
+        self.recovered.came_from(&chosen);
 
         course.step(
             Phase::Recover,

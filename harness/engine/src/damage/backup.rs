@@ -2,6 +2,7 @@
 
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::{FindingCode, Manifest};
+use jiff::SignedDuration;
 
 use super::{Checksums, Damage, DamageSpec, DamageTable, Injury, Sharing, StoredBackup, Target, rewrite};
 use crate::repository::Repository;
@@ -42,6 +43,35 @@ pub static TO_ANY_BACKUP: DamageTable<Backup> = DamageTable {
     }]],
     sharing: Sharing::None,
 };
+
+/// How much older the damage makes a backup: more than any recovery point objective of the sample runbook but one.
+const OLDER: SignedDuration = SignedDuration::from_hours(24);
+
+/// Damages to the moments of the backups of several stores.
+pub static TO_THE_MOMENTS: DamageTable<Backup> = DamageTable {
+    class: "moments",
+    groups: &[&[Damage {
+        spec: DamageSpec {
+            name: "store-older",
+            does: "the newest backup of one store is a day older than those of the others",
+            judge: "recovery-points",
+            finding: FindingCode::PointsApart,
+        },
+        inject: |aim| Box::pin(make_older(aim.on)),
+    }]],
+    sharing: Sharing::None,
+};
+
+/// Lets the manifest of the newest backup say that it was taken earlier. The judge names the store.
+async fn make_older(repository: &dyn Repository) -> Result<Injury> {
+    let id = newest(repository).await?;
+    rewrite(repository, &id, Checksums::Kept, |backup| {
+        let manifest = &mut backup.manifest;
+        manifest.taken_at = manifest.taken_at.checked_sub(OLDER).context("making a backup older")?;
+        Ok(Injury::to(manifest.content.label()))
+    })
+    .await
+}
 
 /// The name of the newest backup.
 pub async fn newest(repository: &dyn Repository) -> Result<String> {

@@ -10,7 +10,7 @@ mod rewrite;
 mod shared;
 mod table;
 
-pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, newest, older};
+pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, TO_THE_MOMENTS, newest, older};
 pub use catalogue::Catalogue;
 pub use rewrite::{Checksums, StoredBackup, pack, rewrite, unpack};
 pub use shared::{LOG_WARNING, WRITE_LOST, WRITE_PHANTOM};

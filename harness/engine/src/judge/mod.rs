@@ -2,18 +2,22 @@
 //! after it.
 
 mod backup_age;
+mod coherence;
 mod newest_backup;
 mod objective;
 mod plan;
+mod recovery_points;
 
 use async_trait::async_trait;
 use comeback_error::Result;
 use comeback_model::{Finding, NotLookedAt};
 
 pub use backup_age::{AgeLimit, BackupAge};
+pub use coherence::Coherence;
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, ShortenedWait, TimeObjective};
 pub use plan::PlanJudge;
+pub use recovery_points::RecoveryPoints;
 
 /// A judge. A judge that cannot look returns an error: that is *could not verify*, never a pass.
 #[async_trait]

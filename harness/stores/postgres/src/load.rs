@@ -1,5 +1,7 @@
 //! Fills a database with known data.
 
+use std::collections::BTreeSet;
+
 use sqlx::Executor as _;
 
 use super::connection::address::PostgresAddress;
@@ -35,6 +37,17 @@ pub async fn count(server: &PostgresAddress, database: &str, sql: &str) -> Resul
         .fetch_one(&mut connection)
         .await
         .context(format_args!("asking database {database}: {sql}"))
+}
+
+/// Runs a query with one column. Returns its values as text, without NULLs, each once.
+pub async fn column(server: &PostgresAddress, database: &str, sql: &str) -> Result<BTreeSet<String>> {
+    let mut connection = server.connect(database).await?;
+    let asked = format!("select value::text from ({sql}) as asked (value) where value is not null");
+    let values: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(asked))
+        .fetch_all(&mut connection)
+        .await
+        .context(format_args!("asking database {database}: {sql}"))?;
+    Ok(values.into_iter().collect())
 }
 
 /// Loads tables, two at a time. Returns the number of rows.

@@ -3,6 +3,7 @@
 
 mod keys;
 mod keyspace;
+mod references;
 mod server;
 mod snapshot;
 mod streams;
@@ -10,6 +11,7 @@ mod victims;
 mod writes;
 
 pub use keyspace::TO_A_KEYSPACE;
+pub use references::TO_REFERENCES;
 pub use snapshot::TO_A_SNAPSHOT;
 pub use victims::Keyspace;
 pub(super) use victims::{Candidate, DATABASE, candidates};
