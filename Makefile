@@ -25,7 +25,7 @@ selftest: ## inject every damage into a drill, and check that its judge finds it
 	@scripts/setup --require local
 	$(CARGO) run --release --package comeback -- selftest --substrate local
 
-soak: ## the random tests at full length: recovery targets, kills, damaged RDB files, keyspaces; about an hour
+soak: ## the random tests at full length: recovery targets, kills, damaged RDB files, keyspaces, whole systems; about an hour
 	@scripts/setup --require local
 	COMEBACK_HISTORIES=110 COMEBACK_TARGETS=10 COMEBACK_KILLS=200 COMEBACK_REQUIRE=local \
 		$(CARGO) test --release --package comeback --test integration -- --nocapture \
@@ -34,6 +34,12 @@ soak: ## the random tests at full length: recovery targets, kills, damaged RDB f
 	COMEBACK_REDIS_CASES=1000 COMEBACK_FLIPS=1000 $(CARGO) test --package comeback --test integration -- \
 		redis_corpus::model redis_corpus::flips
 	scripts/fuzz rdb 600
+	$(CARGO) build --release --bin comeback
+	@mkdir -p target && for round in $$(seq 20); do \
+		target/release/comeback run dr/full-system --substrate local --evidence-dir target/soak >target/soak.log 2>&1 \
+			|| { cat target/soak.log; exit 1; }; \
+		echo "dr/full-system: $$round of 20"; \
+	done
 
 bench: ## speed: computation in process, and restores of 1.2 GB against peers of the same run; about 35 minutes
 	@scripts/setup --require local
