@@ -23,7 +23,8 @@ use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 
 use super::network::Network;
 use super::region::{Backups, Region, Written};
-use super::steps::{Recovered, actions, works};
+use super::steps::{Recovered, actions};
+use super::work::works;
 use crate::roadtrip;
 
 /// The scenario `dr/full-system`.

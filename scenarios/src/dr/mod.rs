@@ -4,5 +4,6 @@ mod full_system;
 mod network;
 mod region;
 mod steps;
+mod work;
 
 pub use full_system::FullSystem;

@@ -10,7 +10,7 @@ use comeback_engine::judge::Judge as _;
 use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
-use comeback_model::{Check, Manifest, Phase, Plan, PlanStep, Verdict};
+use comeback_model::{Check, Manifest, Phase, Plan, Verdict};
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
 use comeback_redis::procedures::SnapshotLoad;
@@ -22,63 +22,12 @@ use jiff::Timestamp;
 
 use super::network::Network;
 use super::region::Backups;
+use super::work::{Work, works};
 use crate::postgres::cross_region::is_dump;
 use crate::{redis, roadtrip, secrets};
 
 /// The region that everything comes back in.
 const REGION: &str = "region-b";
-
-/// What a step of the plan does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    /// People decide and talk: in a drill it takes no time.
-    People,
-    Database,
-    Redis,
-    Application,
-    Dns,
-    Verification,
-}
-
-/// The scenarios that a step can name as its `procedure`.
-const PROCEDURES: [(&str, Work); 4] = [
-    ("postgres/cross-region", Work::Database),
-    ("redis/complete-loss", Work::Redis),
-    ("secrets/restore", Work::Application),
-    ("dns/failover", Work::Dns),
-];
-
-/// The words by which a step is known that names none.
-const WORDS: [(&[&str], Work); 6] = [
-    (&["database", "postgres"], Work::Database),
-    (&["redis", "cache"], Work::Redis),
-    (&["application", "app", "service"], Work::Application),
-    (&["verif", "check"], Work::Verification),
-    (&["dns", "traffic"], Work::Dns),
-    (&["activat", "declar"], Work::People),
-];
-
-/// What each step of a plan does. A step that nothing is known of is an error.
-pub(super) fn works(plan: &Plan) -> Result<Vec<Work>> {
-    plan.steps.iter().map(work_of).collect()
-}
-
-fn work_of(step: &PlanStep) -> Result<Work> {
-    let known = || PROCEDURES.map(|(name, _)| name).join(", ");
-    if let Some(procedure) = &step.procedure {
-        let found = PROCEDURES.iter().find(|(name, _)| name == procedure);
-        return found.map(|(_, work)| *work).ok_or_else(|| {
-            Error::usage(format!("the step {:?} of the plan cannot be drilled by {procedure}", step.name))
-                .hint(format!("what a step can name as its `procedure`: {}", known()))
-        });
-    }
-    let name = step.name.to_lowercase();
-    let said = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    WORDS.iter().find(|(words, _)| said(words)).map(|(_, work)| *work).ok_or_else(|| {
-        Error::usage(format!("nothing says what the step {:?} of the plan does", step.name))
-            .hint(format!("name its `procedure` in its [[plan.step]]: {}", known()))
-    })
-}
 
 /// What the steps brought back.
 #[derive(Default)]
@@ -234,41 +183,5 @@ impl Step {
         let users = "select count(*) from roadtrip.users";
         let users = count(self.recovered.database()?.address(), roadtrip::DATABASE, users).await?;
         Ok(if users > 0 { Verdict::Verified } else { Verdict::Failed })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use comeback_model::{Citation, Objective};
-
-    use super::*;
-
-    fn step(name: &str, procedure: Option<&str>) -> PlanStep {
-        let source = Citation { file: String::new(), line: 1, section: String::new(), text: String::new() };
-        PlanStep {
-            name: name.to_owned(),
-            budget: Objective { lower_ms: None, upper_ms: 1, source },
-            needs: Vec::new(),
-            procedure: procedure.map(str::to_owned),
-        }
-    }
-
-    #[test]
-    fn a_step_is_known_by_its_procedure_or_by_its_name() {
-        for (name, procedure, work) in [
-            ("Activate", None, Work::People),
-            ("PostgreSQL", None, Work::Database),
-            ("Restore the cache", None, Work::Redis),
-            ("Stage 3", Some("redis/complete-loss"), Work::Redis),
-            ("Application services", None, Work::Application),
-            ("Move the traffic", None, Work::Dns),
-            ("Verification", None, Work::Verification),
-        ] {
-            assert_eq!(work_of(&step(name, procedure)).unwrap(), work, "{name}");
-        }
-        let unknown = work_of(&step("Stage 3", None)).unwrap_err();
-        assert!(unknown.message().contains("nothing says what the step \"Stage 3\""), "{unknown}");
-        let other = work_of(&step("Photos", Some("content/photo-version"))).unwrap_err();
-        assert!(other.message().contains("cannot be drilled by content/photo-version"), "{other}");
     }
 }
