@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use comeback_engine::runner::Drill;
+use comeback_engine::runner::{Course, Drill};
 use comeback_error::{Error, Result};
 use comeback_fixtures::{Dataset, Scale};
-use comeback_model::IntegrityQuery;
+use comeback_model::{IntegrityQuery, Verdict};
 use comeback_postgres::damages::Database;
 use comeback_postgres::judges::IntegrityQueries;
 use comeback_postgres::{PostgresServer, TableLoad, Workload, count, load_tables, run_script};
@@ -75,8 +75,18 @@ async fn rehearse_queries(drill: &Drill, server: &PostgresServer) -> Result<()> 
 
 /// Asks the verification queries of a restored server, and judges the answers.
 pub(crate) async fn judge_queries(drill: &mut Drill, server: &PostgresServer) -> Result<()> {
-    let (server, queries) = (server.address(), &integrity_queries(drill)?);
-    drill
+    judge_answers(drill, server, &integrity_queries(drill)?).await;
+    Ok(())
+}
+
+/// The same for queries that are known already, in any part of a drill.
+pub(crate) async fn judge_answers(
+    course: &Course,
+    server: &PostgresServer,
+    queries: &[IntegrityQuery],
+) -> Verdict {
+    let server = server.address();
+    course
         .judge(&IntegrityQueries {
             server,
             database: DATABASE,
@@ -84,12 +94,11 @@ pub(crate) async fn judge_queries(drill: &mut Drill, server: &PostgresServer) ->
             timeout: QUERY_TIMEOUT,
             record: None,
         })
-        .await;
-    Ok(())
+        .await
 }
 
 /// The application's verification queries, and those that the user added.
-fn integrity_queries(drill: &Drill) -> Result<Vec<IntegrityQuery>> {
+pub(crate) fn integrity_queries(drill: &Drill) -> Result<Vec<IntegrityQuery>> {
     let own = comeback_fixtures::integrity_queries().into_iter().map(|query| {
         Ok(IntegrityQuery {
             name: query.name.to_owned(),

@@ -58,8 +58,21 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ScopeKind;
+    use super::super::{FindingCode, ScopeKind};
     use super::*;
+
+    #[test]
+    fn the_worst_finding_decides() {
+        let of = |codes: &[FindingCode]| {
+            let findings: Vec<_> = codes.iter().map(|code| Finding::new(*code, "x", "y", "z")).collect();
+            Check::verdict_of(&findings)
+        };
+        let (late, unproven) = (FindingCode::ObjectiveMissed, FindingCode::StepUnproven);
+        assert_eq!(of(&[]), Verdict::Verified);
+        assert_eq!(of(&[late]), Verdict::ObjectiveMissed);
+        assert_eq!(of(&[unproven, late]), Verdict::CouldNotVerify);
+        assert_eq!(of(&[late, FindingCode::RowMissing, unproven]), Verdict::Failed);
+    }
 
     #[test]
     fn a_check_of_an_older_journal_reads_and_a_new_one_keeps_its_scope() {

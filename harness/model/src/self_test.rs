@@ -57,7 +57,8 @@ pub enum SelfTestOutcome {
     CaughtOtherwise(Vec<String>),
     /// It could not run, with the reason.
     CouldNotRun(String),
-    /// The damage's judge names what was hit, and the drill is at least as bad as that finding; or the drill passed without a damage.
+    /// The damage's judge names what was hit, which makes the drill as bad as that finding; or the drill passed without a
+    /// damage.
     Caught,
 }
 
@@ -97,9 +98,9 @@ impl SelfTestOutcome {
                 finding.code == wanted.finding && named.ends_with(injury)
             })
         });
-        let is_that_bad = Verdict::merge([drill.verdict, wanted.finding.verdict()]) == drill.verdict;
         match drill.verdict {
-            _ if is_named && is_that_bad => Self::Caught,
+            // The record makes a drill as bad as its worst finding.
+            _ if is_named => Self::Caught,
             Verdict::Verified => Self::Missed,
             _ if found().next().is_some() => Self::CaughtOtherwise(found().collect()),
             _ => could_not_run(),
@@ -204,7 +205,7 @@ mod tests {
                 drill: 0,
                 check: Check {
                     judge: (*judge).to_owned(),
-                    verdict: Verdict::Failed,
+                    verdict: code.verdict(),
                     summary: String::new(),
                     findings: vec![finding],
                     not_looked_at: Vec::new(),
@@ -288,6 +289,14 @@ mod tests {
             assert!(matches!(outcome, SelfTestOutcome::CaughtOtherwise(_)), "{wrong:?}: {outcome:?}");
         }
         assert_eq!(outcome(INJURY, &[], Verdict::Verified), SelfTestOutcome::Missed);
+        // A finding that is no failure is caught in a drill that did not fail; one that is a failure lets the drill fail.
+        let late = ("plan", FindingCode::ObjectiveMissed, "app.people", "id=7");
+        let wanted =
+            WantedFinding { judge: "plan".to_owned(), finding: FindingCode::ObjectiveMissed, ..wanted() };
+        let missed = SelfTestOutcome::of(&drill(INJURY, &[late], Verdict::ObjectiveMissed), Some(&wanted));
+        assert_eq!(missed, SelfTestOutcome::Caught);
+        assert_eq!(drill(INJURY, &[late], Verdict::Verified).verdict, Verdict::ObjectiveMissed);
+        assert_eq!(drill(INJURY, &[right], Verdict::Verified).verdict, Verdict::Failed);
         // Without an injected damage, a finding proves nothing.
         let uninjured = outcome("loaded 5 rows", &[right], Verdict::Failed);
         assert!(matches!(uninjured, SelfTestOutcome::CouldNotRun(_)), "{uninjured:?}");

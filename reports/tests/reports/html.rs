@@ -2,7 +2,7 @@ use base64::Engine as _;
 use comeback_reports::html;
 use sha2::{Digest as _, Sha256};
 
-use crate::samples;
+use crate::{plan_sample, samples};
 
 #[test]
 fn a_failed_run_as_a_page() {
@@ -11,7 +11,7 @@ fn a_failed_run_as_a_page() {
 
 #[test]
 fn a_plan_is_drawn_with_its_late_and_failed_steps() {
-    let page = html(&samples::recovery()).unwrap();
+    let page = html(&plan_sample::recovery()).unwrap();
     let (_, chart) = page.split_once("<h3>Full disaster recovery, step by step</h3>").unwrap();
     let (chart, _) = chart.split_once("<h3>What was proven</h3>").unwrap();
     insta::assert_snapshot!("html_plan", chart);

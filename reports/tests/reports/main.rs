@@ -8,6 +8,7 @@ mod json;
 mod junit;
 mod markdown;
 mod plan;
+mod plan_sample;
 mod properties;
 mod samples;
 mod self_test;

@@ -2,11 +2,11 @@
 
 use comeback_model::evidence::{ArtefactSummary, EventBody, Failure, PlannedDrill, Record, RunKind};
 use comeback_model::{
-    Check, Finding, FindingCode, MeasuredStep, Milestone, NotLookedAt, Objective, Phase, Plan, PlanStep,
-    ScopeKind, Statement, Tier, Verdict,
+    Check, Finding, FindingCode, Milestone, NotLookedAt, Phase, ScopeKind, Statement, Verdict,
 };
 
 use crate::journal::{Journal, check, objective, run};
+use crate::plan_sample;
 
 /// A full restore up to the moment at which the judges start, as most samples begin.
 fn full_restore(journal: Journal, drill: usize, fetch_ms: u64) -> Journal {
@@ -324,70 +324,6 @@ pub(crate) fn verification_refuted() -> Record {
         .finish(false)
 }
 
-/// The plan of a full recovery, whose budgets cannot keep its critical tier.
-fn recovery_plan() -> Plan {
-    let minutes = |minutes: u64| Objective { lower_ms: None, upper_ms: minutes * 60_000, ..objective() };
-    let step = |name: &str, budget, needs: &[usize]| PlanStep {
-        name: name.to_owned(),
-        budget: minutes(budget),
-        needs: needs.to_vec(),
-        procedure: None,
-    };
-    let tier = |name: &str, limit: Option<u64>, restored_by: &[usize]| Tier {
-        name: name.to_owned(),
-        limit: limit.map(minutes),
-        what: "sign-in".to_owned(),
-        restored_by: restored_by.to_vec(),
-    };
-    Plan {
-        title: "Full disaster recovery".to_owned(),
-        source: objective().source,
-        total: minutes(60),
-        steps: vec![
-            step("Database", 30, &[]),
-            step("Redis", 10, &[]),
-            step("DNS <b>|x", 15, &[0]),
-            step("Verification", 10, &[1, 2]),
-        ],
-        tiers: vec![
-            tier("Critical", Some(15), &[0]),
-            tier("High", Some(60), &[2, 3]),
-            tier("Low", None, &[]),
-        ],
-    }
-}
-
-/// A plan with a late step, a shortened wait, one that failed, and one that was not started because of it.
-pub(crate) fn recovery() -> Record {
-    let step = |started_ms, ended_ms, verdict, reason: &str, shortened_ms| MeasuredStep {
-        started_ms,
-        ended_ms,
-        verdict,
-        reason: reason.to_owned(),
-        shortened_ms,
-    };
-    let full = ("dr/full-system", "A region is lost", "Full disaster recovery", "local");
-    let mut plan = check("plan", Verdict::Failed, "2 of 4 steps done, 1 not started because of another", 1);
-    plan.findings = vec![Finding::new(
-        FindingCode::RestoreFailed,
-        "Redis",
-        "a step that is done and proven",
-        "the snapshot is truncated",
-    )];
-    Journal::of(&[full])
-        .start(0, Some(objective()))
-        .step(0, Phase::Disaster, "Lose the region", 20)
-        .reach(0, Milestone::Declared)
-        .step(0, Phase::Recover, "Carry out the plan", 1_900_000)
-        .plan(0, recovery_plan())
-        .planned_step(0, 1, step(0, 4_000, Verdict::Failed, "the snapshot is truncated", 0))
-        .planned_step(0, 0, step(0, 1_860_000, Verdict::Verified, "", 0))
-        .planned_step(0, 2, step(1_860_000, 1_863_000, Verdict::Verified, "", 297_000))
-        .check(0, plan)
-        .end(0, Verdict::Failed, None)
-        .finish(false)
-}
-
 /// A run that planned nothing.
 pub(crate) fn empty() -> Record {
     Journal::of(&[]).finish(false)
@@ -404,7 +340,7 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         ("unfinished", unfinished()),
         ("interrupted", interrupted()),
         ("loss", loss()),
-        ("recovery", recovery()),
+        ("recovery", plan_sample::recovery()),
         ("empty", empty()),
         ("verification_shown", verification_shown()),
         ("verification_refuted", verification_refuted()),

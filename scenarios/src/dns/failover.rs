@@ -11,10 +11,10 @@ use comeback_dns::judges::{AuthoritativeJudge, CacheJudge, ConnectionsJudge, Fai
 use comeback_dns::{AddressRecord, DnsNodes as _, StandIn, Visitor, learnt, procedures};
 use comeback_engine::judge::ShortenedWait;
 use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
-use comeback_error::{Error, Result};
+use comeback_error::Result;
 use comeback_model::{Phase, Verdict};
 
-use super::{NEW_TTL_S, TTL_S, service};
+use super::{NEW_TTL_S, TTL_S, documented_ttl, service};
 
 /// How many new connections of the client are looked at.
 const VISITS: usize = 10;
@@ -44,10 +44,7 @@ impl Scenario for Failover {
 
     async fn run(&self, drill: &mut Drill) -> Result<()> {
         drill.step(Phase::Prepare, "start the application in both regions, and the name servers of its zone");
-        let ttl = drill.documented_ttl()?.ok_or_else(|| {
-            Error::could_not_verify("the runbook documents no TTL for the records that are moved")
-                .hint("write it into the section: `The records are published with a TTL of 300 seconds.`")
-        })?;
+        let ttl = documented_ttl(drill)?;
         let [region_a, region_b] = StandIn::in_two_regions().await?;
         let (at_a, at_b) = (region_a.address(), region_b.address());
         let old = AddressRecord { address: *at_a.ip(), ttl_s: TTL_S };

@@ -10,10 +10,10 @@ use comeback_dns::{
 };
 use comeback_engine::judge::ShortenedWait;
 use comeback_engine::runner::{Course, Drill, Proof};
-use comeback_error::{Error, Result};
+use comeback_error::Result;
 use comeback_model::{DocumentedTtl, Phase, Verdict};
 
-use crate::dns::{NEW_TTL_S, TTL_S, service};
+use crate::dns::{NEW_TTL_S, TTL_S, documented_ttl, service};
 
 /// How many new connections of the client are looked at.
 const VISITS: usize = 5;
@@ -33,10 +33,7 @@ impl Network {
     /// Starts the name servers, which are in neither region.
     pub(super) async fn start(drill: &mut Drill) -> Result<Self> {
         drill.step(Phase::Prepare, "start the name servers of the application's zone, in neither region");
-        let ttl = drill.documented_ttl()?.ok_or_else(|| {
-            Error::could_not_verify("the runbook documents no TTL for the records that are moved")
-                .hint("write it into the section: `The records are published with a TTL of 300 seconds.`")
-        })?;
+        let ttl = documented_ttl(drill)?;
         drill.enter_region("dns")?;
         let servers = drill.name_servers(service()).await?;
         let at = addresses_of_two_regions()?;

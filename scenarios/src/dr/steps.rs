@@ -10,7 +10,7 @@ use comeback_engine::judge::Judge as _;
 use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
-use comeback_model::{Check, Manifest, Phase, Plan, Verdict};
+use comeback_model::{Check, IntegrityQuery, Manifest, Phase, Plan, Verdict};
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
 use comeback_redis::procedures::SnapshotLoad;
@@ -70,6 +70,8 @@ struct Step {
     /// What the application answered in region A.
     answered: Arc<[Expectation]>,
     network: Arc<Network>,
+    /// The verification queries.
+    queries: Arc<[IntegrityQuery]>,
     /// The store that the secrets come back in, and the key that opens their export.
     secrets: FolderStore,
     break_glass: PathBuf,
@@ -85,6 +87,7 @@ pub(super) async fn actions(
     recovered: &Arc<Recovered>,
 ) -> Result<Vec<StepAction>> {
     let secrets = drill.secret_store(REGION).await?;
+    let queries: Arc<[_]> = roadtrip::integrity_queries(drill)?.into();
     let mut actions = Vec::new();
     for (step, work) in plan.steps.iter().zip(works(plan)?) {
         let mut course = drill.branch(&step.name, backups.repository.clone());
@@ -94,6 +97,7 @@ pub(super) async fn actions(
             repository: Arc::clone(&backups.repository),
             answered: Arc::clone(&backups.answered),
             network: Arc::clone(network),
+            queries: Arc::clone(&queries),
             secrets: secrets.clone(),
             break_glass: backups.keys.break_glass.clone(),
             recovered: Arc::clone(recovered),
@@ -119,18 +123,18 @@ impl Step {
         Ok(verdict.into())
     }
 
-    /// The newest export in region B, on a new server; proven by a read.
+    /// The newest export in region B, on a new server; proven by its users.
     async fn restore_database(&self, course: &mut Course) -> Result<Verdict> {
         let chosen = repository::newest(&*self.repository, is_dump).await?;
         course.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
         let import = DumpImport::start(course, "database-b", &*self.repository, &chosen).await?;
         import.import(course).await?;
         import.gather_statistics(course, roadtrip::DATABASE).await?;
-        let tables = "select count(*) from pg_stat_user_tables";
-        let tables = count(import.server.address(), roadtrip::DATABASE, tables).await?;
+        let users = "select count(*) from roadtrip.users";
+        let users = count(import.server.address(), roadtrip::DATABASE, users).await?;
         let _ = self.recovered.database.set(import.server.clone());
         self.recovered.came_from(&chosen);
-        Ok(if tables > 0 { Verdict::Verified } else { Verdict::Failed })
+        Ok(if users > 0 { Verdict::Verified } else { Verdict::Failed })
     }
 
     /// The newest snapshot in region B, on a new server; proven by the number of its keys.
@@ -138,10 +142,10 @@ impl Step {
         let chosen = repository::newest(&*self.repository, redis::is_snapshot).await?;
         course.note(format!("chose snapshot {}, taken at {}", chosen.id, chosen.taken_at));
         let load = SnapshotLoad::start(course, "cache-b", &chosen, &redis::settings(true)).await?;
-        load.count_keys(course).await;
+        let counted = load.count_keys(course).await;
         let _ = self.recovered.cache.set(load.server.clone());
         self.recovered.came_from(&chosen);
-        Ok(Verdict::Verified)
+        Ok(counted)
     }
 
     /// The secrets out of their newest export, and the application with them; proven by what it answers: that takes the
@@ -179,9 +183,7 @@ impl Step {
 
     /// The verification queries of the runbook.
     async fn verify(&self, course: &Course) -> Result<Verdict> {
-        course.step(Phase::Recover, "count the users that can sign in again");
-        let users = "select count(*) from roadtrip.users";
-        let users = count(self.recovered.database()?.address(), roadtrip::DATABASE, users).await?;
-        Ok(if users > 0 { Verdict::Verified } else { Verdict::Failed })
+        course.step(Phase::Recover, "run the verification queries of the runbook");
+        Ok(roadtrip::judge_answers(course, self.recovered.database()?, &self.queries).await)
     }
 }

@@ -13,6 +13,10 @@ use crate::kit::roadtrip_bench::{RoadtripBench, RunningApp};
 /// The sample data has more events than that, and some that other workers have taken.
 const MANY_JOBS: u64 = 80;
 
+/// The address of a user who owns nothing that these tests make.
+const STRANGER: &str = "select email::text from roadtrip.users where status = 'active' and deleted_at is null \
+    order by id desc limit 1";
+
 fn booking(journey: i64, from: &str, price_cents: i64) -> Value {
     json!({ "journey": journey, "pitch": 4711, "from": from, "until": "2031-07-09T12:00:00Z", "price_cents": price_cents })
 }
@@ -42,16 +46,7 @@ pub(super) async fn a_booking_is_written_once(bench: &RoadtripBench, app: &Runni
     app.json(422, book("five", &booking(journey, "2021-07-05T12:00:00Z", -1))).await;
     app.json(404, book("six", &booking(0, "2031-07-05T12:00:00Z", 1))).await;
     app.json(422, Request::post("/bookings", &wanted).session(&token)).await;
-    let stranger = app
-        .sign_in(
-            &bench
-                .ask(
-                    "select email::text from roadtrip.users where status = 'active' \
-        and deleted_at is null order by id desc limit 1",
-                )
-                .await,
-        )
-        .await;
+    let stranger = app.sign_in(&bench.ask(STRANGER).await).await;
     app.json(404, Request::get(&path).session(&stranger)).await;
     app.json(404, Request::delete(&path).session(&stranger)).await;
 
@@ -79,16 +74,7 @@ pub(super) async fn an_api_key_opens_with_its_own_key_alone(bench: &RoadtripBenc
         order by u.id limit 1) and k.name <> 'mine' limit 1";
     let known = bench.ask(known).await;
     assert_eq!(app.json(200, open(&known, &token)).await["key"], json!(known_api_key(&known)));
-    let stranger = app
-        .sign_in(
-            &bench
-                .ask(
-                    "select email::text from roadtrip.users where status = 'active' \
-        and deleted_at is null order by id desc limit 1",
-                )
-                .await,
-        )
-        .await;
+    let stranger = app.sign_in(&bench.ask(STRANGER).await).await;
     app.json(404, open(&known, &stranger)).await;
     app.json(404, open("hunter2", &token)).await;
 

@@ -44,7 +44,7 @@ pub static TO_ANY_BACKUP: DamageTable<Backup> = DamageTable {
     sharing: Sharing::None,
 };
 
-/// How much older the damage makes a backup: more than any recovery point objective of the sample runbook but one.
+/// How much older the damage makes a backup: more than the sample runbook lets the whole system lose.
 const OLDER: SignedDuration = SignedDuration::from_hours(24);
 
 /// Damages to the moments of the backups of several stores.

@@ -108,7 +108,7 @@ fn replace(aim: &Aim<'_, PlannedRecovery>, does: Does) -> Injury {
     })
 }
 
-/// Takes the budget of a step away: the last one, because a step of people may take no time in a drill.
+/// Takes the budget of a step away: of one that needs another, because what people do first takes no time in a drill.
 fn leave_no_time(aim: &Aim<'_, PlannedRecovery>) -> Injury {
     with_parts(aim, |Parts { plan, .. }| {
         let working = plan.steps.iter_mut().filter(|step| !step.needs.is_empty());

@@ -1,7 +1,8 @@
-//! Tests of plans: the arithmetic, and the judgement.
+//! Tests of plans: the arithmetic, the judgement, and plans in a record.
 
 mod arithmetic;
 mod judge;
+mod record;
 
 use super::{Plan, PlanStep, Tier};
 use crate::{Citation, Objective};

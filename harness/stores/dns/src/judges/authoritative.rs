@@ -51,7 +51,7 @@ impl Judge for AuthoritativeJudge<'_> {
         let nobody = || Error::could_not_verify("no authoritative server was asked");
         let newest = newest.ok_or_else(|| silent.clone().unwrap_or_else(nobody))?;
         let findings: Vec<_> = said.iter().filter_map(|one| self.finding(one, newest)).collect();
-        // What was found counts; without it, whoever is silent could have said anything.
+        // A finding counts, whatever a silent server would have said. Without one, its answer is missing.
         if let Some(error) = silent.filter(|_| findings.is_empty()) {
             return Err(error);
         }

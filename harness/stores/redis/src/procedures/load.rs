@@ -2,7 +2,7 @@
 
 use comeback_engine::runner::Course;
 use comeback_error::Result;
-use comeback_model::{KeyspaceFingerprint, Manifest, Phase};
+use comeback_model::{KeyspaceFingerprint, Manifest, Phase, Verdict};
 
 use crate::judges::KeyCounts;
 use crate::{RedisAddress, RedisNodes as _, RedisServer, RestoreSettings, restore_snapshot};
@@ -43,10 +43,10 @@ impl<'a> SnapshotLoad<'a> {
         self.server.address()
     }
 
-    /// Counts the keys.
-    pub async fn count_keys(&self, course: &Course) {
+    /// Counts the keys. The verdict is that of the count.
+    pub async fn count_keys(&self, course: &Course) -> Verdict {
         course.step(Phase::Recover, "verify the number of keys against the snapshot's manifest");
         let (server, recorded) = (&self.address(), self.recorded);
-        course.judge(&KeyCounts { server, recorded, set_aside: &[] }).await;
+        course.judge(&KeyCounts { server, recorded, set_aside: &[] }).await
     }
 }
