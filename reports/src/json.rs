@@ -10,8 +10,8 @@ use comeback_model::evidence::{
 };
 use comeback_model::plan::{JudgedStep, JudgedTier, judge};
 use comeback_model::{
-    CarriedOut, Check, Citation, MeasuredStep, Milestone, Objective, PlanStep, Standing, Statement, Tier,
-    Verdict,
+    CarriedOut, Check, Citation, ClientsView, MeasuredStep, Milestone, Objective, PlanStep, Standing,
+    Statement, Tier, Verdict,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -115,6 +115,7 @@ struct Drill<'a> {
     artefact: Option<&'a ArtefactSummary>,
     established: Vec<Established>,
     recovery: Option<Recovery<'a>>,
+    clients: Option<&'a ClientsView>,
 }
 
 /// What a verification showed.
@@ -167,6 +168,7 @@ impl<'a> Drill<'a> {
             artefact: drill.artefact.as_ref(),
             established: Established::of(drill),
             recovery: drill.recovery.as_ref().map(Recovery::of),
+            clients: drill.clients.as_ref(),
         }
     }
 }

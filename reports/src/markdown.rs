@@ -9,7 +9,7 @@ use comeback_model::evidence::Record;
 
 use crate::format::plural;
 use crate::text::{one_line, value};
-use crate::view::{Drill, Finding, Recovery, Report, Wrong, capitalised};
+use crate::view::{Clients, Drill, Finding, Recovery, Report, Wrong, capitalised};
 
 /// Most findings of one check listed: GitHub cuts a summary off at 1 MiB.
 const FINDINGS_SHOWN: usize = 20;
@@ -149,6 +149,9 @@ fn details(text: &mut String, drill: &Drill) {
     if let Some(plan) = &drill.plan {
         recovery(text, plan);
     }
+    if let Some(seen) = &drill.clients {
+        clients(text, seen);
+    }
     checks(text, drill);
     let _ = writeln!(text, "\n</details>");
 }
@@ -185,6 +188,17 @@ fn recovery(text: &mut String, plan: &Recovery) {
     }
     for contradiction in &plan.contradictions {
         let _ = writeln!(text, "\n- {}", escaped(contradiction));
+    }
+}
+
+fn clients(text: &mut String, seen: &Clients) {
+    let _ = writeln!(text, "\n| what clients use | tier | what they saw |\n|---|---|---|");
+    for service in &seen.services {
+        let (name, tier, told) = (escaped(&service.name), escaped(&service.tier), escaped(&service.told));
+        let _ = writeln!(text, "| {name} | {tier} | {} {told} |", mark(service.verdict));
+    }
+    for line in &seen.told {
+        let _ = writeln!(text, "\n- {}", escaped(line));
     }
 }
 

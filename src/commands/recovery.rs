@@ -52,9 +52,12 @@ fn planned(runbook: &Runbook, settings: &PlanSettings, config: &Config) -> Resul
     }
 }
 
-/// Procedures that are no scenario.
+/// Procedures that are no scenario, and that no scenario knows.
 fn unknown_procedures(declared: &[DeclaredStep], config: &Config) -> Vec<Error> {
-    let known: Vec<_> = all(config, 0).iter().map(|scenario| scenario.spec().name).collect();
+    let scenarios = all(config, 0);
+    let beside =
+        scenarios.iter().flat_map(|scenario| scenario.plan_procedures()).map(|name| (*name).to_owned());
+    let known: Vec<_> = scenarios.iter().map(|scenario| scenario.spec().name).chain(beside).collect();
     let named = declared.iter().filter_map(|step| step.procedure.as_ref());
     let unknown = named.filter(|named| !known.contains(&named.value));
     unknown.map(|named| unknown_scenario(&named.value, &known).context(&named.place)).collect()

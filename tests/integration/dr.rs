@@ -5,6 +5,55 @@ use serde_json::Value;
 use crate::kit::place::{Place, text};
 
 /// Asked of the report of a drill that [`crate::cli::drills`] ran.
+pub(crate) fn clients_have_everything_back(report: &Value) {
+    let clients = &report["drills"][0]["clients"];
+    let names = ["sign-in", "bookings", "stories", "sessions", "API keys"];
+    served(clients, &names);
+    let writes = &clients["writes"];
+    assert!(writes["before_backup"].as_u64() > Some(0) && writes["missing"] == 0, "{clients:#}");
+    assert!(writes["lost"].as_u64() <= writes["after_backup"].as_u64(), "{clients:#}");
+}
+
+/// Every service was away, is back, and gave right answers alone.
+fn served(clients: &Value, names: &[&str]) {
+    let services = clients["services"].as_array().unwrap();
+    let known: Vec<_> = services.iter().map(|service| service["name"].as_str().unwrap()).collect();
+    assert_eq!(known, names);
+    for service in services {
+        assert!(service["first_error_ms"].as_u64() < service["back_ms"].as_u64(), "{service:#}");
+        assert!(service["errors"].as_u64() > Some(0) && service["right"].as_u64() > Some(0), "{service:#}");
+        assert!(service["wrong"] == 0 && service["tier"].is_string(), "{service:#}");
+    }
+}
+
+#[test]
+fn redis_can_begin_empty_and_what_that_loses_is_told() {
+    let place = Place::new();
+    std::fs::write(place.work().join("runbook.md"), comeback_fixtures::RUNBOOK).unwrap();
+    let settings = comeback_fixtures::PLAN.replace("redis/complete-loss", "redis/empty");
+    std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
+    let run = ["run", "dr/full-system", "--runbook", "runbook.md", "--substrate", "local"];
+    let output = place.as_it_is(&run).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let drill = &place.report()["drills"][0];
+    served(&drill["clients"], &["sign-in", "bookings", "stories", "API keys"]);
+    let notes: Vec<_> = drill["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|step| step["notes"].as_array().unwrap())
+        .collect();
+    let told = |what: &str| notes.iter().any(|note| note.as_str().unwrap().contains(what));
+    assert!(
+        told("keys session:*; their users sign in again") && told("keys queue:*; their jobs"),
+        "{notes:#?}"
+    );
+    let judges: Vec<_> =
+        drill["checks"].as_array().unwrap().iter().map(|check| check["judge"].as_str().unwrap()).collect();
+    assert!(judges.contains(&"redis-coherence") && !judges.contains(&"redis-fingerprint"), "{judges:?}");
+}
+
+/// Asked of the report of a drill that [`crate::cli::drills`] ran.
 pub(crate) fn the_plan_is_timed_and_judged(report: &Value) {
     let recovery = &report["drills"][0]["recovery"];
     let steps = recovery["steps"].as_array().unwrap();

@@ -123,6 +123,7 @@ impl RoadtripBench {
                 session_keys: [(1, value("session"))].into(),
             },
             runs_jobs: false,
+            fills_cache: false,
         }
     }
 

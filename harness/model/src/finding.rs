@@ -146,6 +146,8 @@ pub enum FindingCode {
     TtlIgnored,
     /// A TTL takes all the time that a recovery may take.
     TtlTooLong,
+    /// A service does not answer its clients.
+    ServiceDown,
     /// A client connects to another address than the name has, or to none.
     TrafficAstray,
     /// A thing of one store names one that the other store does not have.
@@ -239,6 +241,7 @@ impl FindingCode {
             Self::ZoneBehind => "zone-behind",
             Self::TtlIgnored => "ttl-ignored",
             Self::TtlTooLong => "ttl-too-long",
+            Self::ServiceDown => "service-down",
             Self::TrafficAstray => "traffic-astray",
             Self::ReferenceBroken => "reference-broken",
             Self::PointsApart => "points-apart",

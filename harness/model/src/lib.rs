@@ -56,8 +56,8 @@ pub use object::{
 pub use objective::{Citation, DocumentedTtl, Objective};
 pub use phase::{Milestone, Phase};
 pub use plan::{
-    CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan, PlanFinding, PlanJudgement,
-    PlanOutline, PlanStep, Schedule, StepTimes, Tier,
+    CarriedOut, Cause, ClientWrites, ClientsView, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan,
+    PlanFinding, PlanJudgement, PlanOutline, PlanStep, Schedule, ServiceView, StepTimes, Tier,
 };
 pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};

@@ -18,6 +18,17 @@ pub(super) struct Gantt {
     ticks: Vec<Tick>,
     bars: Vec<Bar>,
     tiers: Vec<Served>,
+    outages: Vec<Outage>,
+}
+
+/// How long clients were without a service.
+#[derive(Serialize)]
+struct Outage {
+    top: u32,
+    x: String,
+    width: String,
+    verdict: String,
+    label: String,
 }
 
 /// A step that ended.
@@ -46,7 +57,10 @@ struct Served {
 /// The chart of a plan of which at least one step ended.
 pub(super) fn of(drill: &Drill) -> Option<Gantt> {
     let plan = drill.plan.as_ref()?;
-    let whole_ms = plan.steps.iter().filter_map(|step| step.times_ms).map(|(_, end)| end).max()?;
+    let services = drill.clients.as_ref().map_or(&[][..], |seen| &seen.services);
+    let back = services.iter().filter_map(|service| service.away_ms?.1);
+    let ended = plan.steps.iter().filter_map(|step| step.times_ms).map(|(_, end)| end);
+    let whole_ms = ended.chain(back).max()?;
     let scale = Scale::new(whole_ms);
     let rows = plan.steps.iter().filter_map(|step| Some((step, step.times_ms?)));
     let bars: Vec<_> = (0..).zip(rows).map(|(row, (step, times))| bar(&scale, row, step, times)).collect();
@@ -62,8 +76,20 @@ pub(super) fn of(drill: &Drill) -> Option<Gantt> {
             anchor: anchor(&scale, ms),
         })
         .collect();
-    let height = first + ROW * u32::try_from(tiers.len()).unwrap_or(0);
-    Some(Gantt { description: description(plan), height, ticks: scale.ticks(), bars, tiers })
+    let first = first + ROW * u32::try_from(tiers.len()).unwrap_or(0);
+    let away = services.iter().filter_map(|service| Some((service, service.away_ms?)));
+    let outages: Vec<_> = (0..)
+        .zip(away)
+        .map(|(row, (service, (from_ms, back_ms)))| Outage {
+            top: first + ROW * row,
+            x: scale.x(from_ms),
+            width: scale.width(back_ms.unwrap_or(whole_ms).saturating_sub(from_ms)),
+            verdict: slug(service.verdict),
+            label: format!("clients of {}: {}", service.name, service.away),
+        })
+        .collect();
+    let height = first + ROW * u32::try_from(outages.len()).unwrap_or(0);
+    Some(Gantt { description: description(plan), height, ticks: scale.ticks(), bars, tiers, outages })
 }
 
 fn bar(scale: &Scale, row: u32, step: &RecoveryStep, (start_ms, end_ms): (u64, u64)) -> Bar {

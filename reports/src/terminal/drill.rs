@@ -4,7 +4,10 @@ use comeback_model::Verdict;
 
 use super::page::{Page, Style};
 use crate::text::{one_line, wrap};
-use crate::view::{Backup, Check, Drill, Established, Recovery, RecoveryStep, RecoveryTier, Step, mark};
+use crate::view::{
+    Backup, Check, ClientService, Clients, Drill, Established, Recovery, RecoveryStep, RecoveryTier, Step,
+    mark,
+};
 
 pub(super) fn section(page: &mut Page, drill: &Drill) {
     let style = Style::of(drill.verdict);
@@ -20,6 +23,9 @@ pub(super) fn section(page: &mut Page, drill: &Drill) {
     steps(page, &drill.steps);
     if let Some(plan) = &drill.plan {
         recovery(page, plan);
+    }
+    if let Some(seen) = &drill.clients {
+        clients(page, seen);
     }
     if drill.started {
         measured(page, drill);
@@ -112,6 +118,23 @@ fn recovery(page: &mut Page, plan: &Recovery) {
     }
     for contradiction in &plan.contradictions {
         page.item(&[(Style::Plain, "            ")], Style::Doubtful, contradiction);
+    }
+}
+
+/// What clients saw of each service.
+fn clients(page: &mut Page, seen: &Clients) {
+    let column = seen.services.iter().map(|service| service.name.chars().count()).max().unwrap_or(0).min(28);
+    for (index, ClientService { name, verdict, told, .. }) in seen.services.iter().enumerate() {
+        let label = if index == 0 { "  clients   " } else { "            " };
+        let (mark, name) = (format!("{} ", mark(*verdict)), format!("{name:<column$}  "));
+        page.item(
+            &[(Style::Faint, label), (Style::of(*verdict), &mark), (Style::Plain, &name)],
+            Style::Plain,
+            told,
+        );
+    }
+    for line in &seen.told {
+        page.item(&[(Style::Plain, "            ")], Style::Faint, line);
     }
 }
 

@@ -7,6 +7,7 @@ use comeback_model::{Milestone, Objective as Documented, Verdict};
 use serde::Serialize;
 
 use super::check::Check;
+use super::clients::Clients;
 use super::established::Established;
 use super::recovery::Recovery;
 use super::{established, scope, words};
@@ -52,6 +53,8 @@ pub(crate) struct Drill {
     pub(crate) loss: Option<Loss>,
     /// The recovery plan that it carried out.
     pub(crate) plan: Option<Recovery>,
+    /// What clients saw of that.
+    pub(crate) clients: Option<Clients>,
     /// How many checks passed: `3 of 4`, `none`.
     pub(crate) passed: String,
     pub(crate) steps: Vec<Step>,
@@ -162,6 +165,7 @@ impl Drill {
             beside: beside.into_iter().filter_map(|(word, ms)| Some((word, duration(ms?)))).collect(),
             loss: drill.loss.as_ref().map(Loss::of),
             plan: drill.recovery.as_ref().map(Recovery::of),
+            clients: drill.clients.as_ref().map(Clients::of),
             passed: passed(drill),
             steps: drill.steps.iter().map(Step::of).collect(),
             checks: drill.checks.iter().map(Check::of).collect(),

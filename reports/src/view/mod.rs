@@ -4,6 +4,7 @@
 //! Every text is one line unless its field says that line ends are kept.
 
 mod check;
+mod clients;
 mod drill;
 mod established;
 mod recovery;
@@ -21,6 +22,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub(crate) use check::{Check, Finding};
+pub(crate) use clients::{ClientService, Clients};
 pub(crate) use drill::{Backup, Drill, Failure, Objective, Step};
 pub(crate) use established::Established;
 pub use established::artefact_line;

@@ -4,7 +4,9 @@ use comeback_model::evidence::{
     ArtefactSummary, BackupSummary, Event, EventBody, Failure, JOURNAL_VERSION, Loss, PlannedDrill,
     Provenance, Record, RunKind, RunStarted,
 };
-use comeback_model::{Check, Citation, MeasuredStep, Milestone, Objective, Phase, Plan, Verdict};
+use comeback_model::{
+    Check, Citation, ClientsView, MeasuredStep, Milestone, Objective, Phase, Plan, Verdict,
+};
 use jiff::Timestamp;
 
 /// A journal that is written line by line, with a controlled clock.
@@ -104,6 +106,11 @@ impl Journal {
 
     pub(crate) fn planned_step(mut self, drill: usize, step: usize, measured: MeasuredStep) -> Self {
         self.push(EventBody::PlanStepEnded { drill, step, measured });
+        self
+    }
+
+    pub(crate) fn clients(mut self, drill: usize, view: ClientsView) -> Self {
+        self.push(EventBody::ClientsSeen { drill, view: Box::new(view) });
         self
     }
 

@@ -2,7 +2,8 @@
 
 use comeback_model::evidence::Record;
 use comeback_model::{
-    Finding, FindingCode, MeasuredStep, Milestone, Objective, Phase, Plan, PlanStep, Tier, Verdict,
+    ClientWrites, ClientsView, Finding, FindingCode, MeasuredStep, Milestone, Objective, Phase, Plan,
+    PlanStep, ServiceView, Tier, Verdict,
 };
 
 use crate::journal::{Journal, check, objective};
@@ -40,6 +41,31 @@ fn recovery_plan() -> Plan {
     }
 }
 
+/// A service that is back, and one that is not.
+fn clients() -> ClientsView {
+    let bookings = ServiceView {
+        name: "bookings".to_owned(),
+        tier: Some("High".to_owned()),
+        writes: true,
+        first_error_ms: Some(120),
+        back_ms: Some(1_863_050),
+        errors: 31_000,
+        right: 12,
+        ..ServiceView::default()
+    };
+    let stories = ServiceView {
+        name: "stories <i>|y".to_owned(),
+        first_error_ms: Some(100),
+        errors: 40_000,
+        later_errors: 1,
+        wrong: 2,
+        last_problem: "nobody <answers>".to_owned(),
+        ..ServiceView::default()
+    };
+    let writes = ClientWrites { before_backup: 120, missing: 0, after_backup: 14, lost: 13 };
+    ClientsView { services: vec![bookings, stories], writes, shortened_ms: 297_000 }
+}
+
 /// A plan with a late step, a shortened wait, one that failed, and one that was not started because of it.
 pub(crate) fn recovery() -> Record {
     let step = |started_ms, ended_ms, verdict, reason: &str, shortened_ms| MeasuredStep {
@@ -66,6 +92,7 @@ pub(crate) fn recovery() -> Record {
         .planned_step(0, 1, step(0, 4_000, Verdict::Failed, "the snapshot is truncated", 0))
         .planned_step(0, 0, step(0, 1_860_000, Verdict::Verified, "", 0))
         .planned_step(0, 2, step(1_860_000, 1_863_000, Verdict::Verified, "", 297_000))
+        .clients(0, clients())
         .check(0, plan)
         .end(0, Verdict::Failed, None)
         .finish(false)

@@ -1,9 +1,10 @@
 //! A region is lost, with everything in it. The recovery plan brings the system back in another region.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use comeback_application::damages::{Directed, Misled, TO_ITS_ADDRESSES};
+use comeback_application::damages::{Directed, Misled, TO_ITS_ADDRESSES, TO_WHAT_CLIENTS_SEE};
 use comeback_application::judges::ServedJudge;
 use comeback_dns::damages::{TO_A_CLIENT, TO_NAME_SERVERS};
 use comeback_engine::damage::{Backup, TO_THE_MOMENTS};
@@ -22,11 +23,15 @@ use comeback_secrets::damages::BY_ROTATION;
 use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 use comeback_secrets::{Identities, open_export};
 
+use super::fresh::judge_empty_cache;
 use super::network::Network;
 use super::region::{Backups, Region, Written};
 use super::steps::{Recovered, actions};
-use super::work::works;
+use super::work::{EMPTY_REDIS, works};
 use crate::roadtrip;
+
+/// How often each client asks before what it saw is judged.
+const ROUNDS: u64 = 3;
 
 /// The scenario `dr/full-system`.
 pub struct FullSystem;
@@ -49,6 +54,7 @@ impl Scenario for FullSystem {
                 &BY_ROTATION,
                 &TO_NAME_SERVERS,
                 &TO_A_CLIENT,
+                &TO_WHAT_CLIENTS_SEE,
             ],
             requires: Vec::new(),
         }
@@ -56,6 +62,10 @@ impl Scenario for FullSystem {
 
     fn follows_plan(&self) -> bool {
         true
+    }
+
+    fn plan_procedures(&self) -> &'static [&'static str] {
+        &[EMPTY_REDIS]
     }
 
     fn check_plan(&self, plan: &Plan) -> Result<()> {
@@ -74,13 +84,12 @@ impl Scenario for FullSystem {
         drill.inject::<Backup>(&*backups.repository).await?;
 
         drill.step(Phase::Disaster, "lose region A: servers, disks, secrets, and the backups beside them");
-        let (disaster_ms, written) = region.lose(drill).await?;
+        let (disaster, written) = region.lose(drill).await?;
 
         drill.step(Phase::Recover, "carry out the recovery plan in region B, from the backups alone");
         let carried_out = drill.rehearse(rehearsal).await?;
         let is_recovered = judge(&carried_out.plan, &carried_out.measured).recovered_ms.is_some();
         if is_recovered {
-            drill.ready();
             switch(drill, &recovered);
             drill.recovered();
         }
@@ -89,19 +98,31 @@ impl Scenario for FullSystem {
         drill.judge_plan(&carried_out).await;
         if is_recovered {
             drill.judge_time_with(network.shortened_wait().as_ref()).await?;
-            network.judge_client(drill, disaster_ms).await?;
+            network.judge_client(drill).await?;
+        }
+        if recovered.application.get().is_some() {
+            drill.step(Phase::Judge, "ask the clients what they saw, and look for all that they wrote");
+            disaster.clients.rounds(ROUNDS).await?;
+            let view = disaster.clients.leave(disaster.declared_ms, network.shortened_ms()).await?;
+            drill.judge_clients(&carried_out.plan, view).await;
         }
         if let Some(application) = recovered.application.get() {
             drill.step(Phase::Judge, "ask the application of region B what it answered in region A");
             let earlier = &backups.configuration;
             drill.inject::<Directed>(Misled { server: application, earlier }).await?;
-            let (client, expected) = (&application.client(), &backups.answered[..]);
+            let expected = recovered.expected.get().unwrap_or(&backups.answered);
+            let client = &application.client();
             drill.judge(&ServedJudge { client, expected }).await;
         }
         if let Some(database) = recovered.database.get() {
-            judge_database(drill, database, &backups, &written, disaster_ms).await?;
+            judge_database(drill, database, &backups, &written, disaster.declared_ms).await?;
         }
-        if let Some(cache) = recovered.cache.get() {
+        let is_cache_empty = recovered.is_cache_empty.load(Ordering::Acquire);
+        if let (Some(database), Some(cache), true) =
+            (recovered.database.get(), recovered.cache.get(), is_cache_empty)
+        {
+            judge_empty_cache(drill, database, cache, &written).await?;
+        } else if let Some(cache) = recovered.cache.get() {
             judge_cache(drill, cache, &backups, &written).await?;
         }
         if let (Some(store), Some(log_ins)) = (recovered.secrets.get(), recovered.log_ins.get()) {

@@ -1,5 +1,6 @@
 //! Drills of the whole system.
 
+mod fresh;
 mod full_system;
 mod network;
 mod region;

@@ -1,17 +1,20 @@
 //! How clients find the application: its name, the name servers, and a client that connects by the name.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use comeback_application::{Bookings, Clients, Lookup, Service};
 use comeback_dns::damages::{Client, Servers};
 use comeback_dns::judges::{AuthoritativeJudge, CacheJudge, ConnectionsJudge};
 use comeback_dns::procedures::Failover;
 use comeback_dns::{
     AddressRecord, DnsNodes as _, NameServers, ServiceAddress, Visitor, addresses_of_two_regions, learnt,
+    look_up,
 };
 use comeback_engine::judge::ShortenedWait;
 use comeback_engine::runner::{Course, Drill, Proof};
 use comeback_error::Result;
 use comeback_model::{DocumentedTtl, Phase, Verdict};
+use futures_util::FutureExt as _;
 
 use crate::dns::{NEW_TTL_S, TTL_S, documented_ttl, service};
 
@@ -52,6 +55,21 @@ impl Network {
         Ok(())
     }
 
+    /// Starts clients of the application that find it by its name.
+    pub(super) fn start_clients(
+        &self,
+        drill: &Drill,
+        (services, bookings): (Vec<Service>, Arc<Bookings>),
+    ) -> Result<Clients> {
+        let (resolver, name, port) =
+            (self.servers.resolver.address()?, self.servers.name.clone(), self.at[0].port());
+        let lookup: Lookup = Arc::new(move || {
+            let name = name.clone();
+            async move { Ok(look_up(resolver, &name, port).await?.into()) }.boxed()
+        });
+        Ok(Clients::start(&lookup, self.at.map(Into::into), services, bookings, drill.clock()))
+    }
+
     /// Moves the name to region B; proven by every name server and the resolver.
     pub(super) async fn move_name(&self, course: &Course) -> Result<Proof> {
         let NameServers { name, key, .. } = &self.servers;
@@ -70,21 +88,24 @@ impl Network {
             course.judge(&AuthoritativeJudge { servers: authoritative, name, moved: &moved }).await,
             course.judge(&CacheJudge { moved: &moved }).await,
         ];
-        let drilled_ms = learning_ms.saturating_add(moved.ttl_wait_ms);
-        let _ = self.drilled_ms.set(drilled_ms);
-        let shortened_ms = self.ttl.ms.saturating_sub(drilled_ms);
-        Ok(Proof { verdict: Verdict::merge(verdicts), shortened_ms })
+        if moved.outlived.0.is_at(new.address) {
+            course.recovered();
+        }
+        let _ = self.drilled_ms.set(learning_ms.saturating_add(moved.ttl_wait_ms));
+        Ok(Proof { verdict: Verdict::merge(verdicts), shortened_ms: self.shortened_ms() })
     }
 
-    /// Judges where the client's new connections lead, and notes how long it was without the application.
-    pub(super) async fn judge_client(&self, drill: &Drill, declared_ms: u64) -> Result<()> {
+    /// Judges where the client's new connections lead.
+    pub(super) async fn judge_client(&self, drill: &Drill) -> Result<()> {
         let Some(client) = self.client.get() else { return Ok(()) };
         let visits = client.next_visits(VISITS).await?;
         drill.judge(&ConnectionsJudge { visits: &visits, expected: self.at[1] }).await;
-        if let Some(ms) = client.served_again_after(declared_ms, self.at[1]) {
-            drill.note(format!("the client was without the application for {ms} ms, with the short TTL"));
-        }
         Ok(())
+    }
+
+    /// By how much clients wait longer as documented than they did in the drill, in milliseconds.
+    pub(super) fn shortened_ms(&self) -> u64 {
+        self.drilled_ms.get().map_or(0, |drilled_ms| self.ttl.ms.saturating_sub(*drilled_ms))
     }
 
     /// The wait for the TTL, which was drilled with a short one; `None` if the name was not moved.

@@ -1,9 +1,12 @@
 //! The region that is lost: its servers under load, and the backups that were copied out of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use comeback_application::damages::{Outside, Outsiders};
 use comeback_application::{
-    ApplicationNodes as _, ApplicationServer, Configuration, Expectation, prepare_sample,
+    ApplicationNodes as _, ApplicationServer, Clients, Configuration, Expectation, Somebody, prepare_sample,
+    sample_services,
 };
 use comeback_engine::repository::{LocalRepository, copy_backup};
 use comeback_engine::runner::Drill;
@@ -12,11 +15,14 @@ use comeback_model::{DumpFormat, ForkMoment, Ledger, Manifest, Phase, WriteLedge
 use comeback_postgres::{
     PostgresDrill as _, PostgresNodes as _, PostgresServer, WORKLOAD_SETTINGS, Workload, take_dump,
 };
-use comeback_redis::{RedisDrill as _, RedisNodes as _, RedisServer, RedisWorkload, take_snapshot};
+use comeback_redis::{
+    RedisDrill as _, RedisNodes as _, RedisServer, RedisWorkload, count_kinds, take_snapshot,
+};
 use comeback_secrets::damages::{Rotated, Rotation};
 use comeback_secrets::{ExportKeys, FolderStore, SecretsDrill as _, export_secrets, keep_export};
 
 use super::network::Network;
+use super::work::empties_redis;
 use crate::{redis, roadtrip, secrets};
 
 /// Acknowledged writes of each store between two events of the drill.
@@ -29,7 +35,10 @@ pub(super) struct Region {
     secrets: FolderStore,
     application: ApplicationServer,
     configuration: Configuration,
+    user: Somebody,
     answered: Arc<[Expectation]>,
+    /// Clients of everything that the application serves.
+    clients: Clients,
     transactions: Workload,
     key_writes: RedisWorkload,
 }
@@ -44,16 +53,28 @@ pub(super) struct Backups {
     pub(super) fork: ForkMoment,
     pub(super) export: Manifest,
     pub(super) keys: ExportKeys,
+    /// Somebody who can sign in.
+    pub(super) user: Somebody,
     /// What the application answered in region A, which it must answer in region B as well.
     pub(super) answered: Arc<[Expectation]>,
     /// What the application was told in region A.
     pub(super) configuration: Configuration,
 }
 
+/// The loss of a region.
+pub(super) struct Disaster {
+    /// When it was declared, on the clock of the run, in milliseconds.
+    pub(super) declared_ms: u64,
+    /// The clients of what was lost.
+    pub(super) clients: Clients,
+}
+
 /// What clients had written when the region was lost.
 pub(super) struct Written {
     pub(super) transactions: Ledger,
     pub(super) key_writes: WriteLedger,
+    /// How many keys of each kind Redis held.
+    pub(super) kinds: BTreeMap<String, u64>,
 }
 
 impl Region {
@@ -83,8 +104,18 @@ impl Region {
         let configuration = secrets::configuration("a", &store, &database, &cache).await?;
         application.start(&configuration).await?;
         application.wait_until_ready().await?;
-        let answered = user.record(&application.client()).await?.into();
+        let answered: Arc<[_]> = user.record(&application.client()).await?.into();
         network.start_client(drill).await?;
+        let known = sample_services(
+            &user,
+            &application.client(),
+            &answered,
+            drill.plan()?,
+            empties_redis(drill.plan()?),
+        )
+        .await?;
+        let clients = network.start_clients(drill, known)?;
+        clients.served().await?;
 
         drill.step(Phase::Prepare, "put both servers under load");
         drill.application().switch_to(database.options(roadtrip::DATABASE));
@@ -97,7 +128,9 @@ impl Region {
             secrets: store,
             application,
             configuration,
+            user,
             answered,
+            clients,
             transactions,
             key_writes,
         };
@@ -114,6 +147,9 @@ impl Region {
     /// Takes the backups of a night, and copies them to region B.
     pub(super) async fn back_up(&self, drill: &Drill) -> Result<Backups> {
         let repository = Arc::new(drill.repository_in("region-b").await?);
+        self.clients.backups_begin();
+        let (clients, database) = (&self.clients, &self.database.options(roadtrip::DATABASE));
+        drill.inject::<Outside>(Outsiders { clients, database }).await?;
         drill.step(Phase::Backup, "export the secrets, encrypted to the daily and to the break-glass key");
         let keys = drill.export_keys()?;
         let file = drill.export_file("tonight").await?;
@@ -141,14 +177,16 @@ impl Region {
             fork: taken.fork,
             export,
             keys,
+            user: self.user.clone(),
             answered: Arc::clone(&self.answered),
             configuration: self.configuration.clone(),
         })
     }
 
-    /// Loses the region: servers, disks, secrets, and the backups beside them. Returns when, on the clock of the run,
-    /// and what had been written.
-    pub(super) async fn lose(self, drill: &mut Drill) -> Result<(u64, Written)> {
+    /// Loses the region: servers, disks, secrets, and the backups beside them. Its clients go on.
+    pub(super) async fn lose(self, drill: &mut Drill) -> Result<(Disaster, Written)> {
+        self.clients.lose_region().await?;
+        let kinds = count_kinds(&self.cache.address()).await?;
         for node in [self.application.node(), self.database.node()] {
             node.kill().await?;
             node.remove().await?;
@@ -160,10 +198,10 @@ impl Region {
         }
         drill.application().disconnect();
         drill.cache().disconnect();
-        let disaster_ms = drill.declare_disaster();
+        let declared_ms = drill.declare_disaster();
         let transactions = self.transactions.finish().await?;
         drill.save_ledger(&transactions).await?;
         let key_writes = self.key_writes.finish().await?;
-        Ok((disaster_ms, Written { transactions, key_writes }))
+        Ok((Disaster { declared_ms, clients: self.clients }, Written { transactions, key_writes, kinds }))
     }
 }

@@ -1,10 +1,11 @@
 //! The steps of the recovery plan, each with what it does in a drill.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use comeback_application::judges::ServedJudge;
-use comeback_application::{ApplicationNodes as _, ApplicationServer, Expectation};
+use comeback_application::{ApplicationNodes as _, ApplicationServer, Configuration, Expectation, Somebody};
 use comeback_engine::LogIn;
 use comeback_engine::judge::Judge as _;
 use comeback_engine::repository::{self, LocalRepository};
@@ -14,7 +15,7 @@ use comeback_model::{Check, IntegrityQuery, Manifest, Phase, Plan, Verdict};
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
 use comeback_redis::procedures::SnapshotLoad;
-use comeback_redis::{RedisServer, set_password};
+use comeback_redis::{RedisNodes as _, RedisServer, count_kinds, set_password};
 use comeback_secrets::procedures::{Export, SecretsImport};
 use comeback_secrets::{FolderStore, Identities, SecretsDrill as _, access_newest};
 use futures_util::FutureExt as _;
@@ -38,6 +39,10 @@ pub(super) struct Recovered {
     pub(super) application: OnceLock<ApplicationServer>,
     /// What each store came back from, and of which moment that is.
     points: Mutex<Vec<(&'static str, Timestamp)>>,
+    /// Whether Redis began empty.
+    pub(super) is_cache_empty: AtomicBool,
+    /// What the application must answer.
+    pub(super) expected: OnceLock<Arc<[Expectation]>>,
     /// What the application said at its start.
     pub(super) log_ins: OnceLock<Vec<(&'static str, LogIn)>>,
 }
@@ -69,6 +74,7 @@ struct Step {
     repository: Arc<LocalRepository>,
     /// What the application answered in region A.
     answered: Arc<[Expectation]>,
+    user: Somebody,
     network: Arc<Network>,
     /// The verification queries.
     queries: Arc<[IntegrityQuery]>,
@@ -96,6 +102,7 @@ pub(super) async fn actions(
             work,
             repository: Arc::clone(&backups.repository),
             answered: Arc::clone(&backups.answered),
+            user: backups.user.clone(),
             network: Arc::clone(network),
             queries: Arc::clone(&queries),
             secrets: secrets.clone(),
@@ -116,6 +123,7 @@ impl Step {
             }
             Work::Database => self.restore_database(course).await?,
             Work::Redis => self.restore_redis(course).await?,
+            Work::EmptyRedis => self.start_redis(course).await?,
             Work::Application => self.start_application(course).await?,
             Work::Dns => return self.network.move_name(course).await,
             Work::Verification => self.verify(course).await?,
@@ -148,6 +156,18 @@ impl Step {
         Ok(counted)
     }
 
+    /// An empty server; proven by its number of keys. What was in Redis is lost, and the application fills its cache.
+    async fn start_redis(&self, course: &mut Course) -> Result<Verdict> {
+        course.step(Phase::Recover, "start a new, empty server: the application fills its cache again");
+        let server = course.redis_node("cache-b").await?;
+        let durable = [("appendonly", "yes")];
+        server.start(&[&redis::USERS[..], &durable].concat()).await?;
+        let keys: u64 = count_kinds(&server.address()).await?.into_values().sum();
+        self.recovered.is_cache_empty.store(true, Ordering::Release);
+        let _ = self.recovered.cache.set(server);
+        Ok(if keys == 0 { Verdict::Verified } else { Verdict::Failed })
+    }
+
     /// The secrets out of their newest export, and the application with them; proven by what it answers: that takes the
     /// session from Redis, the user and the sealed key from the database, and the key that opens it from the secrets. The
     /// password in the database is the one that came back with it.
@@ -161,14 +181,13 @@ impl Step {
         let _ = self.recovered.secrets.set(self.secrets.clone());
         self.recovered.came_from(&chosen);
 
-        course.step(
-            Phase::Recover,
-            "admit the application at Redis, whose snapshot holds no users, and start it",
-        );
+        course.step(Phase::Recover, "admit the application at Redis, which has no users yet, and start it");
         let password = access_newest(&self.secrets, secrets::REDIS_PASSWORD).await?;
         set_password(cache, secrets::USER, &password).await?;
         let application = course.application_node_at("application-b", self.network.at[1]).await?;
-        application.start(&secrets::configuration("b", &self.secrets, database, cache).await?).await?;
+        let is_cache_empty = self.recovered.is_cache_empty.load(Ordering::Acquire);
+        let configuration = secrets::configuration("b", &self.secrets, database, cache).await?;
+        application.start(&Configuration { fills_cache: is_cache_empty, ..configuration }).await?;
         let log_ins = secrets::log_ins(&application).await?;
         let _ = self.recovered.log_ins.set(log_ins.to_vec());
         let _ = self.recovered.application.set(application.clone());
@@ -176,8 +195,15 @@ impl Step {
             return Ok(Verdict::Failed);
         }
         application.wait_until_ready().await?;
+        course.ready();
         // The whole drill is judged at its end; this proves the step.
-        let (client, expected) = (&application.client(), &self.answered[..]);
+        let client = &application.client();
+        let expected = if is_cache_empty {
+            self.user.renewed(client, &self.answered).await?.into()
+        } else {
+            Arc::clone(&self.answered)
+        };
+        let expected = &self.recovered.expected.get_or_init(|| expected)[..];
         Ok(Check::verdict_of(&ServedJudge { client, expected }.judge().await?.findings))
     }
 

@@ -10,15 +10,21 @@ pub(super) enum Work {
     People,
     Database,
     Redis,
+    /// A Redis server that begins empty.
+    EmptyRedis,
     Application,
     Dns,
     Verification,
 }
 
-/// The scenarios that a step can name as its `procedure`.
-const PROCEDURES: [(&str, Work); 4] = [
+/// The procedure of a step that starts Redis empty: no scenario, because there is nothing to bring back.
+pub(super) const EMPTY_REDIS: &str = "redis/empty";
+
+/// The scenarios and procedures that a step can name as its `procedure`.
+const PROCEDURES: [(&str, Work); 5] = [
     ("postgres/cross-region", Work::Database),
     ("redis/complete-loss", Work::Redis),
+    (EMPTY_REDIS, Work::EmptyRedis),
     ("secrets/restore", Work::Application),
     ("dns/failover", Work::Dns),
 ];
@@ -36,6 +42,11 @@ const WORDS: [(&[&str], Work); 6] = [
 /// What each step of a plan does. A step that nothing is known of is an error.
 pub(super) fn works(plan: &Plan) -> Result<Vec<Work>> {
     plan.steps.iter().map(work_of).collect()
+}
+
+/// Whether a plan starts Redis empty.
+pub(super) fn empties_redis(plan: &Plan) -> bool {
+    plan.steps.iter().any(|step| step.procedure.as_deref() == Some(EMPTY_REDIS))
 }
 
 fn work_of(step: &PlanStep) -> Result<Work> {
@@ -78,6 +89,7 @@ mod tests {
             ("PostgreSQL", None, Work::Database),
             ("Restore the cache", None, Work::Redis),
             ("Stage 3", Some("redis/complete-loss"), Work::Redis),
+            ("Redis", Some("redis/empty"), Work::EmptyRedis),
             ("Application services", None, Work::Application),
             ("Move the traffic", None, Work::Dns),
             ("Verification", None, Work::Verification),

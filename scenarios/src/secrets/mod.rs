@@ -120,6 +120,7 @@ pub(crate) async fn configuration(
         },
         // It would write into the database.
         runs_jobs: false,
+        fills_cache: false,
     })
 }
 

@@ -91,6 +91,12 @@ pub(super) async fn a_session_is_asked_for(bench: &RoadtripBench, app: &RunningA
         let answer = app.json(401, request).await;
         assert!(!answer.to_string().contains(&token), "{answer}");
     }
+    app.json(401, Request::delete("/session").session(&forged)).await;
+    app.send(Request::get("/me").session(&token)).await;
+    assert_eq!(app.send(Request::delete("/session").session(&token)).await.status, 204);
+    for request in [Request::get("/me"), Request::delete("/session")] {
+        app.json(401, request.session(&token)).await;
+    }
     let inactive = "select email::text from roadtrip.users where status <> 'active' limit 1";
     let email = bench.ask(inactive).await;
     app.json(401, Request::post("/sign-in", &json!({ "email": email }))).await;

@@ -54,7 +54,8 @@ drills! { |run|
     an_application_moves_to_another_region_and_back: "dns/failover" =>
         local { dns::the_documented_ttl_counts(&run.report()); }, docker {};
     a_lost_region_comes_back_by_the_plan: "dr/full-system" =>
-        local { dr::the_plan_is_timed_and_judged(&run.report()); }, docker {};
+        local { dr::the_plan_is_timed_and_judged(&run.report()); dr::clients_have_everything_back(&run.report()); },
+        docker { dr::clients_have_everything_back(&run.report()); };
 }
 
 /// A drill that has ended.

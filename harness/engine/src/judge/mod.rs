@@ -2,6 +2,7 @@
 //! after it.
 
 mod backup_age;
+mod clients;
 mod coherence;
 mod newest_backup;
 mod objective;
@@ -13,6 +14,7 @@ use comeback_error::Result;
 use comeback_model::{Finding, NotLookedAt};
 
 pub use backup_age::{AgeLimit, BackupAge};
+pub use clients::ClientsJudge;
 pub use coherence::Coherence;
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, ShortenedWait, TimeObjective};

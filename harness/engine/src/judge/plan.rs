@@ -11,8 +11,7 @@ use comeback_model::{
 use super::objective::seconds;
 use super::{Judge, Opinion};
 
-/// Compares what was measured of a plan with its budgets and limits. The time of the whole is judged as the time to
-/// recovery.
+/// Compares what was measured of a plan with its budgets and limits: those of its steps, of its tiers, and of the whole.
 pub struct PlanJudge<'a> {
     /// The plan, and what was measured of its steps.
     pub carried_out: &'a CarriedOut,
@@ -33,11 +32,12 @@ impl Judge for PlanJudge<'_> {
             .filter_map(|(at, (step, judged))| of_step(step, judged, measured.get(at)?.as_ref()));
         let tiers = plan.tiers.iter().zip(&judgement.tiers);
         let late = tiers.filter_map(|(tier, judged)| of_tier(plan, tier, judged));
+        let whole = of_whole(plan, &judgement);
         let unserved = plan.tiers.iter().filter(|tier| tier.restored_by.is_empty()).map(|tier| {
             NotLookedAt::new(ScopeKind::Tier, &tier.name, "no [[plan.step]] says that it restores it")
         });
         let summary = summary(plan, &judgement);
-        Ok(Opinion::new(summary, steps.chain(late)).not_looked_at(unserved))
+        Ok(Opinion::new(summary, steps.chain(late).chain(whole)).not_looked_at(unserved))
     }
 }
 
@@ -72,6 +72,13 @@ fn of_tier(plan: &Plan, tier: &Tier, judged: &JudgedTier) -> Option<Finding> {
     let actual = format!("served after {}: {}", seconds(served_ms), because(plan, cause));
     let late = Finding::new(FindingCode::ObjectiveMissed, &tier.name, at_most(limit), actual);
     Some(late.remedy("serve the tier earlier, make that step quicker, or document a later limit"))
+}
+
+fn of_whole(plan: &Plan, judgement: &PlanJudgement) -> Option<Finding> {
+    let (cause, ms) = (judgement.late?, judgement.recovered_ms?);
+    let actual = format!("done after {}: {}", seconds(ms), because(plan, cause));
+    let late = Finding::new(FindingCode::ObjectiveMissed, &plan.title, at_most(&plan.total), actual);
+    Some(late.remedy("make the steps on the critical path quicker, or document a longer time"))
 }
 
 /// How long a step took, and how much longer it takes as documented.

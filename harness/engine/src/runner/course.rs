@@ -2,10 +2,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use comeback_error::{Context as _, Error, ErrorKind, Result};
-use comeback_model::{Check, Finding, FindingCode, Manifest, Phase, Statement, Verdict};
+use comeback_model::{Check, Finding, FindingCode, Manifest, Milestone, Phase, Statement, Verdict};
 use futures_util::FutureExt as _;
 use tokio::io::AsyncWriteExt as _;
 
@@ -32,6 +32,8 @@ pub struct Course {
     servers: Arc<Mutex<Servers>>,
     /// Where nodes are made outside of the cell, if there is one.
     pub(super) outside: Option<Arc<dyn Substrate>>,
+    /// When clients were led to what was recovered, on the clock of the run, in milliseconds.
+    recovered_ms: Arc<OnceLock<u64>>,
     checks: Arc<Mutex<Vec<Check>>>,
 }
 
@@ -66,6 +68,7 @@ impl Course {
             password: Secret::random()?,
             servers: Arc::default(),
             outside: None,
+            recovered_ms: Arc::default(),
             checks: Arc::default(),
         })
     }
@@ -82,6 +85,7 @@ impl Course {
             password: self.password.clone(),
             servers: Arc::clone(&self.servers),
             outside: self.outside.clone(),
+            recovered_ms: Arc::clone(&self.recovered_ms),
             checks: Arc::clone(&self.checks),
         }
     }
@@ -103,6 +107,26 @@ impl Course {
 
     pub(super) fn journal(&self) -> &Journal {
         &self.settings.journal
+    }
+
+    /// The restored server answers a read and accepts a write.
+    pub fn ready(&self) {
+        self.reached(Milestone::Ready);
+    }
+
+    /// The application is switched to the restored server, and its clients are led there: time to recovery ends. It
+    /// does not end a second time.
+    pub fn recovered(&self) {
+        self.recovered_ms.get_or_init(|| self.reached(Milestone::Recovered));
+    }
+
+    /// When time to recovery ended, on the clock of the run, in milliseconds.
+    pub(super) fn recovered_ms(&self) -> Option<u64> {
+        self.recovered_ms.get().copied()
+    }
+
+    pub(super) fn reached(&self, milestone: Milestone) -> u64 {
+        self.journal().append(EventBody::MilestoneReached { drill: self.index(), milestone })
     }
 
     /// A folder that is removed with the run.

@@ -29,7 +29,6 @@ pub struct Drill {
     /// The recovery plan of the runbook, if the run has one.
     pub(super) plan: Option<Arc<Plan>>,
     pub(super) declared_ms: Option<u64>,
-    pub(super) recovered_ms: Option<u64>,
 }
 
 impl Deref for Drill {
@@ -93,20 +92,6 @@ impl Drill {
         let at_ms = self.reached(Milestone::Declared);
         self.declared_ms = Some(at_ms);
         at_ms
-    }
-
-    /// The restored server answers a read and accepts a write.
-    pub fn ready(&self) {
-        self.reached(Milestone::Ready);
-    }
-
-    /// The application is switched to the restored server: time to recovery ends.
-    pub fn recovered(&mut self) {
-        self.recovered_ms = Some(self.reached(Milestone::Recovered));
-    }
-
-    fn reached(&self, milestone: Milestone) -> u64 {
-        self.journal().append(EventBody::MilestoneReached { drill: self.index(), milestone })
     }
 
     /// Injects the damages that the run asked for, those that the scenario has for this target.

@@ -43,7 +43,7 @@ impl Drill {
 
     /// Judges the time to recovery by the runbook, with the documented length of a wait that the drill shortened.
     pub async fn judge_time_with(&self, shortened: Option<&ShortenedWait>) -> Result<()> {
-        let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms) else {
+        let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms()) else {
             return Err(Error::could_not_verify("the drill was judged before it had recovered"));
         };
         let record = self.journal().record()?;

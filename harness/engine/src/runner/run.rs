@@ -199,7 +199,6 @@ async fn prepare(
         applications: settings.applications.clone(),
         plan: settings.plan.clone(),
         declared_ms: None,
-        recovered_ms: None,
     })
 }
 

@@ -72,6 +72,11 @@ pub trait Scenario: Send + Sync {
         false
     }
 
+    /// What a step of the plan can name as its procedure beside scenarios.
+    fn plan_procedures(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Refuses a recovery plan with a step that it cannot carry out. Asked before anything is started.
     fn check_plan(&self, _: &Plan) -> Result<()> {
         Ok(())

@@ -4,10 +4,12 @@ use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Check, MeasuredStep, Milestone, Objective, Phase, Plan, Progress, Statement, Verdict};
+use crate::{
+    Check, ClientsView, MeasuredStep, Milestone, Objective, Phase, Plan, Progress, Statement, Verdict,
+};
 
 /// The version of the journal format. A reader refuses a newer one.
-pub const JOURNAL_VERSION: u32 = 5;
+pub const JOURNAL_VERSION: u32 = 6;
 /// The first version whose lines each carry the SHA-256 of the line before.
 pub const CHAINED_SINCE: u32 = 2;
 
@@ -112,6 +114,13 @@ pub enum EventBody {
         step: usize,
         /// What was measured.
         measured: MeasuredStep,
+    },
+    /// Clients of the recovered system were asked what they saw.
+    ClientsSeen {
+        /// Which drill.
+        drill: usize,
+        /// What they saw.
+        view: Box<ClientsView>,
     },
     /// A judge concluded.
     CheckEnded {

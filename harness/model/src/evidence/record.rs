@@ -10,7 +10,7 @@ use super::event::{
     ArtefactSummary, BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
     PlannedDrill, RunKind, RunStarted,
 };
-use crate::{CarriedOut, Check, Milestone, Objective, Phase, Standing, Verdict};
+use crate::{CarriedOut, Check, ClientsView, Milestone, Objective, Phase, Standing, Verdict};
 
 /// Everything that is known of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,6 +66,9 @@ pub struct DrillRecord {
     /// The recovery plan that was carried out; `None` in most drills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<CarriedOut>,
+    /// What clients saw of the recovery; `None` in most drills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<ClientsView>,
     /// What the judges concluded.
     pub checks: Vec<Check>,
     /// The verdict.
@@ -108,6 +111,7 @@ impl DrillRecord {
             sample_bytes: None,
             loss: None,
             recovery: None,
+            clients: None,
             checks: Vec::new(),
             verdict: Verdict::CouldNotVerify,
             error: None,
@@ -192,6 +196,7 @@ impl DrillRecord {
                 *place.ok_or_else(|| Error::usage(format!("no plan of the drill has a step {step}")))? =
                     Some(measured.clone());
             }
+            EventBody::ClientsSeen { view, .. } => self.clients = Some((**view).clone()),
             EventBody::CheckEnded { check, .. } => {
                 let verdict = check.concluded();
                 self.checks.push(Check { verdict, ..check.clone() });
@@ -256,6 +261,7 @@ impl EventBody {
             | Self::LossMeasured { drill, .. }
             | Self::PlanBegun { drill, .. }
             | Self::PlanStepEnded { drill, .. }
+            | Self::ClientsSeen { drill, .. }
             | Self::CheckEnded { drill, .. }
             | Self::DrillEnded { drill, .. } => Some(*drill),
         }

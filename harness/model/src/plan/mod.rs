@@ -2,6 +2,7 @@
 //!
 //! Steps and tiers are named by their index in the plan.
 
+mod clients;
 mod course;
 mod judge;
 mod schedule;
@@ -9,6 +10,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
+pub use clients::{ClientWrites, ClientsView, ServiceView};
 pub use course::{CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, PlanJudgement};
 pub use judge::{as_documented, judge, lets_go_on};
 pub use schedule::{findings, schedule};

@@ -65,10 +65,16 @@ impl Request {
         Self { method, path: path.into(), headers: Vec::new(), body: Vec::new() }
     }
 
-    /// In a session.
+    /// In a session, and in no other.
     #[must_use]
-    pub fn session(self, token: &str) -> Self {
+    pub fn session(mut self, token: &str) -> Self {
+        self.headers.retain(|(name, _)| *name != AUTHORIZATION.as_str());
         self.header(AUTHORIZATION.as_str(), format!("Bearer {token}"))
+    }
+
+    /// Whether it is sent in a session.
+    pub(crate) fn has_session(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == AUTHORIZATION.as_str())
     }
 
     /// With a header.
@@ -104,6 +110,11 @@ impl Answer {
     /// The body as JSON; `null` if it is something else.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// Why the application refused, in its words.
+    pub(crate) fn reason(&self) -> String {
+        self.json()["message"].as_str().unwrap_or("no reason given").to_owned()
     }
 
     /// The body as text.

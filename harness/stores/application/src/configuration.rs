@@ -33,6 +33,8 @@ pub struct Configuration {
     pub secrets: AppSecrets,
     /// Whether its background job runs.
     pub runs_jobs: bool,
+    /// Whether it fills a Redis that came back empty.
+    pub fills_cache: bool,
 }
 
 /// A file with a secret in it, and the variables that tell the application of it.

@@ -16,10 +16,11 @@ pub struct Somebody {
     api_key: String,
     journey: i64,
     story: i64,
+    other_story: i64,
 }
 
 /// A pitch that the sample data does not use.
-const PITCH: i32 = 9_001;
+const PITCH: usize = 9_001;
 /// A photo of the sample data; its object is among the first ones.
 const PHOTO: &str = "/photos/1";
 
@@ -33,10 +34,11 @@ pub async fn prepare_sample(connection: &mut PgConnection, vault_keys: &KeyVersi
     let keys = VaultKeys::new(newest, versions.iter().map(|(version, key)| (*version, key.expose())))?;
     seal_api_keys(connection, &keys).await?;
     let sql = "select u.id, u.email::text, k.id::text, j.id, \
-        (select min(id) from roadtrip.stories where status = 'published') from vault.api_keys k \
+        (select min(id) from roadtrip.stories where status = 'published'), \
+        (select max(id) from roadtrip.stories where status = 'published') from vault.api_keys k \
         join roadtrip.users u on u.id = k.user_id join roadtrip.journeys j on j.user_id = u.id \
         order by k.prefix, j.id limit 1";
-    let (user, email, api_key, journey, story): (i64, String, String, i64, i64) =
+    let (user, email, api_key, journey, story, other_story): (i64, String, String, i64, i64, i64) =
         sqlx::query_as(sql).fetch_one(&mut *connection).await.context(doing)?;
     // Whether this user may sign in depends on the seed.
     sqlx::query("update roadtrip.users set status = 'active', deleted_at = null where id = $1")
@@ -44,7 +46,7 @@ pub async fn prepare_sample(connection: &mut PgConnection, vault_keys: &KeyVersi
         .execute(connection)
         .await
         .context(doing)?;
-    Ok(Somebody { email, api_key, journey, story })
+    Ok(Somebody { email, api_key, journey, story, other_story })
 }
 
 impl Somebody {
@@ -66,11 +68,7 @@ impl Somebody {
     pub async fn record_everything(&self, client: &AppClient) -> Result<Vec<Expectation>> {
         let mut recorded = self.record(client).await?;
         let token = self.sign_in(client).await?;
-        let body = json!({
-            "journey": self.journey, "pitch": PITCH, "price_cents": 4_900,
-            "from": "2031-05-01T12:00:00Z", "until": "2031-05-03T10:00:00Z",
-        });
-        let book = Request::post("/bookings", &body).session(&token).header("idempotency-key", "before");
+        let book = self.booking_request(PITCH, "before").session(&token);
         let answer = client.send(&book).await?;
         let booked = answer.json()["id"].as_i64().ok_or_else(|| {
             Error::could_not_verify(format!("the application books nothing: {}", answer.text()))
@@ -86,9 +84,34 @@ impl Somebody {
         Ok(recorded)
     }
 
+    /// What the application must answer without the sessions of before: in a new one. Left out is what needs an old one.
+    pub async fn renewed(&self, client: &AppClient, recorded: &[Expectation]) -> Result<Vec<Expectation>> {
+        let token = self.sign_in(client).await?;
+        let kept = recorded.iter().filter(|one| one.what != Expectation::SESSION).cloned();
+        Ok(kept.map(|one| one.in_session(&token)).collect())
+    }
+
+    /// Asks for a pitch, under an idempotency key.
+    pub(crate) fn booking_request(&self, pitch: usize, key: &str) -> Request {
+        let body = json!({
+            "journey": self.journey, "pitch": pitch, "price_cents": 4_900,
+            "from": "2031-05-01T12:00:00Z", "until": "2031-05-03T10:00:00Z",
+        });
+        Request::post("/bookings", &body).header("idempotency-key", key)
+    }
+
+    /// Asks for a story that is in no other recorded answer.
+    pub(crate) fn other_story_request(&self) -> Request {
+        Request::get(format!("/stories/{}", self.other_story))
+    }
+
+    pub(crate) fn sign_in_request(&self) -> Request {
+        Request::post("/sign-in", &json!({ "email": self.email }))
+    }
+
     /// Creates a session, and returns its token.
-    async fn sign_in(&self, client: &AppClient) -> Result<String> {
-        let answer = client.send(&Request::post("/sign-in", &json!({ "email": self.email }))).await?;
+    pub(crate) async fn sign_in(&self, client: &AppClient) -> Result<String> {
+        let answer = client.send(&self.sign_in_request()).await?;
         let json = answer.json();
         json["token"].as_str().map(ToOwned::to_owned).ok_or_else(|| {
             Error::could_not_verify(format!("nobody can sign in to the application: {}", answer.text()))

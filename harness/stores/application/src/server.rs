@@ -135,7 +135,8 @@ impl ApplicationServer {
             .env("REGION", &configuration.region)
             .env("DATABASE_URL", &configuration.database_url)
             .env("REDIS_URL", &configuration.cache_url)
-            .env("JOBS", if configuration.runs_jobs { "on" } else { "off" });
+            .env("JOBS", if configuration.runs_jobs { "on" } else { "off" })
+            .env("FILL_CACHE", if configuration.fills_cache { "on" } else { "off" });
         if self.has_bucket.load(Ordering::Relaxed) {
             command = command.env("BUCKET", self.bucket());
         }

@@ -85,6 +85,14 @@ pub async fn ask(server: SocketAddrV4, name: &ServiceName) -> Result<Answer> {
     })
 }
 
+/// Where a client finds a service: the first address of the name, as a resolver has it, with the port of the service.
+pub async fn look_up(resolver: SocketAddrV4, name: &ServiceName, port: u16) -> Result<SocketAddrV4> {
+    let answer = ask(resolver, name).await?;
+    let record = answer.records.first();
+    let record = record.ok_or_else(|| Error::could_not_verify(format!("{name} has {answer}")))?;
+    Ok(SocketAddrV4::new(record.address, port))
+}
+
 /// The serial of a zone on a name server: it grows with each change.
 pub async fn serial(server: SocketAddrV4, name: &ServiceName) -> Result<u32> {
     let answer = query(server, &name.zone, RecordType::SOA).await?;

@@ -11,7 +11,7 @@ mod stand_in;
 mod visitor;
 mod zone;
 
-pub use client::{Answer, Swap, ask, learnt, serial, swap};
+pub use client::{Answer, Swap, ask, learnt, look_up, serial, swap};
 pub use configuration::Role;
 pub use drill::{DnsNodes, NameServers};
 pub use server::NameServer;

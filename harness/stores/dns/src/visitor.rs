@@ -12,7 +12,7 @@ use comeback_error::Result;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use crate::client::ask;
+use crate::client::look_up;
 use crate::zone::ServiceName;
 
 /// The pause between two visits.
@@ -141,9 +141,8 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<(TcpStream, SocketAddrV4), String> {
-        let answer = ask(self.resolver, &self.name).await.map_err(|error| error.message().to_owned())?;
-        let record = answer.records.first().ok_or_else(|| answer.to_string())?;
-        let address = SocketAddrV4::new(record.address, self.port);
+        let found = look_up(self.resolver, &self.name, self.port).await;
+        let address = found.map_err(|error| error.message().to_owned())?;
         let connected = wait::at_most("a connection", CONNECT_LIMIT, TcpStream::connect(address)).await;
         let stream = connected.map_err(|error| format!("{address}: {}", error.message()))?;
         Ok((stream.map_err(|error| format!("{address}: {error}"))?, address))

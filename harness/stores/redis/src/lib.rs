@@ -34,7 +34,7 @@ pub use address::RedisAddress;
 pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};
 pub use client::{Info, RedisClient};
 pub use disaster::{Corruption, corrupt_keyspace};
-pub use fields::read_hash_field;
+pub use fields::{count_kinds, read_hash_field, read_keys};
 pub use load::load_commands;
 pub use observer::{Observer, Seen};
 pub use password::set_password;

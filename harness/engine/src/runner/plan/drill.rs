@@ -4,11 +4,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use comeback_error::{Error, Result};
-use comeback_model::{CarriedOut, Plan};
+use comeback_model::{CarriedOut, ClientsView, Plan};
 
 use super::carry_out::{PlannedAction, SinceDeclared, StepAction, carry_out};
 use crate::evidence::EventBody;
-use crate::judge::PlanJudge;
+use crate::judge::{ClientsJudge, PlanJudge};
 use crate::runner::Drill;
 
 /// A step that takes this many times its budget is given up: it is late by far, and what it needed so long is known.
@@ -62,6 +62,18 @@ impl Drill {
         });
         let measured = measured.await;
         Ok(CarriedOut { plan, measured })
+    }
+
+    /// Records what clients saw of the recovery, and judges it by the plan.
+    pub async fn judge_clients(&self, plan: &Plan, view: ClientsView) {
+        self.judge(&ClientsJudge { plan, view: &view, recovered_ms: self.since_declared_ms() }).await;
+        let (drill, view) = (self.index(), Box::new(view));
+        self.journal().append(EventBody::ClientsSeen { drill, view });
+    }
+
+    /// The time to recovery, in milliseconds.
+    fn since_declared_ms(&self) -> Option<u64> {
+        Some(self.recovered_ms()?.saturating_sub(self.declared_ms?))
     }
 
     /// Judges steps, tiers and total of a plan by its budgets and limits.

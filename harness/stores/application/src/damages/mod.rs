@@ -1,9 +1,11 @@
 //! Damages to a recovered application: it runs, and was told wrong addresses or wrong secrets.
 
 mod addresses;
+mod clients;
 mod secrets;
 
 pub use addresses::{Directed, TO_ITS_ADDRESSES};
+pub use clients::{Outside, Outsiders, TO_WHAT_CLIENTS_SEE};
 pub use secrets::{Informed, TO_ITS_SECRETS};
 
 use crate::configuration::Configuration;

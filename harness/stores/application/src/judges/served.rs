@@ -38,10 +38,21 @@ impl Expectation {
             return Err(Error::could_not_verify(format!(
                 "the application does not answer {request}: status {}, {}",
                 answer.status,
-                why(&answer)
+                answer.reason()
             )));
         }
         Ok(Self { what, request, answer })
+    }
+
+    /// The same in another session, if it is asked for in one.
+    pub(crate) fn in_session(self, token: &str) -> Self {
+        let request = if self.request.has_session() { self.request.session(token) } else { self.request };
+        Self { request, ..self }
+    }
+
+    /// How another answer differs from the recorded one, without what they say.
+    pub(crate) fn differs(&self, answer: &Answer) -> String {
+        difference(&self.answer, answer).1
     }
 }
 
@@ -92,7 +103,7 @@ impl Judge for ServedJudge<'_> {
 /// How two answers differ, without what they say.
 fn difference(expected: &Answer, actual: &Answer) -> (String, String) {
     if expected.status != actual.status {
-        let said = format!("status {}: {}", actual.status, why(actual));
+        let said = format!("status {}: {}", actual.status, actual.reason());
         return (format!("status {}", expected.status), said);
     }
     let (Value::Object(one), Value::Object(other)) = (expected.json(), actual.json()) else {
@@ -100,11 +111,6 @@ fn difference(expected: &Answer, actual: &Answer) -> (String, String) {
     };
     let fields: Vec<_> = one.keys().filter(|name| one.get(*name) != other.get(*name)).cloned().collect();
     ("the recorded answer".to_owned(), format!("other values of {}", fields.join(", ")))
-}
-
-/// The message of a refusal.
-fn why(answer: &Answer) -> String {
-    answer.json()["message"].as_str().unwrap_or("no reason given").to_owned()
 }
 
 #[cfg(test)]
