@@ -96,6 +96,8 @@ pub(crate) struct RunSection {
     pub(crate) substrate: Option<SubstrateArg>,
     #[serde(default, deserialize_with = "scale")]
     pub(crate) scale: Option<Scale>,
+    #[serde(default, deserialize_with = "scale")]
+    pub(crate) quarterly_scale: Option<Scale>,
     #[serde(default, deserialize_with = "jobs")]
     pub(crate) jobs: Option<NonZeroUsize>,
 }

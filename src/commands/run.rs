@@ -144,11 +144,20 @@ fn plan(args: &RunArgs, config: &Config) -> Result<Plan> {
         choice: args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into(),
         docker: DockerSettings { image: config.docker.image.clone() },
         runbook,
-        scale: args.scale.or(config.run.scale).unwrap_or_default(),
+        scale: args.scale.unwrap_or_else(|| scale_of(suite, config)),
         seed,
         evidence_root: evidence_root(args.evidence.evidence_dir.as_ref(), config),
         jobs: args.jobs.or(config.run.jobs).map_or(1, std::num::NonZero::get),
     })
+}
+
+/// How much data a suite drills with, unless the command says.
+fn scale_of(suite: Option<Suite>, config: &Config) -> Scale {
+    let run = &config.run;
+    match suite {
+        Some(Suite::Quarterly) => run.quarterly_scale.or(run.scale).unwrap_or(Scale::Small),
+        _ => run.scale.unwrap_or_default(),
+    }
 }
 
 /// Whether a scenario follows a section of the runbook. The verification of a backup may follow none.

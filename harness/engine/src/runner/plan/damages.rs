@@ -131,3 +131,76 @@ fn want_a_tier_at_once(aim: &Aim<'_, PlannedRecovery>) -> Result<Injury> {
         Ok(Injury::to(&tier.name))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use comeback_model::{CarriedOut, Citation, Objective, Plan, PlanStep};
+
+    use super::super::carry_out::{SinceDeclared, carry_out};
+    use super::*;
+    use crate::clock::Stopwatch;
+    use crate::judge::{Judge as _, PlanJudge};
+    use crate::wait;
+
+    fn plan() -> Plan {
+        let source = Citation { file: String::new(), line: 1, section: String::new(), text: String::new() };
+        let minutes =
+            |minutes: u64| Objective { lower_ms: None, upper_ms: minutes * 60_000, source: source.clone() };
+        let step = |name: &str, needs: &[usize]| PlanStep {
+            name: name.to_owned(),
+            budget: minutes(2),
+            needs: needs.to_vec(),
+            procedure: None,
+        };
+        let steps = vec![
+            step("Activate", &[]),
+            step("Database", &[0]),
+            step("Redis", &[0]),
+            step("Application", &[1, 2]),
+            step("DNS", &[3]),
+        ];
+        Plan {
+            title: "Everything".to_owned(),
+            source: source.clone(),
+            total: minutes(60),
+            steps,
+            tiers: Vec::new(),
+        }
+    }
+
+    fn work() -> StepAction {
+        async {
+            wait::rest(Duration::from_mins(1), pending::<()>()).await;
+            Ok(Verdict::Verified.into())
+        }
+        .boxed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_step_can_be_made_to_fail_to_hang_and_to_overrun_and_is_named() {
+        let steps: BTreeSet<_> = plan().steps.into_iter().map(|step| step.name).collect();
+        let of_steps = TO_A_PLAN.groups[0].iter().filter(|damage| damage.spec.name.starts_with("step-"));
+        for Damage { spec, inject } in of_steps {
+            let mut hit = BTreeSet::new();
+            for seed in 0..60 {
+                let rehearsal =
+                    Rehearsal::new(&plan(), plan().steps.iter().map(|_| work()).collect()).unwrap();
+                let injury = inject(Aim { on: &rehearsal, seed }).await.unwrap();
+                let Parts { plan, actions } = rehearsal.0.into_inner().unwrap();
+                let since = SinceDeclared { clock: Stopwatch::start(), declared_ms: 0 };
+                let measured = carry_out(&plan, actions, since, |_, _| {}).await;
+                let opinion =
+                    PlanJudge { carried_out: &CarriedOut { plan, measured } }.judge().await.unwrap();
+                let found: Vec<_> = opinion.findings.into_iter().map(|one| (one.code, one.subject)).collect();
+                assert_eq!(found, [(spec.finding, injury.subject.clone())], "{}", spec.name);
+                hit.insert(injury.subject);
+            }
+            // What people do first takes no time, and cannot overrun.
+            let all =
+                if spec.finding == FindingCode::ObjectiveMissed { steps.len() - 1 } else { steps.len() };
+            assert_eq!(hit.len(), all, "{}: {hit:?}", spec.name);
+        }
+    }
+}
