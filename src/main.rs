@@ -13,6 +13,7 @@ mod recovery_plan;
 mod reference;
 mod schedule;
 mod suggest;
+mod who;
 
 use std::process::ExitCode;
 

@@ -8,7 +8,7 @@ use comeback_model::evidence::{
     ArtefactSummary, BackupSummary, DrillRecord, Ending, Failure, Loss, Provenance, Record, RunKind,
     StepRecord,
 };
-use comeback_model::plan::{JudgedStep, JudgedTier, judge};
+use comeback_model::plan::{ByPeople, GivenProof, JudgedStep, JudgedTier, judge};
 use comeback_model::{
     CarriedOut, Check, Citation, ClientsView, MeasuredStep, Milestone, Objective, PlanStep, Standing,
     Statement, Tier, Verdict,
@@ -179,6 +179,7 @@ struct Recovery<'a> {
     title: &'a str,
     total: &'a Objective,
     recovered_ms: Option<u64>,
+    people: Option<People<'a>>,
     steps: Vec<RecoveryStep<'a>>,
     tiers: Vec<RecoveryTier<'a>>,
 }
@@ -193,6 +194,38 @@ struct RecoveryStep<'a> {
     shortened_ms: Option<u64>,
     verdict: Verdict,
     reason: String,
+    said: Option<Said<'a>>,
+}
+
+/// What is known of a drill by people beside the steps.
+#[derive(Serialize)]
+struct People<'a> {
+    declared_at: Timestamp,
+    declared_by: &'a str,
+    runbook_sha256: &'a str,
+    clock_back_ms: u64,
+}
+
+/// What a person said of a step that ended.
+#[derive(Serialize)]
+struct Said<'a> {
+    who: &'a str,
+    proof: Option<&'a GivenProof>,
+    out_of_order: bool,
+    written_after_ms: u64,
+}
+
+impl<'a> Said<'a> {
+    fn of(people: Option<&'a ByPeople>, step: usize) -> Option<Self> {
+        let said = people?.steps.get(step)?;
+        let end = said.ended.as_ref()?;
+        Some(Self {
+            who: &end.who,
+            proof: end.proof.as_ref(),
+            out_of_order: said.out_of_order,
+            written_after_ms: end.written_after_ms,
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -205,19 +238,22 @@ struct RecoveryTier<'a> {
 
 impl<'a> Recovery<'a> {
     fn of(carried_out: &'a CarriedOut) -> Self {
-        let CarriedOut { plan, measured } = carried_out;
+        let CarriedOut { plan, measured, by_people } = carried_out;
         let judgement = judge(plan, measured);
-        let steps = plan.steps.iter().zip(judgement.steps).zip(measured);
+        let steps = plan.steps.iter().zip(judgement.steps).zip(measured).enumerate();
         let step =
-            |((step, judged), done): ((&'a PlanStep, JudgedStep), &Option<MeasuredStep>)| RecoveryStep {
-                name: &step.name,
-                needs: step.needs.iter().map(|need| plan.steps[*need].name.as_str()).collect(),
-                budget: &step.budget,
-                started_ms: done.as_ref().map(|done| done.started_ms),
-                ended_ms: done.as_ref().map(|done| done.ended_ms),
-                shortened_ms: done.as_ref().map(|done| done.shortened_ms),
-                verdict: judged.verdict,
-                reason: judged.reason,
+            |(at, ((step, judged), done)): (usize, ((&'a PlanStep, JudgedStep), &Option<MeasuredStep>))| {
+                RecoveryStep {
+                    name: &step.name,
+                    needs: step.needs.iter().map(|need| plan.steps[*need].name.as_str()).collect(),
+                    budget: &step.budget,
+                    started_ms: done.as_ref().map(|done| done.started_ms),
+                    ended_ms: done.as_ref().map(|done| done.ended_ms),
+                    shortened_ms: done.as_ref().map(|done| done.shortened_ms),
+                    verdict: judged.verdict,
+                    reason: judged.reason,
+                    said: Said::of(by_people.as_ref(), at),
+                }
             };
         let tier = |(tier, judged): (&'a Tier, JudgedTier)| RecoveryTier {
             name: &tier.name,
@@ -229,6 +265,12 @@ impl<'a> Recovery<'a> {
             title: &plan.title,
             total: &plan.total,
             recovered_ms: judgement.recovered_ms,
+            people: by_people.as_ref().map(|people| People {
+                declared_at: people.declared_at,
+                declared_by: &people.declared_by,
+                runbook_sha256: &people.runbook_sha256,
+                clock_back_ms: people.clock_back_ms,
+            }),
             steps: steps.map(step).collect(),
             tiers: plan.tiers.iter().zip(judgement.tiers).map(tier).collect(),
         }

@@ -21,7 +21,7 @@ pub use html::html;
 pub use json::{SCHEMA, SCHEMA_VERSION, json};
 pub use junit::junit;
 pub use markdown::markdown;
-pub use plan::{plan_svg, plan_text};
+pub use plan::{RecordFile, drill_status, plan_svg, plan_text};
 pub use self_test::{self_test, self_test_junit};
 pub use terminal::{TerminalOptions, terminal};
 pub use view::artefact_line;

@@ -32,7 +32,7 @@ pub fn markdown(record: &Record) -> String {
 }
 
 fn title(text: &mut String, report: &Report) {
-    let _ = writeln!(text, "# {} Comeback: {}\n", mark(report.verdict), report.headline);
+    let _ = writeln!(text, "# {} Comeback: {}\n", mark(report.verdict), escaped(&report.headline));
     let suite = report.suite.as_ref().map_or_else(String::new, |suite| format!(", suite {}", escaped(suite)));
     let _ = writeln!(
         text,
@@ -119,7 +119,11 @@ fn table_of_drills(text: &mut String, report: &Report) {
 
 fn details(text: &mut String, drill: &Drill) {
     let (mark, name) = (mark(drill.verdict), escaped(&drill.name));
-    let _ = writeln!(text, "\n<details>\n<summary>{mark} {name}: {}</summary>\n", drill.verdict_on_data);
+    let _ = writeln!(
+        text,
+        "\n<details>\n<summary>{mark} {name}: {}</summary>\n",
+        escaped(&drill.verdict_on_data)
+    );
     let _ = writeln!(text, "{}\n", escaped(&drill.what));
     let _ = writeln!(text, "- time to recovery: {}", escaped(&drill.recovery));
     if let Some(objective) = &drill.objective {
@@ -178,9 +182,12 @@ fn recovery(text: &mut String, plan: &Recovery) {
     for step in &plan.steps {
         let why = if step.reason.is_empty() { String::new() } else { format!(": {}", escaped(&step.reason)) };
         let (name, needs) = (escaped(&step.name), escaped(&step.needs));
-        let (mark, verdict) = (mark(step.verdict), step.verdict);
-        let _ =
-            writeln!(text, "| {name} | {mark} {verdict}{why} | {} | {} | {needs} |", step.took, step.budget);
+        let (mark, conclusion) = (mark(step.verdict), escaped(&step.conclusion));
+        let _ = writeln!(
+            text,
+            "| {name} | {mark} {conclusion}{why} | {} | {} | {needs} |",
+            step.took, step.budget
+        );
     }
     for tier in &plan.tiers {
         let (mark, name) = (mark(tier.verdict), escaped(&tier.name));

@@ -1,6 +1,7 @@
 //! Defines the command line.
 
 mod backups;
+mod drill;
 mod init;
 mod objects;
 mod plan;
@@ -18,6 +19,10 @@ use comeback_fixtures::Scale;
 
 pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
+};
+pub(crate) use drill::{
+    DrillAbortArgs, DrillBeginArgs, DrillCommand, DrillDoneArgs, DrillNoteArgs, DrillStartArgs, WhichDrill,
+    WhoAndWhen,
 };
 pub(crate) use init::InitArgs;
 pub(crate) use objects::RestoreObjectsArgs;
@@ -51,7 +56,7 @@ Any other code means failure.";
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Prove", &["verify", "run", "selftest", "list"]),
     ("Back up and restore", &["backup", "restore", "secrets"]),
-    ("Plan", &["plan", "init"]),
+    ("Plan", &["plan", "drill", "init"]),
     ("Evidence", &["report"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
 ];
@@ -119,6 +124,9 @@ pub(crate) enum Command {
     /// Show the plan of the full disaster recovery, as the runbook and the settings tell it
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Record a recovery that people carry out by the plan: who did what when; then judge it
+    #[command(subcommand)]
+    Drill(DrillCommand),
     /// Write commented settings, after looking at your backups and your runbook
     Init(InitArgs),
     /// List the scenarios, their suites, objectives and damages

@@ -27,6 +27,21 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// What a person says: not nothing.
+pub(crate) fn said(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// The name of a drill: a word, so that it can be typed.
+pub(crate) fn drill_name(text: &str) -> Result<String, String> {
+    let fits = |char: char| char.is_ascii_alphanumeric() || "-_./".contains(char);
+    if !text.is_empty() && text.chars().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("it must be a word of letters, digits, `-`, `_`, `.` and `/`, such as 2026-q4".to_owned())
+}
+
 /// A class of damages, by its name.
 pub(crate) fn damage_class(text: &str) -> Result<&'static str, String> {
     let classes = comeback_scenarios::damages().classes;

@@ -3,6 +3,7 @@
 mod backup;
 mod clean;
 mod doctor;
+mod drill;
 mod earlier;
 mod init;
 mod junit;
@@ -54,6 +55,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Backup(command) => backup::backup(command, &settings(cli.config.as_deref())?).await,
         Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,
         Command::Secrets(command) => secrets::secrets(command, &settings(cli.config.as_deref())?).await,
+        Command::Drill(command) => drill::drill(&command, &settings(cli.config.as_deref())?).await,
         Command::Plan(command) => plan::plan(&command, &settings(cli.config.as_deref())?),
         Command::Init(args) => init::init(&args).await,
         Command::List(args) => list::list(&args, &settings(cli.config.as_deref())?),

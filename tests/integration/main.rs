@@ -11,6 +11,7 @@ mod dr;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod objects;
+mod people;
 mod postgres;
 mod redis;
 mod redis_corpus;

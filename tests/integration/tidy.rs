@@ -27,7 +27,8 @@ const CRATES: &[&str] = &[
 const FLOORS: &[&[&str]] = &[
     &["hex", "log_in"],
     &["clock", "restore_failure", "secret", "sha256"],
-    &["wait", "evidence", "runbook"],
+    &["wait"],
+    &["evidence", "runbook"],
     &["plan"],
     &["substrate", "repository"],
     &["damage", "judge"],

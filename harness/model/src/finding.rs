@@ -72,6 +72,10 @@ pub enum FindingCode {
     RestoreFailed,
     /// A step of a recovery plan did not end in time to be seen, or its proof could not be asked.
     StepUnproven,
+    /// A step of a recovery plan was carried out before one that it needs.
+    StepOutOfOrder,
+    /// The wall clock of a drill by people went back, so that its times cannot be relied on.
+    ClockWentBack,
     /// The log does not reach the point where replay was told to stop.
     TargetNotReached,
     /// A segment is missing in the log archive, and later segments are there.
@@ -159,12 +163,12 @@ pub enum FindingCode {
 }
 
 impl FindingCode {
-    /// The verdict of a check that found it. A missed objective is its own verdict, and an unproven step *could not be
-    /// verified*; anything else is a failure.
+    /// The verdict of a check that found it. A missed objective is its own verdict. A step that is not proven, a plan that
+    /// was not followed and times that cannot be relied on *could not be verified*; anything else is a failure.
     pub fn verdict(self) -> Verdict {
         match self {
             Self::ObjectiveMissed => Verdict::ObjectiveMissed,
-            Self::StepUnproven => Verdict::CouldNotVerify,
+            Self::StepUnproven | Self::StepOutOfOrder | Self::ClockWentBack => Verdict::CouldNotVerify,
             _ => Verdict::Failed,
         }
     }
@@ -204,6 +208,8 @@ impl FindingCode {
             Self::IndexCorrupt => "index-corrupt",
             Self::RestoreFailed => "restore-failed",
             Self::StepUnproven => "step-unproven",
+            Self::StepOutOfOrder => "step-out-of-order",
+            Self::ClockWentBack => "clock-went-back",
             Self::TargetNotReached => "target-not-reached",
             Self::ArchiveGap => "archive-gap",
             Self::ArchiveBehind => "archive-behind",

@@ -56,8 +56,9 @@ pub use object::{
 pub use objective::{Citation, DocumentedTtl, Objective};
 pub use phase::{Milestone, Phase};
 pub use plan::{
-    CarriedOut, Cause, ClientWrites, ClientsView, JudgedStep, JudgedTier, MeasuredStep, MeasuredTime, Plan,
-    PlanFinding, PlanJudgement, PlanOutline, PlanStep, Schedule, ServiceView, StepTimes, Tier,
+    Act, ByPeople, CarriedOut, Cause, ClientWrites, ClientsView, JudgedStep, JudgedTier, MeasuredStep,
+    MeasuredTime, PersonAct, Plan, PlanFinding, PlanJudgement, PlanOutline, PlanStep, Schedule, ServiceView,
+    StepState, StepTimes, Tier,
 };
 pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};

@@ -48,6 +48,8 @@ pub enum ScopeKind {
     Judge,
     /// A priority tier that no step of a recovery plan says it restores.
     Tier,
+    /// Whether a step that a person reported as done is done.
+    Step,
 }
 
 impl ScopeKind {
@@ -75,6 +77,7 @@ impl ScopeKind {
             Self::RowValues => "row-values",
             Self::Judge => "judge",
             Self::Tier => "tier",
+            Self::Step => "step",
         }
     }
 }
@@ -137,6 +140,7 @@ mod tests {
             ScopeKind::Files,
             ScopeKind::Judge,
             ScopeKind::Tier,
+            ScopeKind::Step,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }

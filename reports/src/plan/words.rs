@@ -104,13 +104,20 @@ fn step(outline: &PlanOutline, at: usize) -> StepWords {
 }
 
 fn measured_time(time: &MeasuredTime) -> String {
-    let beside = if time.sample_bytes.is_some() { " (sample data)" } else { "" };
+    let beside = match (&time.by, time.sample_bytes) {
+        (Some(_), _) => " (by people)",
+        (None, Some(_)) => " (sample data)",
+        (None, None) => "",
+    };
     format!("{}{beside}", duration(time.ttr_ms))
 }
 
 fn measured_by(time: &MeasuredTime, procedure: &str) -> String {
     let on = time.sample_bytes.map_or_else(String::new, |size| format!(" on {} of sample data", bytes(size)));
     let (ttr, at) = (duration(time.ttr_ms), instant(time.at));
+    if let Some(who) = &time.by {
+        return one_line(&format!("{ttr} by people, on the word of {who}, run {} of {at}", time.run_id));
+    }
     one_line(&format!("{ttr}{on} by {procedure}, run {} of {at}", time.run_id))
 }
 

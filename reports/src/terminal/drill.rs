@@ -106,10 +106,10 @@ fn recovery(page: &mut Page, plan: &Recovery) {
         );
     };
     for (index, step) in plan.steps.iter().enumerate() {
-        let RecoveryStep { name, verdict, budget, took, reason, .. } = step;
+        let RecoveryStep { name, verdict, word, budget, took, reason, .. } = step;
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
         let label = if index == 0 { "  plan      " } else { "            " };
-        line(label, *verdict, name, &format!("{took} of {budget}{why}"));
+        line(label, *verdict, name, &format!("{took} of {budget}{word}{why}"));
     }
     for (index, tier) in plan.tiers.iter().enumerate() {
         let RecoveryTier { name, verdict, limit, told, .. } = tier;

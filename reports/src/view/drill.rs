@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::check::Check;
 use super::clients::Clients;
 use super::established::Established;
-use super::recovery::Recovery;
+use super::recovery::{Recovery, on_their_word};
 use super::{established, scope, words};
 use crate::format::{bytes, count, duration, instant, limit, plural};
 use crate::text::{clean, one_line};
@@ -184,10 +184,12 @@ fn skip_reason(drill: &DrillRecord) -> Option<String> {
 
 /// `verified on 14.0 MB of sample data`, or what a verification showed: `verified; shown: restored, sound; …`.
 fn verdict_on(drill: &DrillRecord, data: Option<&str>) -> String {
-    match (data, established::sentence(drill)) {
-        (Some(data), _) => format!("{} on {data}", drill.verdict),
-        (None, Some(shown)) => format!("{}; {shown}", drill.verdict),
-        (None, None) => drill.verdict.to_string(),
+    let word = drill.recovery.as_ref().and_then(on_their_word);
+    match (data, established::sentence(drill), word) {
+        (Some(data), ..) => format!("{} on {data}", drill.verdict),
+        (None, Some(shown), _) => format!("{}; {shown}", drill.verdict),
+        (None, None, Some(word)) => format!("{}{word}", drill.verdict),
+        (None, None, None) => drill.verdict.to_string(),
     }
 }
 

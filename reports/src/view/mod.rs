@@ -26,7 +26,7 @@ pub(crate) use clients::{ClientService, Clients};
 pub(crate) use drill::{Backup, Drill, Failure, Objective, Step};
 pub(crate) use established::Established;
 pub use established::artefact_line;
-pub(crate) use recovery::{Recovery, RecoveryStep, RecoveryTier};
+pub(crate) use recovery::{Recovery, RecoveryStep, RecoveryTier, on_their_word};
 pub(crate) use run::{headline_verdict, reproduce_command};
 pub(crate) use self_test::{SelfTestView, TestedCase};
 pub(crate) use words::{capitalised, mark, slug};

@@ -1,6 +1,6 @@
 //! A recovery plan that a drill carried out: each step against its budget, each tier against its limit.
 
-use comeback_model::plan::{JudgedStep, JudgedTier, findings, judge, schedule};
+use comeback_model::plan::{JudgedStep, JudgedTier, SaidEnd, findings, judge, schedule};
 use comeback_model::{CarriedOut, MeasuredStep, Plan, PlanOutline, PlanStep, Tier, Verdict};
 use serde::Serialize;
 
@@ -25,6 +25,10 @@ pub(crate) struct RecoveryStep {
     pub(crate) name: String,
     #[serde(serialize_with = "words::serialize")]
     pub(crate) verdict: Verdict,
+    /// The verdict in words; what a person says is not called verified.
+    pub(crate) conclusion: String,
+    /// Whose word it is that a step is done: `, on the word of Ana`; empty if a proof was looked at.
+    pub(crate) word: String,
     /// `30 min`
     pub(crate) budget: String,
     /// `3.9 s`; `3.2 s + 297 s` if a documented wait was shortened; `–` for a step that did not end.
@@ -51,13 +55,16 @@ pub(crate) struct RecoveryTier {
 }
 
 impl Recovery {
-    pub(super) fn of(carried_out: &CarriedOut) -> Self {
-        let CarriedOut { plan, measured } = carried_out;
+    pub(crate) fn of(carried_out: &CarriedOut) -> Self {
+        let CarriedOut { plan, measured, by_people } = carried_out;
         let judgement = judge(plan, measured);
-        let steps = plan.steps.iter().zip(&judgement.steps).zip(measured);
+        let steps = plan.steps.iter().zip(&judgement.steps).zip(measured).enumerate();
+        let said = |at: usize| by_people.as_ref()?.steps.get(at)?.ended.as_ref();
         Self {
             title: one_line(&plan.title),
-            steps: steps.map(|((step, judged), done)| of_step(plan, step, judged, done.as_ref())).collect(),
+            steps: steps
+                .map(|(at, ((step, judged), done))| of_step(plan, step, judged, done.as_ref(), said(at)))
+                .collect(),
             tiers: plan
                 .tiers
                 .iter()
@@ -69,17 +76,36 @@ impl Recovery {
     }
 }
 
-fn of_step(plan: &Plan, step: &PlanStep, judged: &JudgedStep, done: Option<&MeasuredStep>) -> RecoveryStep {
+fn of_step(
+    plan: &Plan,
+    step: &PlanStep,
+    judged: &JudgedStep,
+    done: Option<&MeasuredStep>,
+    said: Option<&SaidEnd>,
+) -> RecoveryStep {
+    let word = said.map_or_else(String::new, |end| one_line(&format!(", on the word of {}", end.who)));
+    let conclusion = match judged.verdict {
+        Verdict::Verified if said.is_some() => "done",
+        verdict => verdict.label(),
+    };
     let needs: Vec<_> = step.needs.iter().map(|need| one_line(&plan.steps[*need].name)).collect();
     RecoveryStep {
         name: one_line(&step.name),
         verdict: judged.verdict,
+        conclusion: format!("{conclusion}{word}"),
+        word,
         budget: limit(step.budget.lower_ms, step.budget.upper_ms),
         took: done.map_or_else(|| "–".to_owned(), took),
         needs: needs.join(", "),
         reason: one_line(&judged.reason),
         times_ms: done.map(|done| (done.started_ms, done.ended_ms)),
     }
+}
+
+/// Whose word a drill by people is: `, on the word of Ana, Ben`; `None` where nobody said that anything is done.
+pub(crate) fn on_their_word(carried_out: &CarriedOut) -> Option<String> {
+    let names = carried_out.by_people.as_ref()?.names();
+    (!names.is_empty()).then(|| one_line(&format!(", on the word of {}", names.join(", "))))
 }
 
 /// `3.9 s`, or `3.2 s + 297 s` where a documented wait was shortened.

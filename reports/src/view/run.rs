@@ -3,13 +3,14 @@
 use comeback_model::Verdict;
 use comeback_model::evidence::{Ending, Record, RunKind};
 
+use super::recovery::on_their_word;
 use super::{established, scope};
 use crate::format::{bytes, plural};
 use crate::text::one_line;
 
 /// The conclusion of a run and the sample data behind it. A run that did not end is never a plain success.
 pub(super) fn headline(record: &Record) -> String {
-    let (verdict, data) = (record.verdict, on_data(record) + &shown(record));
+    let (verdict, data) = (record.verdict, on_data(record) + &shown(record) + &word(record));
     match record.ending {
         Ending::Complete => format!("{verdict}{data}"),
         Ending::Interrupted => format!("interrupted, {verdict} so far{data}"),
@@ -21,6 +22,12 @@ pub(super) fn headline(record: &Record) -> String {
 fn shown(record: &Record) -> String {
     let single = record.drills.first().filter(|_| record.drills.len() == 1);
     single.and_then(established::sentence).map_or_else(String::new, |shown| format!("; {shown}"))
+}
+
+/// Whose word a drill by people is.
+fn word(record: &Record) -> String {
+    let recovery = record.drills.first().and_then(|drill| drill.recovery.as_ref());
+    recovery.and_then(on_their_word).unwrap_or_default()
 }
 
 /// The verdict that decides the colour of the headline.
@@ -102,7 +109,11 @@ pub(super) fn circumstances(record: &Record) -> Vec<String> {
     });
     let restore = (run.kind == RunKind::Restore)
         .then(|| "this was a restore, and no drill: no objective was judged".to_owned());
-    restore.into_iter().chain(damage).chain(sample).chain(fast).chain(unchained).collect()
+    let people = (run.kind == RunKind::People).then(|| {
+        "people carried out the plan and wrote it down: Comeback judged their times, and looked at no server"
+            .to_owned()
+    });
+    restore.into_iter().chain(people).chain(damage).chain(sample).chain(fast).chain(unchained).collect()
 }
 
 /// The origin of the run, as label and text.
@@ -144,7 +155,7 @@ pub(crate) fn reproduce_command(record: &Record) -> String {
     let run = &record.run;
     let command = if run.command_line.is_empty() { "comeback run".to_owned() } else { command_line(record) };
     let names_seed = |word: &String| word == "--seed" || word.starts_with("--seed=");
-    if run.kind == RunKind::Restore || run.command_line.iter().any(names_seed) {
+    if matches!(run.kind, RunKind::Restore | RunKind::People) || run.command_line.iter().any(names_seed) {
         return command;
     }
     format!("{command} --seed {}", run.seed)

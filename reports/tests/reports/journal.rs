@@ -5,7 +5,7 @@ use comeback_model::evidence::{
     Provenance, Record, RunKind, RunStarted,
 };
 use comeback_model::{
-    Check, Citation, ClientsView, MeasuredStep, Milestone, Objective, Phase, Plan, Verdict,
+    Check, Citation, ClientsView, MeasuredStep, Milestone, Objective, PersonAct, Phase, Plan, Verdict,
 };
 use jiff::Timestamp;
 
@@ -111,6 +111,11 @@ impl Journal {
 
     pub(crate) fn clients(mut self, drill: usize, view: ClientsView) -> Self {
         self.push(EventBody::ClientsSeen { drill, view: Box::new(view) });
+        self
+    }
+
+    pub(crate) fn say(mut self, drill: usize, said: PersonAct) -> Self {
+        self.push(EventBody::PersonActed { drill, said: Box::new(said) });
         self
     }
 

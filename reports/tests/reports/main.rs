@@ -7,6 +7,8 @@ mod journal;
 mod json;
 mod junit;
 mod markdown;
+mod people;
+mod people_sample;
 mod plan;
 mod plan_sample;
 mod properties;

@@ -80,8 +80,9 @@ fn late() -> PlanOutline {
         PlanFinding::TierUnserved { tier: 3 },
     ];
     let at = Timestamp::from_second(1_764_000_000).unwrap();
-    let time =
-        |ttr_ms, sample_bytes| Some(MeasuredTime { ttr_ms, sample_bytes, run_id: "0badcafe".to_owned(), at });
+    let time = |ttr_ms, sample_bytes| {
+        Some(MeasuredTime { ttr_ms, sample_bytes, run_id: "0badcafe".to_owned(), at, by: None })
+    };
     let measured = vec![None, time(1_260_000, None), time(1_180, Some(14_200_000)), None, None, None];
     PlanOutline { plan, schedule, findings, measured }
 }
@@ -102,7 +103,8 @@ fn odd(name: &str) -> PlanOutline {
         critical_path: vec![0],
     };
     let run_id = name.to_owned();
-    let measured = MeasuredTime { ttr_ms: 1, sample_bytes: Some(1), run_id, at: Timestamp::UNIX_EPOCH };
+    let measured =
+        MeasuredTime { ttr_ms: 1, sample_bytes: Some(1), run_id, at: Timestamp::UNIX_EPOCH, by: None };
     PlanOutline { plan, schedule, findings: Vec::new(), measured: vec![Some(measured)] }
 }
 

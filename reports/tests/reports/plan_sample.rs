@@ -9,7 +9,7 @@ use comeback_model::{
 use crate::journal::{Journal, check, objective};
 
 /// The plan of a full recovery, whose budgets cannot keep its critical tier.
-fn recovery_plan() -> Plan {
+pub(crate) fn recovery_plan() -> Plan {
     let minutes = |minutes: u64| Objective { lower_ms: None, upper_ms: minutes * 60_000, ..objective() };
     let step = |name: &str, budget, needs: &[usize]| PlanStep {
         name: name.to_owned(),

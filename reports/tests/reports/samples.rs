@@ -6,7 +6,7 @@ use comeback_model::{
 };
 
 use crate::journal::{Journal, check, objective, run};
-use crate::plan_sample;
+use crate::{people_sample, plan_sample};
 
 /// A full restore up to the moment at which the judges start, as most samples begin.
 fn full_restore(journal: Journal, drill: usize, fetch_ms: u64) -> Journal {
@@ -341,6 +341,8 @@ pub(crate) fn all() -> Vec<(&'static str, Record)> {
         ("interrupted", interrupted()),
         ("loss", loss()),
         ("recovery", plan_sample::recovery()),
+        ("by_people", people_sample::ended()),
+        ("by_people_open", people_sample::open()),
         ("empty", empty()),
         ("verification_shown", verification_shown()),
         ("verification_refuted", verification_refuted()),

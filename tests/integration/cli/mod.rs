@@ -9,6 +9,7 @@ mod kept_servers;
 mod leaks;
 mod objects;
 mod output;
+mod people;
 mod plan;
 mod questions;
 mod refusals;

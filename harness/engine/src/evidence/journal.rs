@@ -1,21 +1,16 @@
 //! The journal: events are appended to a file as they happen, folded into a record, and handed to sinks.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use comeback_error::{Context as _, Error, Result};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{CHAINED_SINCE, Event, EventBody, Record};
+use super::lines::{JOURNAL_FILE, Line, Link, digest};
+use super::{Event, EventBody, Record};
 use crate::clock::{Clock, Stopwatch};
-use crate::hex::hex;
-
-/// The name of the journal in the evidence of a run.
-pub const JOURNAL_FILE: &str = "journal.jsonl";
 
 /// Called for every event after it was written, with the record at that point.
 pub type Sink = Box<dyn Fn(&Event, &Record) + Send + Sync>;
@@ -28,19 +23,23 @@ struct Shared {
     path: PathBuf,
     wall_clock: Clock,
     clock: Stopwatch,
+    /// The time of the run when the stopwatch was started, in milliseconds.
+    before_ms: u64,
     sinks: Vec<Sink>,
     state: Mutex<State>,
 }
 
-struct State {
-    file: File,
+/// The file of a journal, and what its lines say.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) file: File,
     /// The SHA-256 of the last line, which the next line carries.
-    last_line: Option<String>,
+    pub(super) last_line: Option<String>,
     /// The number of events.
-    events: u64,
+    pub(super) events: u64,
     /// The record that the events were folded into.
-    record: Option<Record>,
-    failure: Option<Error>,
+    pub(super) record: Option<Record>,
+    pub(super) failure: Option<Error>,
 }
 
 impl Journal {
@@ -50,8 +49,20 @@ impl Journal {
         let path = folder.join(JOURNAL_FILE);
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
         let file = file.context(format_args!("creating {}", path.display()))?;
-        let state = Mutex::new(State { file, last_line: None, events: 0, record: None, failure: None });
-        Ok(Self(Arc::new(Shared { path, wall_clock, clock: Stopwatch::start(), sinks, state })))
+        let state = State { file, last_line: None, events: 0, record: None, failure: None };
+        Ok(Self::going_on(path, state, 0, sinks, wall_clock))
+    }
+
+    /// A journal whose file is open. `before_ms` is the time of the run now, in milliseconds.
+    pub(super) fn going_on(
+        path: PathBuf,
+        state: State,
+        before_ms: u64,
+        sinks: Vec<Sink>,
+        wall_clock: Clock,
+    ) -> Self {
+        let (clock, state) = (Stopwatch::start(), Mutex::new(state));
+        Self(Arc::new(Shared { path, wall_clock, clock, before_ms, sinks, state }))
     }
 
     /// The clock that tells the time of day of the run.
@@ -59,7 +70,7 @@ impl Journal {
         &self.0.wall_clock
     }
 
-    /// The clock of every event's `elapsed_ms`.
+    /// The clock of every event's `elapsed_ms`, in a run of one process.
     pub fn clock(&self) -> Stopwatch {
         self.0.clock
     }
@@ -72,7 +83,7 @@ impl Journal {
         let event = Event {
             seq: state.events,
             at: self.0.wall_clock.now(),
-            elapsed_ms: self.0.clock.elapsed_ms(),
+            elapsed_ms: self.0.before_ms.saturating_add(self.0.clock.elapsed_ms()),
             body,
         };
         let written = state
@@ -119,84 +130,17 @@ impl State {
     fn write_line(&mut self, event: &Event) -> Result<()> {
         let before = Link { previous_sha256: self.last_line.take() };
         let mut line = serde_json::to_vec(&Line { event, before: &before }).context("encoding an event")?;
-        self.last_line = Some(hex(&Sha256::digest(&line)));
+        self.last_line = Some(digest(&line));
         line.push(b'\n');
         // One write, so that a kill leaves whole lines, and at most one partial line at the end.
         self.file.write_all(&line).context("appending an event")
     }
 }
 
-/// A line of the journal: the event, and its link to the previous line.
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(flatten)]
-    event: &'a Event,
-    #[serde(flatten)]
-    before: &'a Link,
-}
-
-/// The link to the previous line. The first line has none, and no line of a version before [`CHAINED_SINCE`] has
-/// one.
-#[derive(PartialEq, Serialize, Deserialize)]
-struct Link {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous_sha256: Option<String>,
-}
-
-/// Reads the journal in the evidence folder of a run. Ignores a last line that a kill cut short. Any other line
-/// that cannot be read, or that does not continue the previous line, is an error.
-pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
-    let path = folder.join(JOURNAL_FILE);
-    let file = File::open(&path).map_err(|error| {
-        Error::usage(format!("reading {}: {error}", path.display()))
-            .hint("name the evidence folder of a run: it holds journal.jsonl")
-    })?;
-    let lines = BufReader::new(file).split(b'\n').collect::<std::io::Result<Vec<_>>>();
-    let lines = lines.context(format_args!("reading {}", path.display()))?;
-    let mut events: Vec<Event> = Vec::with_capacity(lines.len());
-    let mut before: Option<&Vec<u8>> = None;
-    for (index, line) in lines.iter().enumerate() {
-        let at = || format!("{}:{}", path.display(), index + 1);
-        let event: Event = match serde_json::from_slice(line) {
-            Ok(event) => event,
-            Err(_) if index + 1 == lines.len() => break,
-            Err(error) => {
-                return Err(Error::usage(format!("{}: this is not an event of a run: {error}", at()))
-                    .hint("the journal was damaged: do not trust it"));
-            }
-        };
-        if event.seq != index as u64 {
-            return Err(Error::usage(format!(
-                "{}: event {} stands where event {index} should",
-                at(),
-                event.seq
-            ))
-            .hint(EDITED));
-        }
-        let expected = before.filter(|_| is_chained(events.first().unwrap_or(&event)));
-        let expected = Link { previous_sha256: expected.map(|line| hex(&Sha256::digest(line))) };
-        if serde_json::from_slice::<Link>(line).ok() != Some(expected) {
-            return Err(
-                Error::usage(format!("{}: the line does not continue the line before it", at())).hint(EDITED)
-            );
-        }
-        before = Some(line);
-        events.push(event);
-    }
-    Ok(events)
-}
-
-const EDITED: &str = "the journal was edited, or lost lines: do not trust it";
-
-/// Whether the lines of a journal that begins with this event are chained.
-fn is_chained(first: &Event) -> bool {
-    matches!(&first.body, EventBody::RunStarted(run) if run.journal_version >= CHAINED_SINCE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evidence::{JOURNAL_VERSION, Provenance, RunKind, RunStarted};
+    use crate::evidence::{JOURNAL_VERSION, Provenance, RunKind, RunStarted, read_journal};
     use comeback_model::Verdict;
 
     fn start() -> EventBody {
@@ -280,7 +224,7 @@ mod tests {
         let unlinked = [lines[0].clone(), format!("{}}}", &lines[1][..link])];
         assert!(refusal(folder.path(), &unlinked).contains("does not continue"));
         // Changing the version to one before chains does not help while any line is still chained.
-        let older = [lines[0].replace("\"journal_version\":5", "\"journal_version\":1"), lines[1].clone()];
+        let older = [lines[0].replace("\"journal_version\":6", "\"journal_version\":1"), lines[1].clone()];
         assert_ne!(older[0], lines[0]);
         assert!(refusal(folder.path(), &older).contains("does not continue"));
         let unchained = [older[0].clone(), unlinked[1].clone()];

@@ -2,6 +2,7 @@
 //! after it.
 
 mod backup_age;
+mod by_people;
 mod clients;
 mod coherence;
 mod newest_backup;

@@ -9,7 +9,7 @@ use comeback_model::{
 };
 
 use super::objective::seconds;
-use super::{Judge, Opinion};
+use super::{Judge, Opinion, by_people};
 
 /// Compares what was measured of a plan with its budgets and limits: those of its steps, of its tiers, and of the whole.
 pub struct PlanJudge<'a> {
@@ -24,7 +24,7 @@ impl Judge for PlanJudge<'_> {
     }
 
     async fn judge(&self) -> Result<Opinion> {
-        let CarriedOut { plan, measured } = self.carried_out;
+        let CarriedOut { plan, measured, by_people } = self.carried_out;
         let judgement = judge(plan, measured);
         let steps = plan.steps.iter().zip(&judgement.steps);
         let steps = steps
@@ -37,7 +37,11 @@ impl Judge for PlanJudge<'_> {
             NotLookedAt::new(ScopeKind::Tier, &tier.name, "no [[plan.step]] says that it restores it")
         });
         let summary = summary(plan, &judgement);
-        Ok(Opinion::new(summary, steps.chain(late).chain(whole)).not_looked_at(unserved))
+        let opinion = Opinion::new(summary, steps.chain(late).chain(whole)).not_looked_at(unserved);
+        Ok(match by_people {
+            Some(people) => by_people::add(opinion, plan, measured, people),
+            None => opinion,
+        })
     }
 }
 
@@ -163,7 +167,7 @@ mod tests {
     /// The findings and the summary, where the steps after those that were measured did not start.
     async fn judged(measured: &[MeasuredStep]) -> (Vec<String>, String) {
         let measured = (0..3).map(|step| measured.get(step).cloned()).collect();
-        let carried_out = CarriedOut { plan: plan(), measured };
+        let carried_out = CarriedOut { plan: plan(), measured, by_people: None };
         let opinion = PlanJudge { carried_out: &carried_out }.judge().await.unwrap();
         assert_eq!(opinion.not_looked_at.len(), 1, "the tier that no step restores");
         (opinion.findings.iter().map(ToString::to_string).collect(), opinion.summary)

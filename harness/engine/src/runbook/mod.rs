@@ -72,6 +72,11 @@ impl Runbook {
         &self.file
     }
 
+    /// The whole text, unchanged.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The top-level sections; the others are below them.
     pub fn sections(&self) -> &[Section] {
         &self.sections

@@ -17,7 +17,7 @@ pub use application::{Application, Applications};
 pub use course::{Course, CourseSettings};
 pub use drill::Drill;
 pub use meter::Meter;
-pub use plan::{PlannedRecovery, Proof, Rehearsal, StepAction, TO_A_PLAN};
+pub use plan::{PeopleDrill, PlannedRecovery, Proof, Rehearsal, StepAction, TO_A_PLAN};
 pub use run::{RunPlace, RunSettings, run_drills};
 pub use scenario::{Scenario, ScenarioSpec, Suite};
 pub use server::Server;

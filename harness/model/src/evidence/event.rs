@@ -4,6 +4,7 @@ use comeback_error::{Error, ErrorKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::PersonAct;
 use crate::{
     Check, ClientsView, MeasuredStep, Milestone, Objective, Phase, Plan, Progress, Statement, Verdict,
 };
@@ -20,7 +21,9 @@ pub struct Event {
     pub seq: u64,
     /// The wall clock, for people.
     pub at: Timestamp,
-    /// Milliseconds since the run started, on the monotonic clock. Every duration is computed from this.
+    /// Milliseconds since the run started, on the monotonic clock. Every duration is computed from this. In a drill by
+    /// people, which outlives processes and machines: since the declaration, on the wall clock, and never less than on
+    /// the line before.
     pub elapsed_ms: u64,
     /// What happened.
     #[serde(flatten)]
@@ -122,6 +125,13 @@ pub enum EventBody {
         /// What they saw.
         view: Box<ClientsView>,
     },
+    /// A person did something in a drill by people, or wrote it down.
+    PersonActed {
+        /// Which drill.
+        drill: usize,
+        /// What, when and who.
+        said: Box<PersonAct>,
+    },
     /// A judge concluded.
     CheckEnded {
         /// Which drill.
@@ -157,13 +167,15 @@ pub enum RunKind {
     Restore,
     /// The verification of a user's own backups, on throw-away servers.
     Verification,
+    /// A recovery plan that people carry out and write down.
+    People,
 }
 
 impl RunKind {
     /// The name of one of its parts.
     pub fn noun(self) -> &'static str {
         match self {
-            Self::Drill => "drill",
+            Self::Drill | Self::People => "drill",
             Self::Restore => "restore",
             Self::Verification => "verification",
         }

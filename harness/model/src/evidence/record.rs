@@ -10,6 +10,7 @@ use super::event::{
     ArtefactSummary, BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
     PlannedDrill, RunKind, RunStarted,
 };
+use crate::plan::{PersonAct, judge};
 use crate::{CarriedOut, Check, ClientsView, Milestone, Objective, Phase, Standing, Verdict};
 
 /// Everything that is known of a run.
@@ -153,7 +154,8 @@ impl DrillRecord {
         }
     }
 
-    fn apply(&mut self, now_ms: u64, body: &EventBody) -> Result<()> {
+    fn apply(&mut self, event: &Event) -> Result<()> {
+        let (now_ms, body) = (event.elapsed_ms, &event.body);
         if !self.ended {
             self.elapsed_ms = now_ms.saturating_sub(self.started_ms);
             self.end_step(now_ms);
@@ -188,8 +190,7 @@ impl DrillRecord {
             EventBody::LossMeasured { loss, .. } => self.loss = Some(loss.clone()),
             EventBody::PlanBegun { plan, .. } => {
                 plan.check()?;
-                let measured = vec![None; plan.steps.len()];
-                self.recovery = Some(CarriedOut { plan: (**plan).clone(), measured });
+                self.recovery = Some(CarriedOut::begun((**plan).clone()));
             }
             EventBody::PlanStepEnded { step, measured, .. } => {
                 let place = self.recovery.as_mut().and_then(|recovery| recovery.measured.get_mut(*step));
@@ -197,6 +198,7 @@ impl DrillRecord {
                     Some(measured.clone());
             }
             EventBody::ClientsSeen { view, .. } => self.clients = Some((**view).clone()),
+            EventBody::PersonActed { said, .. } => self.hear(said, event.at)?,
             EventBody::CheckEnded { check, .. } => {
                 let verdict = check.concluded();
                 self.checks.push(Check { verdict, ..check.clone() });
@@ -207,6 +209,24 @@ impl DrillRecord {
                 self.ended = true;
             }
             EventBody::Progressed { .. } | EventBody::RunStarted(_) | EventBody::RunEnded { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Adds what a person said. The milestones are when things happened, and not when they were written down.
+    fn hear(&mut self, said: &PersonAct, written_at: Timestamp) -> Result<()> {
+        if self.ended {
+            return Err(Error::usage("the drill has ended"));
+        }
+        let recovery = self.recovery.as_mut().ok_or_else(|| Error::usage("the drill has no plan"))?;
+        recovery.say(said, written_at)?;
+        self.milestones_ms.insert(Milestone::Declared.label().to_owned(), 0);
+        if let Some(recovered_ms) = judge(&recovery.plan, &recovery.measured).recovered_ms {
+            self.milestones_ms.insert(Milestone::Recovered.label().to_owned(), recovered_ms);
+        }
+        let told = said.told(&recovery.plan, written_at);
+        if let Some(step) = self.steps.last_mut() {
+            step.notes.push(told);
         }
         Ok(())
     }
@@ -262,6 +282,7 @@ impl EventBody {
             | Self::PlanBegun { drill, .. }
             | Self::PlanStepEnded { drill, .. }
             | Self::ClientsSeen { drill, .. }
+            | Self::PersonActed { drill, .. }
             | Self::CheckEnded { drill, .. }
             | Self::DrillEnded { drill, .. } => Some(*drill),
         }
@@ -320,7 +341,7 @@ impl Record {
                     event.seq
                 ))
             })?;
-            let applied = drill.apply(event.elapsed_ms, &event.body);
+            let applied = drill.apply(event);
             applied.map_err(|error| error.context(format!("event {} of the journal", event.seq)))?;
         }
         self.conclude();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Plan;
+use super::{ByPeople, Plan};
 use crate::Verdict;
 
 /// A plan that is being carried out, or was.
@@ -12,6 +12,9 @@ pub struct CarriedOut {
     pub plan: Plan,
     /// What was measured of each step, in the order of the plan; `None` for one that has not ended.
     pub measured: Vec<Option<MeasuredStep>>,
+    /// What people said of it, if they carry it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_people: Option<ByPeople>,
 }
 
 /// What was measured of a step. Times count from the declaration.

@@ -5,6 +5,8 @@
 mod clients;
 mod course;
 mod judge;
+mod people;
+mod said;
 mod schedule;
 
 #[cfg(test)]
@@ -13,6 +15,10 @@ mod tests;
 pub use clients::{ClientWrites, ClientsView, ServiceView};
 pub use course::{CarriedOut, Cause, JudgedStep, JudgedTier, MeasuredStep, PlanJudgement};
 pub use judge::{as_documented, judge, lets_go_on};
+pub use people::{
+    AT_ONCE_MS, Aborted, Act, ByPeople, GivenProof, PersonAct, SaidEnd, SaidOfStep, elapsed_ms,
+};
+pub use said::StepState;
 pub use schedule::{findings, schedule};
 
 use comeback_error::{Error, Result};
@@ -145,6 +151,8 @@ pub struct MeasuredTime {
     pub run_id: String,
     /// When that started.
     pub at: Timestamp,
+    /// Who said so, if people carried out the step.
+    pub by: Option<String>,
 }
 
 /// A plan and everything that is known of it before it runs.

@@ -61,7 +61,7 @@ impl Drill {
             self.journal().append(EventBody::PlanStepEnded { drill, step, measured: measured.clone() });
         });
         let measured = measured.await;
-        Ok(CarriedOut { plan, measured })
+        Ok(CarriedOut { plan, measured, by_people: None })
     }
 
     /// Records what clients saw of the recovery, and judges it by the plan.

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod judge;
+mod people;
 mod record;
 
 use super::{Plan, PlanStep, Tier};
