@@ -40,6 +40,7 @@ soak: ## the random tests at full length: recovery targets, kills, damaged RDB f
 			|| { cat target/soak.log; exit 1; }; \
 		echo "dr/full-system: $$round of 20"; \
 	done
+	scripts/clients_agree.py target/soak
 
 bench: ## speed: computation in process, and restores of 1.2 GB against peers of the same run; about 35 minutes
 	@scripts/setup --require local

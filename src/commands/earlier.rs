@@ -8,9 +8,9 @@ use comeback_model::{MeasuredTime, Plan, Verdict};
 
 use crate::output;
 
-/// The last time of each step: the time to recovery of its procedure that was proven, or the time that people took for
-/// it; `None` where there is none. A run that cannot be
-/// read is a warning: it does not keep the others from being shown.
+/// The last time of each step: the time to recovery of its procedure that was proven, or the time that the step took when
+/// a plan was carried out; `None` where there is none. Waits that were shortened count as documented. A run that cannot
+/// be read is a warning: it does not keep the others from being shown.
 pub(super) fn last_times(evidence: &Path, plan: &Plan) -> Result<Vec<Option<MeasuredTime>>> {
     let mut times: Vec<Option<MeasuredTime>> = vec![None; plan.steps.len()];
     if !evidence.is_dir() {
@@ -40,9 +40,7 @@ fn keep_later(record: &Record, plan: &Plan, times: &mut [Option<MeasuredTime>]) 
     if record.run.damage.is_some() || record.run.kind == RunKind::Restore {
         return;
     }
-    if record.run.kind == RunKind::People {
-        return keep_later_by_people(record, plan, times);
-    }
+    keep_later_steps(record, plan, times);
     for drill in &record.drills {
         let proven = matches!(drill.verdict, Verdict::Verified | Verdict::ObjectiveMissed);
         let Some(ttr_ms) = drill.ttr_ms().filter(|_| proven) else { continue };
@@ -50,7 +48,7 @@ fn keep_later(record: &Record, plan: &Plan, times: &mut [Option<MeasuredTime>]) 
             let is_of_step = step.procedure.as_deref() == Some(drill.plan.scenario.as_str());
             if is_of_step && is_later(record, time.as_ref()) {
                 *time = Some(MeasuredTime {
-                    ttr_ms,
+                    ttr_ms: ttr_ms.saturating_add(drill.shortened_ms),
                     sample_bytes: drill.sample_bytes,
                     run_id: record.run.run_id.clone(),
                     at: record.started_at,
@@ -66,25 +64,24 @@ fn is_later(record: &Record, known: Option<&MeasuredTime>) -> bool {
     known.is_none_or(|known| known.at <= record.started_at)
 }
 
-/// Takes the times of the steps that people reported as done; steps are the same if they have the same name.
-fn keep_later_by_people(record: &Record, plan: &Plan, times: &mut [Option<MeasuredTime>]) {
-    for recovery in record.drills.iter().filter_map(|drill| drill.recovery.as_ref()) {
-        let Some(people) = &recovery.by_people else { continue };
-        let drilled = recovery.plan.steps.iter().zip(&recovery.measured).zip(&people.steps);
-        for ((drilled, measured), said) in drilled {
-            let (Some(done), Some(end)) = (measured, &said.ended) else { continue };
-            if done.verdict != Verdict::Verified {
+/// Takes the times of the steps of a plan that was carried out; steps are the same if they have the same name.
+fn keep_later_steps(record: &Record, plan: &Plan, times: &mut [Option<MeasuredTime>]) {
+    for drill in &record.drills {
+        let Some(recovery) = &drill.recovery else { continue };
+        for (at, (drilled, measured)) in recovery.plan.steps.iter().zip(&recovery.measured).enumerate() {
+            let Some(done) = measured.as_ref().filter(|done| done.verdict == Verdict::Verified) else {
                 continue;
-            }
+            };
+            let said = recovery.by_people.as_ref().and_then(|people| people.steps.get(at)?.ended.as_ref());
             let same = plan.steps.iter().position(|step| step.name.eq_ignore_ascii_case(&drilled.name));
             let Some(time) = same.and_then(|step| times.get_mut(step)) else { continue };
             if is_later(record, time.as_ref()) {
                 *time = Some(MeasuredTime {
-                    ttr_ms: done.elapsed_ms(),
-                    sample_bytes: None,
+                    ttr_ms: done.elapsed_ms().saturating_add(done.shortened_ms),
+                    sample_bytes: drill.sample_bytes,
                     run_id: record.run.run_id.clone(),
                     at: record.started_at,
-                    by: Some(end.who.clone()),
+                    by: said.map(|end| end.who.clone()),
                 });
             }
         }

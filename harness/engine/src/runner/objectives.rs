@@ -46,6 +46,10 @@ impl Drill {
         let (Some(declared), Some(recovered)) = (self.declared_ms, self.recovered_ms()) else {
             return Err(Error::could_not_verify("the drill was judged before it had recovered"));
         };
+        if let Some(wait) = shortened {
+            let shortened_ms = wait.documented_ms.saturating_sub(wait.drilled_ms);
+            self.journal().append(EventBody::WaitShortened { drill: self.index(), shortened_ms });
+        }
         let record = self.journal().record()?;
         let course = record.drills.get(self.index());
         let steps = course.map_or(&[][..], |course| &course.steps);

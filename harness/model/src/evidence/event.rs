@@ -118,6 +118,13 @@ pub enum EventBody {
         /// What was measured.
         measured: MeasuredStep,
     },
+    /// A wait that takes long in production was drilled with a short one.
+    WaitShortened {
+        /// Which drill.
+        drill: usize,
+        /// How much longer it takes as documented, in milliseconds.
+        shortened_ms: u64,
+    },
     /// Clients of the recovered system were asked what they saw.
     ClientsSeen {
         /// Which drill.

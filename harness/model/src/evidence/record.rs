@@ -67,6 +67,10 @@ pub struct DrillRecord {
     /// The recovery plan that was carried out; `None` in most drills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<CarriedOut>,
+    /// How much longer the recovery takes as documented than it took, in milliseconds: a wait of known length was drilled
+    /// with a shorter one. 0 in most drills.
+    #[serde(default)]
+    pub shortened_ms: u64,
     /// What clients saw of the recovery; `None` in most drills.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<ClientsView>,
@@ -112,6 +116,7 @@ impl DrillRecord {
             sample_bytes: None,
             loss: None,
             recovery: None,
+            shortened_ms: 0,
             clients: None,
             checks: Vec::new(),
             verdict: Verdict::CouldNotVerify,
@@ -197,6 +202,7 @@ impl DrillRecord {
                 *place.ok_or_else(|| Error::usage(format!("no plan of the drill has a step {step}")))? =
                     Some(measured.clone());
             }
+            EventBody::WaitShortened { shortened_ms, .. } => self.shortened_ms = *shortened_ms,
             EventBody::ClientsSeen { view, .. } => self.clients = Some((**view).clone()),
             EventBody::PersonActed { said, .. } => self.hear(said, event.at)?,
             EventBody::CheckEnded { check, .. } => {
@@ -281,6 +287,7 @@ impl EventBody {
             | Self::LossMeasured { drill, .. }
             | Self::PlanBegun { drill, .. }
             | Self::PlanStepEnded { drill, .. }
+            | Self::WaitShortened { drill, .. }
             | Self::ClientsSeen { drill, .. }
             | Self::PersonActed { drill, .. }
             | Self::CheckEnded { drill, .. }

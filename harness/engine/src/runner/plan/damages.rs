@@ -191,8 +191,10 @@ mod tests {
                 let Parts { plan, actions } = rehearsal.0.into_inner().unwrap();
                 let since = SinceDeclared { clock: Stopwatch::start(), declared_ms: 0 };
                 let measured = carry_out(&plan, actions, since, |_, _| {}).await;
-                let opinion =
-                    PlanJudge { carried_out: &CarriedOut { plan, measured } }.judge().await.unwrap();
+                let opinion = PlanJudge { carried_out: &CarriedOut { plan, measured, by_people: None } }
+                    .judge()
+                    .await
+                    .unwrap();
                 let found: Vec<_> = opinion.findings.into_iter().map(|one| (one.code, one.subject)).collect();
                 assert_eq!(found, [(spec.finding, injury.subject.clone())], "{}", spec.name);
                 hit.insert(injury.subject);
