@@ -9,6 +9,7 @@ pub mod hex;
 pub mod judge;
 mod log_in;
 pub mod plan;
+pub mod prober;
 pub mod repository;
 mod restore_failure;
 pub mod runbook;

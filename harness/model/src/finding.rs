@@ -158,6 +158,8 @@ pub enum FindingCode {
     ReferenceBroken,
     /// Stores came back to moments that are too far apart.
     PointsApart,
+    /// A server accepted writes while it was the turn of another one.
+    SplitBrain,
     /// An objective of the runbook was missed.
     ObjectiveMissed,
 }
@@ -251,6 +253,7 @@ impl FindingCode {
             Self::TrafficAstray => "traffic-astray",
             Self::ReferenceBroken => "reference-broken",
             Self::PointsApart => "points-apart",
+            Self::SplitBrain => "split-brain",
             Self::ObjectiveMissed => "objective-missed",
         }
     }

@@ -5,6 +5,7 @@ mod catalogue;
 mod check;
 mod established;
 pub mod evidence;
+mod exclusive;
 mod finding;
 mod fingerprint;
 mod integrity;
@@ -34,6 +35,7 @@ pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use established::{Standing, Statement};
+pub use exclusive::{OutOfTurn, TryOutcome, Turns, WriteTry};
 pub use finding::{Finding, FindingCode};
 pub use fingerprint::{ColumnFingerprint, TableFingerprint};
 pub use integrity::{AnswerRows, Comparison, Expectation, IntegrityQuery, RedisQuery};

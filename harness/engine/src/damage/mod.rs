@@ -7,11 +7,13 @@
 mod backup;
 mod catalogue;
 mod rewrite;
+mod safeguard;
 mod shared;
 mod table;
 
 pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, TO_THE_MOMENTS, newest, older};
 pub use catalogue::Catalogue;
 pub use rewrite::{Checksums, StoredBackup, pack, rewrite, unpack};
+pub use safeguard::Safeguard;
 pub use shared::{LOG_WARNING, WRITE_LOST, WRITE_PHANTOM};
 pub use table::{Aim, Damage, DamageSpec, DamageTable, Damages, Injury, Sharing, Target, choose, find};

@@ -135,7 +135,7 @@ pub(super) fn seconds(ms: u64) -> String {
     format!("{:.1} s", ms as f64 / 1_000.0)
 }
 
-fn judge_limit(objective: &Objective, measured_ms: u64, subject: &str, what: &str) -> Opinion {
+pub(super) fn judge_limit(objective: &Objective, measured_ms: u64, subject: &str, what: &str) -> Opinion {
     let source = &objective.source;
     let summary = format!("{what} {} against {}", seconds(measured_ms), source.quoted());
     let missed = || {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{DocumentedTtl, IntegrityQuery, Ledger, Milestone, Objective, Plan};
+use comeback_model::{DocumentedTtl, IntegrityQuery, Ledger, Milestone, Objective, Plan, WriteTry};
 
 use super::objectives::Documented;
 use super::{Applications, Course};
@@ -121,6 +121,12 @@ impl Drill {
     pub async fn save_ledger(&self, ledger: &Ledger) -> Result<()> {
         let text = serde_json::to_vec(ledger).context("writing the ledger down")?;
         self.save_evidence("ledger.json", &text).await
+    }
+
+    /// Saves tries to write in the evidence, next to the servers' logs.
+    pub async fn save_tries(&self, name: &str, tries: &[WriteTry]) -> Result<()> {
+        let text = serde_json::to_vec(tries).context("writing the tries down")?;
+        self.save_evidence(&format!("tries-{name}.json"), &text).await
     }
 
     /// Records that the drill's servers hold sample data, and how many bytes.

@@ -27,6 +27,14 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// A loopback address that is hardly anybody else's, and a free port there. Not 127.0.0.1: there, a client of another
+    /// process may have the port by the time of a restart.
+    pub fn own_loopback() -> Result<Self> {
+        let [first, second, third] = random_bytes::<3>()?;
+        let address = Ipv4Addr::new(127, 64 | first >> 2, second, 1 | third >> 1);
+        Ok(Self::Loopback(SocketAddrV4::new(address, 0)))
+    }
+
     /// The loopback address with its port; `None` for the way of the substrate.
     pub(super) fn settle(self, is_contained: bool) -> Result<Option<SocketAddrV4>> {
         let Self::Loopback(address) = self else { return Ok(None) };

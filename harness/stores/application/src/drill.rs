@@ -1,11 +1,10 @@
 //! The application in a drill.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::SocketAddrV4;
 use std::path::Path;
 
 use async_trait::async_trait;
 use comeback_engine::runner::Course;
-use comeback_engine::secret::random_bytes;
 use comeback_engine::substrate::Reach;
 use comeback_error::Result;
 
@@ -27,17 +26,17 @@ pub trait ApplicationNodes {
 #[async_trait]
 impl ApplicationNodes for Course {
     async fn application_node(&mut self, name: &str) -> Result<ApplicationServer> {
-        // Not 127.0.0.1: there, a client of another process may have the port by the time of a restart.
-        let [first, second, third] = random_bytes::<3>()?;
-        let address = Ipv4Addr::new(127, 64 | first >> 2, second, 1 | third >> 1);
-        self.application_node_at(name, SocketAddrV4::new(address, 0)).await
+        create(self, name, Reach::own_loopback()?).await
     }
 
     async fn application_node_at(&mut self, name: &str, address: SocketAddrV4) -> Result<ApplicationServer> {
-        let (node, reach) = (self.node_name(name), Reach::Loopback(address));
-        let program = Path::new(THIS_PROGRAM);
-        let server = ApplicationServer::create(self.substrate()?, &node, reach, program).await?;
-        self.adopt(name, server.clone());
-        Ok(server)
+        create(self, name, Reach::Loopback(address)).await
     }
+}
+
+async fn create(course: &mut Course, name: &str, reach: Reach) -> Result<ApplicationServer> {
+    let (node, program) = (course.node_name(name), Path::new(THIS_PROGRAM));
+    let server = ApplicationServer::create(course.substrate()?, &node, reach, program).await?;
+    course.adopt(name, server.clone());
+    Ok(server)
 }
