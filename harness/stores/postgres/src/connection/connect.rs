@@ -105,6 +105,20 @@ impl PostgresAddress {
         options.password(self.password().map_or("", Secret::expose))
     }
 
+    /// The driver's options for connecting as a role of an application, with settings of its own.
+    pub(crate) fn role_options(&self, database: &str, role: &str, password: &str) -> PgConnectOptions {
+        let options = PgConnectOptions::new_without_pgpass()
+            .username(role)
+            .database(database)
+            .password(password)
+            .application_name("comeback")
+            .ssl_mode(PgSslMode::Disable);
+        match self.place() {
+            Place::Unix { dir, port } => options.socket(dir).port(*port),
+            Place::Tcp { host, port } => options.host(host).port(*port),
+        }
+    }
+
     async fn log_in(&self, database: &str) -> Result<PgConnection> {
         let connected = PgConnection::connect_with(&self.options(database)).await;
         let hint = connected.as_ref().err().and_then(|error| self.tls().hint(&error.to_string()));

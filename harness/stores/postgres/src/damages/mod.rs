@@ -10,6 +10,7 @@ mod definitions;
 mod dump;
 mod files;
 mod rows;
+mod switchover;
 mod victims;
 mod writes;
 
@@ -19,4 +20,5 @@ pub use cluster::TO_A_CLUSTER;
 pub use csv::TO_A_CSV;
 pub use database::{Cluster, Database};
 pub use dump::TO_AN_EXPORT;
+pub use switchover::{Replicated, Switching, TO_A_SWITCHOVER, TO_REPLICATION};
 pub use writes::{TO_WRITES, Writes, Written};

@@ -1,5 +1,6 @@
 //! Judges of a restored PostgreSQL server.
 
+mod acknowledged;
 mod answers;
 mod archive;
 mod beside;
@@ -18,6 +19,7 @@ mod loaded_rows;
 mod logical;
 mod majors;
 mod only;
+mod orphans;
 mod physical;
 mod question;
 mod reference;
@@ -27,6 +29,7 @@ mod server_log;
 mod sound;
 mod source;
 
+pub use acknowledged::AcknowledgedTries;
 pub use answers::AnswerJudge;
 pub(crate) use answers::check_queries;
 pub use archive::ArchiveJudge;
@@ -37,6 +40,7 @@ pub use integrity::IntegrityQueries;
 pub use ledger::{LedgerJudge, measure_loss};
 pub use loaded_rows::LoadedRows;
 pub use logical::LogicalCatalogue;
+pub use orphans::OrphanedWrites;
 pub use physical::{PageChecksums, StructureJudge, UnpackedFiles};
 pub use reference::ReferenceJudge;
 pub use server_log::ServerLogJudge;

@@ -4,8 +4,10 @@ mod base_backup;
 mod csv;
 mod dump;
 mod point_in_time;
+mod switchover;
 
 pub use base_backup::BaseBackupRestore;
 pub use csv::CsvRestore;
 pub use dump::DumpImport;
 pub use point_in_time::PointInTimeRecovery;
+pub use switchover::Switchover;

@@ -4,6 +4,7 @@ mod create;
 pub(crate) mod fast;
 pub(crate) mod files;
 pub(crate) mod foreign;
+pub(crate) mod launch;
 pub(crate) mod log;
 pub(crate) mod log_settings;
 pub(crate) mod node;

@@ -13,6 +13,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::io::AsyncWriteExt as _;
 
 use super::files as node_files;
+use super::launch::Launch;
 use super::log::ServerLog;
 use super::log_settings::LOG_SETTINGS;
 use super::programs::ClientPrograms;
@@ -22,7 +23,7 @@ use crate::error::{Context as _, Result};
 use crate::log::spool;
 
 /// How long a server may take to answer after its start. Recovery has its own limit.
-const START_LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const START_LIMIT: Duration = Duration::from_mins(1);
 /// How long a fast shutdown may take: it writes a checkpoint.
 const STOP_LIMIT: Duration = Duration::from_mins(2);
 
@@ -75,7 +76,7 @@ impl PostgresServer {
         format!("{}/server.log", self.node.dir())
     }
 
-    fn hba_path(&self) -> String {
+    pub(crate) fn hba_path(&self) -> String {
         format!("{}/pg_hba.conf", self.node.dir())
     }
 
@@ -125,7 +126,7 @@ impl PostgresServer {
     /// to its spool, from which an [`Archiver`](crate::Archiver) takes it.
     pub async fn start_archiving(&self, settings: &[(&str, String)]) -> Result<()> {
         spool::prepare(&*self.node).await?;
-        self.launch_with(settings, &spool::SETTINGS).await?;
+        self.launch_with(settings, &spool::SETTINGS, &Launch::default()).await?;
         self.wait_until_it_answers(START_LIMIT).await
     }
 
@@ -134,11 +135,21 @@ impl PostgresServer {
     /// Whatever the data directory says, the server listens only at its node's endpoint, accepts no log-in
     /// without the password, and neither archives nor replicates.
     pub(crate) async fn launch(&self, settings: &[(&str, String)]) -> Result<()> {
-        self.launch_with(settings, &[("archive_mode", "off"), ("archive_command", "")]).await
+        self.launch_as(settings, &Launch::default()).await
     }
 
-    async fn launch_with(&self, settings: &[(&str, String)], archiving: &[(&str, &str)]) -> Result<()> {
-        self.write_file(&self.hba_path(), b"local all all scram-sha-256\nlocal replication all scram-sha-256\nhost all all all scram-sha-256\n").await?;
+    /// Like [`launch`](Self::launch), for a server that others replicate, or that replicates another one.
+    pub(crate) async fn launch_as(&self, settings: &[(&str, String)], launch: &Launch) -> Result<()> {
+        self.launch_with(settings, &[("archive_mode", "off"), ("archive_command", "")], launch).await
+    }
+
+    async fn launch_with(
+        &self,
+        settings: &[(&str, String)],
+        archiving: &[(&str, &str)],
+        launch: &Launch,
+    ) -> Result<()> {
+        self.write_file(&self.hba_path(), launch.admission.rules().as_bytes()).await?;
         let addresses = match self.node.endpoint() {
             Endpoint::Unix { .. } => "",
             Endpoint::Tcp { .. } => "*",
@@ -148,8 +159,8 @@ impl PostgresServer {
             ("unix_socket_directories", self.socket_dir()),
             ("port", PORT.to_string()),
             ("hba_file", self.hba_path()),
-            ("primary_conninfo", String::new()),
-            ("primary_slot_name", String::new()),
+            ("primary_conninfo", launch.upstream.clone()),
+            ("primary_slot_name", launch.slot.clone()),
             // No standby would ever confirm a commit.
             ("synchronous_standby_names", String::new()),
             // Subscriptions of restored databases would fetch from their publishers.
@@ -221,6 +232,15 @@ impl PostgresServer {
             }
             Endpoint::Tcp { host, port } => format!("postgresql://{role}@{host}:{port}/{database}"),
         }
+    }
+
+    /// The server's address from another node of its region.
+    pub(crate) fn peer_address(&self) -> PostgresAddress {
+        let address = match self.node.peer() {
+            Endpoint::Unix { dir } => PostgresAddress::unix(dir, PORT, &self.password),
+            Endpoint::Tcp { host, port } => PostgresAddress::tcp(host, port, &self.password),
+        };
+        address.of_major(self.major).of_user(self.address.user())
     }
 
     /// Shuts the server down normally.
