@@ -58,6 +58,11 @@ impl RedisClient {
         answer.map_err(|error| self.refused(&name(command), &error))
     }
 
+    /// Sends several commands at once, and tells apart how they fail.
+    pub(super) async fn attempt<T: FromRedisValue>(&self, commands: &Pipeline) -> RedisResult<T> {
+        commands.query_async(&mut self.connection.clone()).await
+    }
+
     /// Sends several commands at once and reads their answers.
     pub async fn ask_all<T: FromRedisValue>(&self, doing: &str, commands: &Pipeline) -> Result<T> {
         let answer = commands.query_async(&mut self.connection.clone()).await;

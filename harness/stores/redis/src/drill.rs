@@ -15,6 +15,9 @@ use super::{RedisAddress, RedisServer};
 pub trait RedisNodes {
     /// Creates a node for a Redis server. The run removes it.
     async fn redis_node(&mut self, name: &str) -> Result<RedisServer>;
+
+    /// The same for a server that a replica follows, or that follows another one.
+    async fn replicated_redis_node(&mut self, name: &str) -> Result<RedisServer>;
 }
 
 /// The steps that a drill can do with Redis.
@@ -31,6 +34,13 @@ pub trait RedisDrill {
 impl RedisNodes for Course {
     async fn redis_node(&mut self, name: &str) -> Result<RedisServer> {
         let server = RedisServer::create(self.substrate()?, &self.node_name(name), self.password()).await?;
+        self.adopt(name, server.clone());
+        Ok(server)
+    }
+
+    async fn replicated_redis_node(&mut self, name: &str) -> Result<RedisServer> {
+        let (node, password) = (self.node_name(name), self.password());
+        let server = RedisServer::create_on_a_port(self.substrate()?, &node, password).await?;
         self.adopt(name, server.clone());
         Ok(server)
     }

@@ -54,13 +54,23 @@ pub struct RedisServer {
 impl RedisServer {
     /// Creates a node with the server's program. Nothing runs in it yet.
     pub async fn create(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
-        let spec = NodeSpec {
-            name: name.to_owned(),
-            software: Software::Redis,
-            major: None,
-            port: PORT,
-            reach: Reach::Endpoint,
-        };
+        Self::create_reached(substrate, name, password, Reach::Endpoint).await
+    }
+
+    /// Like [`create`](Self::create), for a server that listens on a port on every substrate, because a replica cannot
+    /// follow a socket.
+    pub async fn create_on_a_port(substrate: &dyn Substrate, name: &str, password: &Secret) -> Result<Self> {
+        Self::create_reached(substrate, name, password, Reach::own_loopback()?).await
+    }
+
+    async fn create_reached(
+        substrate: &dyn Substrate,
+        name: &str,
+        password: &Secret,
+        reach: Reach,
+    ) -> Result<Self> {
+        let spec =
+            NodeSpec { name: name.to_owned(), software: Software::Redis, major: None, port: PORT, reach };
         let node = substrate.create(&spec).await?;
         let program = find_program(&*node).await?;
         let output = node.exec(&Command::new(&program).arg("--version"), Io::default()).await?;
@@ -107,6 +117,16 @@ impl RedisServer {
         }
     }
 
+    /// Where the other nodes of its region reach it.
+    pub(super) fn peer(&self) -> Endpoint {
+        self.node.peer()
+    }
+
+    /// The administrator's password.
+    pub(super) fn password(&self) -> &Secret {
+        &self.password
+    }
+
     /// The URL with which an application in another node connects, without a password.
     pub fn peer_url(&self, user: &str) -> String {
         match self.node.peer() {
@@ -131,6 +151,11 @@ impl RedisServer {
     /// It listens only at its node's endpoint, requires the password, and does not replicate. The settings
     /// are in a file that only its user can read, because everybody can read arguments.
     pub(super) async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
+        self.configure_with(settings, "").await
+    }
+
+    /// Like [`configure`](Self::configure), with further lines of ours.
+    pub(super) async fn configure_with(&self, settings: &[(&str, &str)], ours: &str) -> Result<()> {
         let is_ours = |(name, value): &&(&str, &str)| {
             OURS.contains(&name.to_lowercase().as_str()) || name.contains('\n') || value.contains('\n')
         };
@@ -140,10 +165,10 @@ impl RedisServer {
             )));
         }
         // The folder of the socket admits only who may reach the server; in a container, its user has another number.
-        let endpoint = match self.node.endpoint() {
+        let endpoint = match self.node.listen() {
             Endpoint::Unix { dir } => format!("port 0\nunixsocket {dir}/redis.sock\nunixsocketperm 777\n"),
             // The container's port is published on loopback only.
-            Endpoint::Tcp { .. } => format!("port {PORT}\nbind 0.0.0.0\n"),
+            Endpoint::Tcp { host, port } => format!("port {port}\nbind {host}\n"),
         };
         // Throw-away servers have no other replica to wait for before they send a snapshot.
         let quiet = "save \"\"\nappendonly no\nloglevel notice\nrepl-diskless-sync-delay 0\n";
@@ -154,6 +179,7 @@ impl RedisServer {
             &endpoint,
             &format!("dir {}\ndbfilename {RDB}\ndaemonize no\nlogfile \"\"\n", self.data_dir()),
             &format!("protected-mode yes\nrequirepass {}\n", self.password.expose()),
+            ours,
         ]
         .concat();
         self.write_file(&self.config_path(), config.as_bytes()).await

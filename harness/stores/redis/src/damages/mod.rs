@@ -1,6 +1,7 @@
 //! Damages to Redis: to the content of a restored server, to an application's writes, to snapshots. The seed
 //! chooses the victim among all that qualify.
 
+mod handover;
 mod keys;
 mod keyspace;
 mod references;
@@ -10,6 +11,7 @@ mod streams;
 mod victims;
 mod writes;
 
+pub use handover::{HandingOver, TO_A_HANDOVER};
 pub use keyspace::TO_A_KEYSPACE;
 pub use references::TO_REFERENCES;
 pub use snapshot::TO_A_SNAPSHOT;

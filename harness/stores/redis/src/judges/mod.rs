@@ -1,6 +1,7 @@
 //! Judges of a restored Redis server.
 
 mod access;
+mod acknowledged;
 mod append_only;
 mod continuity;
 mod damaged_state;
@@ -12,6 +13,8 @@ mod redis_log;
 mod reference;
 
 pub use access::AccessJudge;
+pub use acknowledged::AcknowledgedKeys;
+pub(crate) use acknowledged::SUBJECT;
 pub use append_only::AppendOnlyFile;
 pub use continuity::ContinuityJudge;
 pub use damaged_state::DamagedState;
