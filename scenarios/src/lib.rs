@@ -30,5 +30,6 @@ pub fn all() -> Vec<Arc<dyn Scenario>> {
         Arc::new(content::StoriesCsv),
         Arc::new(dns::Failover),
         Arc::new(dr::FullSystem),
+        Arc::new(dr::Failback),
     ]
 }

@@ -44,6 +44,12 @@ fn of_one(scenario: &str, data: u64) -> Need {
         "secrets" => {
             Need { node_bytes: EMPTY_DISK_BYTES, repository_bytes: 0, memory_bytes: EMPTY_MEMORY_BYTES }
         }
+        // A third server of each: the old primary, and a replica beside the server that serves.
+        "dr" if scenario == "dr/failback" => Need {
+            node_bytes: 3 * data + data + 3 * EMPTY_DISK_BYTES,
+            repository_bytes: 0,
+            memory_bytes: 2 * data + 3 * EMPTY_MEMORY_BYTES,
+        },
         // Both of these at once.
         "dr" => Need {
             node_bytes: 2 * data + data / 2 + 2 * EMPTY_DISK_BYTES,

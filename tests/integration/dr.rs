@@ -1,5 +1,8 @@
 //! The drill of the whole system: its plan in the report, and plans that it cannot carry out.
 
+use std::path::Path;
+
+use comeback_model::WriteTry;
 use serde_json::Value;
 
 use crate::kit::place::{Place, text};
@@ -80,6 +83,29 @@ pub(crate) fn the_plan_is_timed_and_judged(report: &Value) {
         assert_eq!(tier["verdict"], "verified", "{tier}");
         assert!(tier["served_ms"].as_u64().is_some());
     }
+}
+
+/// Asked of the report and the evidence of a drill that [`crate::cli::drills`] ran.
+pub(crate) fn the_writes_moved_back_once(report: &Value, evidence: &Path) {
+    let drill = &report["drills"][0];
+    let checks = drill["checks"].as_array().unwrap();
+    let summary = |judge: &str| {
+        let check = checks.iter().find(|check| check["judge"] == judge);
+        check.unwrap_or_else(|| panic!("{judge}: {drill:#}"))["summary"].as_str().unwrap()
+    };
+    // The old primary was there, and its fence is what refused the application.
+    let turns = summary("exclusive-writes");
+    assert!(turns.contains("database-a-old refused") && turns.contains("pg_hba.conf"), "{turns}");
+    assert!(summary("redis-exclusive-writes").starts_with("cache-b accepted "));
+    assert!(summary("orphaned-writes").ends_with("the rebuilt server has none"));
+    let list =
+        std::fs::read_to_string(evidence.join("logs/dr/failback/writes-to-merge-by-hand.txt")).unwrap();
+    assert!(list.lines().count() > 0 && list.lines().all(|line| line.starts_with("txn=")), "{list}");
+    for tries in ["tries-databases.json", "tries-caches.json"] {
+        let text = std::fs::read(evidence.join("logs/dr/failback").join(tries)).unwrap();
+        assert!(!serde_json::from_slice::<Vec<WriteTry>>(&text).unwrap().is_empty());
+    }
+    assert_eq!(drill["loss"]["lost_writes"], 0, "{drill:#}");
 }
 
 #[test]

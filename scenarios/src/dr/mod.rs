@@ -1,5 +1,6 @@
 //! Drills of the whole system.
 
+mod failback;
 mod fresh;
 mod full_system;
 mod network;
@@ -7,4 +8,5 @@ mod region;
 mod steps;
 mod work;
 
+pub use failback::Failback;
 pub use full_system::FullSystem;

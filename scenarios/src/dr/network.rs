@@ -24,7 +24,7 @@ const VISITS: usize = 5;
 /// The name of the application, and who follows it.
 pub(super) struct Network {
     servers: NameServers,
-    /// Where the application listens in region A and in region B.
+    /// Where the application listens: in the region that the name leads to first, and in the other one.
     pub(super) at: [ServiceAddress; 2],
     ttl: DocumentedTtl,
     client: OnceLock<Visitor>,
@@ -35,21 +35,25 @@ pub(super) struct Network {
 impl Network {
     /// Starts the name servers, which are in neither region.
     pub(super) async fn start(drill: &mut Drill) -> Result<Self> {
+        Self::start_at(drill, addresses_of_two_regions()?).await
+    }
+
+    /// The same, with a name that leads to the first of these addresses.
+    pub(super) async fn start_at(drill: &mut Drill, at: [ServiceAddress; 2]) -> Result<Self> {
         drill.step(Phase::Prepare, "start the name servers of the application's zone, in neither region");
         let ttl = documented_ttl(drill)?;
         drill.enter_region("dns")?;
         let servers = drill.name_servers(service()).await?;
-        let at = addresses_of_two_regions()?;
         drill.sample_data_loaded(servers.start(AddressRecord { address: *at[0].ip(), ttl_s: TTL_S }).await?);
         drill.inject::<Servers>(&servers).await?;
         Ok(Self { servers, at, ttl, client: OnceLock::new(), drilled_ms: OnceLock::new() })
     }
 
-    /// Starts the client, once the application listens in region A.
+    /// Starts the client, once the application listens in the first region.
     pub(super) async fn start_client(&self, drill: &Drill) -> Result<()> {
-        let (resolver, [at_a, _]) = (self.servers.resolver.address()?, self.at);
-        let client = Visitor::start(resolver, &self.servers.name, at_a.port(), drill.clock());
-        client.reach(at_a).await?;
+        let (resolver, [first, _]) = (self.servers.resolver.address()?, self.at);
+        let client = Visitor::start(resolver, &self.servers.name, first.port(), drill.clock());
+        client.reach(first).await?;
         drill.inject::<Client>(&client).await?;
         let _ = self.client.set(client);
         Ok(())
@@ -70,7 +74,7 @@ impl Network {
         Ok(Clients::start(&lookup, self.at.map(Into::into), services, bookings, drill.clock()))
     }
 
-    /// Moves the name to region B; proven by every name server and the resolver.
+    /// Moves the name to the other region; proven by every name server and the resolver.
     pub(super) async fn move_name(&self, course: &Course) -> Result<Proof> {
         let NameServers { name, key, .. } = &self.servers;
         let (authoritative, resolver) =

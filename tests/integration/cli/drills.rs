@@ -56,6 +56,8 @@ drills! { |run|
     a_lost_region_comes_back_by_the_plan: "dr/full-system" =>
         local { dr::the_plan_is_timed_and_judged(&run.report()); dr::clients_have_everything_back(&run.report()); },
         docker { dr::clients_have_everything_back(&run.report()); };
+    the_service_moves_back_to_its_first_region: "dr/failback" =>
+        local { dr::the_writes_moved_back_once(&run.report(), &run.place.evidence()); }, docker {};
 }
 
 /// A drill that has ended.

@@ -27,6 +27,7 @@ fn every_procedure_of_the_sample_has_its_documented_limits() {
         ("Full disaster recovery / Step 4: start the application", None, 15),
         ("Full disaster recovery / Step 5: move the traffic", Some(5), 15),
         ("Full disaster recovery / Step 6: verify", None, 10),
+        ("Failback", Some(5), 15),
     ] {
         let section = runbook.section(name).unwrap();
         let found = runbook.objective(section, TTR).unwrap();
