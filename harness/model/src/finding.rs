@@ -156,6 +156,8 @@ pub enum FindingCode {
     TrafficAstray,
     /// A thing of one store names one that the other store does not have.
     ReferenceBroken,
+    /// Something still names an address of what was lost.
+    AddressStale,
     /// Stores came back to moments that are too far apart.
     PointsApart,
     /// A server accepted writes while it was the turn of another one.
@@ -173,6 +175,12 @@ impl FindingCode {
             Self::StepUnproven | Self::StepOutOfOrder | Self::ClockWentBack => Verdict::CouldNotVerify,
             _ => Verdict::Failed,
         }
+    }
+
+    /// Whether the remedy is a repair of the one thing that the finding is about, after a recovery that stands: reports
+    /// list these repairs together.
+    pub fn is_repairable(self) -> bool {
+        matches!(self, Self::ReferenceBroken | Self::AddressStale)
     }
 
     /// The code as it appears in reports, such as `row-missing`.
@@ -252,6 +260,7 @@ impl FindingCode {
             Self::ServiceDown => "service-down",
             Self::TrafficAstray => "traffic-astray",
             Self::ReferenceBroken => "reference-broken",
+            Self::AddressStale => "address-stale",
             Self::PointsApart => "points-apart",
             Self::SplitBrain => "split-brain",
             Self::ObjectiveMissed => "objective-missed",

@@ -21,6 +21,7 @@ pub mod plan;
 mod progress;
 mod recovery_target;
 mod reference;
+mod repair;
 mod row_key;
 mod secrets;
 mod self_test;
@@ -53,7 +54,8 @@ pub use manifest::{
 };
 pub use not_looked_at::{NotLookedAt, ScopeKind};
 pub use object::{
-    InventoryScope, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion, content_text,
+    InventoryScope, KeptVersion, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion,
+    content_text,
 };
 pub use objective::{Citation, DocumentedTtl, Objective};
 pub use phase::{Milestone, Phase};
@@ -69,6 +71,7 @@ pub use reference::{
     DistinctSketch, Drift, KeyspaceProfile, Profile, REFERENCE_VERSION, Recording, Reference, RolesProfile,
     Snapshot, TableProfile, TableTally, Tolerance, pair_databases,
 };
+pub use repair::{Repair, repairs};
 pub use row_key::{decode_key, encode_key};
 pub use secrets::{SecretFingerprint, SecretsExport, SecretsFingerprint, VersionFingerprint, VersionState};
 pub use self_test::{SelfTest, SelfTestCase, SelfTestOutcome, WantedFinding};

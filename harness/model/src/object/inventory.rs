@@ -29,6 +29,23 @@ impl ObjectRecord {
     }
 }
 
+/// A version that a bucket keeps, read to its last byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptVersion {
+    /// The object's key.
+    pub key: String,
+    /// Its name among the versions of the key.
+    pub version: String,
+    /// Its size, in bytes.
+    pub bytes: u64,
+    /// The SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// The media type; `None` if it has none.
+    pub content_type: Option<String>,
+    /// Whether it is the live version.
+    pub is_live: bool,
+}
+
 /// Size and checksum in one phrase: `12345 bytes with CRC32C 0a1b2c3d`.
 pub fn content_text(bytes: u64, crc32c: u32) -> String {
     format!("{bytes} bytes with CRC32C {crc32c:08x}")

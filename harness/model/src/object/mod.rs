@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use history::{KeyHistory, ObjectEvent};
-pub use inventory::{InventoryScope, ObjectRecord, content_text};
+pub use inventory::{InventoryScope, KeptVersion, ObjectRecord, content_text};
 
 /// The attributes stored with the bytes of an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
