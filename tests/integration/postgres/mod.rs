@@ -13,4 +13,5 @@ mod pitr;
 mod random_targets;
 mod round_trip;
 mod rows;
+mod search;
 mod unusual_databases;

@@ -4,6 +4,7 @@ pub(crate) mod command_line;
 mod interrupted;
 mod isolation;
 mod proxy;
+mod references;
 mod replacement;
 mod snapshots;
 mod traps;

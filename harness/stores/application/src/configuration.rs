@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use comeback_engine::judge::{Search, Trace, named_in};
 use comeback_engine::secret::SecretBytes;
+use percent_encoding::percent_decode_str;
 
 /// The values of a key, by version. The newest is in force.
 pub type KeyVersions = BTreeMap<u64, SecretBytes>;
@@ -45,6 +47,28 @@ pub(crate) struct SecretFile<'a> {
     pub(crate) variable: String,
     /// The value.
     pub(crate) value: &'a SecretBytes,
+}
+
+impl Configuration {
+    /// Searches what the application is told, without its secrets, for addresses.
+    pub fn find_addresses(&self, addresses: &[String]) -> Search {
+        let told = [("region", &self.region), ("database", &self.database_url), ("cache", &self.cache_url)];
+        let traces = told.into_iter().flat_map(|(name, value)| {
+            // A folder of sockets is encoded in a URL.
+            let value = percent_decode_str(value).collect::<Vec<_>>();
+            let found = named_in(&value, addresses).cloned().collect::<Vec<_>>();
+            found.into_iter().map(move |address| Trace {
+                subject: "configuration of the application".to_owned(),
+                key: Some(name.to_owned()),
+                address,
+            })
+        });
+        Search {
+            searched: "the configuration of the application".to_owned(),
+            traces: traces.collect(),
+            ..Search::default()
+        }
+    }
 }
 
 impl AppSecrets {
@@ -111,5 +135,17 @@ mod tests {
                 .map(|(name, value)| { (name.to_owned(), value.to_owned()) })
         );
         assert!(!format!("{secrets:?}").contains("old"));
+
+        let configuration = Configuration {
+            region: "b".to_owned(),
+            database_url: "postgresql:///roadtrip?host=%2Frun%2Fdatabase%2Da&user=app".to_owned(),
+            cache_url: "redis://app@cache-b:6379".to_owned(),
+            secrets,
+            runs_jobs: false,
+        };
+        let found =
+            configuration.find_addresses(&["/run/database-a".to_owned(), "cache-a".to_owned()]).traces;
+        let found: Vec<_> = found.into_iter().map(|one| (one.key.unwrap(), one.address)).collect();
+        assert_eq!(found, [("database".to_owned(), "/run/database-a".to_owned())]);
     }
 }

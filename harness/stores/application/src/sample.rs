@@ -1,13 +1,14 @@
 //! Makes the sample data usable for the application, before it is backed up.
 
 use comeback_error::{Context as _, Error, Result};
-use comeback_roadtrip::{VaultKeys, known_api_key, seal_api_keys};
+use comeback_roadtrip::{known_api_key, seal_api_keys};
 use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::client::{AppClient, Request};
 use crate::configuration::KeyVersions;
 use crate::judges::Expectation;
+use crate::vault;
 
 /// A user who can sign in, and what the application has for this user.
 #[derive(Debug, Clone)]
@@ -28,11 +29,7 @@ const PHOTO: &str = "/photos/1";
 /// user who has one. The connection is the superuser's.
 pub async fn prepare_sample(connection: &mut PgConnection, vault_keys: &KeyVersions) -> Result<Somebody> {
     let doing = "preparing the sample data for the application";
-    let versions = vault_keys.iter().map(|(version, key)| Ok((i16::try_from(*version).context(doing)?, key)));
-    let versions = versions.collect::<Result<Vec<_>>>()?;
-    let newest = versions.last().ok_or_else(|| Error::could_not_verify("the vault key has no version"))?.0;
-    let keys = VaultKeys::new(newest, versions.iter().map(|(version, key)| (*version, key.expose())))?;
-    seal_api_keys(connection, &keys).await?;
+    seal_api_keys(connection, &vault::vault_keys(vault_keys)?).await?;
     let sql = "select u.id, u.email::text, k.id::text, j.id, \
         (select min(id) from roadtrip.stories where status = 'published'), \
         (select max(id) from roadtrip.stories where status = 'published') from vault.api_keys k \

@@ -14,10 +14,10 @@ use comeback_engine::substrate::{
 };
 use comeback_engine::{LogIn, died, wait};
 use comeback_error::{Context as _, Error, Result};
-use tokio::io::AsyncWriteExt as _;
 
 use crate::client::{AppClient, Request};
 use crate::configuration::Configuration;
+use crate::packing::pack;
 
 /// The command of this program that is the application.
 pub const COMMAND: &str = "sample-app";
@@ -98,17 +98,11 @@ impl ApplicationServer {
     /// photos from the next start on.
     pub async fn put_bucket(&self, folder: &Path) -> Result<()> {
         let doing = format!("copying the bucket {} into a node", folder.display());
-        let (unpack, from) =
-            ("rm -rf -- \"$0\" && mkdir -- \"$0\" && exec tar -xf - -C \"$0\"", folder.to_owned());
+        let unpack = "rm -rf -- \"$0\" && mkdir -- \"$0\" && exec tar -xf - -C \"$0\"";
         let (packed, mut unpacked) = tokio::io::duplex(PIECE_BYTES);
-        let packing = async move {
-            let mut archive = tokio_tar::Builder::new(packed);
-            archive.append_dir_all(".", &from).await?;
-            archive.into_inner().await?.shutdown().await
-        };
         let command = Command::new("sh").args(["-c", unpack, &self.bucket()]);
         let io = Io { stdin: Some(&mut unpacked), stdout: None };
-        let (packed, written) = tokio::join!(packing, self.node.exec(&command, io));
+        let (packed, written) = tokio::join!(pack(folder, packed), self.node.exec(&command, io));
         written?.success(&doing)?;
         packed.context(&doing)?;
         self.has_bucket.store(true, Ordering::Relaxed);

@@ -20,6 +20,7 @@ mod place;
 pub mod procedures;
 mod progress;
 mod proof;
+mod replica;
 mod restore;
 #[cfg(feature = "s3")]
 mod s3;
@@ -44,6 +45,7 @@ pub use local::LocalBucket;
 pub use place::BucketPlace;
 pub use proof::prove;
 pub(crate) use proof::{differing, metadata_differs};
+pub use replica::{CopiedBucket, copy_bucket, read_versions};
 pub(crate) use restore::versioning_off;
 pub use restore::{PrefixRestore, RestoredObjects, restore_object, restore_prefix};
 #[cfg(feature = "s3")]

@@ -127,6 +127,14 @@ impl RedisServer {
         &self.password
     }
 
+    /// Where other nodes of its region reach it, as configurations name it: the folder of its socket, or its host.
+    pub fn peer_place(&self) -> String {
+        match self.node.peer() {
+            Endpoint::Unix { dir } => dir,
+            Endpoint::Tcp { host, .. } => host,
+        }
+    }
+
     /// The URL with which an application in another node connects, without a password.
     pub fn peer_url(&self, user: &str) -> String {
         match self.node.peer() {

@@ -17,6 +17,7 @@ mod keys;
 mod names;
 pub mod procedures;
 mod record;
+mod search;
 #[cfg(feature = "secret-manager")]
 mod secret_manager;
 mod set;
@@ -40,6 +41,7 @@ pub use folder::FolderStore;
 pub use import::{ImportPlan, ImportStep, import, plan_import};
 pub use keys::{ExportKeys, Identities, Recipients, find_identity_beside, make_identity};
 pub use names::{check_labels, check_name};
+pub use search::find_addresses;
 #[cfg(feature = "secret-manager")]
 pub use secret_manager::SecretManagerStore;
 pub use set::{SecretContent, SecretSet, VersionContent, read_secrets};

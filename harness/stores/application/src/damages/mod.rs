@@ -1,12 +1,17 @@
-//! Damages to a recovered application: it runs, and was told wrong addresses or wrong secrets.
+//! Damages to a recovered application: it runs, and was told wrong addresses or wrong secrets; or its stores do not
+//! belong together.
 
 mod addresses;
 mod clients;
+mod rows;
 mod secrets;
+mod vault;
 
 pub use addresses::{Directed, TO_ITS_ADDRESSES};
 pub use clients::{Outside, Outsiders, TO_WHAT_CLIENTS_SEE};
+pub use rows::{NamingRows, Rows, TO_WHAT_ROWS_NAME};
 pub use secrets::{Informed, TO_ITS_SECRETS};
+pub use vault::{SealedRows, TO_THE_VAULT, Vault};
 
 use crate::configuration::Configuration;
 use crate::server::ApplicationServer;

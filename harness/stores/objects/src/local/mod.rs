@@ -65,6 +65,17 @@ impl LocalBucket {
         Ok(bucket)
     }
 
+    /// The folder that it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Deletes the bucket with everything in it: the disaster of a lost region.
+    pub async fn destroy(self) -> Result<()> {
+        let doing = || format!("deleting the bucket {}", self.location());
+        tokio::fs::remove_dir_all(self.folder()).await.context(doing())
+    }
+
     fn at(folder: PathBuf) -> Self {
         Self { folder: Arc::new(folder), clock: Clock::machine() }
     }
@@ -138,8 +149,7 @@ impl LocalBucket {
 #[async_trait]
 impl ObjectStore for LocalBucket {
     fn location(&self) -> String {
-        let folder: &Path = &self.folder;
-        format!("file://{}", folder.display())
+        format!("file://{}", self.folder.display())
     }
 
     async fn state(&self) -> Result<BucketState> {

@@ -223,6 +223,14 @@ impl PostgresServer {
         self.address.options(database)
     }
 
+    /// Where other nodes of its region reach it, as configurations name it: the folder of its socket, or its host.
+    pub fn peer_place(&self) -> String {
+        match self.node.peer() {
+            Endpoint::Unix { dir } => dir,
+            Endpoint::Tcp { host, .. } => host,
+        }
+    }
+
     /// The URL with which an application in another node connects to one of its databases, without a password.
     pub fn peer_url(&self, database: &str, role: &str) -> String {
         match self.node.peer() {

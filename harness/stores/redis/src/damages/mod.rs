@@ -13,7 +13,7 @@ mod writes;
 
 pub use handover::{HandingOver, TO_A_HANDOVER};
 pub use keyspace::TO_A_KEYSPACE;
-pub use references::TO_REFERENCES;
+pub use references::{LostAddress, TO_ADDRESSES, TO_REFERENCES};
 pub use snapshot::TO_A_SNAPSHOT;
 pub use victims::Keyspace;
 pub(super) use victims::{Candidate, DATABASE, candidates};

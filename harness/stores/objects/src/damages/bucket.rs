@@ -1,13 +1,12 @@
 //! Damages to a bucket: to its settings, to the versions that it keeps, to restored objects.
 
 use comeback_engine::damage::{Aim, Damage, DamageSpec, DamageTable, Injury, Sharing, Target, choose};
-use comeback_error::{Context as _, Error, Result};
+use comeback_error::{Error, Result};
 use comeback_model::{FindingCode, KeyHistory, ObjectAttributes, ObjectVersion};
-use futures_util::stream::TryStreamExt as _;
 use jiff::Timestamp;
-use tokio::io::AsyncReadExt as _;
 
-use super::{LocalBucket, ObjectStore as _};
+use super::victims::{any, read};
+use crate::{LocalBucket, ObjectStore as _};
 
 /// The target of these damages: the settings of a bucket, before the disaster.
 pub struct Settings;
@@ -151,27 +150,4 @@ async fn lose_metadata(Aim { on: (bucket, moment), seed }: Aim<'_, RestoredBucke
 /// The live version of a key that held something at a moment.
 fn right_and_live(moment: Timestamp) -> impl Fn(&KeyHistory) -> Option<ObjectVersion> {
     move |history| history.live_at(moment).and(history.live()).cloned()
-}
-
-/// A version that qualifies, chosen by the seed.
-async fn any(
-    bucket: &LocalBucket,
-    seed: u64,
-    fit: impl Fn(&KeyHistory) -> Option<ObjectVersion>,
-) -> Result<ObjectVersion> {
-    let histories: Vec<_> = bucket.histories("").try_collect().await?;
-    let mut fitting: Vec<_> = histories.iter().filter_map(fit).collect();
-    if fitting.is_empty() {
-        return Err(Error::could_not_verify(format!(
-            "no object in {} qualifies for this damage",
-            bucket.location()
-        )));
-    }
-    Ok(fitting.swap_remove(choose(seed, fitting.len())))
-}
-
-async fn read(bucket: &LocalBucket, version: &ObjectVersion) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bucket.read(version).await?.read_to_end(&mut bytes).await.context("reading an object to damage")?;
-    Ok(bytes)
 }
