@@ -10,8 +10,8 @@ use comeback_model::evidence::{
 };
 use comeback_model::plan::{ByPeople, GivenProof, JudgedStep, JudgedTier, judge};
 use comeback_model::{
-    CarriedOut, Check, Citation, ClientsView, MeasuredStep, Milestone, Objective, PlanStep, Standing,
-    Statement, Tier, Verdict,
+    CarriedOut, Check, Citation, ClientsView, Finding, MeasuredStep, Milestone, Objective, PlanStep, Repair,
+    Standing, Statement, Tier, Verdict, repairs,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -112,10 +112,36 @@ struct Drill<'a> {
     steps: &'a [StepRecord],
     backups: &'a [BackupSummary],
     checks: &'a [Check],
+    repairs: Vec<Repaired<'a>>,
     artefact: Option<&'a ArtefactSummary>,
     established: Vec<Established>,
     recovery: Option<Recovery<'a>>,
     clients: Option<&'a ClientsView>,
+}
+
+/// Things that need the same repair.
+#[derive(Serialize)]
+struct Repaired<'a> {
+    action: &'a str,
+    things: Vec<RepairedThing<'a>>,
+}
+
+#[derive(Serialize)]
+struct RepairedThing<'a> {
+    subject: &'a str,
+    key: Option<&'a str>,
+    found: &'a str,
+}
+
+impl<'a> Repaired<'a> {
+    fn of(repair: Repair<'a>) -> Self {
+        let thing = |finding: &'a Finding| RepairedThing {
+            subject: &finding.subject,
+            key: finding.key.as_deref(),
+            found: &finding.actual,
+        };
+        Self { action: repair.action, things: repair.findings.into_iter().map(thing).collect() }
+    }
 }
 
 /// What a verification showed.
@@ -165,6 +191,7 @@ impl<'a> Drill<'a> {
             steps: &drill.steps,
             backups: &drill.backups,
             checks: &drill.checks,
+            repairs: repairs(&drill.checks).into_iter().map(Repaired::of).collect(),
             artefact: drill.artefact.as_ref(),
             established: Established::of(drill),
             recovery: drill.recovery.as_ref().map(Recovery::of),

@@ -9,7 +9,9 @@ use comeback_model::evidence::Record;
 
 use crate::format::plural;
 use crate::text::{one_line, value};
-use crate::view::{Clients, Drill, Finding, Recovery, Report, Wrong, capitalised};
+use crate::view::{
+    Clients, Drill, Finding, Recovery, RepairedThing, Report, ShownRepair, Wrong, capitalised,
+};
 
 /// Most findings of one check listed: GitHub cuts a summary off at 1 MiB.
 const FINDINGS_SHOWN: usize = 20;
@@ -21,6 +23,7 @@ pub fn markdown(record: &Record) -> String {
     let mut text = String::new();
     title(&mut text, &report);
     wrong(&mut text, &report);
+    repairs(&mut text, &report);
     if !report.drills.is_empty() {
         table_of_drills(&mut text, &report);
     }
@@ -90,6 +93,23 @@ fn finding_row(text: &mut String, finding: &Finding) {
         code(&finding.actual),
         escaped(&finding.remedy)
     );
+}
+
+/// What to repair, as a list whose items can be ticked.
+fn repairs(text: &mut String, report: &Report) {
+    let repairs = report.repairs(FINDINGS_SHOWN);
+    if !repairs.is_empty() {
+        let _ = writeln!(text, "\n## Repair list");
+    }
+    for ShownRepair { name, action, things, hidden } in repairs {
+        let _ = writeln!(text, "\n{}: {}\n", escaped(name), escaped(action));
+        for RepairedThing { thing, found } in things {
+            let _ = writeln!(text, "- [ ] {}: {}", code(thing), code(found));
+        }
+        if hidden > 0 {
+            let _ = writeln!(text, "\nAnd {hidden} more in the evidence.");
+        }
+    }
 }
 
 fn table_of_drills(text: &mut String, report: &Report) {

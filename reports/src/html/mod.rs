@@ -15,12 +15,13 @@ use sha2::{Digest as _, Sha256};
 use self::gantt::Gantt;
 use self::timeline::Timeline;
 use crate::text::{one_line, shorten};
-use crate::view::{self, Report, Wrong};
+use crate::view::{self, Report, ShownRepair, Wrong};
 
 /// The templates. Their file names make the engine escape every value as HTML.
-const TEMPLATES: [(&str, &str); 5] = [
+const TEMPLATES: [(&str, &str); 6] = [
     ("report.html", include_str!("../../templates/report.html")),
     ("wrong.html", include_str!("../../templates/wrong.html")),
+    ("repair.html", include_str!("../../templates/repair.html")),
     ("drill.html", include_str!("../../templates/drill.html")),
     ("timeline.html", include_str!("../../templates/timeline.html")),
     ("gantt.html", include_str!("../../templates/gantt.html")),
@@ -37,6 +38,7 @@ struct Page<'a> {
     report: &'a Report,
     remarks: Vec<&'a str>,
     wrong: Vec<Wrong<'a>>,
+    repairs: Vec<ShownRepair<'a>>,
     /// One per drill.
     timelines: Vec<Option<Timeline>>,
     gantts: Vec<Option<Gantt>>,
@@ -61,6 +63,7 @@ pub fn html(record: &Record) -> Result<String> {
     let page = Value::from(Serde(Page {
         remarks: report.remarks().collect(),
         wrong: report.wrong(FINDINGS_SHOWN),
+        repairs: report.repairs(FINDINGS_SHOWN),
         timelines: report.drills.iter().map(timeline::of).collect(),
         gantts: report.drills.iter().map(gantt::of).collect(),
         report: &report,

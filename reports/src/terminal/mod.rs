@@ -11,7 +11,7 @@ use page::{Page, Style};
 
 use crate::format::plural;
 use crate::text::{one_line, value};
-use crate::view::{Finding, Report, Wrong, mark};
+use crate::view::{Finding, RepairedThing, Report, ShownRepair, Wrong, mark};
 
 /// Most findings of one check printed; the evidence has the rest.
 const FINDINGS_SHOWN: usize = 8;
@@ -43,6 +43,7 @@ pub fn terminal(record: &Record, options: TerminalOptions<'_>) -> String {
     let mut page = Page::new(options.width, options.color);
     title(&mut page, &report);
     wrong(&mut page, &report);
+    repairs(&mut page, &report);
     for drill in &report.drills {
         page.blank();
         drill::section(&mut page, drill);
@@ -104,6 +105,27 @@ fn finding(page: &mut Page, finding: &Finding, previous_remedy: Option<&str>) {
         let same = previous_remedy == Some(finding.remedy.as_str());
         let remedy = if same { "as above" } else { finding.remedy.as_str() };
         page.item(&[(Style::Faint, "        remedy    ")], Style::Plain, remedy);
+    }
+}
+
+/// What to repair, to be worked through; empty if there is nothing.
+fn repairs(page: &mut Page, report: &Report) {
+    let repairs = report.repairs(FINDINGS_SHOWN);
+    if repairs.is_empty() {
+        return;
+    }
+    page.blank();
+    page.heading("Repair list");
+    for ShownRepair { name, action, things, hidden } in repairs {
+        page.item(&[(Style::Plain, &format!("  {name}  "))], Style::Strong, action);
+        for RepairedThing { thing, found } in things {
+            let told = format!("{}: {}", value(thing, KEY_LIMIT), value(found, VALUE_LIMIT));
+            page.item(&[(Style::Faint, "      - ")], Style::Plain, &told);
+        }
+        if hidden > 0 {
+            let text = format!("and {hidden} more in the reports of the evidence");
+            page.item(&[(Style::Plain, "        ")], Style::Faint, &text);
+        }
     }
 }
 

@@ -3,13 +3,14 @@
 use comeback_model::evidence::{
     BackupSummary, DrillRecord, Failure as RecordedFailure, Loss as RecordedLoss, StepRecord,
 };
-use comeback_model::{Milestone, Objective as Documented, Verdict};
+use comeback_model::{Milestone, Objective as Documented, Verdict, repairs};
 use serde::Serialize;
 
 use super::check::Check;
 use super::clients::Clients;
 use super::established::Established;
 use super::recovery::{Recovery, on_their_word};
+use super::repair::Repair;
 use super::{established, scope, words};
 use crate::format::{bytes, count, duration, instant, limit, plural};
 use crate::text::{clean, one_line};
@@ -59,6 +60,8 @@ pub(crate) struct Drill {
     pub(crate) passed: String,
     pub(crate) steps: Vec<Step>,
     pub(crate) checks: Vec<Check>,
+    /// What to repair after the recovery; empty if the stores agree.
+    pub(crate) repairs: Vec<Repair>,
     pub(crate) backups: Vec<Backup>,
     pub(crate) times: Times,
 }
@@ -169,6 +172,7 @@ impl Drill {
             passed: passed(drill),
             steps: drill.steps.iter().map(Step::of).collect(),
             checks: drill.checks.iter().map(Check::of).collect(),
+            repairs: repairs(&drill.checks).iter().map(Repair::of).collect(),
             backups: drill.backups.iter().map(Backup::of).collect(),
             times,
         }

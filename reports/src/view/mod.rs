@@ -8,6 +8,7 @@ mod clients;
 mod drill;
 mod established;
 mod recovery;
+mod repair;
 mod run;
 mod scope;
 mod self_test;
@@ -27,6 +28,7 @@ pub(crate) use drill::{Backup, Drill, Failure, Objective, Step};
 pub(crate) use established::Established;
 pub use established::artefact_line;
 pub(crate) use recovery::{Recovery, RecoveryStep, RecoveryTier, on_their_word};
+pub(crate) use repair::{RepairedThing, ShownRepair};
 pub(crate) use run::{headline_verdict, reproduce_command};
 pub(crate) use self_test::{SelfTestView, TestedCase};
 pub(crate) use words::{capitalised, mark, slug};
@@ -112,6 +114,12 @@ impl Report {
     /// How the run ended, if unusual, and its warnings.
     pub(crate) fn remarks(&self) -> impl Iterator<Item = &str> {
         self.ending_remark.into_iter().chain(self.circumstances.iter().map(String::as_str))
+    }
+
+    /// What to repair, the drills in their order, each repair with at most `shown` things.
+    pub(crate) fn repairs(&self, shown: usize) -> Vec<ShownRepair<'_>> {
+        let drills = self.drills.iter();
+        drills.flat_map(|drill| drill.repairs.iter().map(|one| one.shown(&drill.name, shown))).collect()
     }
 
     /// What is wrong: the worst drill first, in it the worst check first, each with at most `shown` findings.

@@ -83,6 +83,29 @@ pub(crate) fn recovery() -> Record {
         "a step that is done and proven",
         "the snapshot is truncated",
     )];
+    let mut coherence = check("coherence", Verdict::Failed, "sessions have users: looked at 90 and 40", 2);
+    let session = |key: u32| {
+        let key = format!("session:{key:02}");
+        Finding::new(
+            FindingCode::ReferenceBroken,
+            key,
+            "sessions have users",
+            "it names 41, which is not there",
+        )
+        .remedy("drop the session: its user has to sign in again")
+    };
+    coherence.findings = (0..22).map(session).collect();
+    let mut region = check("lost-region", Verdict::Failed, "searched for 2 addresses in 12 keys", 1);
+    region.findings = vec![
+        Finding::new(
+            FindingCode::AddressStale,
+            "database 0",
+            "no address of the lost region",
+            "it names <b>|a",
+        )
+        .key("key=cache:`x`")
+        .remedy("replace the address by that of the region that is in use"),
+    ];
     Journal::of(&[full])
         .start(0, Some(objective()))
         .step(0, Phase::Disaster, "Lose the region", 20)
@@ -94,6 +117,8 @@ pub(crate) fn recovery() -> Record {
         .planned_step(0, 2, step(1_860_000, 1_863_000, Verdict::Verified, "", 297_000))
         .clients(0, clients())
         .check(0, plan)
+        .check(0, coherence)
+        .check(0, region)
         .end(0, Verdict::Failed, None)
         .finish(false)
 }
