@@ -10,7 +10,7 @@ use crate::kit::place::{Place, text};
 /// Asked of the report of a drill that [`crate::cli::drills`] ran.
 pub(crate) fn clients_have_everything_back(report: &Value) {
     let clients = &report["drills"][0]["clients"];
-    let names = ["sign-in", "bookings", "stories", "sessions", "API keys"];
+    let names = ["sign-in", "bookings", "stories", "sessions", "API keys", "photos"];
     served(clients, &names);
     let writes = &clients["writes"];
     assert!(writes["before_backup"].as_u64() > Some(0) && writes["missing"] == 0, "{clients:#}");
@@ -39,7 +39,7 @@ fn redis_can_begin_empty_and_what_that_loses_is_told() {
     let output = place.as_it_is(&run).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
     let drill = &place.report()["drills"][0];
-    served(&drill["clients"], &["sign-in", "bookings", "stories", "API keys"]);
+    served(&drill["clients"], &["sign-in", "bookings", "stories", "API keys", "photos"]);
     let notes: Vec<_> = drill["steps"]
         .as_array()
         .unwrap()
@@ -106,6 +106,34 @@ pub(crate) fn the_writes_moved_back_once(report: &Value, evidence: &Path) {
         assert!(!serde_json::from_slice::<Vec<WriteTry>>(&text).unwrap().is_empty());
     }
     assert_eq!(drill["loss"]["lost_writes"], 0, "{drill:#}");
+}
+
+/// Asked of the same report: every link between the stores was looked at, and there is nothing to repair.
+pub(crate) fn the_stores_belong_together(report: &Value) {
+    let drill = &report["drills"][0];
+    let checks = drill["checks"].as_array().unwrap();
+    let summary = |judge: &str| {
+        let check = checks.iter().find(|check| check["judge"] == judge).unwrap_or_else(|| panic!("{judge}"));
+        check["summary"].as_str().unwrap()
+    };
+    assert!(summary("recovery-points").contains(" older than "), "{drill:#}");
+    assert!(summary("photos").contains("compared 816 rows with 816 versions of 765 objects"), "{drill:#}");
+    assert!(summary("photos").ends_with("no row names 0 of the objects"), "{drill:#}");
+    assert!(summary("vault").ends_with("on all 34 rows of vault.api_keys"), "{drill:#}");
+    for searched in [
+        "5 addresses",
+        " tables of PostgreSQL, ",
+        " keys of 4 databases",
+        "values of secrets",
+        "configuration",
+    ] {
+        assert!(summary("lost-region").contains(searched), "{searched}: {drill:#}");
+    }
+    for judge in ["coherence", "jobs-coherence", "mails-coherence"] {
+        assert!(summary(judge).contains(": looked at "), "{drill:#}");
+    }
+    assert!(summary("served").contains("a booking of before the disaster and a published story and a photo"));
+    assert_eq!(drill["repairs"], Value::Array(Vec::new()));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use comeback_objects::{
 };
 
 /// As long as the runbook's retention table says.
-const KEPT_DAYS: u32 = 30;
+pub(crate) const KEPT_DAYS: u32 = 30;
 /// Original photos, which the job mistakes for temporary files.
 const PREFIX: &str = "raw/";
 /// Number of objects restored at once.
@@ -138,7 +138,7 @@ impl Scenario for PhotoVersion {
     }
 }
 
-fn object(photo: Photo) -> NewObject {
+pub(crate) fn object(photo: Photo) -> NewObject {
     let attributes = ObjectAttributes {
         content_type: Some(photo.content_type.to_owned()),
         metadata: photo.metadata.into_iter().collect(),
@@ -146,6 +146,6 @@ fn object(photo: Photo) -> NewObject {
     NewObject { key: photo.key, bytes: photo.bytes, attributes }
 }
 
-fn is_inventory(manifest: &Manifest) -> bool {
+pub(crate) fn is_inventory(manifest: &Manifest) -> bool {
     matches!(manifest.content, Content::ObjectInventory { .. })
 }

@@ -4,25 +4,28 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
-use comeback_application::damages::{Directed, Misled, TO_ITS_ADDRESSES, TO_WHAT_CLIENTS_SEE};
+use comeback_application::damages::{
+    Directed, Misled, TO_ITS_ADDRESSES, TO_THE_VAULT, TO_WHAT_CLIENTS_SEE, TO_WHAT_ROWS_NAME,
+};
 use comeback_application::judges::ServedJudge;
 use comeback_dns::damages::{TO_A_CLIENT, TO_NAME_SERVERS};
 use comeback_engine::damage::{Backup, TO_THE_MOMENTS};
-use comeback_engine::judge::{Coherence, RecoveryPoints};
 use comeback_engine::runner::{Drill, PlannedRecovery, Rehearsal, Scenario, ScenarioSpec, Suite, TO_A_PLAN};
 use comeback_error::{Error, Result};
 use comeback_model::ledger::Replay;
 use comeback_model::plan::judge;
 use comeback_model::{Phase, Plan, RecoveryPoint, RecoveryTarget};
+use comeback_objects::damages::{Replica, TO_A_REPLICA};
 use comeback_postgres::judges::{FingerprintJudge, LogicalCatalogue, ServerLogJudge, measure_loss};
-use comeback_postgres::{PostgresDrill as _, PostgresServer, column};
-use comeback_redis::damages::{Keyspace, TO_REFERENCES};
+use comeback_postgres::{PostgresDrill as _, PostgresServer};
+use comeback_redis::damages::{TO_ADDRESSES, TO_REFERENCES};
 use comeback_redis::judges::{KeyWritesJudge, KeyspaceJudge, RedisLogJudge};
-use comeback_redis::{RedisDrill as _, RedisServer, read_hash_field, read_key_writes};
+use comeback_redis::{RedisDrill as _, RedisServer, read_key_writes};
 use comeback_secrets::damages::BY_ROTATION;
 use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 use comeback_secrets::{Identities, open_export};
 
+use super::coherence;
 use super::fresh::judge_empty_cache;
 use super::network::Network;
 use super::region::{Backups, Region, Written};
@@ -42,7 +45,7 @@ impl Scenario for FullSystem {
         ScenarioSpec {
             name: "dr/full-system".to_owned(),
             title:
-                "a lost region's servers, secrets and application come back elsewhere by the recovery plan, and its clients follow"
+                "a lost region's servers, photos, secrets and application come back elsewhere by the recovery plan, and its clients follow"
                     .to_owned(),
             section: "Full disaster recovery".to_owned(),
             suites: vec![Suite::Weekly, Suite::Quarterly],
@@ -50,6 +53,10 @@ impl Scenario for FullSystem {
                 &TO_A_PLAN,
                 &TO_THE_MOMENTS,
                 &TO_REFERENCES,
+                &TO_WHAT_ROWS_NAME,
+                &TO_THE_VAULT,
+                &TO_ADDRESSES,
+                &TO_A_REPLICA,
                 &TO_ITS_ADDRESSES,
                 &BY_ROTATION,
                 &TO_NAME_SERVERS,
@@ -82,8 +89,12 @@ impl Scenario for FullSystem {
         let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &network, &recovered).await?)?;
         drill.inject::<PlannedRecovery>(&rehearsal).await?;
         drill.inject::<Backup>(&*backups.repository).await?;
+        drill.inject::<Replica>(&backups.bucket).await?;
 
-        drill.step(Phase::Disaster, "lose region A: servers, disks, secrets, and the backups beside them");
+        drill.step(
+            Phase::Disaster,
+            "lose region A: servers, disks, photos, secrets, and the backups beside them",
+        );
         let (disaster, written) = region.lose(drill).await?;
 
         drill.step(Phase::Recover, "carry out the recovery plan in region B, from the backups alone");
@@ -137,27 +148,10 @@ impl Scenario for FullSystem {
             drill.judge(&SecretsJudge { store, key: &opened.key, recorded }).await;
             drill.judge(&LogInJudge { log_ins }).await;
         }
-        judge_coherence(drill, &recovered).await?;
+        coherence::judge(drill, &recovered, &backups).await?;
         drill.verified();
         Ok(())
     }
-}
-
-/// Judges whether the stores agree with each other.
-async fn judge_coherence(drill: &mut Drill, recovered: &Recovered) -> Result<()> {
-    drill.step(Phase::Judge, "prove that the stores agree, and are of about one moment");
-    let (points, objective) = (&recovered.points()[..], &drill.loss_objective());
-    drill.judge(&RecoveryPoints { points, objective }).await;
-    if let (Some(database), Some(cache)) = (recovered.database.get(), recovered.cache.get()) {
-        let cache = &cache.address();
-        drill.inject::<Keyspace>(cache).await?;
-        let naming = &read_hash_field(cache, "session:", "user").await?[..];
-        let users = "select id from roadtrip.users";
-        let there = &column(database.address(), roadtrip::DATABASE, users).await?;
-        let (rule, remedy) = ("sessions have users", "drop the session: its user has to sign in again");
-        drill.judge(&Coherence { rule, naming, there, remedy }).await;
-    }
-    Ok(())
 }
 
 /// Points the application of region B at what came back.

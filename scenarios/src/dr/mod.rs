@@ -1,9 +1,11 @@
 //! Drills of the whole system.
 
+mod coherence;
 mod failback;
 mod fresh;
 mod full_system;
 mod network;
+mod photos;
 mod region;
 mod steps;
 mod work;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use comeback_application::damages::{Outside, Outsiders};
+use comeback_application::damages::{Outside, Outsiders, SealedRows, Vault};
 use comeback_application::{
     ApplicationNodes as _, ApplicationServer, Clients, Configuration, Expectation, Somebody, prepare_sample,
     sample_services,
@@ -12,6 +12,7 @@ use comeback_engine::repository::{LocalRepository, copy_backup};
 use comeback_engine::runner::Drill;
 use comeback_error::Result;
 use comeback_model::{DumpFormat, ForkMoment, Ledger, Manifest, Phase, WriteLedger};
+use comeback_objects::LocalBucket;
 use comeback_postgres::{
     PostgresDrill as _, PostgresNodes as _, PostgresServer, WORKLOAD_SETTINGS, Workload, take_dump,
 };
@@ -19,9 +20,12 @@ use comeback_redis::{
     RedisDrill as _, RedisNodes as _, RedisServer, RedisWorkload, count_kinds, take_snapshot,
 };
 use comeback_secrets::damages::{Rotated, Rotation};
-use comeback_secrets::{ExportKeys, FolderStore, SecretsDrill as _, export_secrets, keep_export};
+use comeback_secrets::{
+    ExportKeys, FolderStore, SecretStore as _, SecretsDrill as _, export_secrets, keep_export,
+};
 
 use super::network::Network;
+use super::photos;
 use super::work::empties_redis;
 use crate::{redis, roadtrip, secrets};
 
@@ -33,12 +37,15 @@ pub(super) struct Region {
     database: PostgresServer,
     cache: RedisServer,
     secrets: FolderStore,
+    bucket: LocalBucket,
     application: ApplicationServer,
     configuration: Configuration,
     user: Somebody,
     answered: Arc<[Expectation]>,
     /// Clients of everything that the application serves.
     clients: Clients,
+    /// What must be named nowhere when the region is lost.
+    addresses: Vec<String>,
     transactions: Workload,
     key_writes: RedisWorkload,
 }
@@ -55,10 +62,14 @@ pub(super) struct Backups {
     pub(super) keys: ExportKeys,
     /// Somebody who can sign in.
     pub(super) user: Somebody,
+    /// The copy of the photos' bucket.
+    pub(super) bucket: LocalBucket,
     /// What the application answered in region A, which it must answer in region B as well.
     pub(super) answered: Arc<[Expectation]>,
     /// What the application was told in region A.
     pub(super) configuration: Configuration,
+    /// Addresses of region A: of the application, of its servers, of its bucket.
+    pub(super) lost: Vec<String>,
 }
 
 /// The loss of a region.
@@ -98,13 +109,22 @@ impl Region {
         let vault_keys = secrets::versions(&store, secrets::VAULT_KEY).await?;
         let mut superuser = database.connect(roadtrip::DATABASE).await?;
         let user = prepare_sample(&mut superuser, &vault_keys).await?;
+        let bucket = photos::fill(drill, &database).await?;
 
-        drill.step(Phase::Prepare, "start the application, sign in, and keep what it answers");
+        drill.step(Phase::Prepare, "start the application, sign in, book, and keep what it answers");
         let application = drill.application_node_at("application-a", network.at[0]).await?;
         let configuration = secrets::configuration("a", &store, &database, &cache).await?;
+        application.put_bucket(bucket.folder()).await?;
         application.start(&configuration).await?;
         application.wait_until_ready().await?;
-        let answered: Arc<[_]> = user.record(&application.client()).await?.into();
+        let answered: Arc<[_]> = user.record_everything(&application.client()).await?.into();
+        let addresses = vec![
+            network.at[0].ip().to_string(),
+            database.peer_place(),
+            cache.peer_place(),
+            bucket.folder().display().to_string(),
+            store.location(),
+        ];
         network.start_client(drill).await?;
         let known = sample_services(
             &user,
@@ -126,11 +146,13 @@ impl Region {
             database,
             cache,
             secrets: store,
+            bucket,
             application,
             configuration,
             user,
             answered,
             clients,
+            addresses,
             transactions,
             key_writes,
         };
@@ -159,6 +181,11 @@ impl Region {
             (secrets::POSTGRES_PASSWORD, secrets::set_password(&self.database, secrets::ROLE));
         drill.inject::<Rotation>(Rotated { store: &self.secrets, secret, set_password }).await?;
 
+        let vault_keys = secrets::versions(&self.secrets, secrets::VAULT_KEY).await?;
+        let sealed = SealedRows { database: &self.database.options(roadtrip::DATABASE), keys: &vault_keys };
+        drill.inject::<Vault>(sealed).await?;
+        let (inventory, bucket) = photos::back_up(drill, &self.bucket).await?;
+
         drill.step(Phase::Backup, "take an SQL export and a snapshot of Redis");
         let (address, programs) = (self.database.address(), self.database.programs());
         let dump =
@@ -166,7 +193,7 @@ impl Region {
         let taken = take_snapshot(&self.cache.address(), drill.repository(), drill.clock()).await?;
 
         drill.step(Phase::Backup, "copy the backups to region B");
-        for manifest in [&export, &dump, &taken.manifest] {
+        for manifest in [&export, &inventory, &dump, &taken.manifest] {
             copy_backup(drill.repository(), &*repository, &manifest.id).await?;
             drill.backup_taken(manifest);
         }
@@ -178,12 +205,14 @@ impl Region {
             export,
             keys,
             user: self.user.clone(),
+            bucket,
             answered: Arc::clone(&self.answered),
             configuration: self.configuration.clone(),
+            lost: self.addresses.clone(),
         })
     }
 
-    /// Loses the region: servers, disks, secrets, and the backups beside them. Its clients go on.
+    /// Loses the region: servers, disks, photos, secrets, and the backups beside them. Its clients go on.
     pub(super) async fn lose(self, drill: &mut Drill) -> Result<(Disaster, Written)> {
         self.clients.lose_region().await?;
         let kinds = count_kinds(&self.cache.address()).await?;
@@ -193,6 +222,7 @@ impl Region {
         }
         self.cache.destroy().await?;
         self.secrets.destroy()?;
+        self.bucket.destroy().await?;
         for id in drill.repository().list().await? {
             drill.repository().remove(&id).await?;
         }

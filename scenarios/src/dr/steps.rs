@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use comeback_application::judges::ServedJudge;
 use comeback_application::{ApplicationNodes as _, ApplicationServer, Configuration, Expectation, Somebody};
@@ -12,6 +12,7 @@ use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
 use comeback_model::{Check, IntegrityQuery, Manifest, Phase, Plan, Verdict};
+use comeback_objects::LocalBucket;
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
 use comeback_redis::procedures::SnapshotLoad;
@@ -19,9 +20,11 @@ use comeback_redis::{RedisNodes as _, RedisServer, count_kinds, set_password};
 use comeback_secrets::procedures::{Export, SecretsImport};
 use comeback_secrets::{FolderStore, Identities, SecretsDrill as _, access_newest};
 use futures_util::FutureExt as _;
+use futures_util::lock::Mutex;
 use jiff::Timestamp;
 
 use super::network::Network;
+use super::photos;
 use super::region::Backups;
 use super::work::{Work, works};
 use crate::postgres::cross_region::is_dump;
@@ -37,8 +40,12 @@ pub(super) struct Recovered {
     pub(super) cache: OnceLock<RedisServer>,
     pub(super) secrets: OnceLock<FolderStore>,
     pub(super) application: OnceLock<ApplicationServer>,
+    /// The bucket, once a step has looked into it.
+    pub(super) bucket: OnceLock<LocalBucket>,
+    /// Held by a step that gives the bucket to the application: the two may come in any order.
+    attaching: Mutex<()>,
     /// What each store came back from, and of which moment that is.
-    points: Mutex<Vec<(&'static str, Timestamp)>>,
+    points: std::sync::Mutex<Vec<(&'static str, Timestamp)>>,
     /// Whether Redis began empty.
     pub(super) is_cache_empty: AtomicBool,
     /// What the application must answer.
@@ -81,6 +88,9 @@ struct Step {
     /// The store that the secrets come back in, and the key that opens their export.
     secrets: FolderStore,
     break_glass: PathBuf,
+    /// The bucket of region B, and whether a step of its own looks into it.
+    bucket: LocalBucket,
+    photos_apart: bool,
     recovered: Arc<Recovered>,
 }
 
@@ -95,7 +105,9 @@ pub(super) async fn actions(
     let secrets = drill.secret_store(REGION).await?;
     let queries: Arc<[_]> = roadtrip::integrity_queries(drill)?.into();
     let mut actions = Vec::new();
-    for (step, work) in plan.steps.iter().zip(works(plan)?) {
+    let works = works(plan)?;
+    let photos_apart = works.contains(&Work::Photos);
+    for (step, work) in plan.steps.iter().zip(works) {
         let mut course = drill.branch(&step.name, backups.repository.clone());
         course.enter_region(REGION)?;
         let step = Step {
@@ -107,6 +119,8 @@ pub(super) async fn actions(
             queries: Arc::clone(&queries),
             secrets: secrets.clone(),
             break_glass: backups.keys.break_glass.clone(),
+            bucket: backups.bucket.clone(),
+            photos_apart,
             recovered: Arc::clone(recovered),
         };
         actions.push(async move { step.carry_out(&mut course).await }.boxed());
@@ -124,6 +138,7 @@ impl Step {
             Work::Database => self.restore_database(course).await?,
             Work::Redis => self.restore_redis(course).await?,
             Work::EmptyRedis => self.start_redis(course).await?,
+            Work::Photos => self.restore_photos(course).await?,
             Work::Application => self.start_application(course).await?,
             Work::Dns => return self.network.move_name(course).await,
             Work::Verification => self.verify(course).await?,
@@ -168,9 +183,26 @@ impl Step {
         Ok(if keys == 0 { Verdict::Verified } else { Verdict::Failed })
     }
 
+    /// The photos of region B, which were copied before: nothing is moved. Proven by their inventory.
+    async fn restore_photos(&self, course: &Course) -> Result<Verdict> {
+        let verdict = self.prove_photos(course).await?;
+        let _held = self.recovered.attaching.lock().await;
+        let _ = self.recovered.bucket.set(self.bucket.clone());
+        if let Some(application) = self.recovered.application.get() {
+            photos::attach(application, &self.bucket).await?;
+        }
+        Ok(verdict)
+    }
+
+    async fn prove_photos(&self, course: &Course) -> Result<Verdict> {
+        let (chosen, verdict) = photos::prove(course, &self.repository, &self.bucket).await?;
+        self.recovered.came_from(&chosen);
+        Ok(verdict)
+    }
+
     /// The secrets out of their newest export, and the application with them; proven by what it answers: that takes the
     /// session from Redis, the user and the sealed key from the database, and the key that opens it from the secrets. The
-    /// password in the database is the one that came back with it.
+    /// password in the database is the one that came back with it. The photos are part of it if no other step has them.
     async fn start_application(&self, course: &mut Course) -> Result<Verdict> {
         let (database, cache) = (self.recovered.database()?, self.recovered.cache()?);
         let chosen = repository::newest(&*self.repository, secrets::is_export).await?;
@@ -180,17 +212,28 @@ impl Step {
         import.carry_out(course, &self.secrets, &plan).await?;
         let _ = self.recovered.secrets.set(self.secrets.clone());
         self.recovered.came_from(&chosen);
+        let mut photos_proof = Verdict::Verified;
+        if !self.photos_apart {
+            photos_proof = self.prove_photos(course).await?;
+            let _ = self.recovered.bucket.set(self.bucket.clone());
+        }
 
         course.step(Phase::Recover, "admit the application at Redis, which has no users yet, and start it");
         let password = access_newest(&self.secrets, secrets::REDIS_PASSWORD).await?;
         set_password(cache, secrets::USER, &password).await?;
         let application = course.application_node_at("application-b", self.network.at[1]).await?;
+        // Until the proof has ended: a step with the bucket starts the application again.
+        let _held = self.recovered.attaching.lock().await;
+        let bucket = self.recovered.bucket.get();
+        if let Some(bucket) = bucket {
+            application.put_bucket(bucket.folder()).await?;
+        }
         let is_cache_empty = self.recovered.is_cache_empty.load(Ordering::Acquire);
         let configuration = secrets::configuration("b", &self.secrets, database, cache).await?;
         application.start(&Configuration { fills_cache: is_cache_empty, ..configuration }).await?;
+        let _ = self.recovered.application.set(application.clone());
         let log_ins = secrets::log_ins(&application).await?;
         let _ = self.recovered.log_ins.set(log_ins.to_vec());
-        let _ = self.recovered.application.set(application.clone());
         if log_ins.iter().any(|(_, log_in)| *log_in != LogIn::Accepted) {
             return Ok(Verdict::Failed);
         }
@@ -198,13 +241,15 @@ impl Step {
         course.ready();
         // The whole drill is judged at its end; this proves the step.
         let client = &application.client();
-        let expected = if is_cache_empty {
+        let known = if is_cache_empty {
             self.user.renewed(client, &self.answered).await?.into()
         } else {
             Arc::clone(&self.answered)
         };
-        let expected = &self.recovered.expected.get_or_init(|| expected)[..];
-        Ok(Check::verdict_of(&ServedJudge { client, expected }.judge().await?.findings))
+        let known = self.recovered.expected.get_or_init(|| known);
+        let expected = &if bucket.is_some() { known.to_vec() } else { photos::without_photos(known) };
+        let served = ServedJudge { client, expected }.judge().await?;
+        Ok(Verdict::merge([photos_proof, Check::verdict_of(&served.findings)]))
     }
 
     /// The verification queries of the runbook.

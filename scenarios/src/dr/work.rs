@@ -12,6 +12,7 @@ pub(super) enum Work {
     Redis,
     /// A Redis server that begins empty.
     EmptyRedis,
+    Photos,
     Application,
     Dns,
     Verification,
@@ -21,18 +22,20 @@ pub(super) enum Work {
 pub(super) const EMPTY_REDIS: &str = "redis/empty";
 
 /// The scenarios and procedures that a step can name as its `procedure`.
-const PROCEDURES: [(&str, Work); 5] = [
+const PROCEDURES: [(&str, Work); 6] = [
     ("postgres/cross-region", Work::Database),
     ("redis/complete-loss", Work::Redis),
     (EMPTY_REDIS, Work::EmptyRedis),
+    ("content/photo-version", Work::Photos),
     ("secrets/restore", Work::Application),
     ("dns/failover", Work::Dns),
 ];
 
 /// The words by which a step is known that names none.
-const WORDS: [(&[&str], Work); 6] = [
+const WORDS: [(&[&str], Work); 7] = [
     (&["database", "postgres"], Work::Database),
     (&["redis", "cache"], Work::Redis),
+    (&["photo", "object", "bucket"], Work::Photos),
     (&["application", "app", "service"], Work::Application),
     (&["verif", "check"], Work::Verification),
     (&["dns", "traffic"], Work::Dns),
@@ -90,6 +93,8 @@ mod tests {
             ("Restore the cache", None, Work::Redis),
             ("Stage 3", Some("redis/complete-loss"), Work::Redis),
             ("Redis", Some("redis/empty"), Work::EmptyRedis),
+            ("Stage 4", Some("content/photo-version"), Work::Photos),
+            ("Copy the buckets", None, Work::Photos),
             ("Application services", None, Work::Application),
             ("Move the traffic", None, Work::Dns),
             ("Verification", None, Work::Verification),
@@ -98,7 +103,7 @@ mod tests {
         }
         let unknown = work_of(&step("Stage 3", None)).unwrap_err();
         assert!(unknown.message().contains("nothing says what the step \"Stage 3\""), "{unknown}");
-        let other = work_of(&step("Photos", Some("content/photo-version"))).unwrap_err();
-        assert!(other.message().contains("cannot be drilled by content/photo-version"), "{other}");
+        let other = work_of(&step("Stories", Some("content/stories-csv"))).unwrap_err();
+        assert!(other.message().contains("cannot be drilled by content/stories-csv"), "{other}");
     }
 }

@@ -54,7 +54,11 @@ drills! { |run|
     an_application_moves_to_another_region_and_back: "dns/failover" =>
         local { dns::the_documented_ttl_counts(&run.report()); }, docker {};
     a_lost_region_comes_back_by_the_plan: "dr/full-system" =>
-        local { dr::the_plan_is_timed_and_judged(&run.report()); dr::clients_have_everything_back(&run.report()); },
+        local {
+            dr::the_plan_is_timed_and_judged(&run.report());
+            dr::clients_have_everything_back(&run.report());
+            dr::the_stores_belong_together(&run.report());
+        },
         docker { dr::clients_have_everything_back(&run.report()); };
     the_service_moves_back_to_its_first_region: "dr/failback" =>
         local { dr::the_writes_moved_back_once(&run.report(), &run.place.evidence()); }, docker {};
