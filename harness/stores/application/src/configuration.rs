@@ -142,6 +142,7 @@ mod tests {
             cache_url: "redis://app@cache-b:6379".to_owned(),
             secrets,
             runs_jobs: false,
+            fills_cache: false,
         };
         let found =
             configuration.find_addresses(&["/run/database-a".to_owned(), "cache-a".to_owned()]).traces;

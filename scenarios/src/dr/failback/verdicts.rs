@@ -62,7 +62,7 @@ pub(super) async fn judge(
     drill.judge(&SecretsJudge { store, key, recorded }).await;
     let (client, expected) = (&rebuilt.application.client(), evidence.answered);
     drill.judge(&ServedJudge { client, expected }).await;
-    network.judge_client(drill, evidence.declared_ms).await?;
+    network.judge_client(drill).await?;
     drill.judge_time_with(network.shortened_wait().as_ref()).await
 }
 
