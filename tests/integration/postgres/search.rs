@@ -12,7 +12,8 @@ const SAMPLE: &str = r#"
         (3, null, null, '{"deep": [{"url": "//db-a.internal"}]}', null, null, null),
         (4, null, null, null, array['"quoted"', E'back\\slash db-a.internal'], null, null),
         (5, null, null, null, null, '10.1.2.3', null),
-        (6, 'db-b.internal', null, null, null, null, 'db-a.internal');
+        (6, 'db-b.internal', null, null, null, null, 'db-a.internal'),
+        (7, 'db-a.internals', null, null, null, '10.1.2.34', null);
     create schema "Odd schema";
     create table "Odd schema"."a ""table" ("the key" text, t text, primary key ("the key", t));
     insert into "Odd schema"."a ""table" values ('k', 'db-a.internal 10.1.2.3');
@@ -49,7 +50,7 @@ async fn an_address_is_found_in_every_column_but_in_bytes() {
             "public.plain id=5 at: 10.1.2.3",
         ]
     );
-    assert_eq!(search.searched, "4 tables of PostgreSQL, 9 rows");
+    assert_eq!(search.searched, "4 tables of PostgreSQL, 10 rows");
     assert_eq!(search.not_looked_at[0].subject, "columns of bytes");
     bench.clear().await;
 }

@@ -78,10 +78,16 @@ impl Judge for LostRegion<'_> {
     }
 }
 
-/// The addresses that a text contains.
+/// The addresses that a text contains, each between characters that are neither letters nor digits: `10.0.0.1` is not in
+/// `10.0.0.12`.
 pub fn named_in<'a>(text: &'a [u8], addresses: &'a [String]) -> impl Iterator<Item = &'a String> {
-    let is_in = |address: &str| !address.is_empty() && memmem::find(text, address.as_bytes()).is_some();
-    addresses.iter().filter(move |address| is_in(address))
+    let goes_on = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    let is_in = move |address: &[u8]| {
+        let mut places = memmem::find_iter(text, address);
+        !address.is_empty()
+            && places.any(|at| !goes_on(at.checked_sub(1)) && !goes_on(at.checked_add(address.len())))
+    };
+    addresses.iter().filter(move |address| is_in(address.as_bytes()))
 }
 
 #[cfg(test)]
@@ -120,6 +126,9 @@ mod tests {
         let addresses = ["10.0.0.1".to_owned(), String::new(), "b:6379".to_owned()];
         let found = |text: &str| named_in(text.as_bytes(), &addresses).cloned().collect::<Vec<_>>();
         assert_eq!(found("redis://b:6379/10.0.0.1"), ["10.0.0.1", "b:6379"]);
-        assert_eq!(found("10.0.0."), [""; 0]);
+        for another in ["10.0.0.", "10.0.0.12", "110.0.0.1", ""] {
+            assert_eq!(found(another), [""; 0]);
+        }
+        assert_eq!(found("10.0.0.12, 10.0.0.1"), ["10.0.0.1"]);
     }
 }

@@ -56,6 +56,7 @@ async fn search_table(
     let rows: i64 =
         sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&mut *connection).await.context(&doing)?;
     // The row is printed once, and its columns are told apart only where it holds an address.
+    let patterns: Vec<_> = addresses.iter().map(|address| pattern(address)).collect();
     let sql = format!(
         "with found as materialized ( \
             select {key} as comeback_key, pg_catalog.to_jsonb(comeback_row) as fields from only {table} as comeback_row \
@@ -63,14 +64,36 @@ async fn search_table(
             where exists (select from unnest($1::text[]) as a (address) where strpos(printed.comeback_line, a.address) > 0)) \
         select comeback_key || ' ' || field.name, a.address from found \
             cross join lateral pg_catalog.jsonb_each_text(found.fields) as field (name, value) \
-            join unnest($1::text[]) as a (address) on strpos(field.value collate \"C\", a.address) > 0 \
+            join unnest($1::text[], $2::text[]) as a (address, pattern) on field.value collate \"C\" ~ a.pattern \
         order by 1, 2 limit {MOST_TRACES}"
     );
     let found: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(addresses)
+        .bind(patterns)
         .fetch_all(connection)
         .await
         .context(&doing)?;
     let trace = |(key, address)| Trace { subject: table.to_owned(), key: Some(key), address };
     Ok((rows, found.into_iter().map(trace).collect()))
+}
+
+/// A regular expression for an address between characters that are neither letters nor digits.
+fn pattern(address: &str) -> String {
+    let mut literal = String::with_capacity(2 * address.len());
+    for letter in address.chars() {
+        if letter.is_ascii_punctuation() {
+            literal.push('\\');
+        }
+        literal.push(letter);
+    }
+    format!("(^|[^[:alnum:]]){literal}($|[^[:alnum:]])")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_address_is_no_expression() {
+        let pattern = super::pattern("/run/a.b");
+        assert_eq!(pattern, r"(^|[^[:alnum:]])\/run\/a\.b($|[^[:alnum:]])");
+    }
 }

@@ -10,8 +10,9 @@ use crate::{RedisAddress, RedisClient};
 
 /// A user, and a booking, that no database of ours has.
 const NOBODY: i64 = i64::MAX;
-/// The queue of the application's events.
+/// The queues of the application's events and mails.
 const EVENTS: &str = "queue:events";
+const MAILS: &str = "queue:mail";
 
 /// Damages to sessions and jobs, which name users and bookings of the database.
 pub static TO_REFERENCES: DamageTable<Keyspace> = DamageTable {
@@ -35,6 +36,15 @@ pub static TO_REFERENCES: DamageTable<Keyspace> = DamageTable {
             },
             inject: |aim| Box::pin(orphan_job(aim)),
         },
+        Damage {
+            spec: DamageSpec {
+                name: "mail-orphaned",
+                does: "a mail that is to be sent names a user that the database does not have",
+                judge: "mails-coherence",
+                finding: FindingCode::ReferenceBroken,
+            },
+            inject: |aim| Box::pin(orphan_mail(aim)),
+        },
     ]],
     sharing: Sharing::AllBut(&[]),
 };
@@ -53,6 +63,13 @@ async fn orphan_job(aim: Aim<'_, Keyspace>) -> Result<Injury> {
     add.arg(EVENTS).arg("*").arg("kind").arg("booked").arg("booking").arg(NOBODY);
     let entry: String = client.ask(&add).await?;
     Ok(Injury::to(format!("{EVENTS} {entry}")))
+}
+
+async fn orphan_mail(aim: Aim<'_, Keyspace>) -> Result<Injury> {
+    let client = RedisClient::connect(aim.on, 0).await?;
+    let mail = format!("{{\"to\":{NOBODY}}}");
+    let mails: u64 = client.ask(cmd("RPUSH").arg(MAILS).arg(mail)).await?;
+    Ok(Injury::to(format!("{MAILS} {}", mails.saturating_sub(1))))
 }
 
 /// The target of these damages: a restored server, and an address of the region that was lost.
