@@ -6,6 +6,7 @@ use comeback_model::WriteTry;
 use serde_json::Value;
 
 use crate::kit::place::{Place, text};
+use crate::kit::require::{local_is_here, named_is_here, redis_is_here};
 
 /// Asked of the report of a drill that [`crate::cli::drills`] ran.
 pub(crate) fn clients_have_everything_back(report: &Value) {
@@ -134,6 +135,37 @@ pub(crate) fn the_stores_belong_together(report: &Value) {
     }
     assert!(summary("served").contains("a booking of before the disaster and a published story and a photo"));
     assert_eq!(drill["repairs"], Value::Array(Vec::new()));
+}
+
+/// The application starts without a bucket, and gets it from the step that comes later.
+#[test]
+fn photos_can_be_a_step_of_their_own() {
+    if !(local_is_here() && redis_is_here() && named_is_here()) {
+        return;
+    }
+    let place = Place::new();
+    let mut runbook = comeback_fixtures::RUNBOOK.to_owned();
+    for (before, after) in [
+        ("| 5 DNS |", "| 5 Photos | platform on-call | 10 min |\n| 6 DNS |"),
+        ("| 6 Verification |", "| 7 Verification |"),
+        ("### Step 6:", "### Step 7:"),
+        ("### Step 5:", "### Step 6:"),
+    ] {
+        assert!(runbook.contains(before), "{before}");
+        runbook = runbook.replace(before, after);
+    }
+    std::fs::write(place.work().join("runbook.md"), runbook).unwrap();
+    let photos = "\n[[plan.step]]\nname = \"Photos\"\nprocedure = \"content/photo-version\"\n";
+    let settings = format!("{}{photos}", comeback_fixtures::PLAN);
+    std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
+    let output = place.run(&["run", "dr/full-system", "--runbook", "runbook.md", "--substrate", "local"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let report = place.report();
+    let steps = report["drills"][0]["recovery"]["steps"].as_array().unwrap();
+    let photos = steps.iter().find(|step| step["name"] == "Photos").unwrap();
+    assert_eq!((&photos["verdict"], &photos["needs"][0]), (&"verified".into(), &"Application".into()));
+    the_stores_belong_together(&report);
+    assert_eq!(place.left_behind(), [""; 0]);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use comeback_engine::repository::LocalRepository;
 use comeback_error::ErrorKind;
 use comeback_model::ObjectVersion;
 use comeback_objects::{
-    ObjectStore, PrefixRestore, prove, read_inventory, restore_object, restore_prefix, take_inventory,
+    ObjectStore, PrefixRestore, copy_bucket, prove, read_inventory, read_versions, restore_object,
+    restore_prefix, take_inventory,
 };
 
 use crate::kit::buckets::{attributes, bytes_of, histories, history, live_bytes, local_bucket, moment, put};
@@ -82,6 +83,7 @@ macro_rules! every_promise {
             who_was_overtaken_writes_nothing,
             a_prefix_comes_back_as_it_was_and_a_second_time_writes_nothing,
             an_inventory_holds_what_was_live,
+            a_copy_has_every_version,
             what_is_not_there_is_told_as_that,
             a_bucket_without_versions_is_not_restored,
         })*
@@ -93,6 +95,31 @@ every_promise! { local }
 every_promise! { gcs }
 #[cfg(feature = "s3")]
 every_promise! { s3 }
+
+async fn a_copy_has_every_version(bench: Buckets) {
+    let store = &*bench.store;
+    for (key, bytes) in [("a", "first"), ("a", "second"), ("photos/Süd küste.jpg", ""), ("gone", "was")] {
+        put(store, key, bytes.as_bytes()).await;
+    }
+    store.delete("gone").await.unwrap();
+    let (_folder, copy) = local_bucket().await;
+    let copied = copy_bucket(store, &*copy).await.unwrap();
+    assert_eq!((copied.keys, copied.versions, copied.bytes), (3, 4, 14));
+    let told = async |store: &dyn ObjectStore| -> Vec<_> {
+        let versions = read_versions(store).await.unwrap();
+        versions.into_iter().map(|one| (one.key, one.sha256, one.content_type, one.is_live)).collect()
+    };
+    let (original, copied) = (told(store).await, told(&*copy).await);
+    assert_eq!(original, copied);
+    assert_eq!(copied.iter().map(|(.., is_live)| *is_live).collect::<Vec<_>>(), [false, true, false, true]);
+    let live = copy.current("a").await.unwrap().unwrap();
+    assert_eq!(
+        (live.attributes.clone(), bytes_of(&*copy, &live).await),
+        (Some(attributes()), b"second".to_vec())
+    );
+    let refused = copy_bucket(store, &*copy).await.unwrap_err();
+    assert!(refused.message().contains("is not empty"), "{refused}");
+}
 
 async fn what_is_written_is_read_again(bench: Buckets) {
     let store = &*bench.store;
