@@ -117,7 +117,10 @@ pub(crate) fn the_stores_belong_together(report: &Value) {
         let check = checks.iter().find(|check| check["judge"] == judge).unwrap_or_else(|| panic!("{judge}"));
         check["summary"].as_str().unwrap()
     };
-    assert!(summary("recovery-points").contains(" older than "), "{drill:#}");
+    for store in ["export of secrets ", ", inventory ", ", dump ", ", snapshot "] {
+        let (_, points) = summary("recovery-points").split_once("after the oldest: ").unwrap();
+        assert!(format!(", {points}").contains(store), "{store}: {drill:#}");
+    }
     assert!(summary("photos").contains("compared 816 rows with 816 versions of 765 objects"), "{drill:#}");
     assert!(summary("photos").ends_with("no row names 0 of the objects"), "{drill:#}");
     assert!(summary("vault").ends_with("on all 34 rows of vault.api_keys"), "{drill:#}");

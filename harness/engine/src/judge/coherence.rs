@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::{Finding, FindingCode};
 
-use super::{Judge, Opinion};
+use super::{Judge, MOST_REPAIRS, Opinion};
 
 /// Compares what things of one store name with what another store has.
 pub struct Coherence<'a> {
@@ -43,7 +43,7 @@ impl Judge for Coherence<'_> {
         });
         let summary =
             format!("{rule}: looked at {} of one store and {} of the other", naming.len(), there.len());
-        Ok(Opinion::new(summary, broken))
+        Ok(Opinion::new(summary, broken).at_most(MOST_REPAIRS))
     }
 }
 
@@ -71,5 +71,18 @@ mod tests {
             ]
         );
         assert!(judged(&[]).await.unwrap_err().message().contains("nothing that could name"));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_does_not_fit_at_all_does_not_fill_the_evidence() {
+        let naming: Vec<_> = (0..MOST_REPAIRS + 2).map(|number| (number.to_string(), None)).collect();
+        let judge = Coherence { rule: "", naming: &naming, there: &BTreeSet::new(), remedy: "" };
+        let opinion = judge.judge().await.unwrap();
+        assert_eq!(opinion.findings.len(), MOST_REPAIRS);
+        assert!(
+            opinion.summary.ends_with("; 2 more findings are not told one by one"),
+            "{}",
+            opinion.summary
+        );
     }
 }

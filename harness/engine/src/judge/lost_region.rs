@@ -5,7 +5,7 @@ use comeback_error::{Error, Result};
 use comeback_model::{Finding, FindingCode, NotLookedAt};
 use memchr::memmem;
 
-use super::{Judge, Opinion};
+use super::{Judge, MOST_REPAIRS, Opinion};
 
 /// Where an address was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Judge for LostRegion<'_> {
             searched.join("; in ")
         );
         let not_looked_at = searches.iter().flat_map(|search| search.not_looked_at.iter().cloned());
-        Ok(Opinion::new(summary, findings).not_looked_at(not_looked_at))
+        Ok(Opinion::new(summary, findings).at_most(MOST_REPAIRS).not_looked_at(not_looked_at))
     }
 }
 

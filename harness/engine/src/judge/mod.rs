@@ -26,6 +26,9 @@ pub use objective::{LossObjective, ShortenedWait, TimeObjective};
 pub use plan::PlanJudge;
 pub use recovery_points::RecoveryPoints;
 
+/// How many findings about single things a judge of several stores tells one by one.
+pub const MOST_REPAIRS: usize = 1_000;
+
 /// A judge. A judge that cannot look returns an error: that is *could not verify*, never a pass.
 #[async_trait]
 pub trait Judge: Send + Sync {
@@ -51,6 +54,18 @@ impl Opinion {
     /// The opinion of a judge that looked at everything in its scope.
     pub fn new(summary: impl Into<String>, findings: impl IntoIterator<Item = Finding>) -> Self {
         Self { summary: summary.into(), findings: findings.into_iter().collect(), not_looked_at: Vec::new() }
+    }
+
+    /// Keeps the first findings, and says in the summary how many more there are: a store that does not fit at all would
+    /// fill the evidence with the same sentence.
+    #[must_use]
+    pub fn at_most(mut self, most: usize) -> Self {
+        let hidden = self.findings.len().saturating_sub(most);
+        if hidden > 0 {
+            self.findings.truncate(most);
+            self.summary.push_str(&format!("; {hidden} more findings are not told one by one"));
+        }
+        self
     }
 
     /// Adds what was not looked at.

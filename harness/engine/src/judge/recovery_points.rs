@@ -32,10 +32,15 @@ impl Judge for RecoveryPoints<'_> {
         };
         let apart = newest.1.duration_since(oldest.1);
         let apart_ms = u64::try_from(apart.max(SignedDuration::ZERO).as_millis()).unwrap_or(u64::MAX);
+        let after = |at: Timestamp| {
+            seconds(u64::try_from(at.duration_since(oldest.1).as_millis()).unwrap_or(u64::MAX))
+        };
         let told = format!("{} is {} older than {}", oldest.0, seconds(apart_ms), newest.0);
+        let all: Vec<_> = self.points.iter().map(|(store, at)| format!("{store} {}", after(*at))).collect();
+        let all = format!("after the oldest: {}", all.join(", "));
         let objective = self.objective.as_ref().map_err(Error::clone)?;
         let Some(limit) = objective else {
-            return Ok(Opinion::new(format!("{told}; the runbook documents no limit"), None));
+            return Ok(Opinion::new(format!("{told}; the runbook documents no limit; {all}"), None));
         };
         let finding = (!limit.is_met_by(apart_ms)).then(|| {
             let expected = format!("at most {} apart, {}", seconds(limit.upper_ms), limit.source.quoted());
@@ -43,7 +48,7 @@ impl Judge for RecoveryPoints<'_> {
                 "take the backups of all stores at about the same time, and find out why this one is older",
             )
         });
-        Ok(Opinion::new(format!("{told}, against {}", limit.source.quoted()), finding))
+        Ok(Opinion::new(format!("{told}, against {}; {all}", limit.source.quoted()), finding))
     }
 }
 
@@ -69,6 +74,8 @@ mod tests {
         };
         let near = judged("02:10:01", &hour).await.unwrap();
         assert!(near.findings.is_empty() && near.summary.starts_with("redis is 3599.0 s older"), "{near:?}");
+        let all = "after the oldest: database 2999.0 s, redis 0.0 s, secrets 3599.0 s";
+        assert!(near.summary.ends_with(all), "{near:?}");
         let apart = judged("02:09:59", &hour).await.unwrap();
         assert_eq!(
             (apart.findings[0].code, &*apart.findings[0].subject),

@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use comeback_engine::judge::{Judge, Opinion};
+use comeback_engine::judge::{Judge, MOST_REPAIRS, Opinion};
 use comeback_error::{Error, Result};
 use comeback_model::{Finding, FindingCode, KeptVersion};
 
 use crate::photos::PhotoRow;
-
-/// How many findings are told one by one.
-const MOST_FINDINGS: usize = 1_000;
 
 /// Compares what the rows of photos say of their objects with every version that the bucket keeps, by size and SHA-256: a
 /// copy in another region has versions of other names. The newest row of a key needs the live version, an older row any.
@@ -37,22 +34,17 @@ impl Judge for PhotosJudge<'_> {
             kept.entry(&version.key).or_default().push(version);
         }
         let of_key = |row: &PhotoRow| kept.get(row.key.as_str()).map_or(&[][..], Vec::as_slice);
-        let mut findings: Vec<_> = rows.iter().filter_map(|row| misfit(row, of_key(row))).collect();
+        let findings = rows.iter().filter_map(|row| misfit(row, of_key(row)));
         let named: BTreeSet<_> = rows.iter().map(|row| row.key.as_str()).collect();
         let unnamed = kept.keys().filter(|key| !named.contains(*key)).count();
-        let more = match findings.len().saturating_sub(MOST_FINDINGS) {
-            0 => String::new(),
-            hidden => format!("; {hidden} more rows are without theirs"),
-        };
-        findings.truncate(MOST_FINDINGS);
         let summary = format!(
             "photos have objects: compared {} rows with {} versions of {} objects by size and SHA-256; \
-             no row names {unnamed} of the objects{more}",
+             no row names {unnamed} of the objects",
             rows.len(),
             versions.len(),
             kept.len()
         );
-        Ok(Opinion::new(summary, findings))
+        Ok(Opinion::new(summary, findings).at_most(MOST_REPAIRS))
     }
 }
 
