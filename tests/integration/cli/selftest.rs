@@ -107,6 +107,16 @@ fn damages_to_the_whole_system_are_caught() {
     }
 }
 
+/// `make selftest` injects all of them; these are one for each store, and one for the old primary.
+#[test]
+fn damages_to_the_way_back_are_caught() {
+    if local_is_here() && redis_is_here() && named_is_here() {
+        let damages = ["old-primary-unfenced", "promoted-early", "replica-out-of-sync"];
+        let damages = damages.into_iter().flat_map(|one| ["--damage", one]);
+        every_one_is_caught(3, 1, &["dr/failback"].into_iter().chain(damages).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn every_damage_to_a_snapshot_is_caught() {
     if redis_is_here() {

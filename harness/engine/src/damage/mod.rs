@@ -6,6 +6,7 @@
 
 mod backup;
 mod catalogue;
+mod outage;
 mod rewrite;
 mod safeguard;
 mod shared;
@@ -13,6 +14,7 @@ mod table;
 
 pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, TO_THE_MOMENTS, newest, older};
 pub use catalogue::Catalogue;
+pub use outage::{AllowedOutage, TO_AN_ALLOWED_OUTAGE};
 pub use rewrite::{Checksums, StoredBackup, pack, rewrite, unpack};
 pub use safeguard::Safeguard;
 pub use shared::{LOG_WARNING, WRITE_LOST, WRITE_PHANTOM};

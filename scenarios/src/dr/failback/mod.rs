@@ -7,7 +7,8 @@ mod verdicts;
 
 use async_trait::async_trait;
 use comeback_dns::addresses_of_two_regions;
-use comeback_dns::damages::TO_NAME_SERVERS;
+use comeback_dns::damages::{TO_A_CLIENT, TO_NAME_SERVERS};
+use comeback_engine::damage::TO_AN_ALLOWED_OUTAGE;
 use comeback_engine::prober::Prober;
 use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_error::Result;
@@ -52,6 +53,8 @@ impl Scenario for Failback {
                 &TO_REPLICATION,
                 &TO_A_HANDOVER,
                 &TO_NAME_SERVERS,
+                &TO_A_CLIENT,
+                &TO_AN_ALLOWED_OUTAGE,
             ],
             requires: Vec::new(),
         }

@@ -1,9 +1,11 @@
 //! What is judged once region A serves again.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 use comeback_application::Expectation;
 use comeback_application::judges::ServedJudge;
+use comeback_engine::damage::AllowedOutage;
 use comeback_engine::judge::{ExclusiveWrites, WriteOutage};
 use comeback_engine::runner::Drill;
 use comeback_error::Result;
@@ -48,7 +50,7 @@ pub(super) async fn judge(
     rebuilt: &Rebuilt,
     evidence: &Evidence<'_>,
 ) -> Result<()> {
-    judge_turns(drill, evidence.tries).await;
+    judge_turns(drill, evidence.tries).await?;
     judge_database(drill, rebuilt, evidence).await?;
 
     drill.step(Phase::Judge, "prove that Redis of region A is that of region B at the switch");
@@ -67,14 +69,17 @@ pub(super) async fn judge(
 }
 
 /// Judges that never two servers of a store accepted writes at a time, and for how long none did.
-async fn judge_turns(drill: &Drill, tries: &Tries) {
+async fn judge_turns(drill: &Drill, tries: &Tries) -> Result<()> {
     drill.step(Phase::Judge, "prove that never both regions accepted writes, and measure how long none did");
-    let objective = &drill.time_objective();
+    let limit = Mutex::new(drill.time_objective());
+    drill.inject::<AllowedOutage>(&limit).await?;
+    let objective = &limit.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (databases, caches) = (&tries.databases[..], &tries.caches[..]);
     drill.judge(&ExclusiveWrites { tries: databases, turns: DATABASES, never: &[OLD_PRIMARY] }).await;
     drill.judge(&WriteOutage { tries: databases, turns: DATABASES, objective }).await;
     drill.judge_of("redis", &ExclusiveWrites { tries: caches, turns: CACHES, never: &[] }).await;
     drill.judge_of("redis", &WriteOutage { tries: caches, turns: CACHES, objective }).await;
+    Ok(())
 }
 
 async fn judge_database(drill: &mut Drill, rebuilt: &Rebuilt, evidence: &Evidence<'_>) -> Result<()> {
