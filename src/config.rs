@@ -7,10 +7,11 @@ use std::time::Duration;
 use comeback_engine::wait::Limits;
 use comeback_error::{Error, Result};
 use comeback_fixtures::Scale;
-use comeback_model::{IntegrityQuery, RedisQuery};
+use comeback_model::{CoherenceRule, IntegrityQuery, RedisQuery};
 use serde::Deserialize;
 
 use crate::cli::SubstrateArg;
+use crate::coherence::{CoherenceEntry, rules};
 use crate::declared::{BackupEntry, Declared};
 use crate::queries::{CommandEntry, QueryEntry, Snapshots, commands, queries};
 use crate::recovery_plan::{PlanSection, PlanSettings};
@@ -44,6 +45,10 @@ pub(crate) struct Config {
     pub(crate) redis_queries: Vec<RedisQuery>,
     /// What the runbook does not say of the full disaster recovery.
     pub(crate) plan: PlanSettings,
+    /// The user's own rules about stores that must agree.
+    pub(crate) coherence: Vec<CoherenceRule>,
+    /// The folder of the settings, in which the user's own commands run; empty for the current one.
+    pub(crate) folder: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +78,8 @@ struct File {
     redis: RedisSection,
     #[serde(default)]
     plan: PlanSection,
+    #[serde(default)]
+    coherence: Vec<CoherenceEntry>,
 }
 
 /// What is protected.
@@ -231,7 +238,8 @@ impl Config {
                 "name the settings with --config FILE, or leave it out to use comeback.toml of this folder",
             )
         })?;
-        parse(&path.display().to_string(), &text)
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { folder, ..parse(&path.display().to_string(), &text)? })
     }
 }
 
@@ -279,7 +287,9 @@ pub(crate) fn parse(name: &str, text: &str) -> Result<Config> {
         queries,
         redis_queries: commands(file.redis.query, Snapshots::Refused, &at)?,
         plan: file.plan.read(&place, &at)?,
+        coherence: rules(file.coherence, &at)?,
         backups,
+        folder: PathBuf::new(),
     })
 }
 
@@ -331,10 +341,17 @@ mod tests {
                 "[plan]\nsections = \"Full recovery\"",
                 "[[plan.step]]\nneeds = [\"Activate\"]",
                 "[[plan.step]]\nname = \"Database\"\nneeds = \"Activate\"",
-                "[[plan.step]]\nname = \"Database\"\ncommand = [\"restore\"]",
+                "[[plan.step]]\nname = \"Database\"\ncommand = []",
+                "[[plan.step]]\nname = \"Database\"\nproves = [\"look\"]",
+                "[[plan.step]]\nname = \"Database\"\nprocedure = \"p\"\ncommand = [\"restore\"]",
                 "[[plan.step]]\nname = \"Database\"\nbudget = \"30\"",
                 "[[plan.step]]\nname = \"Database\"\nbudget = \"soon\"",
                 "[[plan.step]]\nname = \"Database\"\ntier = [\"critical\", 2]",
+                "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { postgres = \"select 1\" }",
+                "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { postgres = \"select 1\" }\nthere = { redis = { keys = \"user:1\" } }",
+                "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { postgres = \"select 1\", redis = { keys = \"*\" } }\nthere = { redis = { keys = \"*\" } }",
+                "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { redis = { keys = \"*\" } }\nthere = { postgres = \"select 1; select 2\" }",
+                "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { mysql = \"select 1\" }\nthere = { postgres = \"select 1\" }",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"snapshot\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"= 0\"",

@@ -1,6 +1,7 @@
 //! The command line of Comeback: parses arguments, runs a command, prints the outcome, sets the exit code.
 
 mod cli;
+mod coherence;
 mod commands;
 mod config;
 mod declared;

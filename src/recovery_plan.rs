@@ -2,8 +2,11 @@
 
 use comeback_engine::plan::{DeclaredBudget, DeclaredStep, Placed};
 use comeback_error::{Error, Result};
+use comeback_model::StepCommand;
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::coherence::{At, program};
 
 /// The section as it is written.
 #[derive(Debug, Default, Deserialize)]
@@ -23,6 +26,8 @@ struct StepEntry {
     budget: Option<Spanned<String>>,
     tier: Option<Spanned<toml::Value>>,
     procedure: Option<Spanned<String>>,
+    command: Option<Spanned<Vec<String>>>,
+    proves: Option<Spanned<Vec<String>>>,
 }
 
 /// What the settings say of the plan.
@@ -100,8 +105,31 @@ impl StepEntry {
             needs: self.needs.map(|needs| needs.into_iter().map(placed).collect()),
             budget: budget.transpose()?,
             tiers,
+            command: command(self.command, self.proves, self.procedure.as_ref(), at)?,
             procedure: self.procedure.map(placed),
         })
+    }
+}
+
+/// The command of a step, and what proves it.
+fn command(
+    argv: Option<Spanned<Vec<String>>>,
+    proves: Option<Spanned<Vec<String>>>,
+    procedure: Option<&Spanned<String>>,
+    at: At<'_>,
+) -> Result<Option<StepCommand>> {
+    match (argv, proves) {
+        (None, None) => Ok(None),
+        (None, Some(proves)) => {
+            Err(at(proves.span().start, "`proves` proves what a `command` did: this step has none"))
+        }
+        (Some(argv), _) if procedure.is_some() => {
+            Err(at(argv.span().start, "a step has a `procedure` or a `command`, and not both"))
+        }
+        (Some(argv), proves) => {
+            let proves = proves.map(|proves| program(proves, at)).transpose()?;
+            Ok(Some(StepCommand { argv: program(argv, at)?, proves }))
+        }
     }
 }
 

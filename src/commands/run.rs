@@ -73,6 +73,8 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
             keep: args.keep,
             applications: Applications::default(),
             plan: plan.recovery,
+            coherence: config.coherence,
+            settings_folder: config.folder,
         };
         let scenarios: Vec<_> = plan.scenarios.into_iter().enumerate().collect();
         run_drills(&scenarios, &settings, session.journal(), &cancel).await;

@@ -298,6 +298,8 @@ async fn drill(
             keep: false,
             applications: Applications::default(),
             plan: setting.plan.clone(),
+            coherence: Vec::new(),
+            settings_folder: PathBuf::new(),
         };
         run_drills(&[(0, case.scenario.clone())], &settings, session.journal(), &setting.cancel).await;
     }

@@ -235,6 +235,8 @@ async fn run(
             keep: args.keep,
             applications: Applications::default(),
             plan: None,
+            coherence: Vec::new(),
+            settings_folder: config.folder.clone(),
         };
         let scenarios: Vec<_> = scenarios.into_iter().enumerate().collect();
         run_drills(&scenarios, &settings, session.journal(), &cancel).await;

@@ -57,6 +57,158 @@ fn redis_can_begin_empty_and_what_that_loses_is_told() {
     assert!(judges.contains(&"redis-coherence") && !judges.contains(&"redis-fingerprint"), "{judges:?}");
 }
 
+/// A step that is a command of the user, with a proof. The second process must not outlive it.
+pub(crate) const ACTIVATE: &str = r#"
+command = ["sh", "-c", "echo \"$COMEBACK_STEP: declared\" > \"$COMEBACK_OUTPUT/log\"; sleep 1000 & cat \"$COMEBACK_OUTPUT/log\""]
+proves = ["sh", "-c", "test -z \"$DATABASE_URL\" && grep declared \"$COMEBACK_OUTPUT/log\""]
+"#;
+
+/// Rules of the user that hold.
+pub(crate) const RULES: &str = r#"
+[[coherence]]
+name = "Sessions have users"
+naming = { redis = { keys = "session:*", field = "user" } }
+there = { postgres = "select id::text from roadtrip.users" }
+repair = "drop the session"
+
+[[coherence]]
+name = "stories have authors"
+naming = { postgres = "select author_id, 'story ' || id from roadtrip.stories" }
+there = { postgres = "select id from roadtrip.users" }
+repair = "give the story to an editor"
+
+[[coherence]]
+name = "commands see both stores"
+naming = { command = ["sh", "-c", "case $DATABASE_URL in postgres://*:*@*) echo 1;; esac; case $REDIS_URL in *://*) printf '2\\tRedis\\n';; esac"] }
+there = { postgres = "select * from (values (1), (2)) as numbers (n)" }
+repair = "none"
+
+[[coherence]]
+name = "session names"
+naming = { redis = { keys = "session:*" } }
+there = { redis = { keys = "session:*" } }
+repair = "none"
+"#;
+
+/// The sample plan with a command for its first step, and rules.
+pub(crate) fn write_settings(place: &Place, activate: &str, rules: &str) {
+    let activate = format!("[[plan.step]]\nname = \"Activate\"\n{activate}");
+    let settings = format!("{activate}\n{}\n{rules}", comeback_fixtures::PLAN);
+    std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
+}
+
+/// The check of a rule of the user.
+fn check<'a>(report: &'a Value, rule: &str) -> &'a Value {
+    let checks = report["drills"][0]["checks"].as_array().unwrap();
+    let name = format!("{rule}-coherence");
+    checks.iter().find(|check| check["judge"] == name).unwrap_or_else(|| panic!("{name}: {checks:#?}"))
+}
+
+/// Asked of the report of a drill that [`crate::cli::drills`] ran.
+pub(crate) fn own_rules_and_commands_count(report: &Value) {
+    for (rule, looked_at) in [
+        ("sessions-have-users", "looked at "),
+        ("stories-have-authors", "looked at "),
+        ("commands-see-both-stores", "looked at 2 of one store and 2 of the other"),
+        ("session-names", "looked at "),
+    ] {
+        let check = check(report, rule);
+        assert_eq!(check["verdict"], "verified", "{check:#}");
+        assert!(check["summary"].as_str().unwrap().contains(looked_at), "{check:#}");
+    }
+    let drill = report["drills"][0].to_string();
+    for said in [
+        "the command \\\"sh\\\" ended with exit status 0",
+        "Activate: declared",
+        "it left processes running, which were ended",
+        "the proof \\\"sh\\\" ended with exit status 0",
+        "only its own commands say that it is done: one carried it out, one proved it",
+    ] {
+        assert!(drill.contains(said), "{said}: {:#}", report["drills"][0]["steps"]);
+    }
+    assert!(!drill.contains("postgres://postgres:"), "an address with a password is in the report");
+}
+
+fn run_full_system(place: &Place, more: &[&str]) -> (Option<i32>, Value) {
+    let run = ["run", "dr/full-system", "--sample-runbook", "--substrate", "local", "--seed", "11"];
+    let output = place.as_it_is(&[&run[..], more].concat()).output().unwrap();
+    assert_eq!(place.left_behind(), [""; 0], "{}", text(&output.stderr));
+    (output.status.code(), place.report())
+}
+
+#[test]
+fn a_rule_that_is_broken_and_one_that_cannot_be_asked_are_told_apart() {
+    if !(local_is_here() && redis_is_here() && named_is_here()) {
+        return;
+    }
+    let place = Place::new();
+    let unanswered = r#"
+[[coherence]]
+name = "no such table"
+naming = { postgres = "select id from roadtrip.nothing" }
+there = { postgres = "select 1" }
+repair = "none"
+
+[[coherence]]
+name = "a command that fails"
+naming = { command = ["sh", "-c", "echo \"no answer from $DATABASE_URL\" >&2; exit 7"] }
+there = { postgres = "select 1" }
+repair = "none"
+
+[[coherence]]
+name = "nothing to ask"
+naming = { redis = { keys = "no-such-key:*" } }
+there = { postgres = "select 1" }
+repair = "none"
+"#;
+    write_settings(&place, "", &format!("{RULES}{unanswered}"));
+    let (code, report) = run_full_system(&place, &["--damage", "session-orphaned"]);
+    assert_eq!(code, Some(1), "{report:#}");
+    let broken = check(&report, "sessions-have-users");
+    assert_eq!(
+        (&broken["verdict"], broken["findings"].as_array().unwrap().len()),
+        (&Value::from("failed"), 1)
+    );
+    assert_eq!(broken["findings"][0]["code"], "reference-broken");
+    assert_eq!(broken["findings"][0]["remedy"], "drop the session");
+    assert_eq!(check(&report, "stories-have-authors")["verdict"], "verified");
+    for (rule, why) in [
+        ("no-such-table", "no such table: reading what names something: asking database"),
+        ("a-command-that-fails", "the command \"sh\" failed: exit status 7"),
+        ("nothing-to-ask", "there is nothing that could name anything"),
+    ] {
+        let check = check(&report, rule);
+        assert_eq!(check["verdict"], "could_not_verify", "{check:#}");
+        assert!(check["summary"].as_str().unwrap().contains(why), "{check:#}");
+    }
+    let hint = check(&report, "a-command-that-fails")["hints"][0].as_str().unwrap();
+    assert!(hint.starts_with("no answer from postgres://postgres:[redacted]@"), "{hint}");
+}
+
+#[test]
+fn a_step_whose_command_or_proof_fails_blocks_what_needs_it() {
+    if !(local_is_here() && redis_is_here() && named_is_here()) {
+        return;
+    }
+    let place = Place::new();
+    let plan = comeback_fixtures::PLAN
+        .replace("procedure = \"postgres/cross-region\"", "command = [\"true\"]\nproves = [\"false\"]")
+        .replace(
+            "procedure = \"redis/complete-loss\"",
+            "command = [\"sh\", \"-c\", \"echo no quorum >&2; exit 7\"]",
+        );
+    std::fs::write(place.work().join("comeback.toml"), plan).unwrap();
+    let (code, report) = run_full_system(&place, &[]);
+    assert_eq!(code, Some(1), "{report:#}");
+    let steps = report["drills"][0]["recovery"]["steps"].as_array().unwrap();
+    let told: Vec<_> =
+        steps.iter().map(|step| (&step["verdict"], step["reason"].as_str().unwrap())).collect();
+    assert_eq!(told[1], (&Value::from("failed"), "its proof says: failed"));
+    assert_eq!(told[2], (&Value::from("failed"), "its command \"sh\" ended with exit status 7"));
+    assert!(told[3..].iter().all(|(verdict, _)| *verdict == "skipped"), "{told:#?}");
+    assert!(report.to_string().contains("  no quorum"), "its last lines are in the notes");
+}
+
 /// Asked of the report of a drill that [`crate::cli::drills`] ran.
 pub(crate) fn the_plan_is_timed_and_judged(report: &Value) {
     let recovery = &report["drills"][0]["recovery"];

@@ -31,6 +31,7 @@ fn plan() -> Plan {
         budget: limit(budget),
         needs: needs.to_vec(),
         procedure: None,
+        command: None,
     };
     Plan {
         title: "Full disaster recovery".to_owned(),
@@ -288,6 +289,29 @@ async fn a_record_cut_anywhere_is_a_prefix_that_can_be_added_to() {
         assert!(carried_out(&again).measured[1].is_some(), "cut at {cut}");
         judge(&plan(), &carried_out(&again).measured);
     }
+}
+
+#[tokio::test]
+async fn a_drill_whose_judgement_was_cut_short_is_judged_once() {
+    let bench = Bench::start();
+    for (minutes, step) in [(9, 1), (22, 0), (5, 2)] {
+        bench.act(minutes, done(step)).await;
+    }
+    let open = std::fs::read(bench.journal()).unwrap().len();
+    let ended = bench.close().await;
+    let whole = std::fs::read(bench.journal()).unwrap();
+    let ends = (open..whole.len() - 1).filter(|at| whole[*at] == b'\n');
+    let told = |record: &Record| {
+        let checks = record.drills[0].checks.iter().map(|check| (check.judge.clone(), check.verdict));
+        (record.verdict, record.ending, checks.collect::<Vec<_>>())
+    };
+    let mut cuts = 0;
+    for end in ends {
+        std::fs::write(bench.journal(), &whole[..=end]).unwrap();
+        assert_eq!(told(&bench.close().await), told(&ended));
+        cuts += 1;
+    }
+    assert_eq!(cuts, 3, "two checks, the end of the drill, the end of the run");
 }
 
 #[tokio::test]

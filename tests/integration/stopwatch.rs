@@ -80,6 +80,8 @@ async fn drill(scenario: Arc<dyn Scenario>, applications: &Applications) -> Opti
         keep: false,
         applications: applications.clone(),
         plan: None,
+        coherence: Vec::new(),
+        settings_folder: std::path::PathBuf::new(),
     };
     run_drills(&[(0, scenario)], &settings, &journal, &CancellationToken::new()).await;
     journal.append(EventBody::RunEnded { interrupted: false });

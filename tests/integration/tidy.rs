@@ -29,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
     &["clock", "restore_failure", "secret", "sha256"],
     &["wait"],
     &["evidence", "runbook"],
-    &["plan", "prober"],
+    &["plan", "prober", "user_command"],
     &["substrate", "repository"],
     &["damage", "judge"],
     &["runner"],

@@ -17,6 +17,7 @@ pub mod runner;
 pub mod secret;
 pub mod sha256;
 pub mod substrate;
+pub mod user_command;
 pub mod wait;
 
 pub use log_in::LogIn;

@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod check;
+mod coherence;
 mod established;
 pub mod evidence;
 mod exclusive;
@@ -35,6 +36,7 @@ pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow
 
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
+pub use coherence::{CoherenceRule, KeySource};
 pub use established::{Standing, Statement};
 pub use exclusive::{OutOfTurn, TryOutcome, Turns, WriteTry};
 pub use finding::{Finding, FindingCode};
@@ -62,7 +64,7 @@ pub use phase::{Milestone, Phase};
 pub use plan::{
     Act, ByPeople, CarriedOut, Cause, ClientWrites, ClientsView, JudgedStep, JudgedTier, MeasuredStep,
     MeasuredTime, PersonAct, Plan, PlanFinding, PlanJudgement, PlanOutline, PlanStep, Schedule, ServiceView,
-    StepState, StepTimes, Tier,
+    StepCommand, StepState, StepTimes, Tier,
 };
 pub use progress::Progress;
 pub use recovery_target::{RecoveryPoint, RecoveryTarget};

@@ -187,8 +187,11 @@ fn next(page: &mut Page, recovery: &CarriedOut) {
     page.heading("Next");
     if recovery.is_at_its_end() {
         page.row(&[(Style::Plain, "  comeback drill finish")]);
-        return page
-            .row(&[(Style::Faint, "  comeback drill done STEP --out-of-order    to go on all the same")]);
+        if recovery.states().iter().any(|state| matches!(state, StepState::Blocked { .. })) {
+            let all_the_same = "  comeback drill done STEP --out-of-order    to go on all the same";
+            page.row(&[(Style::Faint, all_the_same)]);
+        }
+        return;
     }
     for (at, state) in recovery.states().iter().enumerate() {
         let StepState::Open { is_told, .. } = state else { continue };

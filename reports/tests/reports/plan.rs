@@ -20,7 +20,13 @@ fn limit(lower: Option<u64>, upper: u64, line: usize, text: &str) -> Objective {
 }
 
 fn step(name: &str, budget: Objective, needs: &[usize], procedure: Option<&str>) -> PlanStep {
-    PlanStep { name: name.to_owned(), budget, needs: needs.to_vec(), procedure: procedure.map(str::to_owned) }
+    PlanStep {
+        name: name.to_owned(),
+        budget,
+        needs: needs.to_vec(),
+        procedure: procedure.map(str::to_owned),
+        command: None,
+    }
 }
 
 fn tier(name: &str, limit: Option<Objective>, what: &str, restored_by: &[usize]) -> Tier {

@@ -16,6 +16,7 @@ pub(crate) fn recovery_plan() -> Plan {
         budget: minutes(budget),
         needs: needs.to_vec(),
         procedure: None,
+        command: None,
     };
     let tier = |name: &str, limit: Option<u64>, restored_by: &[usize]| Tier {
         name: name.to_owned(),

@@ -75,7 +75,15 @@ fn replaced(mut record: Record, texts: &[String], figures: &[u64]) -> Record {
             step.notes.iter_mut().for_each(&mut text);
             [&mut step.started_ms, &mut step.elapsed_ms].into_iter().for_each(&mut figure);
         }
-        if let Some(CarriedOut { plan, measured, .. }) = &mut drill.recovery {
+        if let Some(CarriedOut { plan, measured, by_people }) = &mut drill.recovery {
+            if let Some(people) = by_people {
+                text(&mut people.declared_by);
+                people
+                    .steps
+                    .iter_mut()
+                    .filter_map(|step| step.ended.as_mut())
+                    .for_each(|end| text(&mut end.who));
+            }
             plan.steps.iter_mut().map(|step| &mut step.name).for_each(&mut text);
             plan.tiers.iter_mut().map(|tier| &mut tier.name).for_each(&mut text);
             plan.steps.iter_mut().map(|step| &mut step.budget.upper_ms).for_each(&mut figure);

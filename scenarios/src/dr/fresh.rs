@@ -6,7 +6,7 @@ use comeback_error::Result;
 use comeback_model::Phase;
 use comeback_postgres::{PostgresServer, column};
 use comeback_redis::judges::RedisLogJudge;
-use comeback_redis::{RedisServer, read_keys};
+use comeback_redis::{RedisServer, read_key_names};
 
 use super::region::Written;
 use crate::roadtrip;
@@ -41,7 +41,7 @@ pub(super) async fn judge_empty_cache(
         .into_iter()
         .map(|id| (format!("story {id}"), Some(format!("{PREFIX}{id}"))))
         .collect();
-    let there = &read_keys(&cache.address(), PREFIX).await?;
+    let there = &read_key_names(&cache.address(), PREFIX).await?.into_iter().collect();
     let (rule, remedy) =
         ("the newest stories are cached", "look why the application could not fill its cache");
     drill.judge_of("redis", &Coherence { rule, naming: &naming, there, remedy }).await;

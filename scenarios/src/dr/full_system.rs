@@ -29,6 +29,7 @@ use super::coherence;
 use super::fresh::judge_empty_cache;
 use super::network::Network;
 use super::region::{Backups, Region, Written};
+use super::rules::judge_rules;
 use super::steps::{Recovered, actions};
 use super::work::{EMPTY_REDIS, works};
 use crate::roadtrip;
@@ -149,6 +150,7 @@ impl Scenario for FullSystem {
             drill.judge(&LogInJudge { log_ins }).await;
         }
         coherence::judge(drill, &recovered, &backups).await?;
+        judge_rules(drill, &recovered).await;
         drill.verified();
         Ok(())
     }

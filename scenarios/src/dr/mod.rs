@@ -5,8 +5,10 @@ mod failback;
 mod fresh;
 mod full_system;
 mod network;
+mod own_command;
 mod photos;
 mod region;
+mod rules;
 mod steps;
 mod work;
 

@@ -11,7 +11,7 @@ use comeback_engine::judge::Judge as _;
 use comeback_engine::repository::{self, LocalRepository};
 use comeback_engine::runner::{Course, Drill, Proof, StepAction};
 use comeback_error::{Error, Result};
-use comeback_model::{Check, IntegrityQuery, Manifest, Phase, Plan, Verdict};
+use comeback_model::{Check, IntegrityQuery, Manifest, Phase, Plan, PlanStep, Verdict};
 use comeback_objects::LocalBucket;
 use comeback_postgres::procedures::DumpImport;
 use comeback_postgres::{PostgresServer, count};
@@ -24,6 +24,7 @@ use futures_util::lock::Mutex;
 use jiff::Timestamp;
 
 use super::network::Network;
+use super::own_command::{CameBack, OwnCommands, carry_out};
 use super::photos;
 use super::region::Backups;
 use super::work::{Work, works};
@@ -77,7 +78,9 @@ impl Recovered {
 
 /// A step of the plan, in a part of the drill of its own.
 struct Step {
+    planned: PlanStep,
     work: Work,
+    commands: OwnCommands,
     repository: Arc<LocalRepository>,
     /// What the application answered in region A.
     answered: Arc<[Expectation]>,
@@ -105,13 +108,16 @@ pub(super) async fn actions(
     let secrets = drill.secret_store(REGION).await?;
     let queries: Arc<[_]> = roadtrip::integrity_queries(drill)?.into();
     let mut actions = Vec::new();
+    let commands = OwnCommands::in_folder(drill.settings_folder());
     let works = works(plan)?;
     let photos_apart = works.contains(&Work::Photos);
     for (step, work) in plan.steps.iter().zip(works) {
         let mut course = drill.branch(&step.name, backups.repository.clone());
         course.enter_region(REGION)?;
         let step = Step {
+            planned: step.clone(),
             work,
+            commands: commands.clone(),
             repository: Arc::clone(&backups.repository),
             answered: Arc::clone(&backups.answered),
             user: backups.user.clone(),
@@ -142,6 +148,10 @@ impl Step {
             Work::Application => self.start_application(course).await?,
             Work::Dns => return self.network.move_name(course).await,
             Work::Verification => self.verify(course).await?,
+            Work::Own => {
+                let (database, cache) = (self.recovered.database.get(), self.recovered.cache.get());
+                carry_out(course, &self.planned, &self.commands, CameBack { database, cache }).await?
+            }
         };
         Ok(verdict.into())
     }

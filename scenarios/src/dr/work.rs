@@ -16,6 +16,8 @@ pub(super) enum Work {
     Application,
     Dns,
     Verification,
+    /// A command of the user.
+    Own,
 }
 
 /// The procedure of a step that starts Redis empty: no scenario, because there is nothing to bring back.
@@ -53,6 +55,9 @@ pub(super) fn empties_redis(plan: &Plan) -> bool {
 }
 
 fn work_of(step: &PlanStep) -> Result<Work> {
+    if step.command.is_some() {
+        return Ok(Work::Own);
+    }
     let known = || PROCEDURES.map(|(name, _)| name).join(", ");
     if let Some(procedure) = &step.procedure {
         let found = PROCEDURES.iter().find(|(name, _)| name == procedure);
@@ -65,7 +70,7 @@ fn work_of(step: &PlanStep) -> Result<Work> {
     let said = |words: &[&str]| words.iter().any(|word| name.contains(word));
     WORDS.iter().find(|(words, _)| said(words)).map(|(_, work)| *work).ok_or_else(|| {
         Error::usage(format!("nothing says what the step {:?} of the plan does", step.name))
-            .hint(format!("name its `procedure` in its [[plan.step]]: {}", known()))
+            .hint(format!("name its `procedure` in its [[plan.step]]: {}; or its `command`", known()))
     })
 }
 
@@ -82,6 +87,7 @@ mod tests {
             budget: Objective { lower_ms: None, upper_ms: 1, source },
             needs: Vec::new(),
             procedure: procedure.map(str::to_owned),
+            command: None,
         }
     }
 

@@ -58,8 +58,12 @@ drills! { |run|
             dr::the_plan_is_timed_and_judged(&run.report());
             dr::clients_have_everything_back(&run.report());
             dr::the_stores_belong_together(&run.report());
+            dr::own_rules_and_commands_count(&run.report());
         },
-        docker { dr::clients_have_everything_back(&run.report()); };
+        docker {
+            dr::clients_have_everything_back(&run.report());
+            dr::own_rules_and_commands_count(&run.report());
+        };
     the_service_moves_back_to_its_first_region: "dr/failback" =>
         local { dr::the_writes_moved_back_once(&run.report(), &run.place.evidence()); }, docker {};
 }
@@ -91,6 +95,9 @@ impl Run {
             return None;
         }
         let place = Place::new();
+        if scenario == "dr/full-system" {
+            dr::write_settings(&place, dr::ACTIVATE, dr::RULES);
+        }
         let args = ["run", scenario, "--scale", "ci", "--substrate", substrate];
         let mut command = place.comeback(&[&args[..], &["--junit", "junit.xml", "--seed", "11"]].concat());
         command.env("GITHUB_STEP_SUMMARY", place.work().join("summary.md"));

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use comeback_error::Result;
-use comeback_model::plan::{Cause, JudgedStep, JudgedTier, PlanJudgement, judge};
+use comeback_model::plan::{Cause, JudgedStep, JudgedTier, PlanJudgement, judge, lets_go_on};
 use comeback_model::{
     CarriedOut, Finding, FindingCode, MeasuredStep, NotLookedAt, Objective, Plan, PlanStep, ScopeKind, Tier,
     Verdict,
@@ -40,9 +40,22 @@ impl Judge for PlanJudge<'_> {
         let opinion = Opinion::new(summary, steps.chain(late).chain(whole)).not_looked_at(unserved);
         Ok(match by_people {
             Some(people) => by_people::add(opinion, plan, measured, people),
-            None => opinion,
+            None => opinion.not_looked_at(by_command(plan, &judgement)),
         })
     }
+}
+
+/// The steps that only commands of the user say are done.
+fn by_command(plan: &Plan, judgement: &PlanJudgement) -> Vec<NotLookedAt> {
+    let done = plan.steps.iter().zip(&judgement.steps).filter(|(_, judged)| lets_go_on(judged.verdict));
+    let told = done.filter_map(|(step, _)| {
+        let reason = match step.command.as_ref()?.proves {
+            Some(_) => "only its own commands say that it is done: one carried it out, one proved it",
+            None => "only the exit status of its own command says that it is done",
+        };
+        Some(NotLookedAt::new(ScopeKind::Step, &step.name, reason))
+    });
+    told.collect()
 }
 
 fn of_step(step: &PlanStep, judged: &JudgedStep, done: Option<&MeasuredStep>) -> Option<Finding> {
@@ -143,6 +156,7 @@ mod tests {
             budget: limit(1),
             needs: needs.to_vec(),
             procedure: None,
+            command: None,
         };
         let tier = |name: &str, restored_by: &[usize]| Tier {
             name: name.to_owned(),

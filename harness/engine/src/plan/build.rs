@@ -19,8 +19,9 @@ pub fn build(documented: &DocumentedPlan, declared: &[DeclaredStep]) -> Result<P
     for ((step, declaration), needs) in documented.steps.iter().zip(&declarations).zip(needs) {
         let budget = budget_of(step, declaration.and_then(|one| one.budget.as_ref()), &mut errors);
         let procedure = declaration.and_then(|one| one.procedure.as_ref()).map(|one| one.value.clone());
+        let command = declaration.and_then(|one| one.command.clone());
         let name = step.name().to_owned();
-        steps.extend(budget.map(|budget| PlanStep { name, budget, needs, procedure }));
+        steps.extend(budget.map(|budget| PlanStep { name, budget, needs, procedure, command }));
     }
     if !errors.is_empty() {
         return Err(errors);

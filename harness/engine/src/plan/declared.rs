@@ -1,5 +1,7 @@
 //! What the settings declare of a plan, as it is written: names are not resolved yet.
 
+use comeback_model::StepCommand;
+
 use crate::runbook::Length;
 
 /// A value of the settings, and where it stands: `comeback.toml:12:8`.
@@ -24,6 +26,8 @@ pub struct DeclaredStep {
     pub tiers: Vec<Placed<String>>,
     /// The scenario that drills it.
     pub procedure: Option<Placed<String>>,
+    /// The command that carries it out, if no scenario does.
+    pub command: Option<StepCommand>,
 }
 
 /// A budget in the settings.

@@ -244,6 +244,15 @@ impl Course {
         Ok(folder)
     }
 
+    /// A folder in the evidence for what the user's own command writes. Its name has the letters and digits of `name`.
+    pub async fn output_folder(&self, name: &str) -> Result<PathBuf> {
+        let name: String = name.chars().map(|char| if char.is_alphanumeric() { char } else { '-' }).collect();
+        let folder = self.evidence_folder().await?.join(format!("step-{name}"));
+        let made = tokio::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).await;
+        made.context("creating the folder of a step")?;
+        std::path::absolute(&folder).context("finding the folder of a step")
+    }
+
     /// Puts a file into the evidence, next to the servers' logs.
     pub async fn save_evidence(&self, name: &str, content: &[u8]) -> Result<()> {
         let folder = self.evidence_folder().await?;

@@ -1,11 +1,14 @@
 //! One execution of a scenario, and the methods that scenarios are written with.
 
 use std::ops::{Deref, DerefMut};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{DocumentedTtl, IntegrityQuery, Ledger, Milestone, Objective, Plan, WriteTry};
+use comeback_model::{
+    CoherenceRule, DocumentedTtl, IntegrityQuery, Ledger, Milestone, Objective, Plan, WriteTry,
+};
 
 use super::objectives::Documented;
 use super::{Applications, Course};
@@ -28,6 +31,8 @@ pub struct Drill {
     pub(super) applications: Applications,
     /// The recovery plan of the runbook, if the run has one.
     pub(super) plan: Option<Arc<Plan>>,
+    pub(super) coherence: Vec<CoherenceRule>,
+    pub(super) settings_folder: PathBuf,
     pub(super) declared_ms: Option<u64>,
 }
 
@@ -84,6 +89,16 @@ impl Drill {
     /// The integrity queries that the user added.
     pub fn user_queries(&self) -> &[IntegrityQuery] {
         &self.queries
+    }
+
+    /// The user's own rules about stores that must agree.
+    pub fn coherence_rules(&self) -> &[CoherenceRule] {
+        &self.coherence
+    }
+
+    /// The folder in which the user's own commands run.
+    pub fn settings_folder(&self) -> &Path {
+        if self.settings_folder.as_os_str().is_empty() { Path::new(".") } else { &self.settings_folder }
     }
 
     /// The disaster is declared: time to recovery starts. Returns the time on the clock of the run, in

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use comeback_error::{Error, Result};
-use comeback_model::{IntegrityQuery, Plan, Verdict};
+use comeback_model::{CoherenceRule, IntegrityQuery, Plan, Verdict};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,10 @@ pub struct RunSettings {
     pub applications: Applications,
     /// The recovery plan of the runbook and the settings; `None` if no scenario carries one out.
     pub plan: Option<Arc<Plan>>,
+    /// The user's own rules about stores that must agree.
+    pub coherence: Vec<CoherenceRule>,
+    /// The folder of the settings, in which the user's own commands run; empty for the current one.
+    pub settings_folder: PathBuf,
 }
 
 /// Runs drills. Returns the verdict of each, in their order; `None` for a drill that was interrupted, or did not
@@ -198,6 +202,8 @@ async fn prepare(
         documented,
         applications: settings.applications.clone(),
         plan: settings.plan.clone(),
+        coherence: settings.coherence.clone(),
+        settings_folder: settings.settings_folder.clone(),
         declared_ms: None,
     })
 }

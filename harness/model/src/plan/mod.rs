@@ -74,6 +74,19 @@ pub struct PlanStep {
     /// The scenario that drills it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub procedure: Option<String>,
+    /// The user's command that carries it out, if no scenario does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<StepCommand>,
+}
+
+/// A command of the user that carries out a step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepCommand {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// A command that proves the step by ending with 0; without one, the exit status of the first is all that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proves: Option<Vec<String>>,
 }
 
 /// A priority tier.

@@ -49,7 +49,7 @@ pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_d
 pub use import::{Imported, count_statements, import_sql};
 #[cfg(feature = "benches")]
 pub use import::{cut_rows, cut_script};
-pub use load::{TableLoad, column, count, load_tables, run_script};
+pub use load::{TableLoad, column, count, keys_and_things, load_tables, run_script};
 pub use log::archiver::Archiver;
 pub use log::feed::{FetchedLog, LogFeed};
 pub use log::fetch::fetch_log;

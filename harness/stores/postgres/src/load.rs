@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Executor as _;
+use sqlx::{Executor as _, SqlSafeStr as _, Statement as _};
 
 use super::connection::address::PostgresAddress;
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 
 /// The rows of one table, as a binary `COPY` stream.
 pub struct TableLoad {
@@ -48,6 +48,32 @@ pub async fn column(server: &PostgresAddress, database: &str, sql: &str) -> Resu
         .await
         .context(format_args!("asking database {database}: {sql}"))?;
     Ok(values.into_iter().collect())
+}
+
+/// Runs a query whose first column is a key, and whose second, if there is one, the thing that names it. Returns each
+/// thing with its key as text, in the order of the query; a thing without a name is called by its key.
+pub async fn keys_and_things(
+    server: &PostgresAddress,
+    database: &str,
+    sql: &str,
+) -> Result<Vec<(String, Option<String>)>> {
+    let mut connection = server.connect(database).await?;
+    let asking = || format!("asking database {database}: {sql}");
+    let prepared =
+        connection.prepare(sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str()).await.context(asking())?;
+    let (names, thing) = match prepared.columns().len() {
+        0 => return Err(Error::could_not_verify(format!("the query has no column: {sql}"))),
+        1 => ("key", "key"),
+        _ => ("key, thing", "thing"),
+    };
+    let asked = format!("select {thing}::text, key::text from ({sql}) as asked ({names})");
+    let rows: Vec<(Option<String>, Option<String>)> =
+        sqlx::query_as(sqlx::AssertSqlSafe(asked)).fetch_all(&mut connection).await.context(asking())?;
+    let told = |(thing, key): (Option<String>, Option<String>)| {
+        let thing = thing.or_else(|| key.clone()).unwrap_or_else(|| "a row without a name".to_owned());
+        (thing, key)
+    };
+    Ok(rows.into_iter().map(told).collect())
 }
 
 /// Loads tables, two at a time. Returns the number of rows.

@@ -95,6 +95,28 @@ impl RedisAddress {
         Self { username: None, password: None, ..self }
     }
 
+    /// The address with the password in it, for the environment of a command: `redis://:PASSWORD@HOST:PORT`, or
+    /// `unix:///PATH?password=PASSWORD`. A password of ours has letters and digits alone.
+    pub fn url_with_password(&self) -> Secret {
+        let Some(password) = self.password.as_ref().map(Secret::expose) else {
+            return Secret::given(self.to_string());
+        };
+        let user = self.username.as_deref().unwrap_or_default();
+        Secret::given(match &self.place {
+            Place::Unix { path } if user.is_empty() => format!("unix://{path}?password={password}"),
+            Place::Unix { path } => format!("unix://{path}?username={user}&password={password}"),
+            Place::Tcp { .. } => {
+                let place = Self { username: None, ..self.clone() }.to_string();
+                place.replacen("://", &format!("://{user}:{password}@"), 1)
+            }
+        })
+    }
+
+    /// The password to log in with.
+    pub fn password(&self) -> Option<&Secret> {
+        self.password.as_ref()
+    }
+
     /// Whether both addresses name the same place; the log-ins may differ.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.place == other.place

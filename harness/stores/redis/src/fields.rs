@@ -1,6 +1,6 @@
 //! Keys of a kind: what is there, and what they say of something in another store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use comeback_error::Result;
 use redis::cmd;
@@ -33,8 +33,9 @@ pub async fn read_hash_field(
     Ok(fields)
 }
 
-/// The keys that begin with `prefix`, in database 0. Those that are no text are shown with stand-ins.
-pub async fn read_keys(server: &RedisAddress, prefix: &str) -> Result<BTreeSet<String>> {
+/// The names of the keys that begin with `prefix`, sorted, in database 0 of a server that nobody writes to. Names that
+/// are no text are shown with stand-ins.
+pub async fn read_key_names(server: &RedisAddress, prefix: &str) -> Result<Vec<String>> {
     let client = RedisClient::connect(server, 0).await?;
     let keys = scan(&client, &format!("{prefix}*"), None).await?;
     Ok(keys.iter().map(|key| text(key)).collect())
@@ -63,7 +64,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The keys of one database that match a pattern, in order, each once.
+/// The keys of a kind whose names match a pattern, sorted.
 async fn scan(client: &RedisClient, pattern: &str, kind: Option<&str>) -> Result<Vec<Vec<u8>>> {
     let (mut cursor, mut keys) = (0_u64, Vec::<Vec<u8>>::new());
     loop {

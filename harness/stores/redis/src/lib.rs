@@ -38,7 +38,7 @@ pub use address::RedisAddress;
 pub use backup::{TakenSnapshot, fingerprint_server, take_snapshot};
 pub use client::{Info, RedisClient};
 pub use disaster::{Corruption, corrupt_keyspace};
-pub use fields::{count_kinds, read_hash_field, read_keys};
+pub use fields::{count_kinds, read_hash_field, read_key_names};
 pub use jobs::{read_list_jobs, read_stream_jobs};
 pub use load::load_commands;
 pub use observer::{Observer, Seen};

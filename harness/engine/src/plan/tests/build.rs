@@ -23,6 +23,7 @@ fn declared(line: usize, name: &str, needs: Option<&[&str]>) -> DeclaredStep {
         budget: None,
         tiers: Vec::new(),
         procedure: None,
+        command: None,
     }
 }
 

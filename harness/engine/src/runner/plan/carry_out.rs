@@ -158,6 +158,7 @@ mod tests {
             budget: minutes(budget),
             needs: needs.to_vec(),
             procedure: None,
+            command: None,
         };
         Plan {
             title: "Full disaster recovery".to_owned(),

@@ -153,6 +153,7 @@ mod tests {
             budget: minutes(2),
             needs: needs.to_vec(),
             procedure: None,
+            command: None,
         };
         let steps = vec![
             step("Activate", &[]),

@@ -88,7 +88,7 @@ impl PeopleDrill {
         self.journal.finish()
     }
 
-    /// Judges what was carried out, and ends the record.
+    /// Judges what was carried out, and ends the record. Goes on where a command died while it did so.
     pub async fn close(&self) -> Result<Record> {
         let record = self.record()?;
         ensure_is_open(&record)?;
@@ -101,7 +101,10 @@ impl PeopleDrill {
             checks.push(check(&judge).await);
         }
         let verdicts: Vec<_> = checks.iter().map(|check| check.verdict).collect();
-        for check in checks {
+        let known = |judge: &str| {
+            record.drills.iter().any(|drill| drill.checks.iter().any(|check| check.judge == judge))
+        };
+        for check in checks.into_iter().filter(|check| !known(&check.judge)) {
             self.journal.append(EventBody::CheckEnded { drill: DRILL, check });
         }
         let aborted = carried_out.by_people.as_ref().and_then(|people| people.aborted.as_ref());

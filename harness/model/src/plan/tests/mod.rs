@@ -16,7 +16,13 @@ fn limit(minutes: u64) -> Objective {
 }
 
 fn step(name: &str, budget: u64, needs: &[usize]) -> PlanStep {
-    PlanStep { name: name.to_owned(), budget: limit(budget), needs: needs.to_vec(), procedure: None }
+    PlanStep {
+        name: name.to_owned(),
+        budget: limit(budget),
+        needs: needs.to_vec(),
+        procedure: None,
+        command: None,
+    }
 }
 
 fn tier(name: &str, minutes: Option<u64>, restored_by: &[usize]) -> Tier {

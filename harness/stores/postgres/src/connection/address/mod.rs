@@ -148,6 +148,15 @@ impl PostgresAddress {
         self.password.as_ref()
     }
 
+    /// The address of a database with the password in it, for the environment of a command: libpq and most drivers read
+    /// this form.
+    pub fn url_with_password(&self, database: &str) -> Secret {
+        let inner = Self { database: database.to_owned(), ..self.clone() }.to_string();
+        let Some(password) = &self.password else { return Secret::given(inner) };
+        let password = utf8_percent_encode(password.expose(), ENCODED);
+        Secret::given(inner.replacen('@', &format!(":{password}@"), 1))
+    }
+
     /// The arguments of a client program; they never contain the password.
     pub(crate) fn client_args(&self) -> [String; 6] {
         let (host, port) = match &self.place {

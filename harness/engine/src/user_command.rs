@@ -1,0 +1,284 @@
+//! A command of the user's, such as a step of a runbook that is a script: run on this machine, and ended with everything
+//! that it started.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use comeback_error::{Context as _, Error, Result};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+
+use crate::secret::Secret;
+use crate::wait;
+
+/// How much is kept of what a command complains about: the end, which says why it failed.
+const COMPLAINT_BYTES: usize = 16 * 1024;
+/// What stands for a secret that a command printed.
+const MASK: &str = "[redacted]";
+
+/// A command of the user's.
+///
+/// It has an own process group, no input, and the environment of this process with `environment` added. Whatever it
+/// leaves running in its group is killed when it has ended. A process that leaves the group (`setsid`) is not found.
+#[derive(Debug, Clone)]
+pub struct UserCommand {
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// The folder that it runs in.
+    pub folder: PathBuf,
+    /// What it is told beside the environment of this process.
+    pub environment: Vec<(&'static str, Secret)>,
+    /// What must not be in its output: each occurrence is replaced.
+    pub secrets: Vec<Secret>,
+    /// How much of its standard output is kept, in bytes, from the beginning.
+    pub most_output: usize,
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandEnd {
+    /// Whether it ended with 0.
+    pub succeeded: bool,
+    /// `exit status 3`, `signal 9`.
+    pub status: String,
+    /// Its standard output, without secrets.
+    pub stdout: String,
+    /// Whether it printed more than was kept.
+    pub is_cut: bool,
+    /// The end of its standard error, without secrets.
+    pub stderr: String,
+    /// Whether it left processes running, which were killed.
+    pub left_running: bool,
+}
+
+impl CommandEnd {
+    /// The last lines that it printed, those of the standard error before those of the standard output.
+    pub fn last_lines(&self, count: usize) -> Vec<&str> {
+        let said = if self.stderr.trim().is_empty() { &self.stdout } else { &self.stderr };
+        let lines: Vec<_> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines.into_iter().rev().take(count).rev().collect()
+    }
+}
+
+/// Kills the process group of a command.
+struct Leash(Option<Pid>);
+
+impl Leash {
+    /// Kills what is left, and says whether there was anything.
+    fn pull(&mut self) -> bool {
+        let Some(group) = self.0.take() else { return false };
+        let is_left = processes().any(|process| process.group == group.as_raw_pid() && !process.is_dead);
+        let _ = kill_process_group(group, Signal::KILL);
+        is_left
+    }
+}
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        self.pull();
+    }
+}
+
+impl UserCommand {
+    /// The program.
+    pub fn program(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+
+    /// Runs the command to its end, for at most `limit`. Dropping the future kills it, and so does the limit.
+    pub async fn run(&self, limit: Duration) -> Result<CommandEnd> {
+        let program = self.program();
+        let doing = format!("running {program:?}");
+        let spawned = Command::new(program)
+            .args(self.argv.iter().skip(1))
+            .current_dir(&self.folder)
+            .envs(self.environment.iter().map(|(name, value)| (name, OsString::from(value.expose()))))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn();
+        let child = spawned.context(&doing).map_err(|error| {
+            error.hint(
+                "a command without `/` is looked for in PATH; others count from the folder of the settings",
+            )
+        })?;
+        // The leash outlives the child: what it started has its group.
+        let mut leash = Leash(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let ended =
+            wait::at_most(&format!("{program:?} to end"), limit, self.to_end(child, &mut leash)).await;
+        ended.and_then(|ended| ended.map_err(|error| error.context(&doing)))
+    }
+
+    async fn to_end(&self, mut child: Child, leash: &mut Leash) -> Result<CommandEnd> {
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = async {
+            let status = child.wait().await.context("waiting for its end")?;
+            // A process that it left holds its output open: the end of that would never come.
+            Ok::<_, Error>((status, leash.pull()))
+        };
+        let (ended, kept, complaint) =
+            tokio::join!(ended, beginning(stdout, self.most_output), end_of(stderr, COMPLAINT_BYTES));
+        let (status, left_running) = ended?;
+        let ((stdout, is_cut), stderr) = (kept?, complaint?);
+        Ok(CommandEnd {
+            succeeded: status.success(),
+            status: told(status),
+            stdout: self.masked(&stdout),
+            is_cut,
+            stderr: self.masked(&stderr),
+            left_running,
+        })
+    }
+
+    fn masked(&self, output: &[u8]) -> String {
+        let text = String::from_utf8_lossy(output).into_owned();
+        let secrets = self.secrets.iter().map(Secret::expose).filter(|secret| !secret.is_empty());
+        secrets.fold(text, |text, secret| text.replace(secret, MASK))
+    }
+}
+
+/// A process of this machine.
+struct Process {
+    #[cfg(test)]
+    pid: i32,
+    group: i32,
+    /// Whether it has ended, and only waits for its parent to take note.
+    is_dead: bool,
+}
+
+/// The processes of this machine. Source: proc(5): after the name in brackets come state, parent and group.
+fn processes() -> impl Iterator<Item = Process> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (_before, after) = stat.rsplit_once(')')?;
+        let mut fields = after.split_whitespace();
+        let (state, group) = (fields.next()?, fields.nth(1)?.parse().ok()?);
+        Some(Process {
+            #[cfg(test)]
+            pid: entry.file_name().to_str()?.parse().ok()?,
+            group,
+            is_dead: matches!(state, "Z" | "X"),
+        })
+    })
+}
+
+fn told(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+/// Reads a stream to its end, and keeps its beginning. Returns whether something was dropped.
+async fn beginning(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Result<(Vec<u8>, bool)> {
+    let (mut kept, mut is_cut) = (Vec::new(), false);
+    read(stream, |piece| {
+        let room = most.saturating_sub(kept.len()).min(piece.len());
+        kept.extend_from_slice(&piece[..room]);
+        is_cut |= room < piece.len();
+    })
+    .await?;
+    Ok((kept, is_cut))
+}
+
+/// Reads a stream to its end, and keeps its last part.
+async fn end_of(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    read(stream, |piece| {
+        kept.extend_from_slice(piece);
+        let over = kept.len().saturating_sub(most);
+        kept.drain(..over);
+    })
+    .await?;
+    Ok(kept)
+}
+
+async fn read(stream: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) -> Result<()> {
+    let Some(mut stream) = stream else { return Ok(()) };
+    let mut piece = vec![0; 8 * 1024];
+    loop {
+        match stream.read(&mut piece).await.context("reading its output")? {
+            0 => return Ok(()),
+            read => take(&piece[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> UserCommand {
+        UserCommand {
+            argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
+            folder: std::env::temp_dir(),
+            environment: vec![("COMEBACK_STEP", Secret::given("Database"))],
+            secrets: vec![Secret::given("hunter2")],
+            most_output: 100,
+        }
+    }
+
+    async fn end(script: &str) -> CommandEnd {
+        shell(script).run(Duration::from_mins(1)).await.unwrap()
+    }
+
+    /// Waits until a process has ended: a signal takes a moment.
+    async fn gone(pid: &str) {
+        let pid: i32 = pid.parse().unwrap();
+        wait::until("a process to end", Duration::from_mins(1), async || {
+            let is_there = processes().any(|process| process.pid == pid && !process.is_dead);
+            if is_there { Err("it is there".to_owned()) } else { Ok(()) }
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_it_says_is_kept_without_secrets_and_bounded() {
+        let ended = end("echo \"$COMEBACK_STEP hunter2\"; echo at hunter2 >&2; exit 3").await;
+        assert_eq!((ended.succeeded, ended.status.as_str()), (false, "exit status 3"));
+        assert_eq!(
+            (ended.stdout.as_str(), ended.stderr.as_str()),
+            ("Database [redacted]\n", "at [redacted]\n")
+        );
+        assert!(!ended.is_cut && !ended.left_running);
+        let long = end("i=0; while [ $i -lt 50 ]; do echo line $i; echo e$i >&2; i=$((i+1)); done").await;
+        assert!(long.succeeded && long.is_cut && long.stdout.len() == 100);
+        assert_eq!(long.last_lines(2), ["e48", "e49"]);
+    }
+
+    #[tokio::test]
+    async fn what_it_leaves_running_is_killed() {
+        let ended = end("sleep 1000 & echo $!").await;
+        assert!(ended.succeeded && ended.left_running, "{ended:?}");
+        gone(ended.stdout.trim()).await;
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_killed_at_its_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let pids = folder.path().join("pids");
+        let script = format!("sleep 1000 & echo $$ $! > '{}'; wait", pids.display());
+        let refused = shell(&script).run(Duration::from_millis(500)).await.unwrap_err();
+        assert!(refused.message().contains("\"sh\" to end"), "{refused}");
+        let written = std::fs::read_to_string(&pids).unwrap();
+        for pid in written.split_whitespace() {
+            gone(pid).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_is_not_there_says_so() {
+        let command = UserCommand { argv: vec!["no-such-program".to_owned()], ..shell("") };
+        let refused = command.run(Duration::from_mins(1)).await.unwrap_err();
+        assert!(refused.message().starts_with("running \"no-such-program\": "), "{refused}");
+    }
+}
