@@ -50,10 +50,11 @@ fn of_one(scenario: &str, data: u64) -> Need {
             repository_bytes: 0,
             memory_bytes: 2 * data + 3 * EMPTY_MEMORY_BYTES,
         },
-        // Both of these at once.
+        // PostgreSQL and Redis at once; and photos, half as large as the data, in the application's node and in two buckets
+        // beside the backups.
         "dr" => Need {
-            node_bytes: 2 * data + data / 2 + 2 * EMPTY_DISK_BYTES,
-            repository_bytes: 2 * (data / 3),
+            node_bytes: 2 * data + data / 2 + data / 2 + 2 * EMPTY_DISK_BYTES,
+            repository_bytes: 2 * (data / 3) + 2 * (data / 2),
             memory_bytes: data + 2 * EMPTY_MEMORY_BYTES,
         },
         _ => Need::default(),

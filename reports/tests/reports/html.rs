@@ -18,6 +18,20 @@ fn a_plan_is_drawn_with_its_late_and_failed_steps() {
 }
 
 #[test]
+fn what_to_repair_is_a_list_before_the_drills() {
+    let page = html(&plan_sample::recovery()).unwrap();
+    let (_, list) = page.split_once("<h2 id=\"repairs\">Repair list</h2>").unwrap();
+    let (list, _) = list.split_once("<h2 id=\"drills\">").unwrap();
+    assert_eq!(list.matches("<li>").count(), 23, "{list}");
+    assert!(list.contains("<h3>Drop the session: its user has to sign in again</h3>"), "{list}");
+    assert!(
+        list.contains("<b class=\"key\">database 0 key=cache:`x`</b>: it names &lt;b&gt;|a</li>"),
+        "{list}"
+    );
+    assert!(!html(&samples::failed()).unwrap().contains("Repair list"));
+}
+
+#[test]
 fn every_page_stands_alone() {
     for (name, record) in samples::all() {
         let page = html(&record).unwrap();

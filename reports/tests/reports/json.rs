@@ -3,7 +3,7 @@ use comeback_reports::{SCHEMA, json};
 use jsonschema::Validator;
 use serde_json::{Value, json as value};
 
-use crate::samples;
+use crate::{plan_sample, samples};
 
 fn schema() -> Validator {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
@@ -78,6 +78,19 @@ fn a_run_that_was_killed_is_not_told_as_verified() {
     record.ending = comeback_model::evidence::Ending::Unfinished;
     let report: Value = serde_json::from_str(&json(&record).unwrap()).unwrap();
     assert_eq!(report["verdict"], "could_not_verify");
+}
+
+/// All of them: the reports for people show the first ones.
+#[test]
+fn the_repair_list_is_there() {
+    let report: Value = serde_json::from_str(&json(&plan_sample::recovery()).unwrap()).unwrap();
+    let repairs = report["drills"][0]["repairs"].as_array().unwrap();
+    let actions: Vec<_> = repairs.iter().map(|repair| repair["action"].as_str().unwrap()).collect();
+    let replace = "replace the address by that of the region that is in use";
+    assert_eq!(actions, ["drop the session: its user has to sign in again", replace]);
+    assert_eq!(repairs[0]["things"].as_array().unwrap().len(), 22);
+    let thing = value!({ "subject": "database 0", "key": "key=cache:`x`", "found": "it names <b>|a" });
+    assert_eq!(repairs[1]["things"], value!([thing]));
 }
 
 #[test]

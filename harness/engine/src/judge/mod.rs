@@ -12,6 +12,8 @@ mod objective;
 mod plan;
 mod recovery_points;
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use comeback_error::Result;
 use comeback_model::{Finding, NotLookedAt};
@@ -63,7 +65,7 @@ impl Opinion {
         let hidden = self.findings.len().saturating_sub(most);
         if hidden > 0 {
             self.findings.truncate(most);
-            self.summary.push_str(&format!("; {hidden} more findings are not told one by one"));
+            let _ = write!(self.summary, "; {hidden} more findings are not told one by one");
         }
         self
     }
