@@ -72,14 +72,14 @@ impl ExclusiveWrites<'_> {
 
     /// How often a server refused writes, and why at last.
     fn refused(&self, server: &str) -> String {
-        let refusal = |one: &WriteTry| match &one.outcome {
-            TryOutcome::Refused(why) if one.server == server => Some(why.clone()),
-            _ => None,
-        };
-        let mut refusals: Vec<_> = self.tries.iter().filter_map(refusal).collect();
-        let last = refusals.pop().map_or_else(String::new, |why| format!(" ({why})"));
-        let count = refusals.len() + usize::from(!last.is_empty());
-        format!("; {server} refused {count}{last}")
+        let refusals =
+            self.tries.iter().filter(|one| one.server == server).filter_map(|one| match &one.outcome {
+                TryOutcome::Refused(why) => Some(why.as_str()),
+                TryOutcome::Accepted | TryOutcome::Unanswered(_) => None,
+            });
+        let refusals: Vec<_> = refusals.collect();
+        let why = refusals.last().unwrap_or(&"it refused nothing");
+        format!("; {server} refused {} ({why})", refusals.len())
     }
 
     fn finding(&self, OutOfTurn { server, writes }: &OutOfTurn) -> Finding {

@@ -68,7 +68,7 @@ impl TableProbe {
     async fn log_in(&self) -> Result<PgConnection, String> {
         let connected = PgConnection::connect_with(&self.options);
         let connected = wait::at_most("a log-in", LOG_IN_LIMIT, connected).await;
-        connected.map_err(|error| error.message().to_owned())?.map_err(|error| error.to_string())
+        connected.map_err(|error| error.message().to_owned())?.map_err(|error| said(&error))
     }
 }
 
@@ -92,11 +92,16 @@ impl WriteProbe for TableProbe {
             }
             Err(error) if is_refusal(&error) => {
                 self.connection = Some(connection);
-                TryOutcome::Refused(error.to_string())
+                TryOutcome::Refused(said(&error))
             }
-            Err(error) => TryOutcome::Unanswered(error.to_string()),
+            Err(error) => TryOutcome::Unanswered(said(&error)),
         }
     }
+}
+
+/// The server's own message, if it answered.
+fn said(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned())
 }
 
 /// Whether the server answered that it did not carry out the statement. Anything worse ends the connection.
