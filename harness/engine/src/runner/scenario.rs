@@ -12,7 +12,7 @@ use crate::damage::Damages;
 pub enum Suite {
     /// On every change to schema, backup script or runbook: a gate of one minute.
     Ci,
-    /// Every Sunday at 06:00: every scenario.
+    /// Every Sunday at 06:00: every scenario but the failback.
     Weekly,
     /// Every month: the newest backup of everything that is backed up.
     Monthly,
