@@ -38,7 +38,7 @@ impl Found {
 pub(super) fn to_add_to(evidence: &Path, name: Option<&str>) -> Result<PathBuf> {
     let (found, unreadable) = all(evidence)?;
     let open: Vec<_> = found.iter().filter(|one| one.is_open()).collect();
-    let meant = open.iter().filter(|one| name.is_none_or(|name| one.is_called(name)));
+    let meant = open.iter().copied().filter(|one| name.is_none_or(|name| one.is_called(name)));
     let meant: Vec<_> = meant.collect();
     match (&meant[..], name) {
         ([one], _) => {
@@ -48,40 +48,43 @@ pub(super) fn to_add_to(evidence: &Path, name: Option<&str>) -> Result<PathBuf> 
         ([], Some(name)) => match found.iter().find(|one| one.is_called(name)) {
             Some(ended) => Err(Error::usage(format!("the drill {} has ended", ended.told()))
                 .hint(format!("its reports are in {}", ended.folder.display()))),
-            None => Err(first(unreadable).unwrap_or_else(|| {
-                Error::usage(format!("no drill called {name} is in {}", evidence.display()))
-                    .hint(listed(&open))
-            })),
+            None => Err(first(unreadable).unwrap_or_else(|| unknown(name, evidence).hint(listed(&open)))),
         },
         ([], None) => Err(first(unreadable).unwrap_or_else(|| {
             Error::usage(format!("no drill is open in {}", evidence.display()))
                 .hint("begin one with `comeback drill start`, or name its folder with --evidence-dir")
         })),
-        _ => Err(Error::usage(format!("{} drills are open in {}", meant.len(), evidence.display()))
-            .hint("name one with --drill, by its run id if its name is not enough")
-            .hint(listed(&open))),
+        _ => Err(ambiguous(&meant, evidence)),
     }
 }
 
-/// The drill to show: the one that is named, or the only open one, or else the last one that ended.
+/// The drill to show: the open one, or else the last one that ended; of those that are called so, if a name is given.
 pub(super) fn to_show(evidence: &Path, name: Option<&str>) -> Result<Option<(PathBuf, Record)>> {
     let (mut found, unreadable) = all(evidence)?;
-    let is_any_open = found.iter().any(Found::is_open);
-    if is_any_open
-        || (name.is_some() && !found.iter().any(|one| name.is_some_and(|name| one.is_called(name))))
-    {
-        let ended = name.and_then(|name| found.iter().find(|one| !one.is_open() && one.is_called(name)));
-        let folder = match ended {
-            Some(ended) => ended.folder.clone(),
-            None => to_add_to(evidence, name)?,
-        };
-        return Ok(found.into_iter().find(|one| one.folder == folder).map(|one| (one.folder, one.record)));
-    }
-    if let Some(error) = first(unreadable) {
-        return Err(error);
-    }
+    let any = found.len();
     found.retain(|one| name.is_none_or(|name| one.is_called(name)));
-    Ok(found.pop().map(|one| (one.folder, one.record)))
+    let open: Vec<_> = found.iter().filter(|one| one.is_open()).collect();
+    let meant = match (&open[..], name) {
+        ([one], _) => one.folder.clone(),
+        ([], _) if !unreadable.is_empty() => return first(unreadable).map_or(Ok(None), Err),
+        ([], _) => match (found.last(), name) {
+            (Some(last), _) => last.folder.clone(),
+            (None, Some(name)) if any > 0 => return Err(unknown(name, evidence)),
+            (None, _) => return Ok(None),
+        },
+        _ => return Err(ambiguous(&open, evidence)),
+    };
+    Ok(found.into_iter().find(|one| one.folder == meant).map(|one| (one.folder, one.record)))
+}
+
+fn ambiguous(open: &[&Found], evidence: &Path) -> Error {
+    Error::usage(format!("{} drills are open in {}", open.len(), evidence.display()))
+        .hint("name one with --drill, by its run id if its name is not enough")
+        .hint(listed(open))
+}
+
+fn unknown(name: &str, evidence: &Path) -> Error {
+    Error::usage(format!("no drill called {name} is in {}", evidence.display()))
 }
 
 /// Refuses a second open drill, unless it gets a name by which it can be told from the others.

@@ -228,6 +228,14 @@ fn of_several_open_drills_one_is_named() {
     let aborted = drill(&place, &["abort", "moved", "--drill", "2025-q4"]);
     assert_eq!(aborted.status.code(), Some(3), "{}", text(&aborted.stderr));
     act(&place, "Ana", 9, &["note", "only one is open now"]);
+    // A name can be used again; the open drill is meant, and otherwise the last one.
+    assert_eq!(start(&place, &["--drill", "2025-q4"]).status.code(), Some(0));
+    let shown = text(&drill(&place, &["status", "--drill", "2025-q4"]).stdout);
+    assert!(shown.contains("▶ 1 Activate"), "{shown}");
+    assert_eq!(drill(&place, &["abort", "moved again", "--drill", "2025-q4"]).status.code(), Some(3));
+    let shown = text(&drill(&place, &["status", "--drill", "2025-q4"]).stdout);
+    assert!(shown.contains("ended: could not verify"), "{shown}");
+    assert_eq!(drill(&place, &["status", "--drill", "nowhere"]).status.code(), Some(2));
     let ended = drill(&place, &["note", "x", "--drill", "2025-q4"]);
     assert_eq!(ended.status.code(), Some(2));
     assert!(text(&ended.stderr).contains("the drill 2025-q4 (run "), "{}", text(&ended.stderr));

@@ -62,9 +62,8 @@ impl CarriedOut {
                 let kept = &mut people.steps[*step];
                 (kept.began_ms, kept.out_of_order) = (Some(at_ms), *out_of_order);
             }
-            Act::StepEnded { step, .. } => {
+            Act::StepEnded { step, proof, .. } => {
                 let (done, out_of_order) = self.check_end(&people, said, at_ms)?;
-                let Act::StepEnded { proof, .. } = &said.act else { return Ok(()) };
                 let kept = &mut people.steps[*step];
                 kept.out_of_order |= out_of_order;
                 kept.ended = Some(SaidEnd {

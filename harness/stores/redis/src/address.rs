@@ -254,6 +254,23 @@ mod tests {
     }
 
     #[test]
+    fn a_command_is_told_an_address_with_the_password() {
+        let password = || Some(Secret::given("hunter2"));
+        for (address, told) in [
+            ("redis://cache:7000", "redis://:hunter2@cache:7000"),
+            ("redis://app@[::1]:7000", "redis://app:hunter2@[::1]:7000"),
+            ("unix:///run/r.sock", "unix:///run/r.sock?password=hunter2"),
+        ] {
+            let address = RedisAddress::parse(address).unwrap().with_password(password());
+            assert_eq!(address.url_with_password().expose(), told);
+        }
+        assert_eq!(
+            RedisAddress::parse("redis://cache").unwrap().url_with_password().expose(),
+            "redis://cache:6379"
+        );
+    }
+
+    #[test]
     fn a_password_is_not_printed() {
         let address =
             RedisAddress::parse("redis://cache").unwrap().with_password(Some(Secret::given("hunter2")));

@@ -4,7 +4,7 @@ use comeback_error::Result;
 
 use super::recovery;
 use crate::evidence::{Event, EventBody, PlannedDrill, Record, RunKind, RunStarted};
-use crate::plan::{MeasuredStep, Plan};
+use crate::plan::{Act, MeasuredStep, PersonAct, Plan};
 use crate::{Verdict, evidence};
 
 fn record(bodies: Vec<EventBody>) -> Result<Record> {
@@ -54,6 +54,30 @@ fn a_plan_and_its_steps_are_kept() {
     assert_eq!(done, [false, false, true, false, false, false]);
     let written = serde_json::to_string(carried_out).unwrap();
     assert_eq!(serde_json::from_str::<crate::CarriedOut>(&written).unwrap(), *carried_out);
+}
+
+fn said(act: Act) -> EventBody {
+    let happened_at = "2026-11-30T06:00:00Z".parse().unwrap();
+    let said = PersonAct { who: "Ana".to_owned(), happened_at, utc_offset: None, act };
+    EventBody::PersonActed { drill: 0, said: Box::new(said) }
+}
+
+#[test]
+fn what_people_say_counts_from_the_declaration_and_is_refused_where_it_cannot_be() {
+    let declared = || said(Act::Declared { runbook_sha256: String::new() });
+    let done = |step| Act::StepEnded { step, began_at: None, failed: None, proof: None, out_of_order: false };
+    let kept = record(vec![begun(recovery()), declared(), said(done(0))]).unwrap();
+    let drill = &kept.drills[0];
+    assert_eq!((drill.milestones_ms.get("declared"), drill.ttr_ms()), (Some(&0), None));
+    assert_eq!(drill.recovery.as_ref().unwrap().by_people.as_ref().unwrap().names(), ["Ana"]);
+
+    let refused = |bodies| record(bodies).unwrap_err().message().to_owned();
+    assert_eq!(refused(vec![declared()]), "event 1 of the journal: the drill has no plan");
+    assert!(refused(vec![begun(recovery()), said(done(0))]).contains("the drill has no declaration"));
+    assert!(refused(vec![begun(recovery()), declared(), said(done(3))]).contains("not done by then"));
+    let over = EventBody::DrillEnded { drill: 0, verdict: Verdict::Verified, error: None };
+    let after = vec![begun(recovery()), declared(), over, said(done(0))];
+    assert_eq!(refused(after), "event 4 of the journal: the drill has ended");
 }
 
 #[test]

@@ -115,3 +115,18 @@ proptest! {
         let _ = PostgresAddress::parse(&format!("postgres://{rest}"));
     }
 }
+
+#[test]
+fn a_command_is_told_an_address_with_the_password() {
+    for (address, told) in [
+        ("postgres://ana%40x@db:7000/a", "postgres://ana%40x:p%40ss%2Fword@db:7000/my%20app?sslmode="),
+        ("postgres:///?host=/run/pg", "postgres://postgres:p%40ss%2Fword@/my%20app?host=/run/pg&port=5432"),
+    ] {
+        let address =
+            PostgresAddress::parse(address).unwrap().with_password(Some(Secret::given("p@ss/word")));
+        let url = address.url_with_password("my app");
+        assert!(url.expose().starts_with(told), "{}", url.expose());
+    }
+    let without = PostgresAddress::parse("postgres://db/a").unwrap().url_with_password("b");
+    assert!(without.expose().starts_with("postgres://postgres@db:5432/b?"), "{}", without.expose());
+}
