@@ -22,6 +22,7 @@ pub(crate) struct CoherenceEntry {
 struct SourceEntry {
     postgres: Option<Spanned<String>>,
     redis: Option<RedisEntry>,
+    objects: Option<ObjectsEntry>,
     command: Option<Spanned<Vec<String>>>,
 }
 
@@ -32,6 +33,16 @@ struct RedisEntry {
     keys: Spanned<String>,
     field: Option<String>,
 }
+
+/// Objects in the bucket.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ObjectsEntry {
+    prefix: String,
+}
+
+/// Rules that are built in, by the word that their checks begin with.
+const BUILT_IN: [&str; 3] = ["jobs", "mails", "redis"];
 
 /// Tells an error at an offset of the file.
 pub(crate) type At<'a> = &'a dyn Fn(usize, &str) -> Error;
@@ -45,6 +56,9 @@ pub(crate) fn rules(entries: Vec<CoherenceEntry>, at: At<'_>) -> Result<Vec<Cohe
         let rule = CoherenceRule { name: name.into_inner(), naming, there, repair };
         if rule.slug().is_empty() {
             return Err(at(start, "the name of a rule has at least one letter: it names a check"));
+        }
+        if BUILT_IN.contains(&rule.slug().as_str()) {
+            return Err(at(start, &format!("the name `{}` is that of a rule that is built in", rule.name)));
         }
         // Two checks of a drill must not have the same name.
         if let Some(other) = rules.iter().find(|other| other.slug() == rule.slug()) {
@@ -61,11 +75,22 @@ pub(crate) fn rules(entries: Vec<CoherenceEntry>, at: At<'_>) -> Result<Vec<Cohe
 fn source(entry: Spanned<SourceEntry>, at: At<'_>) -> Result<KeySource> {
     let start = entry.span().start;
     match entry.into_inner() {
-        SourceEntry { postgres: Some(sql), redis: None, command: None } => query(sql, at),
-        SourceEntry { postgres: None, redis: None, command: Some(argv) } => {
+        SourceEntry { postgres: Some(sql), redis: None, objects: None, command: None } => query(sql, at),
+        SourceEntry { postgres: None, redis: None, objects: None, command: Some(argv) } => {
             Ok(KeySource::Command { argv: program(argv, at)? })
         }
-        SourceEntry { postgres: None, redis: Some(RedisEntry { keys, field }), command: None } => {
+        SourceEntry {
+            postgres: None,
+            redis: None,
+            objects: Some(ObjectsEntry { prefix }),
+            command: None,
+        } => Ok(KeySource::Objects { prefix }),
+        SourceEntry {
+            postgres: None,
+            redis: Some(RedisEntry { keys, field }),
+            objects: None,
+            command: None,
+        } => {
             let prefix = prefix(&keys).ok_or_else(|| {
                 at(
                     keys.span().start,
@@ -79,7 +104,8 @@ fn source(entry: Spanned<SourceEntry>, at: At<'_>) -> Result<KeySource> {
         }
         _ => Err(at(
             start,
-            "keys come from one place: `postgres = \"QUERY\"`, `redis = { keys = \"session:*\" }` or `command = [\"PROGRAM\"]`",
+            "keys come from one place: `postgres = \"QUERY\"`, `redis = { keys = \"session:*\" }`, \
+             `objects = { prefix = \"\" }` or `command = [\"PROGRAM\"]`",
         )),
     }
 }

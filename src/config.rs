@@ -351,6 +351,7 @@ mod tests {
                 "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { postgres = \"select 1\" }\nthere = { redis = { keys = \"user:1\" } }",
                 "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { postgres = \"select 1\", redis = { keys = \"*\" } }\nthere = { redis = { keys = \"*\" } }",
                 "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { redis = { keys = \"*\" } }\nthere = { postgres = \"select 1; select 2\" }",
+                "[[coherence]]\nname = \"Jobs\"\nrepair = \"r\"\nnaming = { objects = { prefix = \"\" } }\nthere = { redis = { keys = \"*\" } }",
                 "[[coherence]]\nname = \"n\"\nrepair = \"r\"\nnaming = { mysql = \"select 1\" }\nthere = { postgres = \"select 1\" }",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"\nexpect = \"snapshot\"",
                 "[[postgres.query]]\nname = \"n\"\nsql = \"select 1\"",

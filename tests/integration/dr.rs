@@ -84,6 +84,12 @@ there = { postgres = "select * from (values (1), (2)) as numbers (n)" }
 repair = "none"
 
 [[coherence]]
+name = "photos are in the bucket"
+naming = { postgres = "select object_key, id from roadtrip.photos" }
+there = { objects = { prefix = "" } }
+repair = "fetch the photo"
+
+[[coherence]]
 name = "session names"
 naming = { redis = { keys = "session:*" } }
 there = { redis = { keys = "session:*" } }
@@ -111,6 +117,7 @@ pub(crate) fn own_rules_and_commands_count(report: &Value) {
         ("stories-have-authors", "looked at "),
         ("commands-see-both-stores", "looked at 2 of one store and 2 of the other"),
         ("session-names", "looked at "),
+        ("photos-are-in-the-bucket", "looked at 816 of one store and 765 of the other"),
     ] {
         let check = check(report, rule);
         assert_eq!(check["verdict"], "verified", "{check:#}");

@@ -33,6 +33,11 @@ pub enum KeySource {
         /// The beginning.
         prefix: String,
     },
+    /// The keys of the live objects in the bucket of photos that begin so.
+    Objects {
+        /// The beginning; empty for all of them.
+        prefix: String,
+    },
     /// The lines that a command prints: a key, and behind a tab the thing that names it, if it has another name.
     Command {
         /// The program and its arguments.

@@ -8,6 +8,7 @@ use comeback_engine::runner::Drill;
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::{CoherenceRule, KeySource, Phase};
+use comeback_objects::live_keys;
 use comeback_postgres::keys_and_things;
 use comeback_redis::{read_hash_field, read_key_names};
 
@@ -71,6 +72,11 @@ impl RuleJudge<'_> {
                 let names = read_key_names(&cache()?.address(), prefix).await?;
                 let key = |name: &String| name.strip_prefix(prefix.as_str()).map(ToOwned::to_owned);
                 Ok(names.into_iter().map(|name| (name.clone(), key(&name))).collect())
+            }
+            KeySource::Objects { prefix } => {
+                let bucket = self.recovered.bucket.get().ok_or_else(|| lacks("the photos"))?;
+                let keys = live_keys(bucket, prefix).await?;
+                Ok(keys.into_iter().map(|key| (key.clone(), Some(key))).collect())
             }
             KeySource::Command { argv } => self.ask(argv).await,
         }

@@ -45,7 +45,7 @@ pub use local::LocalBucket;
 pub use place::BucketPlace;
 pub use proof::prove;
 pub(crate) use proof::{differing, metadata_differs};
-pub use replica::{CopiedBucket, copy_bucket, read_versions};
+pub use replica::{CopiedBucket, copy_bucket, live_keys, read_versions};
 pub(crate) use restore::versioning_off;
 pub use restore::{PrefixRestore, RestoredObjects, restore_object, restore_prefix};
 #[cfg(feature = "s3")]

@@ -92,6 +92,13 @@ pub async fn read_versions(store: &dyn ObjectStore) -> Result<Vec<KeptVersion>> 
     Ok(read.into_iter().flatten().collect())
 }
 
+/// The keys of the live objects that begin with `prefix`, in their order.
+pub async fn live_keys(store: &dyn ObjectStore, prefix: &str) -> Result<Vec<String>> {
+    let histories: Vec<_> = store.histories(prefix).try_collect().await?;
+    let live = histories.into_iter().filter(|history: &KeyHistory| history.live().is_some());
+    Ok(live.map(|history| history.key).collect())
+}
+
 async fn read_key(store: &dyn ObjectStore, history: &KeyHistory) -> Result<Vec<KeptVersion>> {
     let (live, mut read) = (history.live(), Vec::with_capacity(history.versions.len()));
     for version in &history.versions {
