@@ -150,6 +150,8 @@ pub enum FindingCode {
     TtlIgnored,
     /// A TTL takes all the time that a recovery may take.
     TtlTooLong,
+    /// What became of acknowledged writes could not be asked.
+    WritesUnknown,
     /// A service does not answer its clients.
     ServiceDown,
     /// A client connects to another address than the name has, or to none.
@@ -172,7 +174,9 @@ impl FindingCode {
     pub fn verdict(self) -> Verdict {
         match self {
             Self::ObjectiveMissed => Verdict::ObjectiveMissed,
-            Self::StepUnproven | Self::StepOutOfOrder | Self::ClockWentBack => Verdict::CouldNotVerify,
+            Self::StepUnproven | Self::StepOutOfOrder | Self::ClockWentBack | Self::WritesUnknown => {
+                Verdict::CouldNotVerify
+            }
             _ => Verdict::Failed,
         }
     }
@@ -257,6 +261,7 @@ impl FindingCode {
             Self::ZoneBehind => "zone-behind",
             Self::TtlIgnored => "ttl-ignored",
             Self::TtlTooLong => "ttl-too-long",
+            Self::WritesUnknown => "writes-unknown",
             Self::ServiceDown => "service-down",
             Self::TrafficAstray => "traffic-astray",
             Self::ReferenceBroken => "reference-broken",

@@ -34,7 +34,7 @@ pub(crate) struct ClientService {
 
 impl Clients {
     pub(super) fn of(view: &ClientsView) -> Self {
-        let mut told = vec![writes(&view.writes)];
+        let mut told = vec![writes(view)];
         if view.shortened_ms > 0 {
             let more = duration(view.shortened_ms);
             told.push(format!(
@@ -76,8 +76,13 @@ fn of_service(service: &ServiceView) -> ClientService {
     }
 }
 
-fn writes(writes: &ClientWrites) -> String {
-    let ClientWrites { before_backup, missing, after_backup, lost } = writes;
+fn writes(view: &ClientsView) -> String {
+    let Some(ClientWrites { before_backup, missing, after_backup, lost }) = &view.writes else {
+        return format!(
+            "what became of acknowledged writes is not known: {}",
+            one_line(&view.writes_unknown)
+        );
+    };
     format!(
         "of {} writes that were acknowledged before the backups, {} are missing; of {} after them, {} are lost",
         count(*before_backup),

@@ -63,8 +63,13 @@ fn clients() -> ClientsView {
         last_problem: "nobody <answers>".to_owned(),
         ..ServiceView::default()
     };
-    let writes = ClientWrites { before_backup: 120, missing: 0, after_backup: 14, lost: 13 };
-    ClientsView { services: vec![bookings, stories], writes, shortened_ms: 297_000 }
+    let writes = Some(ClientWrites { before_backup: 120, missing: 0, after_backup: 14, lost: 13 });
+    ClientsView {
+        services: vec![bookings, stories],
+        writes,
+        writes_unknown: String::new(),
+        shortened_ms: 297_000,
+    }
 }
 
 /// A plan with a late step, a shortened wait, one that failed, and one that was not started because of it.

@@ -41,7 +41,7 @@ impl Judge for ClientsJudge<'_> {
                 )
             })
         });
-        let findings: Vec<_> = services.chain(of_writes(&view.writes)).chain(late).collect();
+        let findings: Vec<_> = services.chain(of_writes(view)).chain(late).collect();
         let used = |tier: &str| view.services.iter().any(|service| service.tier.as_deref() == Some(tier));
         let unused = plan.tiers.iter().filter(|tier| !used(&tier.name)).map(|tier| {
             NotLookedAt::new(ScopeKind::Tier, &tier.name, "no client of the drill uses anything of it")
@@ -75,7 +75,14 @@ fn of_service(service: &ServiceView) -> Vec<Finding> {
     findings
 }
 
-fn of_writes(writes: &ClientWrites) -> Option<Finding> {
+fn of_writes(view: &ClientsView) -> Option<Finding> {
+    let Some(writes) = &view.writes else {
+        let expected = "an application that says which writes it has";
+        let unknown = Finding::new(FindingCode::WritesUnknown, "clients", expected, &view.writes_unknown);
+        return Some(
+            unknown.remedy("find out why the application does not answer; its log is in the evidence"),
+        );
+    };
     let expected = format!("{} writes of before the backups", writes.before_backup);
     (writes.missing > 0).then(|| {
         Finding::new(FindingCode::WriteLost, "clients", expected, format!("{} are not there", writes.missing))
@@ -106,11 +113,14 @@ impl ClientsJudge<'_> {
             }
             _ => String::new(),
         };
-        format!(
-            "{came}, {errors} requests failed in between{later}; of {} writes before the backups {} are missing, of {} \
-             after them {} are lost{wrote}",
-            writes.before_backup, writes.missing, writes.after_backup, writes.lost
-        )
+        let written = match writes {
+            Some(ClientWrites { before_backup, missing, after_backup, lost }) => format!(
+                "of {before_backup} writes before the backups {missing} are missing, of {after_backup} after them {lost} \
+                 are lost"
+            ),
+            None => "what became of acknowledged writes is not known".to_owned(),
+        };
+        format!("{came}, {errors} requests failed in between{later}; {written}{wrote}")
     }
 }
 
@@ -152,7 +162,8 @@ mod tests {
         };
         ClientsView {
             services: vec![service("bookings", true, 8_100), service("stories", false, 8_000)],
-            writes: ClientWrites { before_backup: 12, missing: 0, after_backup: 4, lost: 4 },
+            writes: Some(ClientWrites { before_backup: 12, missing: 0, after_backup: 4, lost: 4 }),
+            writes_unknown: String::new(),
             shortened_ms: 0,
         }
     }
@@ -183,12 +194,16 @@ mod tests {
     async fn what_clients_miss_is_found_each_for_its_own_reason() {
         let down = |view: &mut ClientsView| view.services[1].back_ms = None;
         let wrong = |view: &mut ClientsView| view.services[1].wrong = 2;
-        let missing = |view: &mut ClientsView| view.writes.missing = 1;
+        let missing = |view: &mut ClientsView| {
+            view.writes = Some(ClientWrites { before_backup: 12, missing: 1, ..ClientWrites::default() });
+        };
+        let unknown = |view: &mut ClientsView| view.writes = None;
         let late = |view: &mut ClientsView| view.shortened_ms = 901;
-        let changes: [(fn(&mut ClientsView), _, _); 4] = [
+        let changes: [(fn(&mut ClientsView), _, _); 5] = [
             (down, FindingCode::ServiceDown, "stories"),
             (wrong, FindingCode::AnswerWrong, "stories"),
             (missing, FindingCode::WriteLost, "clients"),
+            (unknown, FindingCode::WritesUnknown, "clients"),
             (late, FindingCode::ObjectiveMissed, "Critical"),
         ];
         for (change, code, subject) in changes {

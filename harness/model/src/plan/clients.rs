@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 pub struct ClientsView {
     /// The services, in the order of the drill.
     pub services: Vec<ServiceView>,
-    /// What became of their writes.
-    pub writes: ClientWrites,
+    /// What became of their writes; `None` if the application did not say.
+    pub writes: Option<ClientWrites>,
+    /// Why that is not known; empty if it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub writes_unknown: String,
     /// How much longer clients wait as documented than they did in the drill, in milliseconds: a TTL was drilled with a
     /// shorter one.
     pub shortened_ms: u64,

@@ -141,8 +141,11 @@ impl Clients {
         wait::at_most("the clients to end", ROUNDS_LIMIT, ended).await?;
         let services = self.all.iter().map(|client| client.tally.view(&client.service, declared_ms));
         let services: Vec<_> = services.collect();
-        let writes = self.bookings.look_for_all(&AppClient::new(self.at[1])).await?;
-        Ok(ClientsView { services, writes, shortened_ms })
+        let (writes, writes_unknown) = match self.bookings.look_for_all(&AppClient::new(self.at[1])).await {
+            Ok(writes) => (Some(writes), String::new()),
+            Err(error) => (None, error.message().to_owned()),
+        };
+        Ok(ClientsView { services, writes, writes_unknown, shortened_ms })
     }
 }
 
