@@ -308,6 +308,12 @@ async fn a_drill_whose_judgement_was_cut_short_is_judged_once() {
     let mut cuts = 0;
     for end in ends {
         std::fs::write(bench.journal(), &whole[..=end]).unwrap();
+        if cuts == 2 {
+            // The end of the drill is written, and that of the run is not: nothing may come between them.
+            let late = bench.said("Ana", Act::Noted { text: "late".to_owned() });
+            let refused = bench.open().await.add(late).unwrap_err();
+            assert!(refused.message().starts_with("the drill has been judged"), "{refused}");
+        }
         assert_eq!(told(&bench.close().await), told(&ended));
         cuts += 1;
     }

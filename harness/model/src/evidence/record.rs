@@ -147,6 +147,11 @@ impl DrillRecord {
         self.since_declared(Milestone::Verified)
     }
 
+    /// Whether its end is in the journal.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// What a damage hit, if it was injected in the drill: the subject and the key, as the judges should name them.
     pub fn injury(&self, damage: &str) -> Option<&str> {
         let mut notes = self.steps.iter().flat_map(|step| &step.notes);

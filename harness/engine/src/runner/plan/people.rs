@@ -8,7 +8,7 @@ use comeback_model::plan::elapsed_ms;
 use comeback_model::{CarriedOut, Check, MeasuredStep, PersonAct, Phase, Plan, Verdict};
 
 use crate::clock::{Clock, Stopwatch};
-use crate::evidence::{Ending, EventBody, JOURNAL_VERSION, Journal, Record, RunStarted, Torn};
+use crate::evidence::{DrillRecord, Ending, EventBody, JOURNAL_VERSION, Journal, Record, RunStarted, Torn};
 use crate::judge::{Judge, Opinion, PlanJudge, TimeObjective};
 use crate::runner::run::end_drill;
 
@@ -76,7 +76,9 @@ impl PeopleDrill {
 
     /// Refuses what cannot be added.
     pub fn check(&self, said: &PersonAct) -> Result<()> {
-        ensure_is_open(&self.record()?)?;
+        let record = self.record()?;
+        ensure_is_open(&record)?;
+        ensure_is_not_judged(&record)?;
         ensure_has_happened(said, self.journal.wall_clock())?;
         self.carried_out()?.say(said, self.journal.wall_clock().now())
     }
@@ -94,7 +96,7 @@ impl PeopleDrill {
         ensure_is_open(&record)?;
         let carried_out = carried_out(&record)?;
         let mut checks = vec![check(&PlanJudge { carried_out }).await];
-        if let Some(ttr_ms) = record.drills.first().and_then(comeback_model::evidence::DrillRecord::ttr_ms) {
+        if let Some(ttr_ms) = record.drills.first().and_then(DrillRecord::ttr_ms) {
             let objective = &Ok(carried_out.plan.total.clone());
             let steps = named_times(carried_out);
             let judge = TimeObjective { objective, ttr_ms, steps, is_sample: false, shortened: None };
@@ -130,6 +132,16 @@ fn ensure_is_open(record: &Record) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage("the drill has ended").hint("begin another one with `comeback drill start`"))
+}
+
+/// A command may have died between the last two lines of the record. A line about the drill behind its end would make
+/// the record unreadable.
+fn ensure_is_not_judged(record: &Record) -> Result<()> {
+    if !record.drills.iter().any(DrillRecord::has_ended) {
+        return Ok(());
+    }
+    Err(Error::usage("the drill has been judged, but the command that judged it was cut short")
+        .hint("end it with `comeback drill finish`"))
 }
 
 fn ensure_has_happened(said: &PersonAct, clock: &Clock) -> Result<()> {
