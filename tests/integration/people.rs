@@ -232,6 +232,19 @@ async fn each_deviation_is_a_finding_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_need_that_was_only_written_down_too_late_is_no_deviation() {
+    let bench = Bench::start();
+    bench.act(9, done(1)).await;
+    bench.act(11, Act::StepBegan { step: 2, out_of_order: true }).await;
+    let earlier = bench.clock.now() - SignedDuration::from_mins(2);
+    let database = PersonAct { happened_at: earlier, ..bench.said("Ben", done(0)) };
+    bench.open().await.add(database).unwrap();
+    bench.act(10, done(2)).await;
+    let record = bench.close().await;
+    assert_eq!((record.verdict, findings(&record)), (Verdict::Verified, Vec::new()));
+}
+
+#[tokio::test]
 async fn a_line_that_was_edited_or_taken_out_is_found() {
     let bench = Bench::start();
     bench.act(9, done(1)).await;

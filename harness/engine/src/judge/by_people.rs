@@ -21,7 +21,7 @@ pub(super) fn add(
     let disordered =
         steps.filter(|(_, ((_, said), _))| said.out_of_order).filter_map(|(at, ((_, said), done))| {
             let end = said.ended.as_ref()?;
-            Some(out_of_order(plan, at, measured, done.as_ref()?, end))
+            out_of_order(plan, at, measured, done.as_ref()?, end)
         });
     opinion.findings.extend(disordered);
     opinion
@@ -49,13 +49,14 @@ fn word_of(end: &SaidEnd) -> String {
     }
 }
 
+/// The finding about a step that began too early; `None` if what it needs was done before and only written down later.
 fn out_of_order(
     plan: &Plan,
     step: usize,
     measured: &[Option<MeasuredStep>],
     done: &MeasuredStep,
     end: &SaidEnd,
-) -> Finding {
+) -> Option<Finding> {
     let (mut first, mut found) = (Vec::new(), Vec::new());
     for need in &plan.steps[step].needs {
         let name = &plan.steps[*need].name;
@@ -69,11 +70,15 @@ fn out_of_order(
         }
         first.push(format!("{name:?}"));
     }
+    if first.is_empty() {
+        return None;
+    }
     let expected = format!("begun after {}", first.join(" and "));
     let actual = format!("begun before, by {}: {}", end.who, found.join(", "));
-    Finding::new(FindingCode::StepOutOfOrder, &plan.steps[step].name, expected, actual).remedy(
+    let finding = Finding::new(FindingCode::StepOutOfOrder, &plan.steps[step].name, expected, actual);
+    Some(finding.remedy(
         "follow the order of the runbook; or declare as `needs` of its [[plan.step]] what the step really needs",
-    )
+    ))
 }
 
 fn clock(back_ms: u64) -> Finding {
