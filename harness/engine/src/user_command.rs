@@ -22,14 +22,17 @@ const MASK: &str = "[redacted]";
 
 /// A command of the user's.
 ///
-/// It has an own process group, no input, and the environment of this process with `environment` added. Whatever it
-/// leaves running in its group is killed when it has ended. A process that leaves the group (`setsid`) is not found.
+/// It has an own process group, no input, and the environment of this process without `removed` and with `environment`.
+/// Whatever it leaves running in its group is killed when it has ended. A process that leaves the group (`setsid`) is not
+/// found.
 #[derive(Debug, Clone)]
 pub struct UserCommand {
     /// The program and its arguments.
     pub argv: Vec<String>,
     /// The folder that it runs in.
     pub folder: PathBuf,
+    /// Variables of the environment of this process that it must not see, unless `environment` has them.
+    pub removed: Vec<&'static str>,
     /// What it is told beside the environment of this process.
     pub environment: Vec<(&'static str, Secret)>,
     /// What must not be in its output: each occurrence is replaced.
@@ -93,7 +96,11 @@ impl UserCommand {
     pub async fn run(&self, limit: Duration) -> Result<CommandEnd> {
         let program = self.program();
         let doing = format!("running {program:?}");
-        let spawned = Command::new(program)
+        let mut command = Command::new(program);
+        for name in &self.removed {
+            command.env_remove(name);
+        }
+        let spawned = command
             .args(self.argv.iter().skip(1))
             .current_dir(&self.folder)
             .envs(self.environment.iter().map(|(name, value)| (name, OsString::from(value.expose()))))
@@ -220,6 +227,7 @@ mod tests {
         UserCommand {
             argv: ["sh", "-c", script].map(str::to_owned).to_vec(),
             folder: std::env::temp_dir(),
+            removed: vec!["CARGO_MANIFEST_DIR"],
             environment: vec![("COMEBACK_STEP", Secret::given("Database"))],
             secrets: vec![Secret::given("hunter2")],
             most_output: 100,
@@ -253,6 +261,12 @@ mod tests {
         let long = end("i=0; while [ $i -lt 50 ]; do echo line $i; echo e$i >&2; i=$((i+1)); done").await;
         assert!(long.succeeded && long.is_cut && long.stdout.len() == 100);
         assert_eq!(long.last_lines(2), ["e48", "e49"]);
+    }
+
+    #[tokio::test]
+    async fn what_it_must_not_see_is_not_in_its_environment() {
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+        assert_eq!(end("echo \"${CARGO_MANIFEST_DIR-gone}\"").await.stdout, "gone\n");
     }
 
     #[tokio::test]

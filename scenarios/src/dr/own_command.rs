@@ -19,6 +19,9 @@ const MOST_OUTPUT: usize = 64 * 1024;
 const LINES_SHOWN: usize = 5;
 /// Longest line shown, in characters.
 const LONGEST_LINE: usize = 300;
+/// The variables that tell a command how to reach what came back. Until it has, the command must not see those of the
+/// operator's shell, which may name the production servers.
+const ADDRESSES: [&str; 2] = ["DATABASE_URL", "REDIS_URL"];
 
 /// What came back so far, as far as a command is told of it.
 #[derive(Clone, Copy)]
@@ -49,16 +52,17 @@ impl OwnCommands {
         most_output: usize,
     ) -> UserCommand {
         let (mut environment, mut secrets) = (Vec::new(), Vec::new());
+        let [database_url, redis_url] = ADDRESSES;
         if let Some(database) = came_back.database {
-            environment.push(("DATABASE_URL", database.address().url_with_password(roadtrip::DATABASE)));
+            environment.push((database_url, database.address().url_with_password(roadtrip::DATABASE)));
             secrets.extend(database.address().password().cloned());
         }
         if let Some(cache) = came_back.cache {
-            environment.push(("REDIS_URL", cache.address().url_with_password()));
+            environment.push((redis_url, cache.address().url_with_password()));
             secrets.extend(cache.address().password().cloned());
         }
         let (argv, folder) = (argv.to_vec(), self.folder.clone());
-        UserCommand { argv, folder, environment, secrets, most_output }
+        UserCommand { argv, folder, removed: ADDRESSES.to_vec(), environment, secrets, most_output }
     }
 }
 
