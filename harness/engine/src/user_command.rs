@@ -4,10 +4,12 @@
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use comeback_error::{Context as _, Error, Result};
+use futures_util::future::{Either, select};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
@@ -17,6 +19,10 @@ use crate::wait;
 
 /// How much is kept of what a command complains about: the end, which says why it failed.
 const COMPLAINT_BYTES: usize = 16 * 1024;
+/// How long its output may stay open after it and its group have ended: a process that left the group may hold it.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
+const HELD: &str =
+    "it started a process in a session of its own, such as a server: redirect the output of that";
 /// What stands for a secret that a command printed.
 const MASK: &str = "[redacted]";
 
@@ -24,7 +30,7 @@ const MASK: &str = "[redacted]";
 ///
 /// It has an own process group, no input, and the environment of this process without `removed` and with `environment`.
 /// Whatever it leaves running in its group is killed when it has ended. A process that leaves the group (`setsid`) is not
-/// found.
+/// found; one that holds the output of the command is an error.
 #[derive(Debug, Clone)]
 pub struct UserCommand {
     /// The program and its arguments.
@@ -124,15 +130,22 @@ impl UserCommand {
 
     async fn to_end(&self, mut child: Child, leash: &mut Leash) -> Result<CommandEnd> {
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let ended = async {
+        let ended = pin!(async {
             let status = child.wait().await.context("waiting for its end")?;
             // A process that it left holds its output open: the end of that would never come.
             Ok::<_, Error>((status, leash.pull()))
+        });
+        let said = pin!(async {
+            tokio::try_join!(beginning(stdout, self.most_output), end_of(stderr, COMPLAINT_BYTES))
+        });
+        let (ended, said) = match select(ended, said).await {
+            Either::Left((ended, said)) => {
+                let said = wait::at_most("its output to be closed after its end", OUTPUT_LIMIT, said).await;
+                (ended, said.map_err(|error| error.hint(HELD)).and_then(std::convert::identity))
+            }
+            Either::Right((said, ended)) => (ended.await, said),
         };
-        let (ended, kept, complaint) =
-            tokio::join!(ended, beginning(stdout, self.most_output), end_of(stderr, COMPLAINT_BYTES));
-        let (status, left_running) = ended?;
-        let ((stdout, is_cut), stderr) = (kept?, complaint?);
+        let ((status, left_running), ((stdout, is_cut), stderr)) = (ended?, said?);
         Ok(CommandEnd {
             succeeded: status.success(),
             status: told(status),
@@ -221,6 +234,8 @@ async fn read(stream: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8]
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn shell(script: &str) -> UserCommand {
@@ -276,17 +291,47 @@ mod tests {
         gone(ended.stdout.trim()).await;
     }
 
+    /// Waits until a command has written a line.
+    async fn line_in(file: &Path) -> String {
+        wait::until("a line to be written", Duration::from_mins(1), async || {
+            let written = std::fs::read_to_string(file).unwrap_or_default();
+            if written.ends_with('\n') { Ok(written) } else { Err(written) }
+        })
+        .await
+        .unwrap()
+    }
+
     #[tokio::test]
-    async fn one_that_hangs_is_killed_at_its_limit() {
+    async fn one_that_is_given_up_is_killed_with_what_it_started() {
         let folder = tempfile::tempdir().unwrap();
         let pids = folder.path().join("pids");
-        let script = format!("sleep 1000 & echo $$ $! > '{}'; wait", pids.display());
-        let refused = shell(&script).run(Duration::from_millis(500)).await.unwrap_err();
-        assert!(refused.message().contains("\"sh\" to end"), "{refused}");
-        let written = std::fs::read_to_string(&pids).unwrap();
+        let command = shell(&format!("sleep 1000 & echo $$ $! > '{}'; wait", pids.display()));
+        let written = tokio::select! {
+            ended = command.run(Duration::from_mins(1)) => panic!("{ended:?}"),
+            written = line_in(&pids) => written,
+        };
         for pid in written.split_whitespace() {
             gone(pid).await;
         }
+        let refused = shell("sleep 1000").run(Duration::from_millis(1)).await.unwrap_err();
+        assert!(refused.message().contains("\"sh\" to end"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_process_of_another_session_that_holds_its_output_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let pid = folder.path().join("pid");
+        // The group of the command is killed with its end: the other session must have begun before.
+        let script = format!(
+            "setsid sh -c 'echo $$ > \"{0}\"; exec sleep 1000' & while ! [ -s \"{0}\" ]; do sleep 0.01; done",
+            pid.display()
+        );
+        let ended = shell(&script).run(Duration::from_mins(1)).await;
+        let pid = line_in(&pid).await;
+        kill_process_group(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+        let refused = ended.unwrap_err();
+        assert!(refused.message().contains("its output to be closed"), "{refused}");
+        gone(pid.trim()).await;
     }
 
     #[tokio::test]
