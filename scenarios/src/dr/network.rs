@@ -92,9 +92,6 @@ impl Network {
             course.judge(&AuthoritativeJudge { servers: authoritative, name, moved: &moved }).await,
             course.judge(&CacheJudge { moved: &moved }).await,
         ];
-        if moved.outlived.0.is_at(new.address) {
-            course.recovered();
-        }
         let _ = self.drilled_ms.set(learning_ms.saturating_add(moved.ttl_wait_ms));
         Ok(Proof { verdict: Verdict::merge(verdicts), shortened_ms: self.shortened_ms() })
     }
