@@ -29,7 +29,8 @@ pub struct ServiceView {
     pub writes: bool,
     /// When a request first failed, in milliseconds; `None` if none did.
     pub first_error_ms: Option<u64>,
-    /// When a request was first answered rightly at the new address, in milliseconds; `None` if none was.
+    /// When a request was first answered rightly at the new address, in milliseconds; `None` if none was, or if the last
+    /// request was not.
     pub back_ms: Option<u64>,
     /// Requests that failed from the loss until then.
     pub errors: u64,

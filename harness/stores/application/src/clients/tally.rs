@@ -20,7 +20,10 @@ struct Counts {
     is_lost: bool,
     /// On the clock of the run.
     first_error_ms: Option<u64>,
+    /// Its first right answer at the new address.
     back_ms: Option<u64>,
+    /// Whether its last request was answered so.
+    is_served: bool,
     errors: u64,
     later_errors: u64,
     right: u64,
@@ -63,6 +66,7 @@ impl Tally {
             return;
         }
         let is_new = address == Some(self.new);
+        counts.is_served = is_new && matches!(saw, Saw::Right);
         match saw {
             Saw::Right if is_new => {
                 counts.right += 1;
@@ -75,9 +79,12 @@ impl Tally {
                 counts.last_problem = why;
             }
             Saw::Wrong(why) | Saw::Stranger(why) | Saw::Nothing(why) => {
-                counts.first_error_ms.get_or_insert(at_ms);
-                let is_back = counts.back_ms.is_some();
-                *(if is_back { &mut counts.later_errors } else { &mut counts.errors }) += 1;
+                if counts.back_ms.is_some() {
+                    counts.later_errors += 1;
+                } else {
+                    counts.errors += 1;
+                    counts.first_error_ms.get_or_insert(at_ms);
+                }
                 counts.last_problem = why;
             }
         }
@@ -92,7 +99,8 @@ impl Tally {
             tier: service.tier.clone(),
             writes: service.asks.writes(),
             first_error_ms: since(counts.first_error_ms),
-            back_ms: since(counts.back_ms),
+            // A service that was there once and is gone again is not back.
+            back_ms: since(counts.back_ms).filter(|_| counts.is_served),
             errors: counts.errors,
             later_errors: counts.later_errors,
             right: counts.right,
@@ -135,5 +143,7 @@ mod tests {
         assert_eq!((view.first_error_ms, view.back_ms), (Some(20), Some(50)));
         assert_eq!((view.errors, view.later_errors, view.right, view.wrong), (2, 1, 2, 1));
         assert_eq!(view.last_problem, "nobody answers");
+        tally.add(190, Some(new), nothing());
+        assert_eq!(tally.view(&service, 100).back_ms, None);
     }
 }
