@@ -44,6 +44,13 @@ impl Bookings {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Begins another session.
+    async fn sign_in_again(&self, client: &AppClient) -> Result<()> {
+        let token = self.somebody.sign_in(client).await?;
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        Ok(())
+    }
+
     fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,11 +82,8 @@ impl Bookings {
         match again {
             None => self.book(client).await,
             Some(Ok((number, id))) => match self.ask_again(client, number, id).await {
-                Saw::Stranger(_) if self.signs_in_again => match self.somebody.sign_in(client).await {
-                    Ok(token) => {
-                        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
-                        self.ask_again(client, number, id).await
-                    }
+                Saw::Stranger(_) if self.signs_in_again => match self.sign_in_again(client).await {
+                    Ok(()) => self.ask_again(client, number, id).await,
                     Err(error) => Saw::Nothing(error.message().to_owned()),
                 },
                 saw => saw,
@@ -120,6 +124,10 @@ impl Bookings {
             let made = self.made();
             (made.acknowledged.clone(), made.before_backup)
         };
+        // A client that never came here still has the session that was lost.
+        if self.signs_in_again {
+            self.sign_in_again(client).await?;
+        }
         let mut writes = ClientWrites::default();
         for (at, (_, id)) in all.iter().enumerate() {
             let is_there = self.is_there(client, *id).await?;
