@@ -73,8 +73,10 @@ repair = "drop the session"
 
 [[coherence]]
 name = "stories have authors"
-naming = { postgres = "select author_id, 'story ' || id from roadtrip.stories" }
-there = { postgres = "select id from roadtrip.users" }
+naming = { postgres = "select author_id, 'story ' || id from roadtrip.stories;" }
+there = { postgres = """
+select id from roadtrip.users -- everybody
+""" }
 repair = "give the story to an editor"
 
 [[coherence]]

@@ -59,6 +59,8 @@ pub async fn keys_and_things(
 ) -> Result<Vec<(String, Option<String>)>> {
     let mut connection = server.connect(database).await?;
     let asking = || format!("asking database {database}: {sql}");
+    // The query is the user's: its unqualified names must resolve as in a user's session.
+    connection.execute("reset search_path").await.context(asking())?;
     let prepared =
         connection.prepare(sqlx::AssertSqlSafe(sql.to_owned()).into_sql_str()).await.context(asking())?;
     let (names, thing) = match prepared.columns().len() {
@@ -66,7 +68,9 @@ pub async fn keys_and_things(
         1 => ("key", "key"),
         _ => ("key, thing", "thing"),
     };
-    let asked = format!("select {thing}::text, key::text from ({sql}) as asked ({names})");
+    // As people write it: with a semicolon at its end, or a comment on its last line.
+    let inner = sql.trim_end().trim_end_matches(';');
+    let asked = format!("select {thing}::text, key::text from (\n{inner}\n) as asked ({names})");
     let rows: Vec<(Option<String>, Option<String>)> =
         sqlx::query_as(sqlx::AssertSqlSafe(asked)).fetch_all(&mut connection).await.context(asking())?;
     let told = |(thing, key): (Option<String>, Option<String>)| {
