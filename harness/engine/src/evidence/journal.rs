@@ -77,7 +77,8 @@ impl Journal {
 
     /// Appends an event; returns its time in milliseconds.
     ///
-    /// An event that cannot be written is not silently lost: [`Journal::finish`] reports the first failure.
+    /// An event that cannot be written is not silently lost: [`Journal::finish`] reports the first failure. Nothing is
+    /// written after it.
     pub fn append(&self, body: EventBody) -> u64 {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         let event = Event {
@@ -86,9 +87,9 @@ impl Journal {
             elapsed_ms: self.0.before_ms.saturating_add(self.0.clock.elapsed_ms()),
             body,
         };
-        let written = state
-            .write_line(&event)
-            .map_err(|error| error.context(format!("writing {}", self.0.path.display())));
+        // A line behind a part of another one would make the whole journal unreadable.
+        let written = if state.failure.is_some() { Ok(()) } else { state.write_line(&event) };
+        let written = written.map_err(|error| error.context(format!("writing {}", self.0.path.display())));
         if let Err(failure) = written.and(state.fold(&event)) {
             state.failure.get_or_insert(failure);
         }
