@@ -29,7 +29,7 @@ pub(super) fn of_run(report: &Report) -> Option<TestCase> {
     };
     let hint = match report.ending {
         Ending::Complete => "name at least one scenario, or a suite that holds one",
-        Ending::Interrupted | Ending::Unfinished => "run it again",
+        Ending::Interrupted | Ending::Unfinished => report.unfinished_hint,
     };
     let result = error(type_, message, &[hint.to_owned()]);
     let mut case = new("run", report.elapsed_ms, result);

@@ -49,6 +49,8 @@ pub(crate) struct Report {
     pub(crate) ending: Ending,
     /// The message about a run that did not reach its end.
     pub(crate) ending_remark: Option<&'static str>,
+    /// What to do about that.
+    pub(crate) unfinished_hint: &'static str,
     /// Warnings that the reader must know before believing any figure, in sentences without a capital.
     pub(crate) circumstances: Vec<String>,
     pub(crate) run_id: String,
@@ -97,6 +99,7 @@ impl Report {
             proven: run::proven(record),
             ending: record.ending,
             ending_remark: run::ending_remark(record.ending),
+            unfinished_hint: run.kind.unfinished_hint(),
             circumstances: run::circumstances(record),
             run_id: one_line(&run.run_id),
             kind: run.kind.noun(),

@@ -179,6 +179,14 @@ pub enum RunKind {
 }
 
 impl RunKind {
+    /// What to do about one that has not come to its end.
+    pub fn unfinished_hint(self) -> &'static str {
+        match self {
+            Self::Drill | Self::Restore | Self::Verification => "run it again",
+            Self::People => "comeback drill status shows what is next",
+        }
+    }
+
     /// The name of one of its parts.
     pub fn noun(self) -> &'static str {
         match self {

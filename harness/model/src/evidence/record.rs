@@ -272,7 +272,8 @@ impl DrillRecord {
             (false, _) => "did not run",
         };
         let message = format!("the {} {what}", kind.noun());
-        self.error = Some(Failure { message, hints: vec!["run it again".to_owned()], failed: false });
+        let hints = vec![kind.unfinished_hint().to_owned()];
+        self.error = Some(Failure { message, hints, failed: false });
     }
 }
 
