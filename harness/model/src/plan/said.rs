@@ -165,7 +165,7 @@ impl CarriedOut {
             names.join(" and ")
         ))
         .hint("record what it needs first: `comeback drill done STEP`")
-        .hint("if it really was done before that, add --out-of-order: the judgement will say so"))
+        .hint("if the step really began before that, add --out-of-order: the judgement will say so"))
     }
 
     /// The steps that a step needs, and that were not done at a time.
