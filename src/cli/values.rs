@@ -27,7 +27,7 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// What a person says: not nothing.
+/// What a person says; it must not be empty.
 pub(crate) fn said(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() { Err("it must not be empty".to_owned()) } else { Ok(text.to_owned()) }

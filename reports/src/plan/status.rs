@@ -19,7 +19,7 @@ const NAME_ROOM: usize = 28;
 pub struct RecordFile<'a> {
     /// How many lines it has.
     pub lines: usize,
-    /// The SHA-256 of the last one: whoever keeps it can tell later whether lines were changed or removed.
+    /// The SHA-256 of the last one. Kept elsewhere, it shows later whether lines were changed or removed.
     pub last_sha256: &'a str,
 }
 

@@ -84,7 +84,7 @@ pub(super) async fn done(args: &DrillDoneArgs, config: &Config) -> Result<u8> {
     let mut told = said(&args.said, ended(None, false));
     let deviates = args.out_of_order && open.carried_out.is_out_of_order(&told);
     told.act = ended(None, deviates);
-    // Whatever is refused is refused before a file is copied.
+    // Nothing is copied for an act that is refused.
     open.drill.check(&told)?;
     let given = match (&args.proof, &args.proof_file) {
         (Some(text), _) => Some(GivenProof::Text(text.clone())),

@@ -54,7 +54,7 @@ pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
     Ok(read_lines(&path, &content)?.events)
 }
 
-/// The end of a journal: whoever keeps it can tell later whether lines of it were changed or removed.
+/// The end of a journal. Kept elsewhere, it shows later whether lines were changed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalHead {
     /// How many lines it has.
