@@ -232,6 +232,19 @@ async fn each_deviation_is_a_finding_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_drill_begins_with_its_declaration_however_late_that_is_written_down() {
+    let bench = Bench { folder: tempfile::tempdir().unwrap(), clock: Clock::standing_at(start_of_day()) };
+    let happened_at = start_of_day() - SignedDuration::from_mins(60);
+    let declared = bench.said("Ana", Act::Declared { runbook_sha256: String::new() });
+    let declared = PersonAct { happened_at, ..declared };
+    drop(PeopleDrill::start(bench.path(), run(), plan(), declared, bench.clock.clone()).unwrap());
+    let record = bench.act(1, done(1)).await;
+    let drill = &record.drills[0];
+    assert_eq!(drill.steps[0].started_ms, 0);
+    assert!(drill.elapsed_ms >= 61 * 60_000 && drill.steps[0].elapsed_ms >= 61 * 60_000, "{drill:#?}");
+}
+
+#[tokio::test]
 async fn a_need_that_was_only_written_down_too_late_is_no_deviation() {
     let bench = Bench::start();
     bench.act(9, done(1)).await;

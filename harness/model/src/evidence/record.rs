@@ -10,7 +10,7 @@ use super::event::{
     ArtefactSummary, BackupSummary, CHAINED_SINCE, Event, EventBody, Failure, JOURNAL_VERSION, Loss,
     PlannedDrill, RunKind, RunStarted,
 };
-use crate::plan::{PersonAct, judge};
+use crate::plan::{Act, PersonAct, judge};
 use crate::{CarriedOut, Check, ClientsView, Milestone, Objective, Phase, Standing, Verdict};
 
 /// Everything that is known of a run.
@@ -231,6 +231,11 @@ impl DrillRecord {
         }
         let recovery = self.recovery.as_mut().ok_or_else(|| Error::usage("the drill has no plan"))?;
         recovery.say(said, written_at)?;
+        if matches!(said.act, Act::Declared { .. }) {
+            // The drill began then, however much later that was written down.
+            self.started_ms = 0;
+            self.steps.iter_mut().for_each(|step| step.started_ms = 0);
+        }
         self.milestones_ms.insert(Milestone::Declared.label().to_owned(), 0);
         if let Some(recovered_ms) = judge(&recovery.plan, &recovery.measured).recovered_ms {
             self.milestones_ms.insert(Milestone::Recovered.label().to_owned(), recovered_ms);
