@@ -185,9 +185,11 @@ fn remarks(page: &mut Page, people: &ByPeople, file: Option<RecordFile<'_>>) {
 fn next(page: &mut Page, recovery: &CarriedOut) {
     page.blank();
     page.heading("Next");
-    if recovery.is_at_its_end() {
+    // The command that aborted the drill may have died before it was judged.
+    let is_aborted = recovery.by_people.as_ref().is_some_and(|people| people.aborted.is_some());
+    if is_aborted || recovery.is_at_its_end() {
         page.row(&[(Style::Plain, "  comeback drill finish")]);
-        if recovery.states().iter().any(|state| matches!(state, StepState::Blocked { .. })) {
+        if !is_aborted && recovery.states().iter().any(|state| matches!(state, StepState::Blocked { .. })) {
             let all_the_same = "  comeback drill done STEP --out-of-order    to go on all the same";
             page.row(&[(Style::Faint, all_the_same)]);
         }
