@@ -38,13 +38,19 @@ impl RedisServer {
 
     async fn wait_for_offset(&self, primary: &Self, offset: u64) -> Result<()> {
         let what = format!("the replica of {} to be in sync", primary.node().name());
-        wait::until(&what, SYNC_LIMIT, async || {
+        let stopped = wait::until(&what, SYNC_LIMIT, async || {
+            // Without one of them there is nothing to wait for.
+            for server in [self, primary] {
+                if !server.node().is_running().await.map_err(|error| error.to_string())? {
+                    return Ok(Some(server));
+                }
+            }
             let client = self.connect(0).await.map_err(|error| error.message().to_owned())?;
             let info = client.info("replication").await.map_err(|error| error.message().to_owned())?;
             let told = |name| info.get(name).unwrap_or("?");
             let reached = info.number("slave_repl_offset").unwrap_or_default();
             if told("master_link_status") == "up" && reached >= offset {
-                return Ok(());
+                return Ok(None);
             }
             Err(format!(
                 "role {}, link {}, at {reached} of {offset}",
@@ -52,7 +58,11 @@ impl RedisServer {
                 told("master_link_status")
             ))
         })
-        .await
+        .await?;
+        match stopped {
+            Some(server) => Err(server.stopped().await?),
+            None => Ok(()),
+        }
     }
 
     async fn offset(&self, name: &str) -> Result<u64> {

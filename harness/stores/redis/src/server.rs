@@ -235,7 +235,7 @@ impl RedisServer {
     }
 
     /// The error for a server that stopped by itself, with its last message.
-    async fn stopped(&self) -> Result<Error> {
+    pub(super) async fn stopped(&self) -> Result<Error> {
         Ok(died(self.node.name(), &end_of(&self.read_log().await?)))
     }
 
