@@ -101,8 +101,12 @@ impl ApplicationServer {
         let unpack = "rm -rf -- \"$0\" && mkdir -- \"$0\" && exec tar -xf - -C \"$0\"";
         let (packed, mut unpacked) = tokio::io::duplex(PIECE_BYTES);
         let command = Command::new("sh").args(["-c", unpack, &self.bucket()]);
-        let io = Io { stdin: Some(&mut unpacked), stdout: None };
-        let (packed, written) = tokio::join!(pack(folder, packed), self.node.exec(&command, io));
+        // It drops its end: if the command stops reading, packing fails, and does not wait for ever.
+        let unpacking = async move {
+            let io = Io { stdin: Some(&mut unpacked), stdout: None };
+            self.node.exec(&command, io).await
+        };
+        let (packed, written) = tokio::join!(pack(folder, packed), unpacking);
         written?.success(&doing)?;
         packed.context(&doing)?;
         self.has_bucket.store(true, Ordering::Relaxed);
