@@ -67,7 +67,20 @@ impl ExclusiveWrites<'_> {
                 turns.undecided
             )));
         }
-        Ok(())
+        self.ensure_tried_after()
+    }
+
+    /// Fails if nobody tried to write to the first server once the other one had accepted a write.
+    fn ensure_tried_after(&self) -> Result<()> {
+        let [first, next] = self.turns;
+        let opened = self.tries.iter().filter(|one| one.server == next && one.is_accepted());
+        let opened_us = opened.map(|one| one.ended_us).min().unwrap_or(u64::MAX);
+        if self.tries.iter().any(|one| one.server == first && one.began_us > opened_us) {
+            return Ok(());
+        }
+        Err(Error::could_not_verify(format!(
+            "nobody tried to write to {first} after {next} had accepted a write"
+        )))
     }
 
     /// How often a server refused writes, and why at last.
@@ -117,7 +130,7 @@ impl Judge for WriteOutage<'_> {
         let outage_us = turns.outage_us.ok_or_else(|| {
             Error::could_not_verify("no write was accepted before the switch, or none after it")
         })?;
-        let mut opinion = judge_limit(objective, outage_us / 1_000, "write outage", "no write");
+        let mut opinion = judge_limit(objective, outage_us.div_ceil(1_000), "write outage", "no write");
         let source = objective.source.quoted();
         opinion.summary =
             format!("no server accepted a write for {}, against {source}", milliseconds(outage_us));
@@ -151,12 +164,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_writes_out_of_turn_is_named() {
-        let in_turn = [accepted("b", 0, 10), refused("old"), accepted("a", 2_000, 2_010)];
+        let fenced =
+            WriteTry { outcome: TryOutcome::Refused("fenced".to_owned()), ..accepted("b", 2_500, 2_510) };
+        let in_turn = [accepted("b", 0, 10), refused("old"), accepted("a", 2_000, 2_010), fenced];
         let opinion = judged(&in_turn).await.unwrap();
         assert_eq!(opinion.findings, []);
         assert_eq!(
             opinion.summary,
-            "b accepted 1 writes and then a 1; old refused 1 (fenced); 3 tries, with pauses of at most 0 ms"
+            "b accepted 1 writes and then a 1; old refused 1 (fenced); 4 tries, with pauses of at most 3 ms"
         );
         let late = [&in_turn[..], &[accepted("b", 3_000, 3_010)]].concat();
         let third = [&in_turn[..], &[accepted("old", 5, 6)]].concat();
@@ -171,7 +186,8 @@ mod tests {
     async fn what_the_tries_do_not_say_is_not_a_pass() {
         let overlap = [accepted("b", 0, 30), refused("old"), accepted("a", 20, 25)];
         let untried = [accepted("b", 0, 10), accepted("a", 20, 25)];
-        for tries in [&overlap[..], &overlap[..2], &untried, &[]] {
+        let untried_after = [accepted("b", 0, 10), refused("old"), accepted("a", 20, 25)];
+        for tries in [&overlap[..], &overlap[..2], &untried, &untried_after, &[]] {
             assert_eq!(judged(tries).await.unwrap_err().kind(), ErrorKind::CouldNotVerify, "{tries:?}");
         }
     }
