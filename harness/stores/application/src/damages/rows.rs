@@ -59,8 +59,10 @@ async fn connect(database: &PgConnectOptions) -> Result<PgConnection> {
 }
 
 async fn name_another_object(Aim { on, seed }: Aim<'_, Rows>) -> Result<Injury> {
-    let sql = "update roadtrip.photos set object_key = object_key || '.lost' where id = \
-            (select id from roadtrip.photos order by md5(id || $1), id limit 1) \
+    // A row of its own: another damage of the same drill may have hit the object of any other one.
+    let sql = "insert into roadtrip.photos (owner_id, object_key, generation, size_bytes, content_type, sha256) \
+        select owner_id, object_key || '.lost', generation, size_bytes, content_type, sha256 \
+            from roadtrip.photos order by md5(id || $1), id limit 1 \
         returning object_key";
     let key: Option<String> = sqlx::query_scalar(sql)
         .bind(seed.to_string())
