@@ -21,7 +21,7 @@ const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), \
     where c.relkind = 'r' and n.nspname <> 'information_schema' and n.nspname !~ '^pg_' order by 1";
 
 /// Searches every column of every table of a database: a row is searched as the text of all its values. Bytes are text in
-/// hexadecimal there, so an address in a column of bytes is not seen.
+/// hexadecimal there, so an address in a column of bytes is not seen. Nothing but rows of tables is searched.
 pub async fn find_addresses(
     server: &PostgresAddress,
     database: &str,
@@ -41,6 +41,11 @@ pub async fn find_addresses(
         ScopeKind::RowValues,
         "columns of bytes",
         "an address is searched for as text",
+    ));
+    search.not_looked_at.push(NotLookedAt::new(
+        ScopeKind::ObjectKind,
+        "definitions, settings, materialised views and large objects",
+        "only rows of tables are searched for addresses",
     ));
     Ok(search)
 }

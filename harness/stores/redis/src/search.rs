@@ -31,8 +31,14 @@ pub async fn find_addresses(server: &RedisAddress, addresses: &[String]) -> Resu
         }
     }
     search.searched = format!("{keys} keys of {databases} databases of Redis");
+    search.not_looked_at.push(NotLookedAt::new(
+        ScopeKind::ObjectKind,
+        "functions, users and settings of Redis",
+        "only keys and their values are searched for addresses",
+    ));
     // A scan may give a key twice.
-    search.traces.sort_by(|one, other| (&one.subject, &one.key).cmp(&(&other.subject, &other.key)));
+    let place = |one: &Trace| (one.subject.clone(), one.key.clone(), one.address.clone());
+    search.traces.sort_by_cached_key(place);
     search.traces.dedup();
     Ok(search)
 }

@@ -2,14 +2,14 @@
 
 use comeback_engine::judge::{Search, Trace, named_in};
 use comeback_error::Result;
-use comeback_model::VersionState;
+use comeback_model::{NotLookedAt, ScopeKind, VersionState};
 
 use super::SecretStore;
 
 /// Searches the readable versions of every secret, and the labels. A trace names the secret and the version, never the
 /// value.
 pub async fn find_addresses(store: &dyn SecretStore, addresses: &[String]) -> Result<Search> {
-    let (mut traces, mut searched) = (Vec::new(), 0_u64);
+    let (mut traces, mut not_looked_at, mut searched) = (Vec::new(), Vec::new(), 0_u64);
     for name in store.list().await? {
         let described = store.describe(&name).await?.unwrap_or_default();
         let mut found = |text: &[u8], key: String| {
@@ -23,13 +23,21 @@ pub async fn find_addresses(store: &dyn SecretStore, addresses: &[String]) -> Re
             found(value.as_bytes(), format!("label={label}"));
         }
         for (version, state) in described.versions {
-            if state == VersionState::Enabled {
-                searched += 1;
-                found(store.access(&name, version).await?.expose(), format!("version={version}"));
+            match state {
+                VersionState::Enabled => {
+                    searched += 1;
+                    found(store.access(&name, version).await?.expose(), format!("version={version}"));
+                }
+                VersionState::Disabled => not_looked_at.push(NotLookedAt::new(
+                    ScopeKind::SecretValue,
+                    format!("secret {name} version {version}"),
+                    "it is disabled: its value was not searched for addresses",
+                )),
+                VersionState::Destroyed => {}
             }
         }
     }
-    Ok(Search { searched: format!("{searched} values of secrets"), traces, ..Search::default() })
+    Ok(Search { searched: format!("{searched} values of secrets"), traces, not_looked_at })
 }
 
 #[cfg(test)]
