@@ -41,7 +41,8 @@ fn redis_can_begin_empty_and_what_that_loses_is_told() {
     std::fs::write(place.work().join("comeback.toml"), settings).unwrap();
     let run = ["run", "dr/full-system", "--runbook", "runbook.md", "--substrate", "local"];
     let output = place.as_it_is(&run).output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(place.left_behind(), [""; 0]);
     let drill = &place.report()["drills"][0];
     served(&drill["clients"], &["sign-in", "bookings", "stories", "API keys", "photos"]);
     let notes: Vec<_> = drill["steps"]
