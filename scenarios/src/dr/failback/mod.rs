@@ -44,7 +44,7 @@ impl Scenario for Failback {
         ScenarioSpec {
             name: "dr/failback".to_owned(),
             title:
-                "the service moves back to its first region: no write is lost, and never do both regions accept writes"
+                "the service moves back to its first region: no write is lost, and one region at a time accepts writes"
                     .to_owned(),
             section: "Failback".to_owned(),
             suites: vec![Suite::Quarterly],

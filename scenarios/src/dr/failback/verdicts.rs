@@ -68,9 +68,9 @@ pub(super) async fn judge(
     drill.judge_time_with(network.shortened_wait().as_ref()).await
 }
 
-/// Judges that never two servers of a store accepted writes at a time, and for how long none did.
+/// Judges that one server of a store at a time accepted writes, and for how long none did.
 async fn judge_turns(drill: &Drill, tries: &Tries) -> Result<()> {
-    drill.step(Phase::Judge, "prove that never both regions accepted writes, and measure how long none did");
+    drill.step(Phase::Judge, "prove that one region at a time accepted writes; measure how long none did");
     let limit = Mutex::new(drill.time_objective());
     drill.inject::<AllowedOutage>(&limit).await?;
     let objective = &limit.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use comeback_model::Phase;
 use crate::error::Result;
 use crate::{PostgresServer, Standby};
 
-/// Moves the writes from one server to another, so that never both accept them and nothing is lost.
+/// Moves the writes from one server to another, so that only one of them accepts writes at a time, and nothing is lost.
 #[derive(Debug, Default)]
 pub struct Switchover {
     /// An old primary that returns is fenced before it starts.

@@ -7,7 +7,8 @@ use comeback_model::Phase;
 
 use crate::RedisServer;
 
-/// Moves the writes from one server to its replica, so that never both accept them and nothing is lost.
+/// Moves the writes from one server to its replica, so that only one of them accepts writes at a time, and nothing is
+/// lost.
 #[derive(Debug, Default)]
 pub struct Handover {
     /// The server that serves refuses writes before its replica is promoted.
