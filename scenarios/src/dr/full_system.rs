@@ -12,12 +12,11 @@ use comeback_dns::damages::{TO_A_CLIENT, TO_NAME_SERVERS};
 use comeback_engine::damage::{Backup, TO_THE_MOMENTS};
 use comeback_engine::runner::{Drill, PlannedRecovery, Rehearsal, Scenario, ScenarioSpec, Suite, TO_A_PLAN};
 use comeback_error::{Error, Result};
-use comeback_model::ledger::Replay;
 use comeback_model::plan::judge;
-use comeback_model::{Phase, Plan, RecoveryPoint, RecoveryTarget};
+use comeback_model::{Phase, Plan};
 use comeback_objects::damages::{Replica, TO_A_REPLICA};
 use comeback_postgres::judges::{FingerprintJudge, LogicalCatalogue, ServerLogJudge, measure_loss};
-use comeback_postgres::{PostgresDrill as _, PostgresServer};
+use comeback_postgres::{PostgresDrill as _, PostgresServer, everything};
 use comeback_redis::damages::{TO_ADDRESSES, TO_REFERENCES};
 use comeback_redis::judges::{KeyWritesJudge, KeyspaceJudge, RedisLogJudge};
 use comeback_redis::{RedisDrill as _, RedisServer, read_key_writes};
@@ -182,9 +181,8 @@ async fn judge_database(
     drill.judge(&ServerLogJudge { server: database }).await;
     // An export has no position in the log: this only counts the writes after it.
     let ledger = &written.transactions;
-    let everything =
-        ledger.expectation(&RecoveryTarget::including(RecoveryPoint::Latest), &Replay::default());
-    drill.judge_loss(measure_loss(server, roadtrip::DATABASE, ledger, &everything, disaster_ms).await?).await;
+    let expected = &everything(ledger);
+    drill.judge_loss(measure_loss(server, roadtrip::DATABASE, ledger, expected, disaster_ms).await?).await;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ fn kind_of(key: &[u8]) -> &str {
     text.filter(is_word).unwrap_or_default()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use comeback_error::Result;
 use redis::cmd;
 
+use super::fields::text;
 use super::{RedisAddress, RedisClient};
 
 /// How many jobs a server is asked for at a time.
@@ -101,10 +102,6 @@ fn field_of(json: &[u8], field: &str) -> Option<String> {
         serde_json::Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[cfg(test)]
