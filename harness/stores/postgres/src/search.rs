@@ -8,7 +8,7 @@ use super::connection::address::PostgresAddress;
 use crate::error::{Context as _, Result};
 
 /// How many places of a table are told.
-const MOST_TRACES: i64 = 100;
+const MOST_TRACES: usize = 100;
 
 /// The user's tables, each with an expression that prints the key of a row: `id=17`, or its place on disk.
 const TABLES: &str = "select format('%I.%I', n.nspname, c.relname), \
@@ -34,7 +34,11 @@ pub async fn find_addresses(
     for (table, key) in &tables {
         let (searched, traces) = search_table(&mut connection, table, key, addresses).await?;
         rows += searched;
-        search.traces.extend(traces);
+        if traces.len() > MOST_TRACES {
+            let reason = format!("it names addresses in more than {MOST_TRACES} places: these are the first");
+            search.not_looked_at.push(NotLookedAt::new(ScopeKind::RowValues, table, reason));
+        }
+        search.traces.extend(traces.into_iter().take(MOST_TRACES));
     }
     search.searched = format!("{} tables of PostgreSQL, {rows} rows", tables.len());
     search.not_looked_at.push(NotLookedAt::new(
@@ -60,6 +64,8 @@ async fn search_table(
     let count = format!("select count(*) from only {table}");
     let rows: i64 =
         sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&mut *connection).await.context(&doing)?;
+    // One more than are told shows that there are more.
+    let limit = MOST_TRACES + 1;
     // The row is printed once, and its columns are told apart only where it holds an address.
     let patterns: Vec<_> = addresses.iter().map(|address| pattern(address)).collect();
     let sql = format!(
@@ -70,7 +76,7 @@ async fn search_table(
         select comeback_key || ' ' || field.name, a.address from found \
             cross join lateral pg_catalog.jsonb_each_text(found.fields) as field (name, value) \
             join unnest($1::text[], $2::text[]) as a (address, pattern) on field.value collate \"C\" ~ a.pattern \
-        order by 1, 2 limit {MOST_TRACES}"
+        order by 1, 2 limit {limit}"
     );
     let found: Vec<(String, String)> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
         .bind(addresses)
