@@ -1,6 +1,7 @@
 //! The user's own rules about stores that must agree, asked of what came back.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use comeback_engine::judge::{Coherence, Judge, Opinion};
@@ -16,6 +17,8 @@ use super::own_command::{CameBack, OwnCommands, last_lines};
 use super::steps::Recovered;
 use crate::roadtrip;
 
+/// How long the command of a rule may take: one that hangs must not use up the drill.
+const LIMIT: Duration = Duration::from_mins(10);
 /// The most that a command may print: some million keys.
 const MOST_OUTPUT: usize = 64 * 1024 * 1024;
 
@@ -87,7 +90,7 @@ impl RuleJudge<'_> {
         let came_back =
             CameBack { database: self.recovered.database.get(), cache: self.recovered.cache.get() };
         let command = self.commands.command(argv, came_back, MOST_OUTPUT);
-        let ended = command.run(wait::limits().command).await?;
+        let ended = command.run(wait::limits().command.min(LIMIT)).await?;
         if !ended.succeeded || ended.is_cut {
             let what = if ended.succeeded { "printed more than 64 MiB" } else { "failed" };
             let error = Error::could_not_verify(format!(

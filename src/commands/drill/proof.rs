@@ -23,6 +23,11 @@ pub(super) fn keep(file: &Path, evidence: &Path) -> Result<GivenProof> {
         Error::usage(format!("reading the proof {}: {why}", file.display()))
             .hint("name a file with --proof-file; a sentence goes into --proof")
     };
+    // Whatever is read to its end while the record is locked must have one: a pipe may never end.
+    let is_file = std::fs::metadata(file).map_err(|error| complain(&error))?.is_file();
+    if !is_file {
+        return Err(complain(&"it is no file"));
+    }
     let mut content = Vec::new();
     let opened = std::fs::File::open(file).map_err(|error| complain(&error))?;
     opened.take(LARGEST + 1).read_to_end(&mut content).map_err(|error| complain(&error))?;
