@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::wait;
 
 /// How much is kept of what a command complains about: the end, which says why it failed.
-const COMPLAINT_BYTES: usize = 16 * 1024;
+const COMPLAINT: Kept = Kept::End(16 * 1024);
 /// How long its output may stay open after it and its group have ended: a process that left the group may hold it.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 const HELD: &str =
@@ -43,8 +43,18 @@ pub struct UserCommand {
     pub environment: Vec<(&'static str, Secret)>,
     /// What must not be in its output: each occurrence is replaced.
     pub secrets: Vec<Secret>,
-    /// How much of its standard output is kept, in bytes, from the beginning.
-    pub most_output: usize,
+    /// What is kept of its standard output.
+    pub output: Kept,
+}
+
+/// Which part of what a command prints is kept, in bytes. A line that would be cut is left out: a part of a secret could
+/// not be masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The beginning.
+    Beginning(usize),
+    /// The end.
+    End(usize),
 }
 
 /// How a command ended, and what it said.
@@ -135,9 +145,7 @@ impl UserCommand {
             // A process that it left holds its output open: the end of that would never come.
             Ok::<_, Error>((status, leash.pull()))
         });
-        let said = pin!(async {
-            tokio::try_join!(beginning(stdout, self.most_output), end_of(stderr, COMPLAINT_BYTES))
-        });
+        let said = pin!(async { tokio::try_join!(some_of(stdout, self.output), some_of(stderr, COMPLAINT)) });
         let (ended, said) = match select(ended, said).await {
             Either::Left((ended, said)) => {
                 let said = wait::at_most("its output to be closed after its end", OUTPUT_LIMIT, said).await;
@@ -145,7 +153,7 @@ impl UserCommand {
             }
             Either::Right((said, ended)) => (ended.await, said),
         };
-        let ((status, left_running), ((stdout, is_cut), stderr)) = (ended?, said?);
+        let ((status, left_running), ((stdout, is_cut), (stderr, _))) = (ended?, said?);
         Ok(CommandEnd {
             succeeded: status.success(),
             status: told(status),
@@ -197,28 +205,34 @@ fn told(status: ExitStatus) -> String {
     }
 }
 
-/// Reads a stream to its end, and keeps its beginning. Returns whether something was dropped.
-async fn beginning(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Result<(Vec<u8>, bool)> {
+/// Reads a stream to its end, and keeps a part of it. Returns whether something was left out.
+async fn some_of(stream: Option<impl AsyncRead + Unpin>, part: Kept) -> Result<(Vec<u8>, bool)> {
     let (mut kept, mut is_cut) = (Vec::new(), false);
-    read(stream, |piece| {
-        let room = most.saturating_sub(kept.len()).min(piece.len());
-        kept.extend_from_slice(&piece[..room]);
-        is_cut |= room < piece.len();
+    read(stream, |piece| match part {
+        Kept::Beginning(most) => {
+            let room = most.saturating_sub(kept.len()).min(piece.len());
+            kept.extend_from_slice(&piece[..room]);
+            is_cut |= room < piece.len();
+        }
+        Kept::End(most) => {
+            kept.extend_from_slice(piece);
+            let over = kept.len().saturating_sub(most);
+            kept.drain(..over);
+            is_cut |= over > 0;
+        }
     })
     .await?;
+    if is_cut {
+        let is_end = |byte: &u8| *byte == b'\n';
+        match part {
+            Kept::Beginning(_) => kept.truncate(kept.iter().rposition(is_end).map_or(0, |end| end + 1)),
+            Kept::End(_) => {
+                let whole = kept.iter().position(is_end).map_or(kept.len(), |end| end + 1);
+                kept.drain(..whole);
+            }
+        }
+    }
     Ok((kept, is_cut))
-}
-
-/// Reads a stream to its end, and keeps its last part.
-async fn end_of(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Result<Vec<u8>> {
-    let mut kept = Vec::new();
-    read(stream, |piece| {
-        kept.extend_from_slice(piece);
-        let over = kept.len().saturating_sub(most);
-        kept.drain(..over);
-    })
-    .await?;
-    Ok(kept)
 }
 
 async fn read(stream: Option<impl AsyncRead + Unpin>, mut take: impl FnMut(&[u8])) -> Result<()> {
@@ -245,7 +259,7 @@ mod tests {
             removed: vec!["CARGO_MANIFEST_DIR"],
             environment: vec![("COMEBACK_STEP", Secret::given("Database"))],
             secrets: vec![Secret::given("hunter2")],
-            most_output: 100,
+            output: Kept::Beginning(100),
         }
     }
 
@@ -274,8 +288,21 @@ mod tests {
         );
         assert!(!ended.is_cut && !ended.left_running);
         let long = end("i=0; while [ $i -lt 50 ]; do echo line $i; echo e$i >&2; i=$((i+1)); done").await;
-        assert!(long.succeeded && long.is_cut && long.stdout.len() == 100);
+        assert!(long.succeeded && long.is_cut && long.stdout.ends_with("line 12\n"), "{long:?}");
         assert_eq!(long.last_lines(2), ["e48", "e49"]);
+        let printed = "i=0; while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; echo hunter2";
+        let long = UserCommand { output: Kept::End(100), ..shell(printed) }
+            .run(Duration::from_mins(1))
+            .await
+            .unwrap();
+        assert!(long.is_cut && long.stdout.starts_with("line "), "{long:?}");
+        assert_eq!(long.last_lines(2), ["line 49", "[redacted]"]);
+        // Less than the secret: no part of it is shown.
+        let short = UserCommand { output: Kept::End(4), ..shell("echo hunter2") }
+            .run(Duration::from_mins(1))
+            .await
+            .unwrap();
+        assert_eq!(short.stdout, "");
     }
 
     #[tokio::test]

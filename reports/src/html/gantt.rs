@@ -58,7 +58,8 @@ struct Served {
 pub(super) fn of(drill: &Drill) -> Option<Gantt> {
     let plan = drill.plan.as_ref()?;
     let services = drill.clients.as_ref().map_or(&[][..], |seen| &seen.services);
-    let back = services.iter().filter_map(|service| service.away_ms?.1);
+    let back = services.iter().filter_map(|service| service.away_ms);
+    let back = back.map(|(from_ms, back_ms)| back_ms.unwrap_or(from_ms));
     let ended = plan.steps.iter().filter_map(|step| step.times_ms).map(|(_, end)| end);
     let whole_ms = ended.chain(back).max()?;
     let scale = Scale::new(whole_ms);

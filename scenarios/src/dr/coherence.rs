@@ -31,20 +31,24 @@ pub(super) async fn judge(drill: &mut Drill, recovered: &Recovered, backups: &Ba
     let (points, objective) = (&recovered.points()[..], &drill.loss_objective());
     drill.judge(&RecoveryPoints { points, objective }).await;
     let (database, cache) = (recovered.database.get(), recovered.cache.get());
+    // A store that cannot be read must not keep the other links from being looked at.
+    let mut looked = Vec::new();
     if let (Some(database), Some(cache)) = (database, cache) {
         drill.inject::<Keyspace>(&cache.address()).await?;
-        judge_sessions(drill, database, cache).await?;
+        looked.push(judge_sessions(drill, database, cache).await);
         // One that began empty has no jobs.
         if !recovered.is_cache_empty.load(Ordering::Acquire) {
-            judge_jobs(drill, database, cache).await?;
+            looked.push(judge_jobs(drill, database, cache).await);
         }
     }
     if let Some(database) = database {
         let address = backups.lost.first().map_or("", String::as_str);
         drill.inject::<Rows>(NamingRows { database: &database.options(DATABASE), address }).await?;
-        judge_database(drill, database, recovered).await?;
+        looked.push(judge_photos(drill, database, recovered).await);
+        looked.push(judge_vault(drill, database, recovered).await);
     }
-    judge_lost_region(drill, recovered, backups).await
+    looked.push(judge_lost_region(drill, recovered, backups).await);
+    looked.into_iter().collect()
 }
 
 /// Sessions name users.
@@ -70,13 +74,19 @@ async fn judge_jobs(drill: &Drill, database: &PostgresServer, cache: &RedisServe
     Ok(())
 }
 
-/// Rows of photos name objects, and sealed rows name keys.
-async fn judge_database(drill: &Drill, database: &PostgresServer, recovered: &Recovered) -> Result<()> {
+/// Rows of photos name objects.
+async fn judge_photos(drill: &Drill, database: &PostgresServer, recovered: &Recovered) -> Result<()> {
     let connection = &mut database.connect(DATABASE).await?;
     if let Some(bucket) = recovered.bucket.get() {
         let (rows, versions) = (&read_photo_rows(connection).await?[..], &read_versions(bucket).await?[..]);
         drill.judge(&PhotosJudge { rows, versions }).await;
     }
+    Ok(())
+}
+
+/// Sealed rows name keys.
+async fn judge_vault(drill: &Drill, database: &PostgresServer, recovered: &Recovered) -> Result<()> {
+    let connection = &mut database.connect(DATABASE).await?;
     if let Some(store) = recovered.secrets.get() {
         let keys = secrets::versions(store, secrets::VAULT_KEY).await?;
         let rows = &open_vault(connection, &keys).await?[..];

@@ -150,8 +150,9 @@ impl Scenario for FullSystem {
             drill.judge(&SecretsJudge { store, key: &opened.key, recorded }).await;
             drill.judge(&LogInJudge { log_ins }).await;
         }
-        coherence::judge(drill, &recovered, &backups).await?;
+        let coherent = coherence::judge(drill, &recovered, &backups).await;
         judge_rules(drill, &recovered).await;
+        coherent?;
         drill.verified();
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use comeback_engine::runner::Course;
 use comeback_engine::secret::Secret;
-use comeback_engine::user_command::{CommandEnd, UserCommand};
+use comeback_engine::user_command::{CommandEnd, Kept, UserCommand};
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::{PlanStep, Verdict};
@@ -14,7 +14,7 @@ use comeback_redis::RedisServer;
 use crate::roadtrip;
 
 /// How much is kept of what the command of a step prints, in bytes.
-const MOST_OUTPUT: usize = 64 * 1024;
+const OUTPUT: Kept = Kept::End(64 * 1024);
 /// Lines of a command that are shown.
 const LINES_SHOWN: usize = 5;
 /// Longest line shown, in characters.
@@ -45,12 +45,7 @@ impl OwnCommands {
 
     /// A command that is told how to reach what came back so far: `DATABASE_URL` and `REDIS_URL`, with the passwords of
     /// these throw-away servers, which are masked in what it prints.
-    pub(super) fn command(
-        &self,
-        argv: &[String],
-        came_back: CameBack<'_>,
-        most_output: usize,
-    ) -> UserCommand {
+    pub(super) fn command(&self, argv: &[String], came_back: CameBack<'_>, output: Kept) -> UserCommand {
         let (mut environment, mut secrets) = (Vec::new(), Vec::new());
         let [database_url, redis_url] = ADDRESSES;
         if let Some(database) = came_back.database {
@@ -62,7 +57,7 @@ impl OwnCommands {
             secrets.extend(cache.address().password().cloned());
         }
         let (argv, folder) = (argv.to_vec(), self.folder.clone());
-        UserCommand { argv, folder, removed: ADDRESSES.to_vec(), environment, secrets, most_output }
+        UserCommand { argv, folder, removed: ADDRESSES.to_vec(), environment, secrets, output }
     }
 }
 
@@ -79,7 +74,7 @@ pub(super) async fn carry_out(
         own.ok_or_else(|| Error::could_not_verify(format!("the step {:?} has no command", step.name)))?;
     let output = course.output_folder(&step.name).await?;
     let run = async |what: &str, argv: &[String]| {
-        let mut command = commands.command(argv, came_back, MOST_OUTPUT);
+        let mut command = commands.command(argv, came_back, OUTPUT);
         command.environment.push(("COMEBACK_STEP", Secret::given(&*step.name)));
         command.environment.push(("COMEBACK_OUTPUT", Secret::given(output.display().to_string())));
         let ended = command.run(wait::limits().command).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use comeback_engine::judge::{Coherence, Judge, Opinion};
 use comeback_engine::runner::Drill;
+use comeback_engine::user_command::Kept;
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::{CoherenceRule, KeySource, Phase};
@@ -20,7 +21,7 @@ use crate::roadtrip;
 /// How long the command of a rule may take: one that hangs must not use up the drill.
 const LIMIT: Duration = Duration::from_mins(10);
 /// The most that a command may print: some million keys.
-const MOST_OUTPUT: usize = 64 * 1024 * 1024;
+const OUTPUT: Kept = Kept::Beginning(64 * 1024 * 1024);
 
 /// Judges each rule of the settings with a check of its own.
 pub(super) async fn judge_rules(drill: &Drill, recovered: &Recovered) {
@@ -89,7 +90,7 @@ impl RuleJudge<'_> {
     async fn ask(&self, argv: &[String]) -> Result<Vec<(String, Option<String>)>> {
         let came_back =
             CameBack { database: self.recovered.database.get(), cache: self.recovered.cache.get() };
-        let command = self.commands.command(argv, came_back, MOST_OUTPUT);
+        let command = self.commands.command(argv, came_back, OUTPUT);
         let ended = command.run(wait::limits().command.min(LIMIT)).await?;
         if !ended.succeeded || ended.is_cut {
             let what = if ended.succeeded { "printed more than 64 MiB" } else { "failed" };

@@ -1,5 +1,7 @@
 //! Judges of tries to write: did only one server accept writes at a time, and how long did none?
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::{Finding, FindingCode, Objective, OutOfTurn, TryOutcome, Turns, WriteTry};
@@ -83,16 +85,18 @@ impl ExclusiveWrites<'_> {
         )))
     }
 
-    /// How often a server refused writes, and why at last.
+    /// How often a server refused writes, and why most often.
     fn refused(&self, server: &str) -> String {
         let refusals =
             self.tries.iter().filter(|one| one.server == server).filter_map(|one| match &one.outcome {
                 TryOutcome::Refused(why) => Some(why.as_str()),
                 TryOutcome::Accepted | TryOutcome::Unanswered(_) => None,
             });
-        let refusals: Vec<_> = refusals.collect();
-        let why = refusals.last().unwrap_or(&"it refused nothing");
-        format!("; {server} refused {} ({why})", refusals.len())
+        let mut reasons = BTreeMap::<&str, usize>::new();
+        refusals.for_each(|why| *reasons.entry(why).or_default() += 1);
+        let most = reasons.iter().max_by_key(|(_, times)| **times);
+        let why = most.map_or("it refused nothing", |(why, _)| why);
+        format!("; {server} refused {} ({why})", reasons.values().sum::<usize>())
     }
 
     fn finding(&self, OutOfTurn { server, writes }: &OutOfTurn) -> Finding {
