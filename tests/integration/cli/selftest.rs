@@ -91,19 +91,19 @@ fn every_damage_to_a_failover_is_caught() {
     }
 }
 
-/// `make selftest` injects all of them; these are one for each thing that can go wrong with a plan, and every broken link
-/// between stores, most of them in one drill.
+/// `make selftest` injects all of them; these are one for a step and one for a tier of the plan (a test of the engine has all
+/// of them, for each step), and every broken link between stores, most of them in one drill.
 #[test]
 fn damages_to_the_whole_system_are_caught() {
     if local_is_here() && redis_is_here() && named_is_here() {
-        let plan = ["step-fails", "step-hangs", "step-overruns", "tier-late"];
+        let plan = ["step-fails", "tier-late"];
         let links =
             ["session-orphaned", "job-orphaned", "mail-orphaned", "photo-unstored", "vault-key-rotated"];
         let regions = ["address-in-row", "address-in-key", "database-address-old", "secret-rotated"];
         let replica = ["replica-object-gone", "replica-version-gone", "replica-object-other"];
         let damages = plan.into_iter().chain(links).chain(regions).chain(replica);
         let damages = damages.flat_map(|one| ["--damage", one]);
-        every_one_is_caught(16, 1, &["dr/full-system"].into_iter().chain(damages).collect::<Vec<_>>());
+        every_one_is_caught(14, 1, &["dr/full-system"].into_iter().chain(damages).collect::<Vec<_>>());
     }
 }
 
