@@ -21,7 +21,7 @@ pub enum KeySource {
         /// One statement.
         sql: String,
     },
-    /// A field of each hash in Redis whose name begins so.
+    /// A field of each hash in Redis whose name has this beginning.
     RedisField {
         /// The beginning.
         prefix: String,
@@ -33,7 +33,7 @@ pub enum KeySource {
         /// The beginning.
         prefix: String,
     },
-    /// The keys of the live objects in the bucket of photos that begin so.
+    /// The keys of the live objects in the bucket of photos that have this beginning.
     Objects {
         /// The beginning; empty for all of them.
         prefix: String,

@@ -52,7 +52,8 @@ pub struct Turns {
     pub out_of_turn: Vec<OutOfTurn>,
     /// Writes of which the tries do not say whether they were in turn.
     pub undecided: usize,
-    /// How long no write was accepted between the two turns, in microseconds; `None` if one of them had no write.
+    /// How long no write was accepted between the two turns, in microseconds; `None` if one of them had no
+    /// write, or if they overlap.
     pub outage_us: Option<u64>,
     /// The longest time in which one server was not tried, in microseconds.
     pub longest_gap_us: u64,
@@ -90,7 +91,7 @@ impl Turns {
             }
         }
         let last_us = accepted(first).map(|one| one.ended_us).max();
-        let outage_us = last_us.filter(|_| open_us != u64::MAX).map(|last| open_us.saturating_sub(last));
+        let outage_us = last_us.filter(|_| open_us != u64::MAX).and_then(|last| open_us.checked_sub(last));
         Self {
             accepted: [accepted(first).count(), accepted(next).count()],
             out_of_turn: late

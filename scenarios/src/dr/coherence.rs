@@ -1,8 +1,6 @@
 //! Whether the stores that came back belong together: what one of them names is in the other, and nothing names what was
 //! lost with region A. What does not fit is in the report's repair list.
 
-use std::sync::atomic::Ordering;
-
 use comeback_application::damages::{NamingRows, Rows};
 use comeback_application::judges::{PhotosJudge, VaultJudge};
 use comeback_application::{open_vault, read_photo_rows};
@@ -37,7 +35,7 @@ pub(super) async fn judge(drill: &mut Drill, recovered: &Recovered, backups: &Ba
         drill.inject::<Keyspace>(&cache.address()).await?;
         looked.push(judge_sessions(drill, database, cache).await);
         // One that began empty has no jobs.
-        if !recovered.is_cache_empty.load(Ordering::Acquire) {
+        if !recovered.is_cache_empty {
             looked.push(judge_jobs(drill, database, cache).await);
         }
     }

@@ -1,7 +1,6 @@
 //! A region is lost, with everything in it. The recovery plan brings the system back in another region.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use comeback_application::damages::{
@@ -25,7 +24,7 @@ use comeback_secrets::judges::{LogInJudge, SecretsJudge};
 use comeback_secrets::{Identities, open_export};
 
 use super::coherence;
-use super::fresh::judge_empty_cache;
+use super::empty_redis::judge_empty_cache;
 use super::network::Network;
 use super::region::{Backups, Region, Written};
 use super::rules::judge_rules;
@@ -85,7 +84,7 @@ impl Scenario for FullSystem {
         let region = Region::start(drill, &network).await?;
         let backups = region.back_up(drill).await?;
         region.go_on().await?;
-        let recovered = Arc::new(Recovered::default());
+        let recovered = Arc::new(Recovered::by(&plan));
         let rehearsal = Rehearsal::new(&plan, actions(drill, &plan, &backups, &network, &recovered).await?)?;
         drill.inject::<PlannedRecovery>(&rehearsal).await?;
         drill.inject::<Backup>(&*backups.repository).await?;
@@ -130,9 +129,8 @@ impl Scenario for FullSystem {
         if let Some(database) = recovered.database.get() {
             judge_database(drill, database, &backups, &written, disaster.declared_ms).await?;
         }
-        let is_cache_empty = recovered.is_cache_empty.load(Ordering::Acquire);
         if let (Some(database), Some(cache), true) =
-            (recovered.database.get(), recovered.cache.get(), is_cache_empty)
+            (recovered.database.get(), recovered.cache.get(), recovered.is_cache_empty)
         {
             judge_empty_cache(drill, database, cache, &written).await?;
         } else if let Some(cache) = recovered.cache.get() {

@@ -1,8 +1,8 @@
 //! Drills of the whole system.
 
 mod coherence;
+mod empty_redis;
 mod failback;
-mod fresh;
 mod full_system;
 mod network;
 mod own_command;

@@ -1,7 +1,6 @@
 //! The steps of the recovery plan, each with what it does in a drill.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use comeback_application::judges::ServedJudge;
@@ -27,7 +26,7 @@ use super::network::Network;
 use super::own_command::{CameBack, OwnCommands, carry_out};
 use super::photos;
 use super::region::Backups;
-use super::work::{Work, works};
+use super::work::{Work, empties_redis, works};
 use crate::postgres::cross_region::is_dump;
 use crate::{redis, roadtrip, secrets};
 
@@ -47,8 +46,8 @@ pub(super) struct Recovered {
     attaching: Mutex<()>,
     /// What each store came back from, and of which moment that is.
     points: std::sync::Mutex<Vec<(&'static str, Timestamp)>>,
-    /// Whether Redis began empty.
-    pub(super) is_cache_empty: AtomicBool,
+    /// Whether Redis begins empty.
+    pub(super) is_cache_empty: bool,
     /// What the application must answer.
     pub(super) expected: OnceLock<Arc<[Expectation]>>,
     /// What the application said at its start.
@@ -56,6 +55,11 @@ pub(super) struct Recovered {
 }
 
 impl Recovered {
+    /// What the steps of a plan will bring back: nothing yet.
+    pub(super) fn by(plan: &Plan) -> Self {
+        Self { is_cache_empty: empties_redis(plan), ..Self::default() }
+    }
+
     fn database(&self) -> Result<&PostgresServer> {
         self.database.get().ok_or_else(|| Error::could_not_verify("no step restored the database before"))
     }
@@ -195,7 +199,6 @@ impl Step {
         let durable = [("appendonly", "yes")];
         server.start(&[&redis::USERS[..], &durable].concat()).await?;
         let keys: u64 = count_kinds(&server.address()).await?.into_values().sum();
-        self.recovered.is_cache_empty.store(true, Ordering::Release);
         let _ = self.recovered.cache.set(server);
         Ok(if keys == 0 { Verdict::Verified } else { Verdict::Failed })
     }
@@ -245,7 +248,7 @@ impl Step {
         if let Some(bucket) = bucket {
             application.put_bucket(bucket.folder()).await?;
         }
-        let is_cache_empty = self.recovered.is_cache_empty.load(Ordering::Acquire);
+        let is_cache_empty = self.recovered.is_cache_empty;
         let configuration = secrets::configuration("b", &self.secrets, database, cache).await?;
         application.start(&Configuration { fills_cache: is_cache_empty, ..configuration }).await?;
         let _ = self.recovered.application.set(application.clone());

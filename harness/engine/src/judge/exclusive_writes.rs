@@ -132,7 +132,7 @@ impl Judge for WriteOutage<'_> {
         let objective = self.objective.as_ref().map_err(Error::clone)?;
         let turns = Turns::read(self.tries, self.turns);
         let outage_us = turns.outage_us.ok_or_else(|| {
-            Error::could_not_verify("no write was accepted before the switch, or none after it")
+            Error::could_not_verify("no write was accepted before the switch, or none after it, or two servers accepted some at a time")
         })?;
         let mut opinion = judge_limit(objective, outage_us.div_ceil(1_000), "write outage", "no write");
         let source = objective.source.quoted();
@@ -206,6 +206,8 @@ mod tests {
             let opinion = WriteOutage { tries, turns: ["b", "a"], objective }.judge().await.unwrap();
             assert_eq!(comeback_model::Check::verdict_of(&opinion.findings), verdict, "{opinion:?}");
         }
+        let at_a_time = &[accepted("b", 0, 10), accepted("a", 20, 25), accepted("b", 30, 35)];
+        assert!(WriteOutage { tries: at_a_time, turns: ["b", "a"], objective }.judge().await.is_err());
         assert!(WriteOutage { tries: &[], turns: ["b", "a"], objective }.judge().await.is_err());
     }
 }

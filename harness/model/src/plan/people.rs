@@ -11,7 +11,7 @@ pub const AT_ONCE_MS: u64 = 60_000;
 /// What a person did in the drill of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PersonAct {
-    /// Who says so: a name, or the account on the machine.
+    /// Who reports it: a name, or the account on the machine.
     pub who: String,
     /// When it happened, by what that person says. The event has the time at which it was written down.
     pub happened_at: Timestamp,

@@ -51,7 +51,8 @@ impl PeopleDrill {
         Ok(Self { journal })
     }
 
-    /// Opens the record of a drill again. What a kill left of a last line is set aside, and the record says so.
+    /// Opens the record of a drill again. What a kill left of a last line is set aside, and a note in the
+    /// record names the file.
     pub async fn open(folder: &Path, clock: Clock) -> Result<(Self, Option<Torn>)> {
         let (journal, torn) = Journal::open_shared(folder, clock).await?;
         if let Some(Torn { bytes, kept_in }) = &torn {

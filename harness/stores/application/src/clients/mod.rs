@@ -101,7 +101,7 @@ impl Clients {
         self.rounds(1).await
     }
 
-    /// Waits until every client has gone so many rounds that begin after this call, whatever they were answered.
+    /// Waits until every client has ended `count` rounds that begin after this call, with whatever answers.
     pub async fn rounds(&self, count: u64) -> Result<()> {
         let waits = self.all.iter().map(|client| async move {
             // The round in progress may have begun before.
