@@ -15,6 +15,7 @@ use crate::coherence::{CoherenceEntry, rules};
 use crate::declared::{BackupEntry, Declared};
 use crate::queries::{CommandEntry, QueryEntry, Snapshots, commands, queries};
 use crate::recovery_plan::{PlanSection, PlanSettings};
+use crate::repository::RepositoryUrl;
 use crate::suggest::closest;
 
 /// The file that is read if none is named.
@@ -136,8 +137,8 @@ pub(crate) struct RepositorySection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RepositoryEntry {
-    #[serde(default, deserialize_with = "folder")]
-    pub(crate) url: Option<PathBuf>,
+    #[serde(default, deserialize_with = "repository")]
+    pub(crate) url: Option<RepositoryUrl>,
 }
 
 /// Where `comeback secrets` finds secrets.
@@ -195,16 +196,19 @@ fn scale<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Scale>, D::
     text.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
-/// A folder, as its path or as `file:///PATH`.
+/// A folder, as its path.
 fn folder<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
     let text = String::deserialize(from)?;
-    let path = text.strip_prefix("file://").unwrap_or(&text);
-    if path.is_empty() || path.contains("://") || (path.len() < text.len() && !path.starts_with('/')) {
+    if text.is_empty() || text.contains("://") {
         return Err(serde::de::Error::custom(format!(
-            "`{text}` is not a place for backups: write a folder, such as `/srv/backups` or `file:///srv/backups`"
+            "`{text}` is no folder: write its path, such as `/srv/scratch`"
         )));
     }
-    Ok(Some(PathBuf::from(path)))
+    Ok(Some(PathBuf::from(text)))
+}
+
+fn repository<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<RepositoryUrl>, D::Error> {
+    String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 /// `30s`, `10 min`, `12h`: at least 1 ms, and at most [`LONGEST`].
@@ -385,7 +389,7 @@ mod tests {
     fn a_folder_is_a_path_or_a_url() {
         for url in ["/srv/backups", "file:///srv/backups"] {
             let config = parse("comeback.toml", &format!("[repository.main]\nurl = \"{url}\"")).unwrap();
-            assert_eq!(config.repository.main.url.as_deref(), Some(Path::new("/srv/backups")));
+            assert_eq!(config.repository.main.url, Some(RepositoryUrl::Folder("/srv/backups".into())));
         }
     }
 }

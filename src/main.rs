@@ -12,6 +12,7 @@ mod provenance;
 mod queries;
 mod recovery_plan;
 mod reference;
+mod repository;
 mod schedule;
 mod suggest;
 mod who;

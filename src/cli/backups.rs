@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EXIT_CODES, EvidenceArgs, RestoreObjectsArgs, SubstrateArg, values};
+use super::{EXIT_CODES, EvidenceArgs, REPOSITORY, RestoreObjectsArgs, SubstrateArg, values};
+use crate::repository::RepositoryUrl;
 
 const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
     comes from the environment variable REDISCLI_AUTH or from a file";
@@ -36,9 +37,8 @@ pub(crate) struct BackupRedisArgs {
     /// The file that holds the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// The repository: a folder that holds backups
-    #[arg(long, value_name = "DIR")]
-    pub(crate) repository: Option<PathBuf>,
+    #[arg(long, value_name = "URL", help = REPOSITORY)]
+    pub(crate) repository: Option<RepositoryUrl>,
     /// Then remove snapshots older than this, but never the newest good one
     #[arg(long, value_name = "DAYS", value_parser = values::at_least_one::<std::num::NonZeroU32>)]
     pub(crate) keep_days: Option<std::num::NonZeroU32>,
@@ -49,9 +49,8 @@ pub(crate) struct BackupListArgs {
     /// Only backups of the last N days; default: all
     #[arg(long, value_name = "N", value_parser = values::whole_number::<u32>)]
     pub(crate) days: Option<u32>,
-    /// The repository: a folder that holds backups
-    #[arg(long, value_name = "DIR")]
-    pub(crate) repository: Option<PathBuf>,
+    #[arg(long, value_name = "URL", help = REPOSITORY)]
+    pub(crate) repository: Option<RepositoryUrl>,
 }
 
 #[derive(Debug, Args)]
@@ -61,9 +60,8 @@ pub(crate) struct BackupFetchArgs {
     /// The file to write; it must not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// The repository: a folder that holds backups
-    #[arg(long, value_name = "DIR")]
-    pub(crate) repository: Option<PathBuf>,
+    #[arg(long, value_name = "URL", help = REPOSITORY)]
+    pub(crate) repository: Option<RepositoryUrl>,
 }
 
 #[derive(Debug, Args)]
@@ -78,9 +76,8 @@ pub(crate) struct RestoreRedisArgs {
     /// The file that holds the password
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// The repository: a folder that holds backups
-    #[arg(long, value_name = "DIR")]
-    pub(crate) repository: Option<PathBuf>,
+    #[arg(long, value_name = "URL", help = REPOSITORY)]
+    pub(crate) repository: Option<RepositoryUrl>,
     /// Where the throw-away server runs
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,

@@ -17,6 +17,8 @@ use comeback_engine::runner::Suite;
 use comeback_engine::substrate::SubstrateChoice;
 use comeback_fixtures::Scale;
 
+use crate::repository::RepositoryUrl;
+
 pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
@@ -31,6 +33,9 @@ pub(crate) use plan::{PlanCommand, PlanShowArgs};
 pub(crate) use verify::VerifyArgs;
 
 pub(crate) use secrets::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
+
+/// The help of `--repository`.
+const REPOSITORY: &str = "The repository that holds backups: a folder; default: the one in the settings";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -252,8 +257,8 @@ pub(crate) struct DoctorArgs {
 #[derive(Debug, Args)]
 pub(crate) struct CleanArgs {
     /// The repository to clean of unfinished backups; default: the one in the settings
-    #[arg(long, value_name = "DIR")]
-    pub(crate) repository: Option<PathBuf>,
+    #[arg(long, value_name = "URL")]
+    pub(crate) repository: Option<RepositoryUrl>,
     /// The substrate to sweep; default: both, but Docker only if its daemon answers
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,

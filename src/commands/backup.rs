@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comeback_engine::clock::Clock;
 use comeback_engine::clock::Stopwatch;
-use comeback_engine::repository::{Repository as _, prune};
+use comeback_engine::repository::prune;
 use comeback_error::{Error, Result};
 use comeback_model::Manifest;
 use comeback_redis::{copy_snapshot, take_snapshot};
@@ -14,6 +14,7 @@ use comeback_reports::format;
 use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
 use crate::config::Config;
 use crate::output;
+use crate::repository::open_repository;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -27,11 +28,11 @@ pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8
 
 async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     let address = super::redis_address(&args.from, args.password_file.as_deref())?;
-    let repository = super::open_repository(args.repository.as_ref(), config, true).await?;
+    let repository = open_repository(args.repository.as_ref(), config, true).await?;
     for name in repository.sweep_unfinished().await? {
         output::text(&format!("removed what a killed backup left: {name}\n"));
     }
-    let manifest = take_snapshot(&address, &repository, Stopwatch::start()).await?.manifest;
+    let manifest = take_snapshot(&address, &*repository, Stopwatch::start()).await?.manifest;
     output::text(&format!("took {}\n", line(&manifest)));
     let (snapshot, _) = manifest.content.keyspace()?;
     if let Some(replica) = &snapshot.replica_of {
@@ -41,7 +42,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
         ));
     }
     if let Some(days) = args.keep_days {
-        let pruned = prune(&repository, &manifest, Clock::machine().now(), DAY * days.get()).await?;
+        let pruned = prune(&*repository, &manifest, Clock::machine().now(), DAY * days.get()).await?;
         for id in pruned.removed {
             output::text(&format!("removed {id}\n"));
         }
@@ -53,7 +54,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
 }
 
 async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
-    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+    let repository = open_repository(args.repository.as_ref(), config, false).await?;
     let since = args.days.map(|days| Clock::machine().now().checked_sub(DAY * days)).transpose();
     let since = since.map_err(|error| Error::usage(format!("--days reaches too far back: {error}")))?;
     let (mut shown, mut unreadable) = (0, 0);
@@ -78,8 +79,8 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
 }
 
 async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
-    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
-    let manifest = super::snapshot_named(&repository, &args.id).await?;
+    let repository = open_repository(args.repository.as_ref(), config, false).await?;
+    let manifest = super::snapshot_named(&*repository, &args.id).await?;
     let out = &args.out;
     if out.exists() {
         return Err(
@@ -94,7 +95,7 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
     let unfinished =
         unfinished.map_err(|error| complain(error).into_kind(comeback_error::ErrorKind::Usage))?;
     let mut file = tokio::fs::File::from_std(unfinished.as_file().try_clone().map_err(complain)?);
-    let summary = copy_snapshot(&repository, &manifest, &mut file).await?;
+    let summary = copy_snapshot(&*repository, &manifest, &mut file).await?;
     file.sync_all().await.map_err(complain)?;
     unfinished.persist_noclobber(out).map_err(|error| complain(error.error))?;
     output::text(&format!(

@@ -22,11 +22,11 @@ mod session;
 mod signals;
 mod verify;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
-use comeback_engine::repository::{LocalRepository, Repository as _};
+use comeback_engine::repository::Repository;
 use comeback_engine::runbook::Runbook;
 use comeback_engine::secret::Secret;
 use comeback_engine::substrate::set_scratch_dir;
@@ -114,26 +114,8 @@ fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress
     Ok(RedisAddress::parse(url)?.with_password(password))
 }
 
-/// The repository that the user named. Only commands that write backups may create it.
-async fn open_repository(
-    named: Option<&PathBuf>,
-    config: &Config,
-    may_make: bool,
-) -> Result<LocalRepository> {
-    let folder = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
-        Error::usage("no repository was named").hint(
-            "name its folder with --repository DIR, or as `url` under [repository.main] in comeback.toml",
-        )
-    })?;
-    if !may_make && !folder.is_dir() {
-        return Err(Error::usage(format!("there is no repository in {}", folder.display()))
-            .hint("name the folder that `comeback backup` wrote to"));
-    }
-    LocalRepository::open(folder).await
-}
-
 /// The snapshot of Redis that the user named.
-async fn snapshot_named(repository: &LocalRepository, id: &str) -> Result<Manifest> {
+async fn snapshot_named(repository: &dyn Repository, id: &str) -> Result<Manifest> {
     let known = repository.list().await?;
     if !known.iter().any(|one| one == id) {
         return Err(Error::usage(format!("there is no backup {id} in {}", repository.location()))

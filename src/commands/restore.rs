@@ -1,7 +1,5 @@
 //! `comeback restore`: restores a backup, with the same code as the drills.
 
-use std::sync::Arc;
-
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::RunIdentity;
 use comeback_error::{Error, Result};
@@ -14,6 +12,7 @@ use super::signals::cancel_on_signals;
 use crate::cli::{RestoreCommand, RestoreRedisArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
+use crate::repository::open_repository;
 
 pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<u8> {
     match command {
@@ -29,8 +28,8 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
         return Err(Error::usage(format!("--to names {target}, and --replace names another server"))
             .hint("name the same server in both, if it is the one to be replaced"));
     }
-    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
-    let snapshot = super::snapshot_named(&repository, &args.id).await?;
+    let repository = open_repository(args.repository.as_ref(), config, false).await?;
+    let snapshot = super::snapshot_named(&*repository, &args.id).await?;
     let keys: u64 = RedisClient::connect(&target, 0).await?.key_counts().await?.values().sum();
     if keys > 0 && confirmed.is_none() {
         return Err(Error::usage(format!("{target} holds {}", format::plural(keys, "key")))
@@ -44,7 +43,7 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
         title: format!("{} replaces what {target} holds", snapshot.id),
         identity,
         substrate: Some(args.substrate.or(config.run.substrate).unwrap_or(SubstrateArg::Auto).into()),
-        repository: Some(Arc::new(repository)),
+        repository: Some(repository),
         evidence: &args.evidence,
         interrupted: Error::interrupted(format!("interrupted: check {target} before you use it"))
             .hint("nothing was removed: databases that were free before hold copies, or the old content")

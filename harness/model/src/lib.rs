@@ -14,6 +14,7 @@ pub mod ledger;
 mod log_file;
 mod lsn;
 mod manifest;
+mod manifest_head;
 mod not_looked_at;
 mod object;
 mod objective;
@@ -51,9 +52,10 @@ pub use ledger::Ledger;
 pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
-    BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
-    MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport,
+    BaseBackupPosition, ClusterContent, Content, ContentKind, DatabaseContent, DumpExport, DumpFormat,
+    FileEntry, MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport,
 };
+pub use manifest_head::{ContentHead, ManifestHead};
 pub use not_looked_at::{NotLookedAt, ScopeKind};
 pub use object::{
     InventoryScope, KeptVersion, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion,

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// The version of the manifest format. A reader refuses a newer one.
-pub const MANIFEST_VERSION: u32 = 1;
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// The manifest of a backup: enough to judge a restore exactly when the source is long gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,17 +92,54 @@ pub enum Content {
     },
 }
 
+/// The kind of a backup's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentKind {
+    /// [`Content::PostgresBaseBackup`]
+    PostgresBaseBackup,
+    /// [`Content::PostgresDump`]
+    PostgresDump,
+    /// [`Content::PostgresTable`]
+    PostgresTable,
+    /// [`Content::RedisSnapshot`]
+    RedisSnapshot,
+    /// [`Content::ObjectInventory`]
+    ObjectInventory,
+    /// [`Content::Secrets`]
+    Secrets,
+}
+
+impl ContentKind {
+    /// The kind in the words of the reports.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PostgresBaseBackup => "base backup",
+            Self::PostgresDump => "dump",
+            Self::PostgresTable => "CSV export",
+            Self::RedisSnapshot => "snapshot",
+            Self::ObjectInventory => "inventory",
+            Self::Secrets => "export of secrets",
+        }
+    }
+}
+
 impl Content {
+    /// Its kind.
+    pub fn kind(&self) -> ContentKind {
+        match self {
+            Self::PostgresBaseBackup { .. } => ContentKind::PostgresBaseBackup,
+            Self::PostgresDump { .. } => ContentKind::PostgresDump,
+            Self::PostgresTable { .. } => ContentKind::PostgresTable,
+            Self::RedisSnapshot { .. } => ContentKind::RedisSnapshot,
+            Self::ObjectInventory { .. } => ContentKind::ObjectInventory,
+            Self::Secrets { .. } => ContentKind::Secrets,
+        }
+    }
+
     /// The kind in the words of the reports.
     pub fn label(&self) -> &'static str {
-        match self {
-            Self::PostgresBaseBackup { .. } => "base backup",
-            Self::PostgresDump { .. } => "dump",
-            Self::PostgresTable { .. } => "CSV export",
-            Self::RedisSnapshot { .. } => "snapshot",
-            Self::ObjectInventory { .. } => "inventory",
-            Self::Secrets { .. } => "export of secrets",
-        }
+        self.kind().label()
     }
 
     /// Its content in figures: `21 tables, 104211 rows`.

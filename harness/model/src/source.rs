@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Content, Manifest};
 
 /// What a backup was taken from. Two backups of the same kind and source are an older and a newer state of the same
 /// thing; other backups are unrelated.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Source(String);
 
 impl fmt::Display for Source {

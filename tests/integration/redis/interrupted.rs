@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use comeback_engine::repository::{Reader, Repository, Upload};
 use comeback_error::{ErrorKind, Result};
-use comeback_model::Manifest;
 use comeback_redis::copy_snapshot;
 use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
@@ -41,8 +40,8 @@ impl Repository for Interrupted {
         self.0.list().await
     }
 
-    async fn manifest(&self, id: &str) -> Result<Manifest> {
-        self.0.manifest(id).await
+    async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>> {
+        self.0.manifest_bytes(id).await
     }
 
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
@@ -62,6 +61,10 @@ impl Repository for Interrupted {
 
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
         self.0.put_log(cluster, name, content).await
+    }
+
+    async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool> {
+        self.0.put_log_new(cluster, name, content).await
     }
 
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {

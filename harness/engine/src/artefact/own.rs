@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_error::{Context as _, Error, Result};
+use comeback_model::Manifest;
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{MANIFEST_VERSION, Manifest};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
@@ -33,7 +33,6 @@ pub struct OwnBackup {
 /// The beginning of a manifest: enough to choose.
 #[derive(Deserialize)]
 struct Head {
-    manifest_version: u32,
     id: String,
     taken_at: Timestamp,
     content: Tag,
@@ -206,19 +205,8 @@ impl Repository for PlaceRepository {
         Ok(self.folders.keys().rev().cloned().collect())
     }
 
-    async fn manifest(&self, id: &str) -> Result<Manifest> {
-        let text = read(&*self.place, &self.path(id, MANIFEST)?).await?;
-        let version = serde_json::from_slice::<Head>(&text).map(|head| head.manifest_version);
-        if let Ok(newer) = version
-            && newer > MANIFEST_VERSION
-        {
-            return Err(Error::could_not_verify(format!(
-                "the manifest of backup {id} has version {newer}, and this is a reader of version {MANIFEST_VERSION}"
-            ))
-            .hint("use the version of comeback that wrote it, or a newer one"));
-        }
-        serde_json::from_slice(&text)
-            .map_err(|error| Error::failed(format!("the manifest of backup {id} cannot be read: {error}")))
+    async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>> {
+        read(&*self.place, &self.path(id, MANIFEST)?).await
     }
 
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
@@ -239,6 +227,10 @@ impl Repository for PlaceRepository {
         self.read_only()
     }
 
+    async fn put_log_new(&self, _: &str, _: &str, _: &[u8]) -> Result<bool> {
+        self.read_only()
+    }
+
     async fn remove_log(&self, _: &str, _: &str) -> Result<()> {
         self.read_only()
     }
@@ -252,7 +244,7 @@ impl Repository for PlaceRepository {
 mod tests {
     use super::super::LocalPlace;
     use super::*;
-    use comeback_model::{Content, SecretsExport};
+    use comeback_model::{Content, MANIFEST_VERSION, SecretsExport};
 
     fn manifest(id: &str, taken_at: &str) -> Manifest {
         Manifest {

@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::repository::{BackupWriter, Fetch, Repository};
+use crate::repository::{BackupWriter, Fetch, Repository, manifest_bytes};
 
 /// What the manifest says about the edited files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl StoredBackup {
             writer.write_all(content).await.context(&doing)?;
             writer.shutdown().await.context(&doing)?;
         }
-        upload.commit(&manifest).await
+        upload.commit(&manifest_bytes(&manifest)?).await
     }
 }
 

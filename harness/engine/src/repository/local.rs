@@ -8,7 +8,6 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use async_trait::async_trait;
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{MANIFEST_VERSION, Manifest};
 use tokio::fs;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
@@ -44,15 +43,6 @@ impl LocalRepository {
         Self { clock, ..self }
     }
 
-    /// Removes the remains of backups that were killed before they were complete. Returns the names of what was
-    /// removed.
-    pub async fn sweep_unfinished(&self) -> Result<Vec<String>> {
-        let (root, log, now) = (self.root.clone(), self.root.join(LOG), self.clock.now());
-        let doing = format!("looking for unfinished backups in {}", self.root.display());
-        let swept = tokio::task::spawn_blocking(move || sweep_unfinished(&root, &log, now)).await;
-        swept.context(&doing)?.context(&doing)
-    }
-
     fn folder(&self, id: &str) -> Result<PathBuf> {
         if id.contains('/') || id.starts_with('.') || id.is_empty() || id == LOG {
             return Err(Error::usage(format!("`{id}` cannot be the name of a backup")));
@@ -72,6 +62,29 @@ impl LocalRepository {
             return Err(Error::usage(format!("`{name}` cannot be the name of a file in a log archive")));
         }
         Ok(self.log_folder(cluster)?.join(name))
+    }
+
+    /// Writes a file of a log archive, durably and under a name that is not listed. Returns it with its place.
+    async fn write_log(
+        &self,
+        cluster: &str,
+        name: &str,
+        content: &[u8],
+    ) -> Result<(tempfile::NamedTempFile, PathBuf)> {
+        let (folder, path) = (self.log_folder(cluster)?, self.log_file(cluster, name)?);
+        let doing = format!("putting {name} into the log archive");
+        if !fs::try_exists(&folder).await.context(&doing)? {
+            fs::create_dir_all(&folder).await.context(&doing)?;
+            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
+                sync_folder(above).await.context(&doing)?;
+            }
+        }
+        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).context(&doing)?;
+        let _claim = claim(unfinished.path()).context(&doing)?;
+        let mut file = fs::File::from_std(unfinished.as_file().try_clone().context(&doing)?);
+        file.write_all(content).await.context(&doing)?;
+        file.sync_all().await.context(&doing)?;
+        Ok((unfinished, path))
     }
 }
 
@@ -112,19 +125,9 @@ impl Repository for LocalRepository {
         Ok(ids)
     }
 
-    async fn manifest(&self, id: &str) -> Result<Manifest> {
+    async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>> {
         let path = self.folder(id)?.join(MANIFEST);
-        let text = fs::read(&path).await.context(format_args!("reading the manifest of backup {id}"))?;
-        let manifest: Manifest = serde_json::from_slice(&text)
-            .map_err(|error| Error::failed(format!("the manifest of backup {id} cannot be read: {error}")))?;
-        if manifest.manifest_version > MANIFEST_VERSION {
-            return Err(Error::could_not_verify(format!(
-                "the manifest of backup {id} has version {}, and this is a reader of version {MANIFEST_VERSION}",
-                manifest.manifest_version
-            ))
-            .hint("use the version of comeback that wrote it, or a newer one"));
-        }
-        Ok(manifest)
+        fs::read(&path).await.context(format_args!("reading the manifest of backup {id}"))
     }
 
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
@@ -161,21 +164,21 @@ impl Repository for LocalRepository {
     }
 
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
-        let (folder, path) = (self.log_folder(cluster)?, self.log_file(cluster, name)?);
+        let (unfinished, path) = self.write_log(cluster, name, content).await?;
         let doing = format!("putting {name} into the log archive");
-        if !fs::try_exists(&folder).await.context(&doing)? {
-            fs::create_dir_all(&folder).await.context(&doing)?;
-            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
-                sync_folder(above).await.context(&doing)?;
-            }
-        }
-        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).context(&doing)?;
-        let _claim = claim(unfinished.path()).context(&doing)?;
-        let mut file = fs::File::from_std(unfinished.as_file().try_clone().context(&doing)?);
-        file.write_all(content).await.context(&doing)?;
-        file.sync_all().await.context(&doing)?;
         unfinished.persist(&path).context(&doing)?;
-        sync_folder(&folder).await.context(&doing)
+        sync_folder(&self.log_folder(cluster)?).await.context(&doing)
+    }
+
+    async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool> {
+        let (unfinished, path) = self.write_log(cluster, name, content).await?;
+        let doing = format!("putting {name} into the log archive");
+        match unfinished.persist_noclobber(&path) {
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            persisted => persisted.map(drop).context(&doing)?,
+        }
+        sync_folder(&self.log_folder(cluster)?).await.context(&doing)?;
+        Ok(true)
     }
 
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {
@@ -189,6 +192,13 @@ impl Repository for LocalRepository {
         let file =
             file.map_err(|error| Error::failed(format!("opening {name} of the log archive: {error}")))?;
         Ok(Box::new(file))
+    }
+
+    async fn sweep_unfinished(&self) -> Result<Vec<String>> {
+        let (root, log, now) = (self.root.clone(), self.root.join(LOG), self.clock.now());
+        let doing = format!("looking for unfinished backups in {}", self.root.display());
+        let swept = tokio::task::spawn_blocking(move || sweep_unfinished(&root, &log, now)).await;
+        swept.context(&doing)?.context(&doing)
     }
 }
 
@@ -210,10 +220,9 @@ impl Upload for LocalUpload {
         create_durable(&path).await.context(format_args!("creating {name}"))
     }
 
-    async fn commit(mut self: Box<Self>, manifest: &Manifest) -> Result<()> {
-        let text = serde_json::to_vec_pretty(manifest).context("writing the manifest")?;
+    async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {
         let mut file = self.create(MANIFEST).await?;
-        file.write_all(&text).await.context("writing the manifest")?;
+        file.write_all(manifest).await.context("writing the manifest")?;
         file.shutdown().await.context("writing the manifest")?;
         // A file is durable only when the folder that contains its name is synced.
         for folder in self.folders.iter().map(PathBuf::as_path).chain([self.unfinished.path()]) {

@@ -14,7 +14,8 @@ mod unfinished;
 
 use async_trait::async_trait;
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{FileEntry, Manifest};
+use comeback_model::{FileEntry, MANIFEST_VERSION, Manifest, ManifestHead};
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
 use crate::clock::Clock;
@@ -50,8 +51,18 @@ pub trait Repository: Send + Sync {
     /// The complete backups, the newest first: names begin with the start time.
     async fn list(&self) -> Result<Vec<String>>;
 
+    /// The manifest of a backup, as it is stored.
+    async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>>;
+
     /// The manifest of a backup. A manifest that cannot be understood is an error of kind *failed*.
-    async fn manifest(&self, id: &str) -> Result<Manifest>;
+    async fn manifest(&self, id: &str) -> Result<Manifest> {
+        parse_manifest(id, &self.manifest_bytes(id).await?)
+    }
+
+    /// What the manifest of a backup says without its content, which may be sealed. Its files are those that are stored.
+    async fn head(&self, id: &str) -> Result<ManifestHead> {
+        parse_head(id, &self.manifest_bytes(id).await?)
+    }
 
     /// Reads a file of a backup.
     async fn open(&self, id: &str, file: &str) -> Result<Reader>;
@@ -67,11 +78,21 @@ pub trait Repository: Send + Sync {
     /// with the same file.
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()>;
 
+    /// The same, if there is no file of this name yet; otherwise nothing is written, and the result is `false`. Of several
+    /// writers at once, one gets `true`.
+    async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool>;
+
     /// Removes a file of a log archive. An unknown name is an error.
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()>;
 
     /// Reads a file of a log archive.
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader>;
+
+    /// Removes the remains of backups that were killed before they were complete. Returns the names of what was
+    /// removed. A repository that cannot tell what is abandoned removes nothing.
+    async fn sweep_unfinished(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 /// A backup that is being written. Dropping it leaves nothing that is listed.
@@ -81,7 +102,53 @@ pub trait Upload: Send {
     async fn create(&mut self, name: &str) -> Result<Writer>;
 
     /// Writes the manifest and makes the backup visible.
-    async fn commit(self: Box<Self>, manifest: &Manifest) -> Result<()>;
+    async fn commit(self: Box<Self>, manifest: &[u8]) -> Result<()>;
+}
+
+/// The bytes of a manifest, as they are stored.
+pub fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(manifest).context("writing the manifest")
+}
+
+/// Reads a manifest. One that cannot be understood is an error of kind *failed*.
+pub(crate) fn parse_manifest(id: &str, text: &[u8]) -> Result<Manifest> {
+    let version = ensure_known_version(id, text)?;
+    serde_json::from_slice(text).map_err(|error| match version {
+        Some(Version { sealed: Some(_), .. }) => Error::could_not_verify(format!("backup {id} is encrypted"))
+            .hint(
+                "name the private key that opens it, with --identity FILE or as `identity` in comeback.toml",
+            ),
+        _ => unreadable(id, &error),
+    })
+}
+
+/// Reads the head of a manifest, whether its content is sealed or not.
+pub(crate) fn parse_head(id: &str, text: &[u8]) -> Result<ManifestHead> {
+    ensure_known_version(id, text)?;
+    ManifestHead::read(text).map_err(|error| unreadable(id, &error))
+}
+
+/// What decides whether the rest of a manifest can be read.
+#[derive(Deserialize)]
+struct Version {
+    manifest_version: u32,
+    sealed: Option<serde::de::IgnoredAny>,
+}
+
+fn ensure_known_version(id: &str, text: &[u8]) -> Result<Option<Version>> {
+    let version: Option<Version> = serde_json::from_slice(text).ok();
+    match &version {
+        Some(newer) if newer.manifest_version > MANIFEST_VERSION => Err(Error::could_not_verify(format!(
+            "the manifest of backup {id} has version {}, and this is a reader of version {MANIFEST_VERSION}",
+            newer.manifest_version
+        ))
+        .hint("use the version of comeback that wrote it, or a newer one")),
+        _ => Ok(version),
+    }
+}
+
+fn unreadable(id: &str, error: &serde_json::Error) -> Error {
+    Error::failed(format!("the manifest of backup {id} cannot be read: {error}"))
 }
 
 /// The newest backup, by its manifest. Skips only backups of other kinds.
@@ -113,7 +180,7 @@ pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -
             .context(&doing)?;
         writer.shutdown().await.context(&doing)?;
     }
-    upload.commit(&manifest).await
+    upload.commit(&manifest_bytes(&manifest)?).await
 }
 
 /// Refuses names that lead outside the backup's folder.

@@ -13,7 +13,7 @@ use comeback_model::{FileEntry, Finding, FindingCode, Manifest};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio_util::io::{InspectReader, InspectWriter};
 
-use super::{Reader, Repository, Upload, Writer};
+use super::{Reader, Repository, Upload, Writer, manifest_bytes};
 use crate::sha256::Sha256;
 
 /// Files with this suffix are compressed.
@@ -91,7 +91,7 @@ impl BackupWriter {
 
     /// Makes the backup visible.
     pub async fn commit(self, manifest: &Manifest) -> Result<()> {
-        self.upload.commit(manifest).await
+        self.upload.commit(&manifest_bytes(manifest)?).await
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use comeback_engine::repository::{LogArchive, Reader, Repository, Upload};
 use comeback_engine::wait;
 use comeback_error::{ErrorKind, Result};
-use comeback_model::{FindingCode, Manifest, RecoveryPoint, RecoveryTarget};
+use comeback_model::{FindingCode, RecoveryPoint, RecoveryTarget};
 use comeback_postgres::{
     AtTarget, PostgresServer, Recovery, RestoreFailure, fetch_base_backup, fetch_log, recover_to,
     system_identifier, take_base_backup,
@@ -39,8 +39,8 @@ impl Repository for Gate {
         self.inner.list().await
     }
 
-    async fn manifest(&self, id: &str) -> Result<Manifest> {
-        self.inner.manifest(id).await
+    async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>> {
+        self.inner.manifest_bytes(id).await
     }
 
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
@@ -57,6 +57,10 @@ impl Repository for Gate {
 
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
         self.inner.put_log(cluster, name, content).await
+    }
+
+    async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool> {
+        self.inner.put_log_new(cluster, name, content).await
     }
 
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {

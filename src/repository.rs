@@ -1,0 +1,54 @@
+//! The repositories that the user names: where `comeback backup` and `comeback restore` keep backups.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use comeback_engine::repository::{LocalRepository, Repository};
+use comeback_error::{Error, Result};
+
+use crate::config::Config;
+
+/// Where a repository is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RepositoryUrl {
+    /// A folder of this machine, as a path or as `file:///PATH`.
+    Folder(PathBuf),
+}
+
+impl FromStr for RepositoryUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = text.strip_prefix("file://").unwrap_or(text);
+        if path.is_empty() || path.contains("://") || (path.len() < text.len() && !path.starts_with('/')) {
+            return Err(format!(
+                "`{text}` is not a place for backups: write a folder, such as `/srv/backups` or `file:///srv/backups`"
+            ));
+        }
+        Ok(Self::Folder(PathBuf::from(path)))
+    }
+}
+
+/// The repository that the user named, or else that of the settings. Only commands that write backups may create it.
+pub(crate) async fn open_repository(
+    named: Option<&RepositoryUrl>,
+    config: &Config,
+    may_make: bool,
+) -> Result<Arc<dyn Repository>> {
+    let url = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
+        Error::usage("no repository was named")
+            .hint("name it with --repository URL, or as `url` under [repository.main] in comeback.toml")
+    })?;
+    match url {
+        RepositoryUrl::Folder(folder) => open_folder(folder, may_make).await,
+    }
+}
+
+async fn open_folder(folder: &Path, may_make: bool) -> Result<Arc<dyn Repository>> {
+    if !may_make && !folder.is_dir() {
+        return Err(Error::usage(format!("there is no repository in {}", folder.display()))
+            .hint("name the folder that `comeback backup` wrote to"));
+    }
+    Ok(Arc::new(LocalRepository::open(folder).await?))
+}
