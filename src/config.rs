@@ -95,6 +95,9 @@ pub(crate) struct ServiceSection {
 #[serde(deny_unknown_fields)]
 pub(crate) struct EvidenceSection {
     pub(crate) dir: Option<PathBuf>,
+    /// Where each run is kept once it has ended, beside the folder.
+    #[serde(default, deserialize_with = "repository")]
+    pub(crate) store: Option<RepositoryUrl>,
 }
 
 /// How drills are run.

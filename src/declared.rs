@@ -18,9 +18,11 @@ use serde::de::Error as _;
 use toml::Spanned;
 
 use crate::cli::{SuiteArg, values};
+use crate::history::History;
 use crate::places::look_for;
 use crate::queries::{CommandEntry, QueryEntry};
 use crate::reference::{self, Kept};
+use crate::rolling::{Choice, look_for_oldest};
 use crate::schedule::Schedule;
 
 /// What must be shown of a backup if the user does not say.
@@ -37,7 +39,7 @@ pub(crate) struct BackupEntry {
     #[serde(rename = "as")]
     kind: Option<String>,
     #[serde(default, deserialize_with = "select")]
-    select: Select,
+    select: Choice,
     #[serde(default, deserialize_with = "target")]
     at: Option<RecoveryTarget>,
     stanza: Option<String>,
@@ -83,10 +85,11 @@ pub(crate) struct Declared {
     reference: Kept,
     pub(crate) software: SoftwareChoice,
     age: Option<AgeLimit>,
+    choice: Choice,
     options: VerifyOptions,
 }
 
-fn select<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Select, D::Error> {
+fn select<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Choice, D::Error> {
     values::select(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
@@ -136,9 +139,10 @@ impl BackupEntry {
             reference,
             software: SoftwareChoice { image: self.image, bin: self.bin },
             age: self.schedule,
+            choice: self.select.clone(),
             options: VerifyOptions {
                 kind: self.kind,
-                select: self.select,
+                select: self.select.select(),
                 target: self.at,
                 stanza: self.stanza,
                 log: self.log,
@@ -177,9 +181,14 @@ impl Declared {
         (!self.uncontained).then(Cell::of_this_machine)
     }
 
+    /// Which of its backups is verified.
+    pub(crate) fn choice(&self) -> &Choice {
+        &self.choice
+    }
+
     /// How old its newest backup may be; nothing is said of another one that is chosen.
-    pub(crate) fn age(&self, select: &Select) -> Option<AgeLimit> {
-        self.age.clone().filter(|_| *select == Select::Latest)
+    pub(crate) fn age(&self, choice: &Choice) -> Option<AgeLimit> {
+        self.age.clone().filter(|_| *choice == Choice::Select(Select::Latest))
     }
 
     /// The statements that must be shown.
@@ -194,8 +203,9 @@ impl Declared {
 
     /// Its verification, as a part of a suite. The backup is looked for when its turn comes: one that is missing does
     /// not keep the others from being verified.
-    pub(crate) fn verification(&self, jobs: usize, seed: u64) -> Verification {
+    pub(crate) fn verification(&self, jobs: usize, seed: u64, history: &History) -> Verification {
         let (from, identity) = (self.from.clone(), self.identity.clone());
+        let rolling = (self.choice == Choice::OldestUnverified).then(|| (self.name.clone(), history.clone()));
         let options = VerifyOptions { jobs, seed, ..self.options.clone() };
         Verification {
             name: format!("verify/{}", self.name),
@@ -204,9 +214,9 @@ impl Declared {
             suites: self.suites.clone(),
             requires: self.requires.clone(),
             cell: self.cell(),
-            age: self.age(&self.options.select),
+            age: self.age(&self.choice),
             software: self.software.clone(),
-            source: Arc::new(Later { from, identity, reference: self.reference.clone(), options }),
+            source: Arc::new(Later { from, identity, reference: self.reference.clone(), options, rolling }),
         }
     }
 }
@@ -217,6 +227,8 @@ struct Later {
     identity: Vec<PathBuf>,
     reference: Kept,
     options: VerifyOptions,
+    /// For the backup whose verification is longest ago: the name, and the runs by which it is chosen.
+    rolling: Option<(String, History)>,
 }
 
 /// Reads what was recorded of an earlier restore.
@@ -230,6 +242,12 @@ fn with_reference(kept: &Kept, options: VerifyOptions) -> Result<VerifyOptions> 
 impl BackupSource for Later {
     async fn artefact(&self) -> Result<Arc<dyn Artefact>> {
         let options = with_reference(&self.reference, self.options.clone())?;
-        look_for(&self.from, &self.identity, options).await
+        match &self.rolling {
+            Some((name, history)) => {
+                let looked = history.looked().await?;
+                look_for_oldest(name, &self.from, &self.identity, options, &looked).await
+            }
+            None => look_for(&self.from, &self.identity, options).await,
+        }
     }
 }

@@ -40,6 +40,11 @@ pub(crate) async fn open_repository(
         Error::usage("no repository was named")
             .hint("name it with --repository URL, or as `url` under [repository.main] in comeback.toml")
     })?;
+    open(url, may_make).await
+}
+
+/// A repository. It is created only if `may_make`.
+pub(crate) async fn open(url: &RepositoryUrl, may_make: bool) -> Result<Arc<dyn Repository>> {
     match url {
         RepositoryUrl::Folder(folder) => open_folder(folder, may_make).await,
     }

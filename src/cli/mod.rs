@@ -2,6 +2,7 @@
 
 mod backups;
 mod drill;
+mod evidence;
 mod init;
 mod objects;
 mod plan;
@@ -26,6 +27,7 @@ pub(crate) use drill::{
     DrillAbortArgs, DrillBeginArgs, DrillCommand, DrillDoneArgs, DrillNoteArgs, DrillStartArgs, WhichDrill,
     WhoAndWhen,
 };
+pub(crate) use evidence::{CoverageArgs, EvidenceCommand, EvidenceFetchArgs, EvidencePushArgs};
 pub(crate) use init::InitArgs;
 pub(crate) use objects::RestoreObjectsArgs;
 pub(crate) use plan::{PlanCommand, PlanShowArgs};
@@ -62,7 +64,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Prove", &["verify", "run", "selftest", "list"]),
     ("Back up and restore", &["backup", "restore", "secrets"]),
     ("Plan", &["plan", "drill", "init"]),
-    ("Evidence", &["report"]),
+    ("Evidence", &["report", "coverage", "evidence"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
 ];
 
@@ -142,6 +144,11 @@ pub(crate) enum Command {
     Clean(CleanArgs),
     /// Regenerate the reports of a run from its journal
     Report(ReportArgs),
+    /// Tell which of your backups were verified lately, what that showed, and what nobody looked at
+    Coverage(CoverageArgs),
+    /// Keep the evidence of runs where it outlives this machine, list it, and fetch it again
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// The sample application that drills recover, with its configuration in the environment
     #[command(hide = true)]
     SampleApp,

@@ -7,6 +7,7 @@ use comeback_engine::damage::DamageSpec;
 use comeback_model::{Lsn, RecoveryPoint, RecoveryTarget, Statement};
 use jiff::Timestamp;
 
+use crate::rolling::Choice;
 use crate::suggest::closest;
 
 /// A whole number of 1 or more.
@@ -65,11 +66,12 @@ pub(crate) fn damage(text: &str) -> Result<&'static DamageSpec, String> {
 
 /// Which backup of several.
 #[expect(clippy::unnecessary_wraps, reason = "the form that clap wants")]
-pub(crate) fn select(text: &str) -> Result<Select, String> {
+pub(crate) fn select(text: &str) -> Result<Choice, String> {
     Ok(match text {
-        "latest" => Select::Latest,
-        "random" => Select::Random,
-        id => Select::Id(id.to_owned()),
+        "latest" => Choice::Select(Select::Latest),
+        "random" => Choice::Select(Select::Random),
+        "oldest-unverified" => Choice::OldestUnverified,
+        id => Choice::Select(Select::Id(id.to_owned())),
     })
 }
 

@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
-use comeback_engine::artefact::{Creatable, Select, Skippable};
+use comeback_engine::artefact::{Creatable, Skippable};
 use comeback_model::{RecoveryTarget, Statement};
 
 use super::{EvidenceArgs, SubstrateArg, values};
+use crate::rolling::Choice;
 
 const BACKUP: &str = "The backup: a file or folder, gs://BUCKET/PREFIX, s3://BUCKET/PREFIX, - for the standard input, \
     or the name of a [[backup]] in comeback.toml";
@@ -21,9 +22,10 @@ pub(crate) struct VerifyArgs {
     /// csv, secrets, …; a wrong name lists them all
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<String>,
-    /// Which backup of a place that keeps several: latest (the default), random, or its name
+    /// Which backup of a place that keeps several: latest (the default), random, oldest-unverified (the one whose
+    /// verification is longest ago, by the evidence), or its name
     #[arg(long, value_name = "WHICH", value_parser = values::select)]
-    pub(crate) select: Option<Select>,
+    pub(crate) select: Option<Choice>,
     /// Only list what can be recovered: the backups of the place, and where their log ends; nothing is restored
     #[arg(long, conflicts_with_all = ["record", "keep", "junit"])]
     pub(crate) list: bool,

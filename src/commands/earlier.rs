@@ -1,37 +1,16 @@
 //! What earlier runs measured, from the evidence that they left.
 
-use std::path::Path;
-
-use comeback_engine::evidence::{JOURNAL_FILE, Record, RunKind, read_journal};
-use comeback_error::{Error, Result};
+use comeback_engine::evidence::{Record, RunKind};
 use comeback_model::{MeasuredTime, Plan, Verdict};
 
-use crate::output;
-
 /// The last time of each step: the time to recovery of its procedure that was proven, or the time that the step took when
-/// a plan was carried out; `None` where there is none. Waits that were shortened count as documented. A run that cannot
-/// be read is a warning: it does not keep the others from being shown.
-pub(super) fn last_times(evidence: &Path, plan: &Plan) -> Result<Vec<Option<MeasuredTime>>> {
+/// a plan was carried out; `None` where there is none. Waits that were shortened count as documented.
+pub(super) fn last_times(records: &[Record], plan: &Plan) -> Vec<Option<MeasuredTime>> {
     let mut times: Vec<Option<MeasuredTime>> = vec![None; plan.steps.len()];
-    if !evidence.is_dir() {
-        return Ok(times);
+    for record in records {
+        keep_later(record, plan, &mut times);
     }
-    let complain =
-        |error: std::io::Error| Error::could_not_verify(format!("reading {}: {error}", evidence.display()));
-    let entries = std::fs::read_dir(evidence).map_err(complain)?;
-    let mut runs = entries
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(complain)?;
-    runs.retain(|run| run.join(JOURNAL_FILE).is_file());
-    runs.sort();
-    for run in runs {
-        match read_journal(&run).and_then(|events| Record::from_events(&events)) {
-            Ok(record) => keep_later(&record, plan, &mut times),
-            Err(error) => output::problem("warning", &error.context("a run is left out")),
-        }
-    }
-    Ok(times)
+    times
 }
 
 /// Takes the times of a run that are later than those known. A damage on purpose, and a restore of the user's own data,

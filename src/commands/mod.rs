@@ -2,9 +2,11 @@
 
 mod backup;
 mod clean;
+mod coverage;
 mod doctor;
 mod drill;
 mod earlier;
+mod evidence;
 mod init;
 mod junit;
 mod list;
@@ -56,7 +58,9 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,
         Command::Secrets(command) => secrets::secrets(command, &settings(cli.config.as_deref())?).await,
         Command::Drill(command) => drill::drill(&command, &settings(cli.config.as_deref())?).await,
-        Command::Plan(command) => plan::plan(&command, &settings(cli.config.as_deref())?),
+        Command::Plan(command) => plan::plan(&command, &settings(cli.config.as_deref())?).await,
+        Command::Coverage(args) => coverage::coverage(&args, &settings(cli.config.as_deref())?).await,
+        Command::Evidence(command) => evidence::evidence(&command, &settings(cli.config.as_deref())?).await,
         Command::Init(args) => init::init(&args).await,
         Command::List(args) => list::list(&args, &settings(cli.config.as_deref())?),
         Command::Doctor(args) => doctor::doctor(args.substrate, &settings(cli.config.as_deref())?).await,

@@ -11,19 +11,19 @@ use super::earlier::last_times;
 use super::junit::ensure_can_be_written;
 use super::recovery::{plan_of, plan_settings};
 use super::report::{SHARED, write_whole};
-use super::session::evidence_root;
 use crate::cli::{PlanCommand, PlanShowArgs};
 use crate::config::Config;
+use crate::history::History;
 use crate::output;
 
-pub(crate) fn plan(command: &PlanCommand, config: &Config) -> Result<u8> {
+pub(crate) async fn plan(command: &PlanCommand, config: &Config) -> Result<u8> {
     match command {
-        PlanCommand::Show(args) => show(args, config),
+        PlanCommand::Show(args) => show(args, config).await,
     }
 }
 
 /// Everything that is wrong is told before anything is written.
-fn show(args: &PlanShowArgs, config: &Config) -> Result<u8> {
+async fn show(args: &PlanShowArgs, config: &Config) -> Result<u8> {
     if let Some(svg) = &args.svg {
         ensure_is_for_a_drawing(svg)?;
     }
@@ -34,7 +34,11 @@ fn show(args: &PlanShowArgs, config: &Config) -> Result<u8> {
     })?;
     let settings = plan_settings(args.runbook.sample_runbook, config)?;
     let plan = plan_of(&runbook, &settings, config)?;
-    let measured = last_times(&evidence_root(args.evidence_dir.as_ref(), config), &plan)?;
+    let runs = History::of(args.evidence_dir.as_ref(), config).runs().await?;
+    for unreadable in &runs.unreadable {
+        output::problem("warning", unreadable);
+    }
+    let measured = last_times(&runs.records, &plan);
     let schedule = schedule(&plan);
     let outline = PlanOutline { findings: findings(&plan, &schedule), plan, schedule, measured };
     if let Some(svg) = &args.svg {

@@ -17,7 +17,9 @@ use super::junit::ensure_can_be_written;
 use super::recovery::{plan_for, plan_settings};
 use super::report::{show, write_reports};
 use super::selection::{all, select};
-use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
+use super::session::{
+    announced, evidence_root, keep_evidence, left_behind, sinks, tell_swept, with_problems,
+};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunArgs, SubstrateArg};
 use crate::config::Config;
@@ -36,7 +38,9 @@ struct Plan {
     jobs: usize,
 }
 
-pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
+pub(crate) async fn run(args: RunArgs, mut config: Config) -> Result<u8> {
+    // What was verified before is looked for where this run leaves its evidence.
+    config.evidence.dir = args.evidence.evidence_dir.clone().or(config.evidence.dir);
     let plan = plan(&args, &config)?;
     for warning in doubts(&plan) {
         output::problem("warning", &warning);
@@ -68,20 +72,21 @@ pub(crate) async fn run(args: RunArgs, config: Config) -> Result<u8> {
             scale: plan.scale.to_string(),
             damages: args.damage.into_iter().collect(),
             shows_values: args.show_values,
-            queries: config.queries,
+            queries: std::mem::take(&mut config.queries),
             jobs: plan.jobs,
             keep: args.keep,
             applications: Applications::default(),
             plan: plan.recovery,
-            coherence: config.coherence,
-            settings_folder: config.folder,
+            coherence: std::mem::take(&mut config.coherence),
+            settings_folder: config.folder.clone(),
         };
         let scenarios: Vec<_> = plan.scenarios.into_iter().enumerate().collect();
         run_drills(&scenarios, &settings, session.journal(), &cancel).await;
     }
     let Ended { record, torn_down } = session.end().await?;
-    let problems =
+    let written =
         [torn_down, write_reports(&folder, &record), append_step_summary(&record), junit.last_written()];
+    let problems = written.into_iter().chain([keep_evidence(&folder, &config).await]);
     show(&record, &folder);
     // Failures to clean up or to write reports do not change what the drills proved.
     let verdict = with_problems(record.verdict, problems);

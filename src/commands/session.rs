@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use comeback_engine::clock::Clock;
 use comeback_engine::evidence::{JOURNAL_VERSION, PlannedDrill, Record, RunKind, RunStarted, Sink};
+use comeback_engine::evidence_store::EvidenceStore;
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::{Course, Ground, Session, make_evidence_folder};
 use comeback_engine::substrate::{DockerSettings, Need, RunIdentity, SubstrateChoice, Swept, run_folder};
@@ -17,6 +18,7 @@ use super::junit::{JunitFiles, ensure_can_be_written};
 use super::report::{PRIVATE, SHARED, write_reports};
 use crate::cli::EvidenceArgs;
 use crate::config::{Config, DEFAULT_EVIDENCE};
+use crate::repository::open;
 use crate::{output, progress, provenance};
 
 /// The folder in which each run creates a folder of its own.
@@ -65,6 +67,20 @@ pub(super) fn with_problems(verdict: Verdict, problems: impl IntoIterator<Item =
     })
 }
 
+/// Keeps the evidence of a run that has ended where it outlives this machine, if the settings name such a place. The run
+/// says *could not verify* if that fails: what cannot be shown later was not shown.
+pub(super) async fn keep_evidence(folder: &Path, config: &Config) -> Result<()> {
+    let Some(url) = &config.evidence.store else { return Ok(()) };
+    let kept = match open(url, true).await {
+        Ok(repository) => EvidenceStore::new(repository).keep(folder).await,
+        Err(error) => {
+            let again = format!("to try again: comeback evidence push {}", folder.display());
+            Err(error.context("opening the store of the evidence").hint(again))
+        }
+    };
+    kept.map(drop)
+}
+
 /// A restore of a user's own data, with every input checked.
 pub(super) struct Restore<'a> {
     /// The name of the command.
@@ -108,7 +124,8 @@ pub(super) async fn restore(
     let mut session = Session::begin(restore.identity, folder.clone(), ground, cancel.clone(), sinks, clock)?;
     let outcome = session.restore(run, restore.repository, procedure).await;
     let ended = session.end().await?;
-    let problems = [ended.torn_down, write_reports(&folder, &ended.record), junit.last_written()];
+    let written = [ended.torn_down, write_reports(&folder, &ended.record), junit.last_written()];
+    let problems = written.into_iter().chain([keep_evidence(&folder, config).await]);
     tell_checks(&ended.record);
     output::error_line(&format!("evidence: {}", folder.display()));
     let verdict = with_problems(ended.record.verdict, problems);

@@ -23,14 +23,18 @@ use super::junit::ensure_can_be_written;
 use super::load_runbook;
 use super::report::{show, write_reports};
 use super::run::planned;
-use super::session::{announced, evidence_root, left_behind, sinks, tell_swept, with_problems};
+use super::session::{
+    announced, evidence_root, keep_evidence, left_behind, sinks, tell_swept, with_problems,
+};
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunbookArgs, SubstrateArg, VerifyArgs};
 use crate::config::Config;
 use crate::declared::{Declared, REQUIRED};
+use crate::history::History;
 use crate::output;
 use crate::places::{jobs, look_for, short_name};
 use crate::reference::{self, Kept};
+use crate::rolling::{Choice, look_for_oldest};
 
 pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     if let Some(junit) = &args.evidence.junit {
@@ -60,10 +64,21 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     }
     let reference = reference::read(kept, args.record)?.map(Arc::new);
     let options = options(&args, &config, declared, seed)?.compared_with(reference);
-    let age = declared.and_then(|declared| declared.age(&options.select));
+    let choice = match (&args.select, declared) {
+        (Some(choice), _) => choice.clone(),
+        (None, Some(declared)) => declared.choice().clone(),
+        (None, None) => Choice::default(),
+    };
+    let age = declared.and_then(|declared| declared.age(&choice));
     reference::ensure_frozen_means_something(&options)?;
     let (record, before) = (options.record.clone(), options.reference.clone());
-    let artefact = look_for(from, &identity, options).await;
+    let artefact = match choice {
+        Choice::Select(_) => look_for(from, &identity, options).await,
+        Choice::OldestUnverified => {
+            let looked = History::of(args.evidence.evidence_dir.as_ref(), &config).looked().await?;
+            look_for_oldest(name, from, &identity, options, &looked).await
+        }
+    };
     let artefact = artefact.map_err(|error| match declared {
         None if !config.backups.is_empty() => error.hint(known(&config)),
         _ => error,
@@ -173,7 +188,7 @@ fn options(
     skip.extend(&args.skip);
     Ok(VerifyOptions {
         kind: args.kind.clone().or(given.kind),
-        select: args.select.clone().unwrap_or(given.select),
+        select: args.select.as_ref().map_or(given.select, Choice::select),
         target: args.at.clone().or(given.target),
         stanza: args.stanza.clone().or(given.stanza),
         log: args.log.clone().or(given.log),
@@ -242,7 +257,8 @@ async fn run(
         run_drills(&scenarios, &settings, session.journal(), &cancel).await;
     }
     let Ended { record, torn_down } = session.end().await?;
-    let problems = [torn_down, write_reports(&folder, &record), junit.last_written()];
+    let written = [torn_down, write_reports(&folder, &record), junit.last_written()];
+    let problems = written.into_iter().chain([keep_evidence(&folder, config).await]);
     show(&record, &folder);
     let verdict = with_problems(record.verdict, problems);
     Ok(if cancel.is_cancelled() { INTERRUPTED } else { verdict.exit_code() })

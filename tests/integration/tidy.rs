@@ -31,7 +31,7 @@ const FLOORS: &[&[&str]] = &[
     &["evidence", "runbook"],
     &["plan", "prober", "user_command"],
     &["substrate", "repository"],
-    &["damage", "judge"],
+    &["damage", "judge", "evidence_store"],
     &["runner"],
     &["artefact"],
 ];

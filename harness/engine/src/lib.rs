@@ -5,6 +5,7 @@ pub mod artefact;
 pub mod clock;
 pub mod damage;
 pub mod evidence;
+pub mod evidence_store;
 pub mod hex;
 pub mod judge;
 mod log_in;

@@ -4,6 +4,7 @@
 mod catalogue;
 mod check;
 mod coherence;
+mod coverage;
 mod established;
 pub mod evidence;
 mod exclusive;
@@ -38,6 +39,7 @@ pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use coherence::{CoherenceRule, KeySource};
+pub use coverage::{COVERAGE_DAYS, Coverage, CoveredBackup, Look, Looked, StoreCoverage, Window, looked_at};
 pub use established::{Standing, Statement};
 pub use exclusive::{OutOfTurn, TryOutcome, Turns, WriteTry};
 pub use finding::{Finding, FindingCode};

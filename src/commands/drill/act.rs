@@ -94,7 +94,7 @@ pub(super) async fn done(args: &DrillDoneArgs, config: &Config) -> Result<u8> {
     told.act = ended(given, deviates);
     let record = open.drill.add(told)?;
     let all_ended = open.drill.carried_out()?.states().iter().all(|state| *state == StepState::Ended);
-    if all_ended { close(&open.folder, &open.drill).await } else { report(&open.folder, &record) }
+    if all_ended { close(&open.folder, &open.drill, config).await } else { report(&open.folder, &record) }
 }
 
 pub(super) async fn note(args: &DrillNoteArgs, config: &Config) -> Result<u8> {
@@ -109,7 +109,7 @@ pub(super) async fn abort(args: &DrillAbortArgs, config: &Config) -> Result<u8> 
     if open.carried_out.by_people.as_ref().is_none_or(|people| people.aborted.is_none()) {
         open.drill.add(said(&args.said, Act::Aborted { why: args.why.clone() }))?;
     }
-    close(&open.folder, &open.drill).await
+    close(&open.folder, &open.drill, config).await
 }
 
 pub(super) async fn finish(which: &WhichDrill, config: &Config) -> Result<u8> {
@@ -123,5 +123,5 @@ pub(super) async fn finish(which: &WhichDrill, config: &Config) -> Result<u8> {
         return Err(Error::usage(format!("the drill can go on: {} can still be done", left.join(", ")))
             .hint("record it with `comeback drill done STEP`; to end early: `comeback drill abort WHY`"));
     }
-    close(&open.folder, &open.drill).await
+    close(&open.folder, &open.drill, config).await
 }

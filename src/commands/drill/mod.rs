@@ -9,13 +9,13 @@ mod step;
 use std::path::Path;
 
 use comeback_engine::clock::Clock;
-use comeback_engine::evidence::{Ending, Record, journal_head};
+use comeback_engine::evidence::{Record, journal_head};
 use comeback_engine::runner::PeopleDrill;
 use comeback_error::Result;
 use comeback_reports::{RecordFile, TerminalOptions, drill_status};
 
 use super::report::{show, write_reports};
-use super::session::{evidence_root, with_problems};
+use super::session::{evidence_root, keep_evidence, with_problems};
 use crate::cli::{DrillCommand, WhichDrill};
 use crate::config::Config;
 use crate::output;
@@ -54,21 +54,18 @@ fn tell(folder: &Path, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Writes the reports of what is known so far, and prints it: where an open drill stands, or the summary of one that
-/// ended. Returns the exit code.
+/// Writes the reports of an open drill, and prints where it stands.
 fn report(folder: &Path, record: &Record) -> Result<u8> {
-    let written = write_reports(folder, record);
-    if record.ending == Ending::Unfinished {
-        written?;
-        tell(folder, record)?;
-        return Ok(0);
-    }
-    show(record, folder);
-    Ok(with_problems(record.verdict, [written]).exit_code())
+    write_reports(folder, record)?;
+    tell(folder, record)?;
+    Ok(0)
 }
 
 /// Judges and ends a drill of which nothing is left to be done, and reports it.
-async fn close(folder: &Path, drill: &PeopleDrill) -> Result<u8> {
+async fn close(folder: &Path, drill: &PeopleDrill, config: &Config) -> Result<u8> {
     let record = drill.close().await?;
-    report(folder, &record)
+    let written = write_reports(folder, &record);
+    let kept = keep_evidence(folder, config).await;
+    show(&record, folder);
+    Ok(with_problems(record.verdict, [written, kept]).exit_code())
 }

@@ -30,6 +30,7 @@ pub use found::Found;
 pub use layers::{Decryptor, Layer, Peeled, blame, peel};
 pub use own::{OwnBackup, find_own};
 pub use place::{LocalPlace, Place, PlaceEntry};
+pub use placed::with_note;
 pub use recognise::recognise;
 pub use slot::RecordSlot;
 pub use spooled::SpooledPlace;

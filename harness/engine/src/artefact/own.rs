@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::Manifest;
 use comeback_model::evidence::ArtefactSummary;
+use comeback_model::{ContentKind, Manifest};
 use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
-use super::{Found, Place, PlaceEntry, Select, VerifyOptions};
+use super::{Found, Place, PlaceEntry, Recoverable, Select, VerifyOptions};
 use crate::repository::{Reader, Repository, Upload};
 
 const MANIFEST: &str = "manifest.json";
@@ -28,6 +28,8 @@ pub struct OwnBackup {
     pub repository: Arc<dyn Repository>,
     /// The backup in figures.
     pub summary: ArtefactSummary,
+    /// All of Comeback's own backups in the place that can be verified there.
+    pub recoverable: Recoverable,
 }
 
 /// The beginning of a manifest: enough to choose.
@@ -41,6 +43,14 @@ struct Head {
 #[derive(Deserialize)]
 struct Tag {
     kind: String,
+}
+
+impl Tag {
+    /// The kind in the words of the reports; that of a newer version as it is written.
+    fn label(&self) -> String {
+        let known = serde_json::from_value::<ContentKind>(self.kind.as_str().into());
+        known.map_or_else(|_| self.kind.clone(), |kind| kind.label().to_owned())
+    }
 }
 
 /// Chooses one of Comeback's own backups in a place: a repository, or the folder of one backup. `None` if there is
@@ -81,7 +91,22 @@ pub async fn find_own(
     let repository = PlaceRepository { place: found.place.clone(), entries: found.entries.clone(), folders };
     let manifest = repository.manifest(&head.id).await?;
     let summary = summarise(found, &manifest);
-    Ok(Some(OwnBackup { manifest, repository: Arc::new(repository), summary }))
+    let recoverable = list(found, heads.iter().map(|(_, head)| head).filter(|head| may_be(head)));
+    Ok(Some(OwnBackup { manifest, repository: Arc::new(repository), summary, recoverable }))
+}
+
+/// The backups, the oldest first, with what the beginnings of their manifests say.
+fn list<'a>(found: &Found, heads: impl Iterator<Item = &'a Head>) -> Recoverable {
+    let summary = |head: &Head| ArtefactSummary {
+        source: found.place.name(),
+        id: Some(head.id.clone()),
+        kind: format!("{} of comeback", head.content.label()),
+        taken_at: Some(head.taken_at),
+        ..ArtefactSummary::default()
+    };
+    let mut backups: Vec<_> = heads.map(summary).collect();
+    backups.sort_by(|one, other| (one.taken_at, &one.id).cmp(&(other.taken_at, &other.id)));
+    Recoverable { backups, log: None }
 }
 
 /// The folder of a manifest; `None` for another file. Manifests lie in the place itself or in a folder of it.

@@ -54,3 +54,9 @@ impl Artefact for Placed {
         self.artefact.restore(course).await
     }
 }
+
+/// The same backup, with a note on how it was chosen.
+pub fn with_note(artefact: Arc<dyn Artefact>, note: String) -> Arc<dyn Artefact> {
+    let written_at = artefact.written_at();
+    Arc::new(Placed { artefact, name: None, note, written_at, recoverable: None })
+}

@@ -54,6 +54,11 @@ pub fn read_journal(folder: &Path) -> Result<Vec<Event>> {
     Ok(read_lines(&path, &content)?.events)
 }
 
+/// Reads the content of a journal, as [`read_journal`] does. `name` is for messages.
+pub fn parse_journal(name: &str, content: &[u8]) -> Result<Vec<Event>> {
+    Ok(read_lines(Path::new(name), content)?.events)
+}
+
 /// The end of a journal. Kept elsewhere, it shows later whether lines were changed or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JournalHead {

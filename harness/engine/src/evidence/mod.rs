@@ -9,5 +9,5 @@ pub use comeback_model::evidence::{
     JOURNAL_VERSION, Loss, PlannedDrill, Provenance, Record, RunKind, RunStarted, StepRecord,
 };
 pub use journal::{Journal, Sink};
-pub use lines::{JOURNAL_FILE, JournalHead, journal_head, kind_of_run, read_journal};
+pub use lines::{JOURNAL_FILE, JournalHead, journal_head, kind_of_run, parse_journal, read_journal};
 pub use reopen::Torn;

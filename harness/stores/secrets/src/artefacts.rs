@@ -9,7 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{
-    Artefact, ArtefactKind, Found, Lack, Layer, OwnBackup, Restored, VerifyOptions, blame, find_own,
+    Artefact, ArtefactKind, Found, Lack, Layer, OwnBackup, Recoverable, Restored, VerifyOptions, blame,
+    find_own,
 };
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::runner::Course;
@@ -71,6 +72,10 @@ struct OwnExport {
 impl Artefact for OwnExport {
     fn summary(&self) -> ArtefactSummary {
         self.own.summary.clone()
+    }
+
+    fn recoverable(&self) -> Recoverable {
+        self.own.recoverable.clone()
     }
 
     async fn missing(&self, _: &mut Course) -> Result<Vec<Lack>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{
-    Artefact, ArtefactKind, Found, Lack, OwnBackup, Restored, VerifyOptions, find_own,
+    Artefact, ArtefactKind, Found, Lack, OwnBackup, Recoverable, Restored, VerifyOptions, find_own,
 };
 use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::runner::Course;
@@ -63,6 +63,10 @@ struct Own {
 impl Artefact for Own {
     fn summary(&self) -> ArtefactSummary {
         self.own.summary.clone()
+    }
+
+    fn recoverable(&self) -> Recoverable {
+        self.own.recoverable.clone()
     }
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {

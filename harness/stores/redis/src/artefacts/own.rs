@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{
-    Artefact, ArtefactKind, Found, Lack, OwnBackup, Restored, VerifyOptions, find_own,
+    Artefact, ArtefactKind, Found, Lack, OwnBackup, Recoverable, Restored, VerifyOptions, find_own,
 };
 use comeback_engine::runner::Course;
 use comeback_error::Result;
@@ -49,6 +49,10 @@ struct OwnSnapshot {
 impl Artefact for OwnSnapshot {
     fn summary(&self) -> ArtefactSummary {
         self.own.summary.clone()
+    }
+
+    fn recoverable(&self) -> Recoverable {
+        self.own.recoverable.clone()
     }
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {

@@ -1,0 +1,294 @@
+//! Where the evidence of runs is kept when their machine is gone.
+//!
+//! A run is kept as a backup is: whole and once, in a [`Repository`]. Its files come first; the list of them with their
+//! SHA-256 comes last, under a name that can be given only once. What a killed upload left is never listed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use comeback_error::{Context as _, Error, Result};
+use comeback_model::FileEntry;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::evidence::{Event, JOURNAL_FILE, parse_journal};
+use crate::repository::Repository;
+use crate::sha256::Sha256;
+
+/// The version of the list of files.
+const VERSION: u32 = 1;
+
+/// Runs that are kept in a repository of their own.
+#[derive(Clone)]
+pub struct EvidenceStore(Arc<dyn Repository>);
+
+/// What was kept of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRun {
+    evidence_version: u32,
+    /// The name of its evidence folder.
+    pub run: String,
+    /// Its files.
+    pub files: Vec<FileEntry>,
+}
+
+/// What keeping a run has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// The run is in the store now.
+    Stored,
+    /// The store had this run already, file for file.
+    WasThere,
+}
+
+impl EvidenceStore {
+    /// The runs in a repository, which holds nothing else.
+    pub fn new(repository: Arc<dyn Repository>) -> Self {
+        Self(repository)
+    }
+
+    /// Its location, for people.
+    pub fn location(&self) -> String {
+        self.0.location()
+    }
+
+    /// The names of the runs, the newest first.
+    pub async fn runs(&self) -> Result<Vec<String>> {
+        self.0.list().await
+    }
+
+    /// Keeps the run in an evidence folder. A run is never replaced: one of the same name with other files is an error.
+    pub async fn keep(&self, folder: &Path) -> Result<Keeping> {
+        let doing = format!("keeping the evidence in {}", self.location());
+        self.put(folder).await.map_err(|error| {
+            error.context(doing).hint(format!("to try again: comeback evidence push {}", folder.display()))
+        })
+    }
+
+    async fn put(&self, folder: &Path) -> Result<Keeping> {
+        let run = name_of(folder)?;
+        let files = files_of(folder).await?;
+        let mut entries = Vec::with_capacity(files.len());
+        for name in &files {
+            entries.push(entry(name, &read(&folder.join(name)).await?));
+        }
+        let kept = KeptRun { evidence_version: VERSION, run: run.clone(), files: entries };
+        if self.0.list().await?.contains(&run) {
+            return self.is_the_same(&kept).await;
+        }
+        let mut upload = self.0.begin(&run).await?;
+        for file in &kept.files {
+            let content = read(&folder.join(&file.name)).await?;
+            if entry(&file.name, &content) != *file {
+                return Err(Error::could_not_verify(format!("{} changed while it was read", file.name))
+                    .hint("keep a run when it has ended"));
+            }
+            let mut writer = upload.create(&file.name).await?;
+            let doing = format!("writing {}", file.name);
+            writer.write_all(&content).await.context(&doing)?;
+            writer.shutdown().await.context(&doing)?;
+        }
+        let text = serde_json::to_vec_pretty(&kept).context("writing the list of files")?;
+        upload.commit(&text).await.map(|()| Keeping::Stored)
+    }
+
+    async fn is_the_same(&self, kept: &KeptRun) -> Result<Keeping> {
+        let there = self.kept(&kept.run).await?;
+        if there == *kept {
+            return Ok(Keeping::WasThere);
+        }
+        let differs = |file: &&FileEntry| !there.files.contains(file);
+        let files: Vec<_> = kept.files.iter().filter(differs).map(|file| file.name.as_str()).collect();
+        Err(Error::failed(format!(
+            "run {} is there already, with other files: {}",
+            kept.run,
+            files.join(", ")
+        ))
+        .hint("one of the two was changed after its end: compare them before you trust either"))
+    }
+
+    /// What is kept of a run.
+    pub async fn kept(&self, run: &str) -> Result<KeptRun> {
+        let text = self.0.manifest_bytes(run).await?;
+        let kept: KeptRun = serde_json::from_slice(&text).map_err(|error| {
+            Error::failed(format!("the list of files of run {run} cannot be read: {error}"))
+        })?;
+        if kept.evidence_version > VERSION {
+            return Err(Error::could_not_verify(format!(
+                "the evidence of run {run} has version {}, and this is a reader of version {VERSION}",
+                kept.evidence_version
+            ))
+            .hint("use the version of comeback that wrote it, or a newer one"));
+        }
+        Ok(kept)
+    }
+
+    /// The events of a run. Its journal must be as it was when the run was kept.
+    pub async fn events(&self, run: &str) -> Result<Vec<Event>> {
+        let kept = self.kept(run).await?;
+        let journal = kept.files.iter().find(|file| file.name == JOURNAL_FILE);
+        let journal = journal
+            .ok_or_else(|| Error::could_not_verify(format!("run {run} was kept without its journal")))?;
+        let content = self.read(run, journal).await?;
+        parse_journal(&format!("{}/{run}/{JOURNAL_FILE}", self.location()), &content)
+    }
+
+    /// Writes the files of a run into a new folder below `parent`, which gets the run's name. Returns the folder.
+    pub async fn fetch(&self, run: &str, parent: &Path) -> Result<PathBuf> {
+        let kept = self.kept(run).await?;
+        let folder = parent.join(run);
+        if folder.exists() {
+            return Err(Error::usage(format!("{} exists already", folder.display()))
+                .hint("name another folder with --out"));
+        }
+        let doing = format!("writing the evidence to {}", parent.display());
+        tokio::fs::create_dir_all(parent).await.context(&doing)?;
+        // The run's name appears only once every file is there.
+        let unfinished = tempfile::Builder::new().prefix(".comeback-").tempdir_in(parent).context(&doing)?;
+        for file in &kept.files {
+            let path = unfinished.path().join(&file.name);
+            if let Some(folder) = path.parent() {
+                tokio::fs::create_dir_all(folder).await.context(&doing)?;
+            }
+            let content = self.read(run, file).await?;
+            let file =
+                tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await;
+            let mut file = file.context(&doing)?;
+            file.write_all(&content).await.context(&doing)?;
+            file.sync_all().await.context(&doing)?;
+        }
+        tokio::fs::rename(unfinished.path(), &folder).await.context(&doing)?;
+        let _ = unfinished.keep();
+        Ok(folder)
+    }
+
+    async fn read(&self, run: &str, file: &FileEntry) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        let mut reader = self.0.open(run, &file.name).await?;
+        reader.read_to_end(&mut content).await.context(format_args!("reading {} of run {run}", file.name))?;
+        if entry(&file.name, &content) == *file {
+            return Ok(content);
+        }
+        Err(Error::failed(format!(
+            "{} of run {run} in {} is not the file that was kept: its SHA-256 differs",
+            file.name,
+            self.location()
+        ))
+        .hint("it was changed after the run: do not trust it"))
+    }
+}
+
+fn entry(name: &str, content: &[u8]) -> FileEntry {
+    FileEntry { name: name.to_owned(), bytes: content.len() as u64, sha256: Sha256::of(content) }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>> {
+    tokio::fs::read(path).await.context(format_args!("reading {}", path.display()))
+}
+
+fn name_of(folder: &Path) -> Result<String> {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::usage(format!("{} is no evidence of a run", folder.display())));
+    name.map(ToOwned::to_owned)
+}
+
+/// The names of the files below a folder, sorted; `/` separates folders. Links are not followed.
+async fn files_of(folder: &Path) -> Result<Vec<String>> {
+    let (root, doing) = (folder.to_owned(), format!("reading {}", folder.display()));
+    let listed = tokio::task::spawn_blocking(move || {
+        let (mut files, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder)? {
+                let entry = entry?;
+                let (kind, path) = (entry.file_type()?, entry.path());
+                if kind.is_dir() {
+                    folders.push(path);
+                } else if kind.is_file()
+                    && let Some(name) = path.strip_prefix(&root).ok().and_then(Path::to_str)
+                {
+                    files.push(name.to_owned());
+                }
+            }
+        }
+        files.sort();
+        std::io::Result::Ok(files)
+    });
+    listed.await.context(&doing)?.context(&doing)
+}
+
+#[cfg(test)]
+mod tests {
+    use comeback_error::ErrorKind;
+
+    use super::*;
+    use crate::repository::LocalRepository;
+
+    fn run(parent: &Path, name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let folder = parent.join(name);
+        for (name, content) in files {
+            let path = folder.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        folder
+    }
+
+    async fn store(folder: &Path) -> EvidenceStore {
+        EvidenceStore::new(Arc::new(LocalRepository::open(folder.join("store")).await.unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_run_is_kept_whole_and_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [("journal.jsonl", "{}\n"), ("logs/postgres.log", "ready\n")];
+        let first = run(folder.path(), "20261201T060000Z-0a", &files);
+        let store = store(folder.path()).await;
+        assert_eq!(store.keep(&first).await.unwrap(), Keeping::Stored);
+        assert_eq!(store.keep(&first).await.unwrap(), Keeping::WasThere);
+        assert_eq!(store.runs().await.unwrap(), ["20261201T060000Z-0a"]);
+        let fetched = store.fetch("20261201T060000Z-0a", &folder.path().join("out")).await.unwrap();
+        for (name, content) in files {
+            assert_eq!(std::fs::read_to_string(fetched.join(name)).unwrap(), content);
+        }
+        let twice = store.fetch("20261201T060000Z-0a", &folder.path().join("out")).await.unwrap_err();
+        assert_eq!(twice.kind(), ErrorKind::Usage);
+
+        std::fs::write(first.join("journal.jsonl"), "{ }\n").unwrap();
+        let changed = store.keep(&first).await.unwrap_err();
+        assert_eq!(changed.kind(), ErrorKind::Failed);
+        assert!(changed.message().contains("with other files: journal.jsonl"), "{changed}");
+    }
+
+    #[tokio::test]
+    async fn runs_that_are_kept_at_once_do_not_meet() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(folder.path()).await;
+        let runs: Vec<_> = (0..8)
+            .map(|at| {
+                run(folder.path(), &format!("20261201T060000Z-0{at}"), &[("journal.jsonl", &at.to_string())])
+            })
+            .collect();
+        let kept = futures_util::future::join_all(runs.iter().map(|run| store.keep(run))).await;
+        assert!(kept.into_iter().all(|kept| kept.unwrap() == Keeping::Stored));
+        assert_eq!(store.runs().await.unwrap().len(), 8);
+        for (at, run) in runs.iter().enumerate() {
+            let name = run.file_name().unwrap().to_str().unwrap();
+            let kept = store.kept(name).await.unwrap();
+            assert_eq!(kept.files, [entry("journal.jsonl", at.to_string().as_bytes())]);
+        }
+    }
+
+    #[tokio::test]
+    async fn evidence_that_was_changed_in_the_store_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = run(folder.path(), "20261201T060000Z-0a", &[("journal.jsonl", "{}\n")]);
+        let store = store(folder.path()).await;
+        store.keep(&first).await.unwrap();
+        let journal = folder.path().join("store/20261201T060000Z-0a/journal.jsonl");
+        std::fs::write(journal, "{ }\n").unwrap();
+        let error = store.events("20261201T060000Z-0a").await.unwrap_err();
+        assert!(error.kind() == ErrorKind::Failed && error.message().contains("is not the file"), "{error}");
+        assert!(store.fetch("20261201T060000Z-0a", &folder.path().join("out")).await.is_err());
+        assert!(!folder.path().join("out/20261201T060000Z-0a").exists());
+    }
+}
