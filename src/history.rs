@@ -8,7 +8,6 @@ use comeback_engine::evidence_store::EvidenceStore;
 use comeback_error::{Error, Result};
 use comeback_model::{Looked, looked_at};
 
-use crate::config::{Config, DEFAULT_EVIDENCE};
 use crate::repository::{RepositoryUrl, open};
 
 /// Where runs are looked for.
@@ -30,13 +29,9 @@ pub(crate) struct Runs {
 }
 
 impl History {
-    /// The history that the settings name. `dir` is the folder of the evidence, if the command line names one.
-    pub(crate) fn of(dir: Option<&PathBuf>, config: &Config) -> Self {
-        let dir = dir.or(config.evidence.dir.as_ref()).cloned();
-        Self {
-            dir: dir.unwrap_or_else(|| PathBuf::from(DEFAULT_EVIDENCE)),
-            store: config.evidence.store.clone(),
-        }
+    /// The runs in the folder of the evidence, and in its store.
+    pub(crate) fn new(dir: PathBuf, store: Option<RepositoryUrl>) -> Self {
+        Self { dir, store }
     }
 
     /// Reads every run. A store that cannot be reached is an error: without it, the history would have gaps.
@@ -48,8 +43,7 @@ impl History {
             known.extend(name);
             runs.add(read_journal(&folder).and_then(|events| Record::from_events(&events)));
         }
-        if let Some(url) = &self.store {
-            let store = EvidenceStore::new(open(url, false).await?);
+        if let Some(store) = self.store().await? {
             runs.places.push(store.location());
             for name in store.runs().await?.into_iter().filter(|name| !known.contains(name)) {
                 let events = store.events(&name).await;
@@ -60,6 +54,15 @@ impl History {
             (one.started_at, &one.run.run_id).cmp(&(other.started_at, &other.run.run_id))
         });
         Ok(runs)
+    }
+
+    /// The store of the evidence; `None` where there is none, or where no run was kept yet.
+    async fn store(&self) -> Result<Option<EvidenceStore>> {
+        match &self.store {
+            Some(RepositoryUrl::Folder(folder)) if !folder.exists() => Ok(None),
+            Some(url) => Ok(Some(EvidenceStore::new(open(url, false).await?))),
+            None => Ok(None),
+        }
     }
 
     /// Every time that a backup was verified.

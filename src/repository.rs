@@ -7,8 +7,6 @@ use std::sync::Arc;
 use comeback_engine::repository::{LocalRepository, Repository};
 use comeback_error::{Error, Result};
 
-use crate::config::Config;
-
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RepositoryUrl {
@@ -28,19 +26,6 @@ impl FromStr for RepositoryUrl {
         }
         Ok(Self::Folder(PathBuf::from(path)))
     }
-}
-
-/// The repository that the user named, or else that of the settings. Only commands that write backups may create it.
-pub(crate) async fn open_repository(
-    named: Option<&RepositoryUrl>,
-    config: &Config,
-    may_make: bool,
-) -> Result<Arc<dyn Repository>> {
-    let url = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
-        Error::usage("no repository was named")
-            .hint("name it with --repository URL, or as `url` under [repository.main] in comeback.toml")
-    })?;
-    open(url, may_make).await
 }
 
 /// A repository. It is created only if `may_make`.

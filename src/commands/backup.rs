@@ -14,7 +14,6 @@ use comeback_reports::format;
 use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
 use crate::config::Config;
 use crate::output;
-use crate::repository::open_repository;
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -28,7 +27,7 @@ pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8
 
 async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     let address = super::redis_address(&args.from, args.password_file.as_deref())?;
-    let repository = open_repository(args.repository.as_ref(), config, true).await?;
+    let repository = super::open_repository(args.repository.as_ref(), config, true).await?;
     for name in repository.sweep_unfinished().await? {
         output::text(&format!("removed what a killed backup left: {name}\n"));
     }
@@ -54,7 +53,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
 }
 
 async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
-    let repository = open_repository(args.repository.as_ref(), config, false).await?;
+    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
     let since = args.days.map(|days| Clock::machine().now().checked_sub(DAY * days)).transpose();
     let since = since.map_err(|error| Error::usage(format!("--days reaches too far back: {error}")))?;
     let (mut shown, mut unreadable) = (0, 0);
@@ -79,7 +78,7 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
 }
 
 async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
-    let repository = open_repository(args.repository.as_ref(), config, false).await?;
+    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
     let manifest = super::snapshot_named(&*repository, &args.id).await?;
     let out = &args.out;
     if out.exists() {

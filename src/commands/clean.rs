@@ -6,7 +6,6 @@ use comeback_error::Result;
 use crate::cli::{CleanArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
-use crate::repository::open_repository;
 
 /// Removes what dead runs left, and with `--kept` also kept servers. Exits 3 if something could not be removed, or if
 /// a Docker daemon that was asked for does not answer.
@@ -16,7 +15,7 @@ pub(crate) async fn clean(args: &CleanArgs, config: &Config) -> Result<u8> {
     let options = SweepOptions { include_kept: args.kept, ..SweepOptions::beside(choice) };
     let mut swept = sweep(&options).await?;
     if args.repository.is_some() || config.repository.main.url.is_some() {
-        let repository = open_repository(args.repository.as_ref(), config, false).await?;
+        let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
         for name in repository.sweep_unfinished().await? {
             output::text(&format!(
                 "removed {name}, which a killed backup left in {}\n",

@@ -6,10 +6,10 @@ use comeback_error::{Error, Result};
 use comeback_model::{Coverage, Looked, StoreCoverage};
 use comeback_reports::{TerminalOptions, coverage_json, coverage_text};
 
+use super::session::history;
 use crate::cli::CoverageArgs;
 use crate::config::Config;
 use crate::declared::Declared;
-use crate::history::History;
 use crate::output;
 use crate::places::look_for;
 use crate::suggest::closest;
@@ -17,7 +17,7 @@ use crate::suggest::closest;
 /// Exits 3 if the backups of a store could not be listed, or a run could not be read: the picture has a gap.
 pub(crate) async fn coverage(args: &CoverageArgs, config: &Config) -> Result<u8> {
     let wanted = wanted(&args.names, config)?;
-    let runs = History::of(args.evidence_dir.as_ref(), config).runs().await?;
+    let runs = history(args.evidence_dir.as_ref(), config).runs().await?;
     for unreadable in &runs.unreadable {
         output::problem("warning", unreadable);
     }

@@ -40,6 +40,7 @@ use comeback_redis::RedisAddress;
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;
 use crate::output;
+use crate::repository::{RepositoryUrl, open};
 
 /// Runs the command; returns the exit code.
 pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
@@ -116,6 +117,19 @@ fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress
     };
     let password = password.filter(|password| !password.is_empty()).map(Secret::given);
     Ok(RedisAddress::parse(url)?.with_password(password))
+}
+
+/// The repository that the user named, or else that of the settings. Only commands that write backups may create it.
+async fn open_repository(
+    named: Option<&RepositoryUrl>,
+    config: &Config,
+    may_make: bool,
+) -> Result<Arc<dyn Repository>> {
+    let url = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
+        Error::usage("no repository was named")
+            .hint("name it with --repository URL, or as `url` under [repository.main] in comeback.toml")
+    })?;
+    open(url, may_make).await
 }
 
 /// The snapshot of Redis that the user named.

@@ -11,9 +11,9 @@ use super::earlier::last_times;
 use super::junit::ensure_can_be_written;
 use super::recovery::{plan_of, plan_settings};
 use super::report::{SHARED, write_whole};
+use super::session::history;
 use crate::cli::{PlanCommand, PlanShowArgs};
 use crate::config::Config;
-use crate::history::History;
 use crate::output;
 
 pub(crate) async fn plan(command: &PlanCommand, config: &Config) -> Result<u8> {
@@ -34,7 +34,7 @@ async fn show(args: &PlanShowArgs, config: &Config) -> Result<u8> {
     })?;
     let settings = plan_settings(args.runbook.sample_runbook, config)?;
     let plan = plan_of(&runbook, &settings, config)?;
-    let runs = History::of(args.evidence_dir.as_ref(), config).runs().await?;
+    let runs = history(args.evidence_dir.as_ref(), config).runs().await?;
     for unreadable in &runs.unreadable {
         output::problem("warning", unreadable);
     }

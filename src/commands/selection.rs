@@ -5,14 +5,14 @@ use std::sync::Arc;
 use comeback_engine::runner::{Scenario, Suite};
 use comeback_error::{Error, Result};
 
+use super::session;
 use crate::config::Config;
-use crate::history::History;
 use crate::places::jobs;
 use crate::suggest::closest;
 
 /// Every scenario: the drills, then the backups that the settings declare.
 pub(super) fn all(config: &Config, seed: u64) -> Vec<Arc<dyn Scenario>> {
-    let history = History::of(None, config);
+    let history = session::history(None, config);
     let declared = config.backups.iter().map(|backup| backup.verification(jobs(None), seed, &history));
     let declared = declared.map(|verification| Arc::new(verification) as Arc<dyn Scenario>);
     comeback_scenarios::all().into_iter().chain(declared).collect()

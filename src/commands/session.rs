@@ -18,6 +18,7 @@ use super::junit::{JunitFiles, ensure_can_be_written};
 use super::report::{PRIVATE, SHARED, write_reports};
 use crate::cli::EvidenceArgs;
 use crate::config::{Config, DEFAULT_EVIDENCE};
+use crate::history::History;
 use crate::repository::open;
 use crate::{output, progress, provenance};
 
@@ -25,6 +26,11 @@ use crate::{output, progress, provenance};
 pub(super) fn evidence_root(named: Option<&PathBuf>, config: &Config) -> PathBuf {
     let named = named.or(config.evidence.dir.as_ref());
     named.cloned().unwrap_or_else(|| PathBuf::from(DEFAULT_EVIDENCE))
+}
+
+/// The runs of earlier. `dir` is the folder of the evidence, if the command line names one.
+pub(super) fn history(dir: Option<&PathBuf>, config: &Config) -> History {
+    History::new(evidence_root(dir, config), config.evidence.store.clone())
 }
 
 /// The sinks of every run: the terminal and the JUnit files. The JUnit files exist from the first event on, and say

@@ -24,13 +24,12 @@ use super::load_runbook;
 use super::report::{show, write_reports};
 use super::run::planned;
 use super::session::{
-    announced, evidence_root, keep_evidence, left_behind, sinks, tell_swept, with_problems,
+    announced, evidence_root, history, keep_evidence, left_behind, sinks, tell_swept, with_problems,
 };
 use super::signals::{INTERRUPTED, cancel_on_signals};
 use crate::cli::{RunbookArgs, SubstrateArg, VerifyArgs};
 use crate::config::Config;
 use crate::declared::{Declared, REQUIRED};
-use crate::history::History;
 use crate::output;
 use crate::places::{jobs, look_for, short_name};
 use crate::reference::{self, Kept};
@@ -75,7 +74,7 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
     let artefact = match choice {
         Choice::Select(_) => look_for(from, &identity, options).await,
         Choice::OldestUnverified => {
-            let looked = History::of(args.evidence.evidence_dir.as_ref(), &config).looked().await?;
+            let looked = history(args.evidence.evidence_dir.as_ref(), &config).looked().await?;
             look_for_oldest(name, from, &identity, options, &looked).await
         }
     };

@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "gcs", feature = "s3"))]
 mod clouds;
+mod coverage;
 mod disk_space;
 mod drills;
 mod journals;

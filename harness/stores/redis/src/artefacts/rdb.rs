@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{
-    Artefact, ArtefactKind, Found, Lack, Layer, Place, Restored, Select, VerifyOptions, peel,
+    Artefact, ArtefactKind, Found, Lack, Layer, Place, Recoverable, Restored, Select, VerifyOptions, peel,
 };
 use comeback_engine::runner::Course;
 use comeback_error::{Error, Result};
@@ -38,20 +38,18 @@ impl ArtefactKind for RdbKind {
         found: &Found,
         options: &Arc<VerifyOptions>,
     ) -> Result<Option<Arc<dyn Artefact>>> {
-        let files = find(found, options).await?;
+        let mut files = find(found, options).await?;
+        files.sort_by(|one, other| {
+            (one.head.written_at, &one.path).cmp(&(other.head.written_at, &other.path))
+        });
+        let backups = files.iter().map(|file| file.summary(found)).collect();
+        let recoverable = Recoverable { backups, log: None };
         let Some(file) = choose(found, files, options)? else { return Ok(None) };
-        let File { path, bytes, layers, head } = file;
-        let summary = ArtefactSummary {
-            source: found.place.name(),
-            kind: layers.iter().fold("RDB file".to_owned(), |text, layer| format!("{text}, {layer}")),
-            id: (!path.is_empty()).then(|| path.clone()),
-            bytes: Some(bytes),
-            taken_at: head.written_at,
-            software: head.software.clone(),
-        };
+        let summary = file.summary(found);
+        let File { path, layers, head, .. } = file;
         let is_packed = !layers.is_empty();
         let (place, options) = (found.place.clone(), options.clone());
-        Ok(Some(Arc::new(Rdb { place, path, head, is_packed, summary, options })))
+        Ok(Some(Arc::new(Rdb { place, path, head, is_packed, summary, recoverable, options })))
     }
 }
 
@@ -61,6 +59,20 @@ struct File {
     bytes: u64,
     layers: Vec<Layer>,
     head: RdbHead,
+}
+
+impl File {
+    fn summary(&self, found: &Found) -> ArtefactSummary {
+        let Self { path, bytes, layers, head } = self;
+        ArtefactSummary {
+            source: found.place.name(),
+            kind: layers.iter().fold("RDB file".to_owned(), |text, layer| format!("{text}, {layer}")),
+            id: (!path.is_empty()).then(|| path.clone()),
+            bytes: Some(*bytes),
+            taken_at: head.written_at,
+            software: head.software.clone(),
+        }
+    }
 }
 
 /// The RDB files of a place: their names say where to look, and their content what they are.
@@ -88,9 +100,8 @@ async fn find(found: &Found, options: &VerifyOptions) -> Result<Vec<File>> {
     Ok(files)
 }
 
-/// The newest is the one that was written last, by what it says.
+/// Chooses one of the files, which are sorted: the newest is the one that was written last, by what it says.
 fn choose(found: &Found, mut files: Vec<File>, options: &VerifyOptions) -> Result<Option<File>> {
-    files.sort_by(|one, other| (one.head.written_at, &one.path).cmp(&(other.head.written_at, &other.path)));
     match &options.select {
         Select::Latest => Ok(files.pop()),
         Select::Random => {
@@ -115,6 +126,7 @@ struct Rdb {
     head: RdbHead,
     is_packed: bool,
     summary: ArtefactSummary,
+    recoverable: Recoverable,
     options: Arc<VerifyOptions>,
 }
 
@@ -128,6 +140,10 @@ impl Rdb {
 impl Artefact for Rdb {
     fn summary(&self) -> ArtefactSummary {
         self.summary.clone()
+    }
+
+    fn recoverable(&self) -> Recoverable {
+        self.recoverable.clone()
     }
 
     async fn missing(&self, course: &mut Course) -> Result<Vec<Lack>> {

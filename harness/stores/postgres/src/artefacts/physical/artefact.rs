@@ -80,13 +80,13 @@ impl PhysicalArtefact {
     /// One backup of a repository that keeps several.
     pub(super) fn of_repository(
         summary: ArtefactSummary,
-        files: Arc<dyn ClusterFiles>,
+        files: std::result::Result<Arc<dyn ClusterFiles>, Box<Finding>>,
         major: u32,
         options: &Arc<VerifyOptions>,
         recoverable: Recoverable,
     ) -> Arc<dyn Artefact> {
         let (options, recoverable) = (options.clone(), Some(recoverable));
-        Arc::new(Self { summary, files: Ok(files), major, options, recoverable, server: OnceLock::new() })
+        Arc::new(Self { summary, files, major, options, recoverable, server: OnceLock::new() })
     }
 
     fn name(&self) -> String {

@@ -229,7 +229,7 @@ async fn into_artefact(
     };
     summary.kind = kind.to_owned();
     summary.bytes = Some(bytes);
-    Ok(PhysicalArtefact::of_repository(summary, files, major, options, recoverable))
+    Ok(PhysicalArtefact::of_repository(summary, Ok(files), major, options, recoverable))
 }
 
 /// The log of a server; that of another folder if the user names one.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use comeback_engine::RestoreFailure;
-use comeback_engine::artefact::{Artefact, ArtefactKind, Found, Select, VerifyOptions};
+use comeback_engine::artefact::{Artefact, ArtefactKind, Found, Recoverable, Select, VerifyOptions};
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::Need;
 use comeback_model::evidence::ArtefactSummary;
@@ -109,6 +109,26 @@ impl Backup {
         }
     }
 
+    /// The backup in figures; `parts` are the backups that it consists of.
+    fn summary(
+        &self,
+        found: &Found,
+        parts: &std::result::Result<Vec<&Self>, Box<Finding>>,
+    ) -> ArtefactSummary {
+        let bytes = match parts {
+            Ok(parts) => parts.iter().map(|part| part.tree.bytes()).sum(),
+            Err(_) => self.tree.bytes(),
+        };
+        ArtefactSummary {
+            source: found.place.name(),
+            kind: self.kind().to_owned(),
+            id: Some(self.id.clone()).filter(|id| !id.is_empty()),
+            bytes: Some(bytes),
+            taken_at: self.label.as_ref().and_then(|label| label.started_at),
+            software: Some(format!("PostgreSQL {}", self.major)),
+        }
+    }
+
     /// The position of the backup that this one adds to.
     fn incremental_from(&self) -> Option<Lsn> {
         self.label.as_ref().and_then(|label| label.incremental_from)
@@ -136,18 +156,11 @@ async fn into_artefact(
             .hint("name the folder that holds the whole chain of backups"));
     }
     let parts = chain(backups, backup);
-    let bytes = match &parts {
-        Ok(parts) => parts.iter().map(|part| part.tree.bytes()).sum(),
-        Err(_) => backup.tree.bytes(),
+    let recoverable = Recoverable {
+        backups: backups.iter().map(|one| one.summary(found, &chain(backups, one))).collect(),
+        log: None,
     };
-    let summary = ArtefactSummary {
-        source: found.place.name(),
-        kind: backup.kind().to_owned(),
-        id: Some(backup.id.clone()).filter(|id| !id.is_empty()),
-        bytes: Some(bytes),
-        taken_at: backup.label.as_ref().and_then(|label| label.started_at),
-        software: Some(format!("PostgreSQL {}", backup.major)),
-    };
+    let summary = backup.summary(found, &parts);
     let tablespaces = find_tablespaces(found, &backup.tree, None).await?;
     let prefix = if backup.id.is_empty() { String::new() } else { format!("{}/", backup.id) };
     let log = log_beside(found, options, &prefix).await?;
@@ -167,7 +180,7 @@ async fn into_artefact(
         }
         Err(finding) => Err(finding),
     };
-    Ok(PhysicalArtefact::shared(summary, files, backup.major, options))
+    Ok(PhysicalArtefact::of_repository(summary, files, backup.major, options, recoverable))
 }
 
 /// The backups that one is combined of, the full one first. Each names the position at which the one before begins.

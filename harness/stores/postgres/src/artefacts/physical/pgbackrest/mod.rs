@@ -127,7 +127,7 @@ async fn describe(
         place: found.place.name(),
     };
     let summary = in_figures(&summary, &stanza, backup);
-    Ok(PhysicalArtefact::of_repository(summary, Arc::new(files), major, options, recoverable))
+    Ok(PhysicalArtefact::of_repository(summary, Ok(Arc::new(files)), major, options, recoverable))
 }
 
 /// A backup of a repository in figures. `repository` is what they have in common.
