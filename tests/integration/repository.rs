@@ -85,6 +85,7 @@ fn manifest(id: &str, writer: &BackupWriter) -> Manifest {
         started_at: Clock::machine().now(),
         taken_at: Clock::machine().now(),
         elapsed_ms: 1,
+        host: None,
         versions: BTreeMap::new(),
         files: writer.files().to_vec(),
         content: base_backup(),
@@ -245,7 +246,7 @@ async fn a_manifest_that_cannot_be_read_is_a_failure(bench: Bench) {
     assert_eq!(bench.repository.list().await.unwrap(), ["20260101-a"]);
     let error = newest(&*bench.repository, |_| true).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
-    assert!(error.message().starts_with("the manifest of backup 20260101-a cannot be read"), "{error}");
+    assert!(error.message().starts_with("the manifest of backup 20260101-a was changed"), "{error}");
 }
 
 const SEGMENT: &str = "000000010000000000000005";

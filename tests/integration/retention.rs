@@ -38,6 +38,7 @@ async fn take_of(repository: &LocalRepository, day: i64, name: &str, cluster: Op
         started_at: at(day),
         taken_at: at(day),
         elapsed_ms: 1,
+        host: None,
         versions: BTreeMap::new(),
         files: backup.files().to_vec(),
         content: Content::PostgresDump { export, cluster: ClusterContent::default() },

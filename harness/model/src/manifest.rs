@@ -27,6 +27,9 @@ pub struct Manifest {
     pub taken_at: Timestamp,
     /// How long the backup took, in milliseconds.
     pub elapsed_ms: u64,
+    /// The machine that took it; `None` in manifests of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The tools and servers that created it, with their versions.
     pub versions: BTreeMap<String, String>,
     /// The files, in the order in which they were written.

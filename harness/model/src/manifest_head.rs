@@ -21,6 +21,9 @@ pub struct ManifestHead {
     pub taken_at: Timestamp,
     /// How long the backup took, in milliseconds.
     pub elapsed_ms: u64,
+    /// The machine that took it; `None` in manifests of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The tools and servers that created it, with their versions.
     pub versions: BTreeMap<String, String>,
     /// The files as they are stored.
@@ -58,6 +61,7 @@ impl Manifest {
             started_at: self.started_at,
             taken_at: self.taken_at,
             elapsed_ms: self.elapsed_ms,
+            host: self.host.clone(),
             versions: self.versions.clone(),
             files: self.files.clone(),
             content: ContentHead {

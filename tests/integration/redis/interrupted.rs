@@ -44,6 +44,10 @@ impl Repository for Interrupted {
         self.0.manifest_bytes(id).await
     }
 
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        self.0.beside(id, name).await
+    }
+
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
         let (before, after) = (self.0.open(id, file).await?, self.0.open(id, file).await?);
         let (before, mut after) = (before.take(1000), after);

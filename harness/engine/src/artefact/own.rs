@@ -19,6 +19,8 @@ const MANIFEST: &str = "manifest.json";
 const LOG: &str = "wal";
 /// A longer manifest is not ours: that of a cluster with 100,000 tables has some 600 MB.
 const LONGEST_MANIFEST: u64 = 2 << 30;
+/// A longer file beside a manifest is not ours.
+const LONGEST_SIDECAR: u64 = 1 << 20;
 
 /// One of Comeback's own backups in a place.
 pub struct OwnBackup {
@@ -234,6 +236,12 @@ impl Repository for PlaceRepository {
         read(&*self.place, &self.path(id, MANIFEST)?).await
     }
 
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.path(id, name)?;
+        let is_there = self.entries.iter().any(|entry| entry.path == path && entry.bytes < LONGEST_SIDECAR);
+        if is_there { read(&*self.place, &path).await.map(Some) } else { Ok(None) }
+    }
+
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
         self.open_listed(&self.path(id, file)?).await
     }
@@ -278,6 +286,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             taken_at: taken_at.parse().unwrap(),
             elapsed_ms: 1,
+            host: None,
             versions: BTreeMap::new(),
             files: Vec::new(),
             content: Content::Secrets {

@@ -66,6 +66,7 @@ impl BackupDraft {
             started_at: self.started_at,
             taken_at,
             elapsed_ms: self.earlier_ms.saturating_add(self.watch.elapsed_ms()),
+            host: host(),
             versions: self.versions,
             files: self.writer.files().to_vec(),
             content,
@@ -73,6 +74,13 @@ impl BackupDraft {
         self.writer.commit(&manifest).await?;
         Ok(manifest)
     }
+}
+
+/// The name of this machine, which is told in the manifest.
+fn host() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 fn stamp(at: Timestamp) -> String {

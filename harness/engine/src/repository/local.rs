@@ -13,10 +13,10 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::clock::Clock;
 
+use super::sidecar::{HASH_FILE, MANIFEST, hash_line};
 use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
 use super::{Reader, Repository, Upload, Writer, check_name};
 
-const MANIFEST: &str = "manifest.json";
 /// The folder of the log archives. Each cluster has a folder of its own in it.
 const LOG: &str = "wal";
 
@@ -130,6 +130,14 @@ impl Repository for LocalRepository {
         fs::read(&path).await.context(format_args!("reading the manifest of backup {id}"))
     }
 
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        check_name(name)?;
+        match fs::read(self.folder(id)?.join(name)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            content => content.map(Some).context(format_args!("reading {name} of backup {id}")),
+        }
+    }
+
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
         check_name(file)?;
         let path = self.folder(id)?.join(file);
@@ -221,9 +229,13 @@ impl Upload for LocalUpload {
     }
 
     async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {
-        let mut file = self.create(MANIFEST).await?;
-        file.write_all(manifest).await.context("writing the manifest")?;
-        file.shutdown().await.context("writing the manifest")?;
+        let has_hash = fs::try_exists(self.unfinished.path().join(HASH_FILE)).await.unwrap_or(false);
+        let hash = (!has_hash).then(|| (HASH_FILE, hash_line(manifest).into_bytes()));
+        for (name, content) in hash.into_iter().chain([(MANIFEST, manifest.to_vec())]) {
+            let mut file = self.create(name).await?;
+            file.write_all(&content).await.context(format_args!("writing {name}"))?;
+            file.shutdown().await.context(format_args!("writing {name}"))?;
+        }
         // A file is durable only when the folder that contains its name is synced.
         for folder in self.folders.iter().map(PathBuf::as_path).chain([self.unfinished.path()]) {
             sync_folder(folder).await.context("making the backup durable")?;

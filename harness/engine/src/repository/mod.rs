@@ -6,9 +6,13 @@
 //! Beside the backups are the log archives, one for each cluster: see [`LogArchive`].
 
 mod draft;
+mod guarded;
+mod keys;
 mod local;
 mod log;
+mod provenance;
 mod retention;
+mod sidecar;
 mod stream;
 mod unfinished;
 
@@ -18,12 +22,17 @@ use comeback_model::{FileEntry, MANIFEST_VERSION, Manifest, ManifestHead};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
+use self::sidecar::ensure_unchanged;
 use crate::clock::Clock;
 
 pub use draft::BackupDraft;
+pub use guarded::GuardedRepository;
+pub use keys::{Keyring, PublicKey, SigningKey};
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
+pub use provenance::{Provenance, provenance, provenance_among};
 pub use retention::{Pruned, prune};
+pub use sidecar::{HASH_FILE, SIDECARS, SIGNATURE_FILE, SIGNER_FILE};
 pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
 
 /// How much is copied at a time.
@@ -45,6 +54,26 @@ pub trait Repository: Send + Sync {
         Clock::machine()
     }
 
+    /// The keys whose signatures it trusts.
+    fn trusted_keys(&self) -> &[PublicKey] {
+        &[]
+    }
+
+    /// Whether nothing in it is ever overwritten or removed.
+    fn is_append_only(&self) -> bool {
+        false
+    }
+
+    /// The repository with the files as they are stored, if this one encrypts them: for copies and checks of bytes.
+    fn beneath(&self) -> Option<&dyn Repository> {
+        None
+    }
+
+    /// What was noticed when it was opened, for people: the store's clock differs from the machine's.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Begins a backup that is listed only once it is committed. The name must be new.
     async fn begin(&self, id: &str) -> Result<Box<dyn Upload>>;
 
@@ -54,14 +83,21 @@ pub trait Repository: Send + Sync {
     /// The manifest of a backup, as it is stored.
     async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>>;
 
-    /// The manifest of a backup. A manifest that cannot be understood is an error of kind *failed*.
+    /// A small file beside the manifest of a backup, which is in no manifest: one of [`SIDECARS`]. `None` if there is none.
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>>;
+
+    /// The manifest of a backup. A manifest that was changed or cannot be understood is an error of kind *failed*.
     async fn manifest(&self, id: &str) -> Result<Manifest> {
-        parse_manifest(id, &self.manifest_bytes(id).await?)
+        let manifest = self.manifest_bytes(id).await?;
+        ensure_unchanged(id, &manifest, self.beside(id, HASH_FILE).await?.as_deref())?;
+        parse_manifest(id, &manifest)
     }
 
     /// What the manifest of a backup says without its content, which may be sealed. Its files are those that are stored.
     async fn head(&self, id: &str) -> Result<ManifestHead> {
-        parse_head(id, &self.manifest_bytes(id).await?)
+        let manifest = self.manifest_bytes(id).await?;
+        ensure_unchanged(id, &manifest, self.beside(id, HASH_FILE).await?.as_deref())?;
+        parse_head(id, &manifest)
     }
 
     /// Reads a file of a backup.
@@ -101,7 +137,8 @@ pub trait Upload: Send {
     /// Creates a file of the backup.
     async fn create(&mut self, name: &str) -> Result<Writer>;
 
-    /// Writes the manifest and makes the backup visible.
+    /// Writes the manifest with its SHA-256 beside it, and makes the backup visible. Sidecar files that the caller created
+    /// are kept as they are.
     async fn commit(self: Box<Self>, manifest: &[u8]) -> Result<()>;
 }
 
@@ -170,9 +207,11 @@ pub async fn newest(repository: &dyn Repository, wanted: impl Fn(&Manifest) -> b
 
 /// Copies a backup into another repository, unchanged. Checksums show later whether it is complete.
 pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -> Result<()> {
-    let manifest = from.manifest(id).await?;
+    let head = from.head(id).await?;
+    let as_stored = |repository| if head.is_sealed { stored(repository) } else { repository };
+    let (from, to) = (as_stored(from), as_stored(to));
     let mut upload = to.begin(id).await?;
-    for file in &manifest.files {
+    for file in &head.files {
         let doing = format!("copying {} of backup {id}", file.name);
         let (mut reader, mut writer) = (from.open(id, &file.name).await?, upload.create(&file.name).await?);
         tokio::io::copy_buf(&mut BufReader::with_capacity(COPY_BYTES, &mut reader), &mut writer)
@@ -180,7 +219,20 @@ pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -
             .context(&doing)?;
         writer.shutdown().await.context(&doing)?;
     }
-    upload.commit(&manifest_bytes(&manifest)?).await
+    for name in SIDECARS {
+        if let Some(content) = from.beside(id, name).await? {
+            let doing = format!("copying {name} of backup {id}");
+            let mut writer = upload.create(name).await?;
+            writer.write_all(&content).await.context(&doing)?;
+            writer.shutdown().await.context(&doing)?;
+        }
+    }
+    upload.commit(&from.manifest_bytes(id).await?).await
+}
+
+/// The repository with the files as they are stored: beneath the encryption, if there is one.
+pub fn stored(repository: &dyn Repository) -> &dyn Repository {
+    repository.beneath().unwrap_or(repository)
 }
 
 /// Refuses names that lead outside the backup's folder.

@@ -43,6 +43,10 @@ impl Repository for Gate {
         self.inner.manifest_bytes(id).await
     }
 
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        self.inner.beside(id, name).await
+    }
+
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
         self.inner.open(id, file).await
     }

@@ -1,0 +1,156 @@
+//! A repository whose new manifests are signed, and that may be append-only.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use comeback_error::{Context as _, Error, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::keys::{Keyring, PublicKey};
+use super::sidecar::{SIGNATURE_FILE, SIGNER_FILE};
+use super::{Reader, Repository, Upload, Writer};
+use crate::clock::Clock;
+
+/// Another repository, with keys and a rule.
+#[derive(Clone)]
+pub struct GuardedRepository {
+    inner: Arc<dyn Repository>,
+    keys: Keyring,
+    is_append_only: bool,
+}
+
+impl GuardedRepository {
+    /// The repository with these keys. If it is append-only, nothing in it is ever overwritten or removed.
+    pub fn new(inner: Arc<dyn Repository>, keys: Keyring, is_append_only: bool) -> Self {
+        Self { inner, keys, is_append_only }
+    }
+
+    fn ensure_may_remove(&self, what: &str) -> Result<()> {
+        if !self.is_append_only {
+            return Ok(());
+        }
+        Err(Error::usage(format!("{what} is not removed: {} is append-only", self.location()))
+            .hint("remove old backups by a lifecycle rule of the bucket, or leave out `append-only` under [repository.main]"))
+    }
+}
+
+#[async_trait]
+impl Repository for GuardedRepository {
+    fn location(&self) -> String {
+        self.inner.location()
+    }
+
+    fn clock(&self) -> Clock {
+        self.inner.clock()
+    }
+
+    fn trusted_keys(&self) -> &[PublicKey] {
+        self.keys.trusted()
+    }
+
+    fn is_append_only(&self) -> bool {
+        self.is_append_only || self.inner.is_append_only()
+    }
+
+    fn beneath(&self) -> Option<&dyn Repository> {
+        self.inner.beneath()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.inner.warnings()
+    }
+
+    async fn begin(&self, id: &str) -> Result<Box<dyn Upload>> {
+        let (inner, keys) = (self.inner.begin(id).await?, self.keys.clone());
+        Ok(Box::new(GuardedUpload { inner, keys, is_signed: false }))
+    }
+
+    async fn list(&self) -> Result<Vec<String>> {
+        self.inner.list().await
+    }
+
+    async fn manifest_bytes(&self, id: &str) -> Result<Vec<u8>> {
+        self.inner.manifest_bytes(id).await
+    }
+
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        self.inner.beside(id, name).await
+    }
+
+    async fn open(&self, id: &str, file: &str) -> Result<Reader> {
+        self.inner.open(id, file).await
+    }
+
+    async fn remove(&self, id: &str) -> Result<()> {
+        self.ensure_may_remove(&format!("backup {id}"))?;
+        self.inner.remove(id).await
+    }
+
+    async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {
+        self.inner.list_log(cluster, prefix).await
+    }
+
+    async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
+        if !self.is_append_only {
+            return self.inner.put_log(cluster, name, content).await;
+        }
+        if self.inner.put_log_new(cluster, name, content).await? {
+            return Ok(());
+        }
+        let mut present = Vec::new();
+        let mut reader = self.inner.open_log(cluster, name).await?;
+        reader.read_to_end(&mut present).await.context(format_args!("reading {name}"))?;
+        if present == content {
+            return Ok(());
+        }
+        Err(Error::could_not_verify(format!(
+            "{name} is in the log archive of cluster {cluster} with another content, and {} is append-only",
+            self.location()
+        )))
+    }
+
+    async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool> {
+        self.inner.put_log_new(cluster, name, content).await
+    }
+
+    async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {
+        self.ensure_may_remove(name)?;
+        self.inner.remove_log(cluster, name).await
+    }
+
+    async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader> {
+        self.inner.open_log(cluster, name).await
+    }
+
+    async fn sweep_unfinished(&self) -> Result<Vec<String>> {
+        if self.is_append_only { Ok(Vec::new()) } else { self.inner.sweep_unfinished().await }
+    }
+}
+
+struct GuardedUpload {
+    inner: Box<dyn Upload>,
+    keys: Keyring,
+    /// Whether the caller has written a signature: a copy keeps the one of the original.
+    is_signed: bool,
+}
+
+#[async_trait]
+impl Upload for GuardedUpload {
+    async fn create(&mut self, name: &str) -> Result<Writer> {
+        self.is_signed |= name == SIGNATURE_FILE;
+        self.inner.create(name).await
+    }
+
+    async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {
+        if let Some(signer) = self.keys.signer().filter(|_| !self.is_signed) {
+            let pem = signer.public().pem();
+            for (name, bytes) in [(SIGNATURE_FILE, &signer.sign(manifest)[..]), (SIGNER_FILE, pem.as_bytes())]
+            {
+                let mut file = self.inner.create(name).await?;
+                file.write_all(bytes).await.context(format_args!("writing {name}"))?;
+                file.shutdown().await.context(format_args!("writing {name}"))?;
+            }
+        }
+        self.inner.commit(manifest).await
+    }
+}
