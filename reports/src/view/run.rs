@@ -146,19 +146,47 @@ pub(super) fn provenance(record: &Record) -> Vec<(&'static str, String)> {
 
 /// The recorded command line, quoted for a shell.
 fn command_line(record: &Record) -> String {
-    let words: Vec<_> = record.run.command_line.iter().map(|word| quoted(&one_line(word))).collect();
-    words.join(" ")
+    shell_line(&record.run.command_line)
 }
 
-/// The command that repeats the run: the recorded one, with its seed.
+fn shell_line(words: &[String]) -> String {
+    words.iter().map(|word| quoted(&one_line(word))).collect::<Vec<_>>().join(" ")
+}
+
+/// The command that repeats the run: the recorded one, with its seed, and with the backup that was chosen.
 pub(crate) fn reproduce_command(record: &Record) -> String {
     let run = &record.run;
-    let command = if run.command_line.is_empty() { "comeback run".to_owned() } else { command_line(record) };
+    let command = match chosen(record) {
+        _ if run.command_line.is_empty() => "comeback run".to_owned(),
+        Some(id) => shell_line(&with_choice(&run.command_line, id)),
+        None => command_line(record),
+    };
     let names_seed = |word: &String| word == "--seed" || word.starts_with("--seed=");
     if matches!(run.kind, RunKind::Restore | RunKind::People) || run.command_line.iter().any(names_seed) {
         return command;
     }
     format!("{command} --seed {}", run.seed)
+}
+
+/// The backup that `comeback verify` chose of several. The next run may choose another one.
+fn chosen(record: &Record) -> Option<&str> {
+    let is_one = record.run.kind == RunKind::Verification && record.drills.len() == 1;
+    record.drills.first().filter(|_| is_one)?.artefact.as_ref()?.id.as_deref()
+}
+
+/// A command line of `comeback verify` that names the backup.
+fn with_choice(command_line: &[String], id: &str) -> Vec<String> {
+    let mut words = Vec::with_capacity(command_line.len() + 2);
+    let mut rest = command_line.iter();
+    while let Some(word) = rest.next() {
+        if word == "--select" {
+            rest.next();
+        } else if !word.starts_with("--select=") {
+            words.push(word.clone());
+        }
+    }
+    words.extend(["--select".to_owned(), id.to_owned()]);
+    words
 }
 
 /// A word, quoted for a POSIX shell.

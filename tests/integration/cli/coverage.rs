@@ -51,6 +51,7 @@ async fn every_backup_has_its_turn_also_when_the_machine_is_lost() {
     std::fs::write(place.work().join("comeback.toml"), SETTINGS).unwrap();
     let verified = run(&place, &["verify", "cache"], 0);
     assert!(verified.contains("chose 1.rdb of 3 backups: nobody tried to verify it yet"), "{verified}");
+    assert!(verified.contains("verify cache --select 1.rdb --seed "), "{verified}");
     run(&place, &["verify", "cache"], 1);
     // The machine is gone, with the evidence on it.
     std::fs::remove_dir_all(place.work().join("evidence")).unwrap();
@@ -91,6 +92,12 @@ async fn every_backup_has_its_turn_also_when_the_machine_is_lost() {
     std::fs::write(fetched.join("summary.md"), "all is well\n").unwrap();
     let changed = run(&place, &["evidence", "push", &format!("evidence/{oldest}")], 1);
     assert!(changed.contains("is there already, with other files: summary.md"), "{changed}");
+    // The verdict stands in the report, and the exit code says that the evidence is not safe.
+    let no_folder = SETTINGS.replace("kept", "backups/1.rdb");
+    std::fs::write(place.work().join("comeback.toml"), no_folder).unwrap();
+    let unkept = run(&place, &["verify", "cache", "--select", "1.rdb", "--evidence-dir", "other"], 3);
+    assert!(unkept.contains("✓ verified") && unkept.contains("comeback evidence push other/"), "{unkept}");
+    std::fs::write(place.work().join("comeback.toml"), SETTINGS).unwrap();
     let unknown = run(&place, &["evidence", "fetch", "20260101T000000Z-00000000"], 2);
     assert!(unknown.contains("there is no run") && unknown.contains("hint: "), "{unknown}");
 }
