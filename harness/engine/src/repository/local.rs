@@ -13,12 +13,12 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::clock::Clock;
 
+use super::names::{
+    LOG_FOLDER as LOG, ensure_backup_name, ensure_cluster_name, ensure_file_name, ensure_log_name,
+};
 use super::sidecar::{HASH_FILE, MANIFEST, hash_line};
 use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
-use super::{Reader, Repository, Upload, Writer, check_name};
-
-/// The folder of the log archives. Each cluster has a folder of its own in it.
-const LOG: &str = "wal";
+use super::{Reader, Repository, Upload, Writer};
 
 /// Backups as folders below one folder.
 #[derive(Debug, Clone)]
@@ -44,23 +44,17 @@ impl LocalRepository {
     }
 
     fn folder(&self, id: &str) -> Result<PathBuf> {
-        if id.contains('/') || id.starts_with('.') || id.is_empty() || id == LOG {
-            return Err(Error::usage(format!("`{id}` cannot be the name of a backup")));
-        }
+        ensure_backup_name(id)?;
         Ok(self.root.join(id))
     }
 
     fn log_folder(&self, cluster: &str) -> Result<PathBuf> {
-        if cluster.is_empty() || !cluster.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            return Err(Error::usage(format!("`{cluster}` cannot be the identity of a cluster")));
-        }
+        ensure_cluster_name(cluster)?;
         Ok(self.root.join(LOG).join(cluster))
     }
 
     fn log_file(&self, cluster: &str, name: &str) -> Result<PathBuf> {
-        if name.contains('/') || name.starts_with('.') || name.is_empty() {
-            return Err(Error::usage(format!("`{name}` cannot be the name of a file in a log archive")));
-        }
+        ensure_log_name(name)?;
         Ok(self.log_folder(cluster)?.join(name))
     }
 
@@ -131,7 +125,7 @@ impl Repository for LocalRepository {
     }
 
     async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
-        check_name(name)?;
+        ensure_file_name(name)?;
         match fs::read(self.folder(id)?.join(name)).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             content => content.map(Some).context(format_args!("reading {name} of backup {id}")),
@@ -139,7 +133,7 @@ impl Repository for LocalRepository {
     }
 
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
-        check_name(file)?;
+        ensure_file_name(file)?;
         let path = self.folder(id)?.join(file);
         let file = fs::File::open(&path)
             .await
@@ -222,7 +216,7 @@ struct LocalUpload {
 #[async_trait]
 impl Upload for LocalUpload {
     async fn create(&mut self, name: &str) -> Result<Writer> {
-        check_name(name)?;
+        ensure_file_name(name)?;
         let path = self.unfinished.path().join(name);
         self.folders.extend(folders_of(name).map(|folder| self.unfinished.path().join(folder)));
         create_durable(&path).await.context(format_args!("creating {name}"))

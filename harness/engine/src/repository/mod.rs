@@ -10,6 +10,7 @@ mod guarded;
 mod keys;
 mod local;
 mod log;
+mod names;
 mod provenance;
 mod retention;
 mod sidecar;
@@ -30,9 +31,10 @@ pub use guarded::GuardedRepository;
 pub use keys::{Keyring, PublicKey, SigningKey};
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
+pub use names::{LOG_FOLDER, ensure_backup_name, ensure_cluster_name, ensure_file_name, ensure_log_name};
 pub use provenance::{Provenance, provenance, provenance_among};
 pub use retention::{Pruned, prune};
-pub use sidecar::{HASH_FILE, SIDECARS, SIGNATURE_FILE, SIGNER_FILE};
+pub use sidecar::{HASH_FILE, MANIFEST, SIDECARS, SIGNATURE_FILE, SIGNER_FILE, hash_line};
 pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
 
 /// How much is copied at a time.
@@ -233,15 +235,6 @@ pub async fn copy_backup(from: &dyn Repository, to: &dyn Repository, id: &str) -
 /// The repository with the files as they are stored: beneath the encryption, if there is one.
 pub fn stored(repository: &dyn Repository) -> &dyn Repository {
     repository.beneath().unwrap_or(repository)
-}
-
-/// Refuses names that lead outside the backup's folder.
-fn check_name(name: &str) -> Result<()> {
-    let good = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
-    if name.split('/').all(good) {
-        return Ok(());
-    }
-    Err(Error::usage(format!("`{name}` cannot be the name of a file in a backup")))
 }
 
 /// Finds a file in a manifest.

@@ -6,7 +6,7 @@ use comeback_error::{Error, Result};
 use crate::sha256::Sha256;
 
 /// The name of the manifest.
-pub(super) const MANIFEST: &str = "manifest.json";
+pub const MANIFEST: &str = "manifest.json";
 /// The SHA-256 of the manifest, in the format of `sha256sum`.
 pub const HASH_FILE: &str = "manifest.json.sha256";
 /// The Ed25519 signature over the bytes of the manifest: 64 bytes.
@@ -17,7 +17,7 @@ pub const SIGNER_FILE: &str = "manifest.json.pub";
 pub const SIDECARS: [&str; 3] = [HASH_FILE, SIGNATURE_FILE, SIGNER_FILE];
 
 /// The content of [`HASH_FILE`].
-pub(super) fn hash_line(manifest: &[u8]) -> String {
+pub fn hash_line(manifest: &[u8]) -> String {
     format!("{}  {MANIFEST}\n", Sha256::of(manifest))
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use comeback_error::Result;
+use comeback_engine::repository::Repository;
+use comeback_error::{Error, Result};
 
 use super::live::LiveObjects;
 use super::{LocalBucket, ObjectStore};
@@ -72,6 +74,34 @@ pub async fn open_live(address: &BucketAddress) -> Result<Box<dyn LiveObjects>> 
     }
 }
 
+/// Opens the repository under a prefix of a bucket. Its second value says whether there is anything yet.
+#[cfg_attr(not(feature = "requests"), allow(clippy::unused_async))]
+pub async fn open_repository(address: &BucketAddress, prefix: &str) -> Result<(Arc<dyn Repository>, bool)> {
+    #[cfg(not(feature = "requests"))]
+    let _ = prefix;
+    match address {
+        BucketAddress::Folder(folder) => {
+            Err(Error::usage(format!("{} is a folder, and no bucket", folder.display())))
+        }
+        #[cfg(feature = "gcs")]
+        BucketAddress::Gcs(bucket) => in_bucket(super::GcsBucket::new(bucket)?, prefix).await,
+        #[cfg(feature = "s3")]
+        BucketAddress::S3(bucket) => in_bucket(super::S3Bucket::new(bucket)?, prefix).await,
+        #[cfg(not(feature = "gcs"))]
+        BucketAddress::Gcs(bucket) => Err(left_out(&format!("gs://{bucket}"), "gcs")),
+        #[cfg(not(feature = "s3"))]
+        BucketAddress::S3(bucket) => Err(left_out(&format!("s3://{bucket}"), "s3")),
+    }
+}
+
+#[cfg(feature = "requests")]
+async fn in_bucket(blobs: impl super::Blobs + 'static, prefix: &str) -> Result<(Arc<dyn Repository>, bool)> {
+    let clock = comeback_engine::clock::Clock::machine();
+    let repository = super::BucketRepository::open(Arc::new(blobs), prefix, clock).await?;
+    let is_there = !repository.was_empty();
+    Ok((Arc::new(repository), is_there))
+}
+
 #[cfg(feature = "requests")]
 async fn there(bucket: impl ObjectStore + 'static) -> Result<Box<dyn ObjectStore>> {
     bucket.state().await?;
@@ -80,8 +110,8 @@ async fn there(bucket: impl ObjectStore + 'static) -> Result<Box<dyn ObjectStore
 
 /// The error for a cloud that this binary was built without.
 #[cfg(any(test, not(all(feature = "gcs", feature = "s3"))))]
-fn left_out(location: &str, feature: &str) -> comeback_error::Error {
-    comeback_error::Error::usage(format!(
+fn left_out(location: &str, feature: &str) -> Error {
+    Error::usage(format!(
         "{location} is out of reach: this comeback was built without the feature `{feature}`"
     ))
     .hint(format!(

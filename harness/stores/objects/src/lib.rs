@@ -5,6 +5,8 @@
 
 mod address;
 #[cfg(feature = "requests")]
+mod blobs;
+#[cfg(feature = "requests")]
 mod cloud;
 mod content;
 pub mod damages;
@@ -21,6 +23,8 @@ pub mod procedures;
 mod progress;
 mod proof;
 mod replica;
+#[cfg(feature = "requests")]
+mod repository;
 mod restore;
 #[cfg(feature = "s3")]
 mod s3;
@@ -33,7 +37,9 @@ use comeback_model::{KeyHistory, ObjectAttributes, ObjectVersion};
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
-pub use address::{BucketAddress, open_bucket, open_live};
+pub use address::{BucketAddress, open_bucket, open_live, open_repository};
+#[cfg(feature = "requests")]
+pub use blobs::{Blobs, FolderPage, Look, PART_BYTES, Parts};
 pub use content::{ObjectDigest, digest};
 pub use disaster::delete_prefix;
 pub use drill::ObjectsDrill;
@@ -46,6 +52,8 @@ pub use place::BucketPlace;
 pub use proof::prove;
 pub(crate) use proof::{differing, metadata_differs};
 pub use replica::{CopiedBucket, copy_bucket, live_keys, read_versions};
+#[cfg(feature = "requests")]
+pub use repository::BucketRepository;
 pub(crate) use restore::versioning_off;
 pub use restore::{PrefixRestore, RestoredObjects, restore_object, restore_prefix};
 #[cfg(feature = "s3")]

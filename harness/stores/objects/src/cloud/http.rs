@@ -54,8 +54,17 @@ impl Requests {
     /// Sends a request until it is answered. A reading request is repeated after every fault that may be
     /// temporary; a writing request only if the store says that it did nothing.
     pub(crate) async fn send(&self, doing: &str, request: Request<Bytes>) -> Result<Answer> {
+        let only_reads = [Method::GET, Method::HEAD].contains(request.method());
+        self.send_again(doing, request, only_reads).await
+    }
+
+    /// Sends a request that may arrive twice: the second time it changes nothing.
+    pub(crate) async fn send_repeatable(&self, doing: &str, request: Request<Bytes>) -> Result<Answer> {
+        self.send_again(doing, request, true).await
+    }
+
+    async fn send_again(&self, doing: &str, request: Request<Bytes>, only_reads: bool) -> Result<Answer> {
         let (head, body) = request.into_parts();
-        let only_reads = [Method::GET, Method::HEAD].contains(&head.method);
         let mut pause = FIRST_PAUSE;
         for left in (0..TRIES).rev() {
             let mut head = head.clone();

@@ -71,6 +71,9 @@ pub(super) struct Permissions {
 pub(super) struct Listing {
     #[serde(default)]
     pub(super) items: Vec<Item>,
+    /// What the keys start with, up to the delimiter, where one was asked for.
+    #[serde(default)]
+    pub(super) prefixes: Vec<String>,
     pub(super) next_page_token: Option<String>,
 }
 

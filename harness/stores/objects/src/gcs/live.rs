@@ -30,7 +30,7 @@ impl LiveObjects for GcsBucket {
         if answer.status == StatusCode::NOT_FOUND {
             return Err(no_such_bucket(&self.location()));
         }
-        let Listing { items, next_page_token } = self.parsed(&doing, answer).await?;
+        let Listing { items, next_page_token, .. } = self.parsed(&doing, answer).await?;
         let objects = items.into_iter().map(|item| {
             let ObjectVersion { key, version, created_at, bytes, .. } = item.into();
             LiveObject { key, bytes, modified_at: created_at, mark: version }

@@ -2,6 +2,7 @@
 //! generations.
 
 mod api;
+mod blobs;
 mod live;
 mod token;
 
@@ -128,9 +129,39 @@ impl GcsBucket {
         if answer.status == StatusCode::NOT_FOUND {
             return Err(no_such_bucket(&self.location()));
         }
-        let Listing { items, next_page_token } = self.parsed(&doing, answer).await?;
+        let Listing { items, next_page_token, .. } = self.parsed(&doing, answer).await?;
         let entries = items.into_iter().map(|item| (item.name.clone(), item)).collect();
         Ok(Page { entries, next: next_page_token.filter(|token| !token.is_empty()) })
+    }
+
+    /// Writes an object in one request, under a condition. `None` if it does not hold.
+    async fn write(
+        &self,
+        key: &str,
+        bytes: &[u8],
+        attributes: &ObjectAttributes,
+        condition: &str,
+    ) -> Result<Option<ObjectVersion>> {
+        let doing = format!("writing {key}");
+        let mut digest = crc32c();
+        digest.update(bytes);
+        let sum = digest.finalize();
+        let (kind, body) = api::upload(key, bytes, attributes, sum)?;
+        let url = self.upload_url(&format!("uploadType=multipart{condition}"));
+        let request = Request::post(url).header(header::CONTENT_TYPE, kind).body(body).context(&doing)?;
+        let answer = self.requests.send(&doing, request).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND => return Err(no_such_bucket(&self.location())),
+            StatusCode::PRECONDITION_FAILED => return Ok(None),
+            _ => {}
+        }
+        let written = self.parsed::<Item>(&doing, answer).await?.into();
+        ensure_as_sent(&doing, &written, bytes.len() as u64, sum)?;
+        Ok(Some(written))
+    }
+
+    fn upload_url(&self, query: &str) -> String {
+        format!("{}/upload/storage/v1/b/{}/o?{query}", self.host, part(&self.name))
     }
 
     /// The error for a write by somebody else, with the version that is live now.
@@ -199,24 +230,8 @@ impl ObjectStore for GcsBucket {
     }
 
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion> {
-        let doing = format!("writing {key}");
-        let mut digest = crc32c();
-        digest.update(bytes);
-        let sum = digest.finalize();
-        let (kind, body) = api::upload(key, bytes, attributes, sum)?;
-        let url = format!("{}/upload/storage/v1/b/{}/o?uploadType=multipart", self.host, part(&self.name));
-        let request = Request::post(url).header(header::CONTENT_TYPE, kind).body(body).context(&doing)?;
-        let answer = self.requests.send(&doing, request).await?;
-        if answer.status == StatusCode::NOT_FOUND {
-            return Err(no_such_bucket(&self.location()));
-        }
-        let written: ObjectVersion = self.parsed::<Item>(&doing, answer).await?.into();
-        match written.crc32c {
-            Some(found) if found != sum => Err(Error::could_not_verify(format!(
-                "{doing}: the bytes were changed on their way: sent CRC32C {sum:08x}, the store has {found:08x}"
-            ))),
-            _ => Ok(written),
-        }
+        let written = self.write(key, bytes, attributes, "").await?;
+        written.ok_or_else(|| Error::could_not_verify(format!("writing {key}: the store wanted a condition")))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -265,6 +280,19 @@ impl ObjectStore for GcsBucket {
             }
         }
     }
+}
+
+/// Compares what the store says that it stored with what was sent.
+fn ensure_as_sent(doing: &str, written: &ObjectVersion, bytes: u64, sum: u32) -> Result<()> {
+    let is_same = written.bytes == bytes && written.crc32c.is_none_or(|found| found == sum);
+    if is_same {
+        return Ok(());
+    }
+    let found = written.crc32c.map(|found| format!(" with CRC32C {found:08x}")).unwrap_or_default();
+    Err(Error::could_not_verify(format!(
+        "{doing}: the bytes were changed on their way: sent {bytes} bytes with CRC32C {sum:08x}, the store has {} bytes{found}",
+        written.bytes
+    )))
 }
 
 /// A CRC32C is sent as four bytes in Base64, the most significant first.

@@ -50,8 +50,12 @@ impl Api {
 
     /// A request about an upload in several parts.
     pub(super) fn upload(&self, method: Method, key: &str, upload: &str) -> Builder {
-        let (endpoint, bucket) = (&self.endpoint, &self.bucket);
-        let uri = format!("{endpoint}/{bucket}/{}?uploadId={}", path(key), part(upload));
+        self.query(method, key, &format!("uploadId={}", part(upload)))
+    }
+
+    /// A request to one key, with a query.
+    pub(super) fn query(&self, method: Method, key: &str, query: &str) -> Builder {
+        let uri = format!("{}/{}/{}?{query}", self.endpoint, self.bucket, path(key));
         Request::builder().method(method).uri(uri)
     }
 
@@ -62,6 +66,16 @@ impl Api {
 
     pub(super) async fn send(&self, doing: &str, request: Builder, body: impl Into<Bytes>) -> Result<Answer> {
         self.requests.send(doing, request.body(body.into()).context(doing)?).await
+    }
+
+    /// Sends a request that may arrive twice.
+    pub(super) async fn send_repeatable(
+        &self,
+        doing: &str,
+        request: Builder,
+        body: impl Into<Bytes>,
+    ) -> Result<Answer> {
+        self.requests.send_repeatable(doing, request.body(body.into()).context(doing)?).await
     }
 
     /// The message of a successful request. Some requests fail after the store has begun with a success

@@ -5,8 +5,10 @@
 //! the key that was listed.
 
 mod api;
+mod blobs;
 mod listing;
 mod live;
+mod multipart;
 mod signer;
 mod xml;
 
@@ -107,6 +109,41 @@ impl S3Bucket {
         Ok(ObjectVersion { created_at: version.created_at, ended_at: version.ended_at, ..found })
     }
 
+    /// Writes an object in one request. `None` if it should be new and is there already.
+    async fn write(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        attributes: &ObjectAttributes,
+        is_new: bool,
+    ) -> Result<Option<ObjectVersion>> {
+        let doing = format!("writing {key}");
+        let mut sum = crc32c();
+        sum.update(&bytes);
+        let (length, sum) = (bytes.len() as u64, sum.finalize());
+        // S3 refuses bytes that do not match the checksum.
+        let mut request = with_attributes(self.api.object(Method::PUT, key, None), attributes)?
+            .header("x-amz-sdk-checksum-algorithm", "CRC32C")
+            .header("x-amz-checksum-crc32c", encoded(sum));
+        if is_new {
+            request = request.header(header::IF_NONE_MATCH, "*");
+        }
+        let answer = self.api.send(&doing, request, bytes).await?;
+        if is_new && answer.status == StatusCode::PRECONDITION_FAILED {
+            return Ok(None);
+        }
+        let version = answer.header("x-amz-version-id").map(str::to_owned);
+        self.api.message(&doing, answer).await?;
+        let written = self.written(key, version.as_deref()).await?;
+        if written.bytes != length || written.crc32c.is_some_and(|found| found != sum) {
+            return Err(Error::could_not_verify(format!(
+                "{doing}: sent {length} bytes with CRC32C {sum:08x}, and the store has {} other ones",
+                written.bytes
+            )));
+        }
+        Ok(Some(written))
+    }
+
     /// The version that a write created, as the store reports it.
     async fn written(&self, key: &str, version: Option<&str>) -> Result<ObjectVersion> {
         let found = self.api.head(key, version).await?;
@@ -176,18 +213,8 @@ impl ObjectStore for S3Bucket {
     }
 
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion> {
-        let doing = format!("writing {key}");
-        let mut sum = crc32c();
-        sum.update(bytes);
-        // S3 refuses bytes that do not match the checksum.
-        let request = self.api.object(Method::PUT, key, None);
-        let request = with_attributes(request, attributes)?
-            .header("x-amz-sdk-checksum-algorithm", "CRC32C")
-            .header("x-amz-checksum-crc32c", encoded(sum.finalize()));
-        let answer = self.api.send(&doing, request, bytes.to_vec()).await?;
-        let version = answer.header("x-amz-version-id").map(str::to_owned);
-        self.api.message(&doing, answer).await?;
-        self.written(key, version.as_deref()).await
+        let written = self.write(key, bytes.to_vec().into(), attributes, false).await?;
+        written.ok_or_else(|| Error::could_not_verify(format!("writing {key}: the store wanted a condition")))
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
