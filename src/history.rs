@@ -45,8 +45,9 @@ impl History {
         }
         if let Some(store) = self.store().await? {
             runs.places.push(store.location());
-            for name in store.runs().await?.into_iter().filter(|name| !known.contains(name)) {
-                let events = store.events(&name).await;
+            let mut names = store.runs().await?;
+            names.retain(|name| !known.contains(name));
+            for (_, events) in store.events_of(names).await {
                 runs.add(events.and_then(|events| Record::from_events(&events)));
             }
         }

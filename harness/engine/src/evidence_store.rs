@@ -3,11 +3,13 @@
 //! A run is kept as a backup is: whole and once, in a [`Repository`]. Its files come first; the list of them with their
 //! SHA-256 comes last, under a name that can be given only once. What a killed upload left is never listed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::FileEntry;
+use futures_util::stream::{StreamExt as _, iter};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -17,6 +19,8 @@ use crate::sha256::Sha256;
 
 /// The version of the list of files.
 const VERSION: u32 = 1;
+/// How many runs are read at once.
+const PARALLEL: usize = 16;
 
 /// Runs that are kept in a repository of their own.
 #[derive(Clone)]
@@ -73,10 +77,14 @@ impl EvidenceStore {
             entries.push(entry(name, &read(&folder.join(name)).await?));
         }
         let kept = KeptRun { evidence_version: VERSION, run: run.clone(), files: entries };
-        if self.0.list().await?.contains(&run) {
-            return self.is_the_same(&kept).await;
-        }
-        let mut upload = self.0.begin(&run).await?;
+        let mut upload = match self.0.begin(&run).await {
+            Ok(upload) => upload,
+            // To list a store of many runs takes long.
+            Err(refused) => {
+                let Ok(there) = self.kept(&run).await else { return Err(refused) };
+                return compare(&there, &kept);
+            }
+        };
         for file in &kept.files {
             let content = read(&folder.join(&file.name)).await?;
             if entry(&file.name, &content) != *file {
@@ -90,21 +98,6 @@ impl EvidenceStore {
         }
         let text = serde_json::to_vec_pretty(&kept).context("writing the list of files")?;
         upload.commit(&text).await.map(|()| Keeping::Stored)
-    }
-
-    async fn is_the_same(&self, kept: &KeptRun) -> Result<Keeping> {
-        let there = self.kept(&kept.run).await?;
-        if there == *kept {
-            return Ok(Keeping::WasThere);
-        }
-        let differs = |file: &&FileEntry| !there.files.contains(file);
-        let files: Vec<_> = kept.files.iter().filter(differs).map(|file| file.name.as_str()).collect();
-        Err(Error::failed(format!(
-            "run {} is there already, with other files: {}",
-            kept.run,
-            files.join(", ")
-        ))
-        .hint("one of the two was changed after its end: compare them before you trust either"))
     }
 
     /// What is kept of a run.
@@ -131,6 +124,15 @@ impl EvidenceStore {
             .ok_or_else(|| Error::could_not_verify(format!("run {run} was kept without its journal")))?;
         let content = self.read(run, journal).await?;
         parse_journal(&format!("{}/{run}/{JOURNAL_FILE}", self.location()), &content)
+    }
+
+    /// The events of several runs, several at a time, each with the name of its run.
+    pub async fn events_of(&self, runs: Vec<String>) -> Vec<(String, Result<Vec<Event>>)> {
+        let read = iter(runs).map(|run| async move {
+            let events = self.events(&run).await;
+            (run, events)
+        });
+        read.buffered(PARALLEL).collect().await
     }
 
     /// Writes the files of a run into a new folder below `parent`, which gets the run's name. Returns the folder.
@@ -176,6 +178,18 @@ impl EvidenceStore {
         ))
         .hint("it was changed after the run: do not trust it"))
     }
+}
+
+fn compare(there: &KeptRun, kept: &KeptRun) -> Result<Keeping> {
+    if there == kept {
+        return Ok(Keeping::WasThere);
+    }
+    let files = kept.files.iter().chain(&there.files);
+    let differing = files.filter(|file| !(there.files.contains(file) && kept.files.contains(file)));
+    let names: BTreeSet<_> = differing.map(|file| file.name.as_str()).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Error::failed(format!("run {} is there already, with other files: {names}", kept.run))
+        .hint("one of the two was changed after its end: compare them before you trust either"))
 }
 
 fn entry(name: &str, content: &[u8]) -> FileEntry {
