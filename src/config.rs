@@ -15,7 +15,7 @@ use crate::coherence::{CoherenceEntry, rules};
 use crate::declared::{BackupEntry, Declared};
 use crate::queries::{CommandEntry, QueryEntry, Snapshots, commands, queries};
 use crate::recovery_plan::{PlanSection, PlanSettings};
-use crate::repository::RepositoryUrl;
+use crate::repository::{RepositoryEntry, RepositoryUrl};
 use crate::suggest::closest;
 
 /// The file that is read if none is named.
@@ -96,7 +96,6 @@ pub(crate) struct ServiceSection {
 pub(crate) struct EvidenceSection {
     pub(crate) dir: Option<PathBuf>,
     /// Where each run is kept once it has ended, beside the folder.
-    #[serde(default, deserialize_with = "repository")]
     pub(crate) store: Option<RepositoryUrl>,
 }
 
@@ -134,14 +133,6 @@ pub(crate) struct ScratchSection {
 pub(crate) struct RepositorySection {
     #[serde(default)]
     pub(crate) main: RepositoryEntry,
-}
-
-/// One place for backups.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RepositoryEntry {
-    #[serde(default, deserialize_with = "repository")]
-    pub(crate) url: Option<RepositoryUrl>,
 }
 
 /// Where `comeback secrets` finds secrets.
@@ -208,10 +199,6 @@ fn folder<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, 
         )));
     }
     Ok(Some(PathBuf::from(text)))
-}
-
-fn repository<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<RepositoryUrl>, D::Error> {
-    String::deserialize(from)?.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
 /// `30s`, `10 min`, `12h`: at least 1 ms, and at most [`LONGEST`].
@@ -333,7 +320,12 @@ mod tests {
                 "[run]\nscale = \"tiny\"",
                 "[run]\njobs = 0",
                 "[run]\njobs = \"two\"",
-                "[repository.main]\nurl = \"gs://backups\"",
+                "[repository.main]\nurl = \"ftp://backups\"",
+                "[repository.main]\nappend_only = true",
+                "[repository.main]\nrecipients = [\"age1nobody\"]",
+                "[repository.main]\nrecipients = [\"AGE-SECRET-KEY-1X\"]",
+                "[repository.main]\nrecipients = []",
+                "[repository.main]\ntrusted-keys = \"backup.pub.pem\"",
                 "[limits]\ndrill = \"0s\"",
                 "[limits]\nquery = 30",
                 "[run\n",
@@ -386,13 +378,5 @@ mod tests {
         let config = parse("comeback.toml", &text).map_err(|error| error.to_string()).unwrap();
         let backup = config.backups.first().unwrap();
         assert_eq!((backup.name.as_str(), backup.requires().len()), ("app", 3));
-    }
-
-    #[test]
-    fn a_folder_is_a_path_or_a_url() {
-        for url in ["/srv/backups", "file:///srv/backups"] {
-            let config = parse("comeback.toml", &format!("[repository.main]\nurl = \"{url}\"")).unwrap();
-            assert_eq!(config.repository.main.url, Some(RepositoryUrl::Folder("/srv/backups".into())));
-        }
     }
 }

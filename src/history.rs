@@ -61,7 +61,8 @@ impl History {
     async fn store(&self) -> Result<Option<EvidenceStore>> {
         match &self.store {
             Some(RepositoryUrl::Folder(folder)) if !folder.exists() => Ok(None),
-            Some(url) => Ok(Some(EvidenceStore::new(open(url, false).await?))),
+            // Nothing is created in a bucket by opening it.
+            Some(url) => Ok(Some(EvidenceStore::new(open(url, true).await?))),
             None => Ok(None),
         }
     }

@@ -4,41 +4,194 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use comeback_engine::repository::{LocalRepository, Repository};
+use comeback_engine::repository::{
+    Decryptor, Encryptor, GuardedRepository, Keyring, LocalRepository, PublicKey, Repository,
+    SealedRepository, SigningKey, provenance,
+};
 use comeback_error::{Error, Result};
+use comeback_objects::BucketAddress;
+use comeback_secrets::{Identities, IdentityDecryptor, RecipientEncryptor, Recipients};
+use serde::Deserialize;
+
+use crate::output;
 
 /// Where a repository is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RepositoryUrl {
     /// A folder of this machine, as a path or as `file:///PATH`.
     Folder(PathBuf),
+    /// A prefix of a bucket: `gs://BUCKET/PREFIX` or `s3://BUCKET/PREFIX`.
+    Bucket(BucketAddress, String),
 }
 
 impl FromStr for RepositoryUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let path = text.strip_prefix("file://").unwrap_or(text);
-        if path.is_empty() || path.contains("://") || (path.len() < text.len() && !path.starts_with('/')) {
-            return Err(format!(
-                "`{text}` is not a place for backups: write a folder, such as `/srv/backups` or `file:///srv/backups`"
-            ));
+        let refused = || {
+            format!(
+                "`{text}` is not a place for backups: write a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX"
+            )
+        };
+        match text.split_once("://") {
+            None if !text.is_empty() => Ok(Self::Folder(text.into())),
+            Some(("file", path)) if path.starts_with('/') => Ok(Self::Folder(path.into())),
+            Some((scheme @ ("gs" | "s3"), rest)) => {
+                let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+                let address = format!("{scheme}://{bucket}").parse().map_err(|_| refused())?;
+                let prefix = prefix.trim_end_matches('/');
+                let is_good = |part: &str| !part.is_empty() && !part.contains(char::is_control);
+                if prefix.is_empty() || prefix.split('/').all(is_good) {
+                    return Ok(Self::Bucket(address, prefix.to_owned()));
+                }
+                Err(refused())
+            }
+            _ => Err(refused()),
         }
-        Ok(Self::Folder(PathBuf::from(path)))
     }
 }
 
-/// A repository. It is created only if `may_make`.
-pub(crate) async fn open(url: &RepositoryUrl, may_make: bool) -> Result<Arc<dyn Repository>> {
-    match url {
-        RepositoryUrl::Folder(folder) => open_folder(folder, may_make).await,
+impl<'de> Deserialize<'de> for RepositoryUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// One place for backups, and how backups are kept. It holds for a repository of the command line, too.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct RepositoryEntry {
+    pub(crate) url: Option<RepositoryUrl>,
+    /// Whether nothing is ever overwritten or removed.
+    #[serde(default)]
+    append_only: bool,
+    /// The private key that signs manifests.
+    #[serde(default)]
+    sign_key_file: Option<PathBuf>,
+    /// The public keys whose signatures are trusted.
+    #[serde(default)]
+    trusted_keys: Vec<PathBuf>,
+    /// The public keys that files are encrypted to.
+    #[serde(default, deserialize_with = "recipients")]
+    recipients: Option<Recipients>,
+    #[serde(default)]
+    recipients_file: Option<PathBuf>,
+    /// The private keys that open encrypted backups.
+    #[serde(default)]
+    pub(crate) identity: Vec<PathBuf>,
+}
+
+fn recipients<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Recipients>, D::Error> {
+    let keys = Vec::<String>::deserialize(from)?;
+    Recipients::parse_any(&keys).map(Some).map_err(|error| serde::de::Error::custom(error.message()))
+}
+
+impl RepositoryEntry {
+    /// The keys whose signatures are trusted.
+    pub(crate) fn trusted(&self) -> Result<Vec<PublicKey>> {
+        self.trusted_keys.iter().map(|path| PublicKey::read(path)).collect()
+    }
+
+    fn keys(&self) -> Result<Keyring> {
+        let signer = self.sign_key_file.as_deref().map(SigningKey::read).transpose()?;
+        Ok(Keyring::new(signer, self.trusted()?))
+    }
+
+    fn encryptor(&self) -> Result<Option<Arc<dyn Encryptor>>> {
+        let in_file = self.recipients_file.as_deref().map(Recipients::read_any).transpose()?;
+        let all = match (self.recipients.clone(), in_file) {
+            (Some(named), Some(in_file)) => Some(named.and(in_file)),
+            (named, in_file) => named.or(in_file),
+        };
+        Ok(all.map(|recipients| Arc::new(RecipientEncryptor::new(recipients)) as Arc<dyn Encryptor>))
+    }
+}
+
+/// The repository that the user named, or else that of the settings. Private keys of the command line are tried before those
+/// of the settings.
+pub(crate) async fn open_repository(
+    named: Option<&RepositoryUrl>,
+    entry: &RepositoryEntry,
+    may_make: bool,
+    identity: &[PathBuf],
+) -> Result<Arc<dyn Repository>> {
+    let url = named.or(entry.url.as_ref()).ok_or_else(|| {
+        Error::usage("no repository was named")
+            .hint("name it with --repository URL, or as `url` under [repository.main] in comeback.toml")
+    })?;
+    let (keys, encryptor) = (entry.keys()?, entry.encryptor()?);
+    let identities: Vec<_> = identity.iter().chain(&entry.identity).cloned().collect();
+    let decryptor: Option<Arc<dyn Decryptor>> = match &identities[..] {
+        [] => None,
+        paths => Some(Arc::new(IdentityDecryptor::new(Arc::new(Identities::read_all(paths)?)))),
+    };
+    let stored = open(url, may_make).await?;
+    let guarded = Arc::new(GuardedRepository::new(stored, keys, entry.append_only));
+    Ok(Arc::new(SealedRepository::new(guarded, encryptor, decryptor)))
+}
+
+/// A repository as it is stored, without keys. It is created only if `may_make`.
+pub(crate) async fn open(url: &RepositoryUrl, may_make: bool) -> Result<Arc<dyn Repository>> {
+    let stored = match url {
+        RepositoryUrl::Folder(folder) => open_folder(folder, may_make).await?,
+        RepositoryUrl::Bucket(address, prefix) => {
+            let (repository, is_there) = comeback_objects::open_repository(address, prefix).await?;
+            if !may_make && !is_there {
+                return Err(none_in(&repository.location()));
+            }
+            repository
+        }
+    };
+    for warning in stored.warnings() {
+        output::error_line(&format!("warning: {warning}"));
+    }
+    Ok(stored)
 }
 
 async fn open_folder(folder: &Path, may_make: bool) -> Result<Arc<dyn Repository>> {
     if !may_make && !folder.is_dir() {
-        return Err(Error::usage(format!("there is no repository in {}", folder.display()))
-            .hint("name the folder that `comeback backup` wrote to"));
+        return Err(none_in(&folder.display().to_string()));
     }
     Ok(Arc::new(LocalRepository::open(folder).await?))
+}
+
+fn none_in(place: &str) -> Error {
+    Error::usage(format!("there is no repository in {place}"))
+        .hint("name the place that `comeback backup` wrote to")
+}
+
+/// Says who signed a backup that is about to be restored, where a key is trusted.
+pub(crate) async fn tell_provenance(repository: &dyn Repository, id: &str) -> Result<()> {
+    if repository.trusted_keys().is_empty() {
+        return Ok(());
+    }
+    let found = provenance(repository, id).await?;
+    if found.is_trusted() {
+        output::text(&format!("{id} is {found}\n"));
+    } else {
+        output::error_line(&format!(
+            "warning: the manifest of {id}: {found}; no trusted key vouches for it: find out where it comes from before you rely on it"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_for_backups_is_a_folder_or_a_prefix_of_a_bucket() {
+        let parsed = |text: &str| text.parse::<RepositoryUrl>();
+        let bucket = |address: &str, prefix: &str| {
+            Ok(RepositoryUrl::Bucket(address.parse().unwrap(), prefix.to_owned()))
+        };
+        assert_eq!(parsed("backups"), Ok(RepositoryUrl::Folder("backups".into())));
+        assert_eq!(parsed("file:///srv/backups"), Ok(RepositoryUrl::Folder("/srv/backups".into())));
+        assert_eq!(parsed("gs://backups"), bucket("gs://backups", ""));
+        assert_eq!(parsed("s3://backups/prod/eu/"), bucket("s3://backups", "prod/eu"));
+        for text in ["", "gs://", "gs:///p", "s3://b//p", "https://b/p", "file://srv", "s3://../p"] {
+            assert!(parsed(text).is_err_and(|error| error.contains("gs://BUCKET")), "{text}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{EXIT_CODES, EvidenceArgs, REPOSITORY, RestoreObjectsArgs, SubstrateArg, values};
+use super::{EXIT_CODES, EvidenceArgs, IDENTITY, REPOSITORY, RestoreObjectsArgs, SubstrateArg, values};
 use crate::repository::RepositoryUrl;
 
 const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
@@ -78,6 +78,8 @@ pub(crate) struct RestoreRedisArgs {
     pub(crate) password_file: Option<PathBuf>,
     #[arg(long, value_name = "URL", help = REPOSITORY)]
     pub(crate) repository: Option<RepositoryUrl>,
+    #[arg(long, value_name = "FILE", help = IDENTITY)]
+    pub(crate) identity: Vec<PathBuf>,
     /// Where the throw-away server runs
     #[arg(long)]
     pub(crate) substrate: Option<SubstrateArg>,

@@ -37,7 +37,11 @@ pub(crate) use verify::VerifyArgs;
 pub(crate) use secrets::{SecretsCommand, SecretsExportArgs, SecretsImportArgs};
 
 /// The help of `--repository`.
-const REPOSITORY: &str = "The repository that holds backups: a folder; default: the one in the settings";
+const REPOSITORY: &str = "The repository that holds backups: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX; default: \
+    the one in the settings";
+/// The help of `--identity` of commands that read a repository.
+const IDENTITY: &str =
+    "The private key that opens an encrypted backup; may be repeated; default: the one in the settings";
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -1,5 +1,6 @@
 //! `comeback clean`: removes what killed runs left behind.
 
+use comeback_engine::repository::ensure_may_remove;
 use comeback_engine::substrate::{SubstrateChoice, SweepOptions, sweep};
 use comeback_error::Result;
 
@@ -16,6 +17,9 @@ pub(crate) async fn clean(args: &CleanArgs, config: &Config) -> Result<u8> {
     let mut swept = sweep(&options).await?;
     if args.repository.is_some() || config.repository.main.url.is_some() {
         let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+        if args.repository.is_some() {
+            ensure_may_remove(&*repository)?;
+        }
         for name in repository.sweep_unfinished().await? {
             output::text(&format!(
                 "removed {name}, which a killed backup left in {}\n",

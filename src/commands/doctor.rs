@@ -53,6 +53,9 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
             .hint("`make setup` installs what is missing"));
     };
     output::listing(&format!("\ndrills can run, on {kind}\n"));
+    if config.repository.main.url.is_some() {
+        repository(config).await?;
+    }
     let unseen = backups(config).await;
     if unseen > 0 {
         let what = format::plural(unseen as u64, "declared backup");
@@ -60,6 +63,27 @@ pub(crate) async fn doctor(named: Option<SubstrateArg>, config: &Config) -> Resu
             .hint("correct `from` of each under [[backup]] in comeback.toml, or its permissions"));
     }
     Ok(0)
+}
+
+/// Looks at the repository of the settings: lists it, and says whether this user could write there, which is found out
+/// without writing.
+async fn repository(config: &Config) -> Result<()> {
+    let unreachable = |error: Error| {
+        let hints = error.hints().iter().cloned();
+        let told = Error::could_not_verify(format!("repository: {}", error.message()));
+        hints.fold(told, Error::hint)
+    };
+    let repository = super::open_repository(None, config, false).await.map_err(unreachable)?;
+    let backups = repository.list().await.map_err(unreachable)?.len() as u64;
+    let rights = match repository.may_write().await {
+        Ok(Some(true)) => "this user could write there",
+        Ok(Some(false)) => "this user cannot write there",
+        Ok(None) | Err(_) => "not looked at: whether this user could write there",
+    };
+    let rule = if repository.is_append_only() { "; append-only" } else { "" };
+    let (place, backups) = (repository.location(), format::plural(backups, "backup"));
+    output::listing(&format!("  ✓ repository {place}: lists {backups}, none of them read; {rights}{rule}\n"));
+    Ok(())
 }
 
 /// Looks at each declared backup: lists its place, reads the start of it, and says whether this user could write there,

@@ -24,7 +24,7 @@ mod session;
 mod signals;
 mod verify;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
@@ -40,7 +40,7 @@ use comeback_redis::RedisAddress;
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;
 use crate::output;
-use crate::repository::{RepositoryUrl, open};
+use crate::repository::{self, RepositoryUrl};
 
 /// Runs the command; returns the exit code.
 pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
@@ -125,11 +125,17 @@ async fn open_repository(
     config: &Config,
     may_make: bool,
 ) -> Result<Arc<dyn Repository>> {
-    let url = named.or(config.repository.main.url.as_ref()).ok_or_else(|| {
-        Error::usage("no repository was named")
-            .hint("name it with --repository URL, or as `url` under [repository.main] in comeback.toml")
-    })?;
-    open(url, may_make).await
+    open_repository_with(named, config, may_make, &[]).await
+}
+
+/// The same, with private keys of the command line.
+async fn open_repository_with(
+    named: Option<&RepositoryUrl>,
+    config: &Config,
+    may_make: bool,
+    identity: &[PathBuf],
+) -> Result<Arc<dyn Repository>> {
+    repository::open_repository(named, &config.repository.main, may_make, identity).await
 }
 
 /// The snapshot of Redis that the user named.

@@ -12,6 +12,7 @@ use super::signals::cancel_on_signals;
 use crate::cli::{RestoreCommand, RestoreRedisArgs, SubstrateArg};
 use crate::config::Config;
 use crate::output;
+use crate::repository::tell_provenance;
 
 pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<u8> {
     match command {
@@ -27,8 +28,10 @@ async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
         return Err(Error::usage(format!("--to names {target}, and --replace names another server"))
             .hint("name the same server in both, if it is the one to be replaced"));
     }
-    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+    let repository =
+        super::open_repository_with(args.repository.as_ref(), config, false, &args.identity).await?;
     let snapshot = super::snapshot_named(&*repository, &args.id).await?;
+    tell_provenance(&*repository, &args.id).await?;
     let keys: u64 = RedisClient::connect(&target, 0).await?.key_counts().await?.values().sum();
     if keys > 0 && confirmed.is_none() {
         return Err(Error::usage(format!("{target} holds {}", format::plural(keys, "key")))

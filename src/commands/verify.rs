@@ -48,8 +48,11 @@ pub(crate) async fn verify(args: VerifyArgs, config: Config) -> Result<u8> {
         Some(declared) => (declared.from.as_str(), declared.name.as_str()),
         None => (args.source.as_str(), short_name(&args.source)),
     };
-    let identity: Vec<_> =
+    let mut identity: Vec<_> =
         declared.iter().flat_map(|one| &one.identity).chain(&args.identity).cloned().collect();
+    if config.repository.main.url.is_some() && from.parse().ok() == config.repository.main.url {
+        identity.extend(config.repository.main.identity.iter().cloned());
+    }
     let requires = match declared {
         _ if !args.require.is_empty() => args.require.clone(),
         Some(declared) => declared.requires().to_vec(),
@@ -198,6 +201,7 @@ fn options(
         queries: if declared.is_some() { given.queries } else { config.queries.clone() },
         redis_queries: if declared.is_some() { given.redis_queries } else { config.redis_queries.clone() },
         database: args.database.clone().or(given.database),
+        trusted_keys: config.repository.main.trusted()?,
         record: args.record.then(RecordSlot::default),
         source: live_source(args)?,
         frozen,

@@ -58,6 +58,12 @@ pub enum FindingCode {
     BackupDamaged,
     /// An export is truncated.
     BackupTruncated,
+    /// The manifest of a backup was changed after it was signed.
+    ManifestAltered,
+    /// The manifest of a backup has no signature, and a trusted key was named.
+    SignatureMissing,
+    /// The manifest of a backup was signed by a key that is not trusted.
+    SignatureForeign,
     /// A text file has an unexpected encoding.
     EncodingWrong,
     /// A table or an export has other columns than its manifest, or another column order.
@@ -215,6 +221,9 @@ impl FindingCode {
             Self::BackupStale => "backup-stale",
             Self::BackupDamaged => "backup-damaged",
             Self::BackupTruncated => "backup-truncated",
+            Self::ManifestAltered => "manifest-altered",
+            Self::SignatureMissing => "signature-missing",
+            Self::SignatureForeign => "signature-foreign",
             Self::EncodingWrong => "encoding-wrong",
             Self::ColumnsDiffer => "columns-differ",
             Self::PageDamaged => "page-damaged",

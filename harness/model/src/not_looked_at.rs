@@ -44,6 +44,8 @@ pub enum ScopeKind {
     Files,
     /// The values of single rows, of which only figures are compared.
     RowValues,
+    /// Who signed a backup, where no key is trusted.
+    Signature,
     /// What a judge looks at that the user left out.
     Judge,
     /// A priority tier that no step of a recovery plan says it restores.
@@ -75,6 +77,7 @@ impl ScopeKind {
             Self::ServerMessages => "server-messages",
             Self::Files => "files",
             Self::RowValues => "row-values",
+            Self::Signature => "signature",
             Self::Judge => "judge",
             Self::Tier => "tier",
             Self::Step => "step",

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use comeback_error::{Error, Result};
 
-use super::layers::{Decryptor, Layer, Peeled, peel};
+use super::layers::{Layer, Peeled, peel};
 use super::{Place, PlaceEntry};
+use crate::repository::Decryptor;
 
 /// What is in a place, before its kind is known.
 pub struct Found {

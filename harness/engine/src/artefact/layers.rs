@@ -6,13 +6,12 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use async_compression::tokio::bufread::{GzipDecoder, Lz4Decoder, ZstdDecoder};
-use async_trait::async_trait;
 use comeback_error::{Error, Result};
 use comeback_model::{Finding, FindingCode};
 use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader, ReadBuf};
 
 use crate::RestoreFailure;
-use crate::repository::Reader;
+use crate::repository::{Decryptor, Reader};
 
 /// Most layers around a file. A file that claims more was made to exhaust its reader.
 const MOST_LAYERS: usize = 4;
@@ -66,13 +65,6 @@ impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-/// Opens encrypted files with the keys that the user gave.
-#[async_trait]
-pub trait Decryptor: Send + Sync {
-    /// The content of an encrypted file. A key that does not open it is an error with a hint.
-    async fn open(&self, encrypted: Reader) -> Result<Reader>;
 }
 
 /// A file without the layers around it.

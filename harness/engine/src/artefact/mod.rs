@@ -27,7 +27,7 @@ use comeback_model::{
 use jiff::Timestamp;
 
 pub use found::Found;
-pub use layers::{Decryptor, Layer, Peeled, blame, peel};
+pub use layers::{Layer, Peeled, blame, peel};
 pub use own::{OwnBackup, find_own};
 pub use place::{LocalPlace, Place, PlaceEntry};
 pub use placed::with_note;
@@ -36,8 +36,11 @@ pub use slot::RecordSlot;
 pub use spooled::SpooledPlace;
 pub use verification::{BackupSource, Recognised, Verification};
 
+pub use crate::repository::Decryptor;
+
 use crate::RestoreFailure;
 use crate::judge::Judge;
+use crate::repository::PublicKey;
 use crate::runner::Course;
 
 /// A format that Comeback can verify.
@@ -197,6 +200,8 @@ pub struct VerifyOptions {
     pub create_missing: std::collections::BTreeSet<Creatable>,
     /// Opens encrypted files; `None` if no key was given.
     pub decryptor: Option<Arc<dyn Decryptor>>,
+    /// The keys whose signatures on Comeback's own backups are trusted; empty if none was named.
+    pub trusted_keys: Vec<PublicKey>,
     /// The user's queries on a restored database.
     pub queries: Vec<IntegrityQuery>,
     /// The user's commands on a restored Redis server.

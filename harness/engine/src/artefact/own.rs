@@ -12,7 +12,8 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
 use super::{Found, Place, PlaceEntry, Recoverable, Select, VerifyOptions};
-use crate::repository::{Reader, Repository, Upload};
+use crate::judge::ProvenanceJudge;
+use crate::repository::{GuardedRepository, Keyring, Reader, Repository, SealedRepository, Upload};
 
 const MANIFEST: &str = "manifest.json";
 /// The folder of the log archives in a repository.
@@ -34,25 +35,39 @@ pub struct OwnBackup {
     pub recoverable: Recoverable,
 }
 
+impl OwnBackup {
+    /// The judge of who signed it.
+    pub fn provenance(&self) -> ProvenanceJudge<'_> {
+        ProvenanceJudge { repository: &*self.repository, id: &self.manifest.id }
+    }
+}
+
 /// The beginning of a manifest: enough to choose.
 #[derive(Deserialize)]
 struct Head {
     id: String,
     taken_at: Timestamp,
-    content: Tag,
+    /// In a manifest that is not encrypted.
+    content: Option<Tag>,
+    /// In the head of an encrypted one.
+    sealed: Option<Tag>,
+}
+
+impl Head {
+    fn kind(&self) -> &str {
+        self.content.as_ref().or(self.sealed.as_ref()).map_or("", |tag| &tag.kind)
+    }
+
+    /// The kind in the words of the reports; that of a newer version as it is written.
+    fn label(&self) -> String {
+        let known = serde_json::from_value::<ContentKind>(self.kind().into());
+        known.map_or_else(|_| self.kind().to_owned(), |kind| kind.label().to_owned())
+    }
 }
 
 #[derive(Deserialize)]
 struct Tag {
     kind: String,
-}
-
-impl Tag {
-    /// The kind in the words of the reports; that of a newer version as it is written.
-    fn label(&self) -> String {
-        let known = serde_json::from_value::<ContentKind>(self.kind.as_str().into());
-        known.map_or_else(|_| self.kind.clone(), |kind| kind.label().to_owned())
-    }
 }
 
 /// Chooses one of Comeback's own backups in a place: a repository, or the folder of one backup. `None` if there is
@@ -79,18 +94,21 @@ pub async fn find_own(
     let is_named = options.kind.as_deref() == Some(own);
     let may_be = |head: &Head| {
         if is_named {
-            wanted.contains(&head.content.kind.as_str())
+            wanted.contains(&head.kind())
         } else {
             // The bytes of an inventory's objects stay in their bucket.
-            head.content.kind != "object_inventory"
+            head.kind() != "object_inventory"
         }
     };
     let Some(head) = choose(&heads, options, may_be)? else { return Ok(None) };
-    if !wanted.contains(&head.content.kind.as_str()) {
+    if !wanted.contains(&head.kind()) {
         return Ok(None);
     }
     let folders = heads.iter().map(|(folder, head)| (head.id.clone(), folder.clone())).collect();
-    let repository = PlaceRepository { place: found.place.clone(), entries: found.entries.clone(), folders };
+    let place = PlaceRepository { place: found.place.clone(), entries: found.entries.clone(), folders };
+    let keys = Keyring::new(None, options.trusted_keys.clone());
+    let guarded = Arc::new(GuardedRepository::new(Arc::new(place), keys, false));
+    let repository = SealedRepository::new(guarded, None, options.decryptor.clone());
     let manifest = repository.manifest(&head.id).await?;
     let summary = summarise(found, &manifest);
     let recoverable = list(found, heads.iter().map(|(_, head)| head).filter(|head| may_be(head)));
@@ -102,7 +120,7 @@ fn list<'a>(found: &Found, heads: impl Iterator<Item = &'a Head>) -> Recoverable
     let summary = |head: &Head| ArtefactSummary {
         source: found.place.name(),
         id: Some(head.id.clone()),
-        kind: format!("{} of comeback", head.content.label()),
+        kind: format!("{} of comeback", head.label()),
         taken_at: Some(head.taken_at),
         ..ArtefactSummary::default()
     };

@@ -10,6 +10,7 @@ mod lost_region;
 mod newest_backup;
 mod objective;
 mod plan;
+mod provenance;
 mod recovery_points;
 
 use std::fmt::Write as _;
@@ -26,6 +27,7 @@ pub use lost_region::{LostRegion, Search, Trace, named_in};
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, ShortenedWait, TimeObjective};
 pub use plan::PlanJudge;
+pub use provenance::ProvenanceJudge;
 pub use recovery_points::RecoveryPoints;
 
 /// How many findings about single things a judge of several stores tells one by one.

@@ -24,14 +24,16 @@ impl GuardedRepository {
     pub fn new(inner: Arc<dyn Repository>, keys: Keyring, is_append_only: bool) -> Self {
         Self { inner, keys, is_append_only }
     }
+}
 
-    fn ensure_may_remove(&self, what: &str) -> Result<()> {
-        if !self.is_append_only {
-            return Ok(());
-        }
-        Err(Error::usage(format!("{what} is not removed: {} is append-only", self.location()))
-            .hint("remove old backups by a lifecycle rule of the bucket, or leave out `append-only` under [repository.main]"))
+/// Refuses what removes something from an append-only repository.
+pub fn ensure_may_remove(repository: &dyn Repository) -> Result<()> {
+    if !repository.is_append_only() {
+        return Ok(());
     }
+    Err(Error::usage(format!("nothing is removed from {}: it is append-only", repository.location())).hint(
+        "let a lifecycle rule of the bucket remove old backups, or leave out `append-only` under [repository.main]",
+    ))
 }
 
 #[async_trait]
@@ -82,7 +84,7 @@ impl Repository for GuardedRepository {
     }
 
     async fn remove(&self, id: &str) -> Result<()> {
-        self.ensure_may_remove(&format!("backup {id}"))?;
+        ensure_may_remove(self)?;
         self.inner.remove(id).await
     }
 
@@ -114,12 +116,16 @@ impl Repository for GuardedRepository {
     }
 
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {
-        self.ensure_may_remove(name)?;
+        ensure_may_remove(self)?;
         self.inner.remove_log(cluster, name).await
     }
 
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader> {
         self.inner.open_log(cluster, name).await
+    }
+
+    async fn may_write(&self) -> Result<Option<bool>> {
+        self.inner.may_write().await
     }
 
     async fn sweep_unfinished(&self) -> Result<Vec<String>> {

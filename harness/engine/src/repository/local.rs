@@ -196,6 +196,10 @@ impl Repository for LocalRepository {
         Ok(Box::new(file))
     }
 
+    async fn may_write(&self) -> Result<Option<bool>> {
+        Ok(Some(rustix::fs::access(&self.root, rustix::fs::Access::WRITE_OK).is_ok()))
+    }
+
     async fn sweep_unfinished(&self) -> Result<Vec<String>> {
         let (root, log, now) = (self.root.clone(), self.root.join(LOG), self.clock.now());
         let doing = format!("looking for unfinished backups in {}", self.root.display());

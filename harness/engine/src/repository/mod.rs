@@ -13,6 +13,8 @@ mod log;
 mod names;
 mod provenance;
 mod retention;
+mod sealed;
+mod sealing;
 mod sidecar;
 mod stream;
 mod unfinished;
@@ -27,15 +29,17 @@ use self::sidecar::ensure_unchanged;
 use crate::clock::Clock;
 
 pub use draft::BackupDraft;
-pub use guarded::GuardedRepository;
+pub use guarded::{GuardedRepository, ensure_may_remove};
 pub use keys::{Keyring, PublicKey, SigningKey};
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
 pub use names::{LOG_FOLDER, ensure_backup_name, ensure_cluster_name, ensure_file_name, ensure_log_name};
 pub use provenance::{Provenance, provenance, provenance_among};
 pub use retention::{Pruned, prune};
+pub use sealed::SealedRepository;
+pub use sealing::{Decryptor, Encryptor};
 pub use sidecar::{HASH_FILE, MANIFEST, SIDECARS, SIGNATURE_FILE, SIGNER_FILE, hash_line};
-pub use stream::{BackupWriter, Fetch, FileSink, verify_files};
+pub use stream::{BackupWriter, Fetch, FileSink, verify_files, verify_stored};
 
 /// How much is copied at a time.
 const COPY_BYTES: usize = 256 * 1024;
@@ -126,6 +130,11 @@ pub trait Repository: Send + Sync {
     /// Reads a file of a log archive.
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader>;
 
+    /// Whether this user could write a backup, found out without writing; `None` if there is no way to ask.
+    async fn may_write(&self) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
     /// Removes the remains of backups that were killed before they were complete. Returns the names of what was
     /// removed. A repository that cannot tell what is abandoned removes nothing.
     async fn sweep_unfinished(&self) -> Result<Vec<String>> {
@@ -153,10 +162,7 @@ pub fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
 pub(crate) fn parse_manifest(id: &str, text: &[u8]) -> Result<Manifest> {
     let version = ensure_known_version(id, text)?;
     serde_json::from_slice(text).map_err(|error| match version {
-        Some(Version { sealed: Some(_), .. }) => Error::could_not_verify(format!("backup {id} is encrypted"))
-            .hint(
-                "name the private key that opens it, with --identity FILE or as `identity` in comeback.toml",
-            ),
+        Some(Version { sealed: Some(_), .. }) => sealed::is_encrypted(&format!("backup {id}")),
         _ => unreadable(id, &error),
     })
 }

@@ -9,11 +9,11 @@ use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use comeback_error::{Context as _, Error, Result};
-use comeback_model::{FileEntry, Finding, FindingCode, Manifest};
+use comeback_model::{FileEntry, Finding, FindingCode, Manifest, ManifestHead};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio_util::io::{InspectReader, InspectWriter};
 
-use super::{Reader, Repository, Upload, Writer, manifest_bytes};
+use super::{Reader, Repository, Upload, Writer, manifest_bytes, stored};
 use crate::sha256::Sha256;
 
 /// Files with this suffix are compressed.
@@ -204,14 +204,23 @@ impl AsyncRead for Fetch {
     }
 }
 
-/// Reads every file of a backup and compares it with the manifest.
+/// Reads every file of a backup and compares it with the manifest. A sealed backup is opened for it.
 pub async fn verify_files(repository: &dyn Repository, manifest: &Manifest) -> Result<Vec<Finding>> {
+    verify_entries(repository, &manifest.id, &manifest.files).await
+}
+
+/// Reads every file of a backup as it is stored, and compares it with the head of the manifest. It takes no key.
+pub async fn verify_stored(repository: &dyn Repository, head: &ManifestHead) -> Result<Vec<Finding>> {
+    verify_entries(stored(repository), &head.id, &head.files).await
+}
+
+async fn verify_entries(repository: &dyn Repository, id: &str, files: &[FileEntry]) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for entry in &manifest.files {
-        let mut reader = match repository.open(&manifest.id, &entry.name).await {
+    for entry in files {
+        let mut reader = match repository.open(id, &entry.name).await {
             Ok(reader) => reader,
             Err(error) => {
-                findings.push(damaged(&manifest.id, entry, error.message()));
+                findings.push(damaged(id, entry, error.message()));
                 continue;
             }
         };
@@ -227,8 +236,47 @@ pub async fn verify_files(repository: &dyn Repository, manifest: &Manifest) -> R
         let actual = meter.entry(&entry.name);
         if actual != *entry {
             let actual = format!("{} bytes with SHA-256 {}", actual.bytes, actual.sha256);
-            findings.push(damaged(&manifest.id, entry, &actual));
+            findings.push(damaged(id, entry, &actual));
         }
     }
     Ok(findings)
+}
+
+/// A file that is counted and hashed while it is written, and is added to a list once it is whole.
+pub(super) struct Counted {
+    writer: Writer,
+    meter: Meter,
+    name: String,
+    files: Option<Arc<Mutex<Vec<FileEntry>>>>,
+}
+
+impl Counted {
+    pub(super) fn new(writer: Writer, name: String, files: Arc<Mutex<Vec<FileEntry>>>) -> Self {
+        Self { writer, meter: Meter::default(), name, files: Some(files) }
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = std::task::ready!(Pin::new(&mut self.writer).poll_write(cx, bytes))?;
+        self.meter.pass(&bytes[..written]);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(Pin::new(&mut self.writer).poll_shutdown(cx))?;
+        if let Some(files) = self.files.take() {
+            let entry = self.meter.entry(&self.name);
+            files.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        }
+        Poll::Ready(Ok(()))
+    }
 }

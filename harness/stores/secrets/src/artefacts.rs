@@ -176,6 +176,9 @@ impl Restored for RestoredSecrets {
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
         let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> =
             vec![(Statement::Sound, Box::new(ReadableValues { opened: &self.opened }))];
+        if let Some(own) = &self.own {
+            judges.push((Statement::Restored, Box::new(own.provenance())));
+        }
         let recorded = self.own.as_ref().and_then(|own| own.manifest.content.secrets().ok());
         if let Some((_, recorded)) = recorded {
             let OpenedExport { secrets, key, .. } = &self.opened;

@@ -23,20 +23,7 @@ impl Recipients {
     /// Parses public keys, `age1…`. Fewer than two different keys are refused: with one recipient, losing its
     /// key loses every export.
     pub fn parse(keys: &[String]) -> Result<Self> {
-        let mut recipients: Vec<x25519::Recipient> = Vec::new();
-        for (place, key) in (1..).zip(keys) {
-            if key.to_uppercase().starts_with(PRIVATE) {
-                // The key itself is not repeated.
-                return Err(Error::usage(format!("recipient {place} is a private key"))
-                    .hint("give its public key, `age-keygen -y FILE` shows it")
-                    .hint("count this one as leaked: the command line can be read by everybody"));
-            }
-            let recipient = key.parse().map_err(|reason| {
-                Error::usage(format!("`{key}` is no public key of age: {reason}"))
-                    .hint("`age-keygen` makes a key; the public one begins with age1")
-            })?;
-            recipients.push(recipient);
-        }
+        let recipients = parse_keys(keys)?;
         let mut different: Vec<_> = recipients.iter().map(ToString::to_string).collect();
         different.sort();
         different.dedup();
@@ -54,6 +41,36 @@ impl Recipients {
         Ok(Self(recipients))
     }
 
+    /// Parses public keys for a repository: one is enough, because everything in it is taken again every day.
+    pub fn parse_any(keys: &[String]) -> Result<Self> {
+        let recipients = parse_keys(keys)?;
+        if recipients.is_empty() {
+            return Err(
+                Error::usage("there is no recipient").hint("name the public key of `age-keygen`, age1…")
+            );
+        }
+        Ok(Self(recipients))
+    }
+
+    /// Reads the public keys in a file: one a line, and comments behind `#`.
+    pub fn read_any(path: &Path) -> Result<Self> {
+        let refuse = |reason: &dyn std::fmt::Display| {
+            Error::usage(format!("reading the recipients in {}: {reason}", path.display()))
+                .hint("name a file with one public key of `age-keygen` a line")
+        };
+        let text = fs::read_to_string(path).map_err(|error| refuse(&error))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Self::parse_any(&lines.map(str::to_owned).collect::<Vec<_>>())
+            .map_err(|error| error.context(path.display()))
+    }
+
+    /// All recipients of two sets.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// The recipients in the form that `age` takes.
     pub(super) fn iter(&self) -> impl Iterator<Item = &dyn age::Recipient> {
         self.0.iter().map(|recipient| recipient as _)
@@ -68,6 +85,24 @@ impl Recipients {
     pub(super) fn first_alone(&self) -> Self {
         Self(self.0.iter().take(1).cloned().collect())
     }
+}
+
+fn parse_keys(keys: &[String]) -> Result<Vec<x25519::Recipient>> {
+    let mut recipients: Vec<x25519::Recipient> = Vec::new();
+    for (place, key) in (1..).zip(keys) {
+        if key.to_uppercase().starts_with(PRIVATE) {
+            // The key itself is not repeated.
+            return Err(Error::usage(format!("recipient {place} is a private key"))
+                .hint("give its public key, `age-keygen -y FILE` shows it")
+                .hint("count this one as leaked: the command line can be read by everybody"));
+        }
+        let recipient = key.parse().map_err(|reason| {
+            Error::usage(format!("`{key}` is no public key of age: {reason}"))
+                .hint("`age-keygen` makes a key; the public one begins with age1")
+        })?;
+        recipients.push(recipient);
+    }
+    Ok(recipients)
 }
 
 /// The private keys in a file, or in several.

@@ -245,6 +245,10 @@ impl Repository for BucketRepository {
         })
     }
 
+    async fn may_write(&self) -> Result<Option<bool>> {
+        self.blobs.may_write(&format!("{}comeback-never-writes-this", self.prefix)).await
+    }
+
     async fn sweep_unfinished(&self) -> Result<Vec<String>> {
         sweep::sweep_unfinished(self).await
     }

@@ -147,6 +147,7 @@ impl Restored for RestoredOwn {
     fn judges(&self) -> Vec<(Statement, Box<dyn Judge + '_>)> {
         let (server, manifest) = (&self.cluster.server, &self.own.manifest);
         let (address, mut judges) = (server.address(), self.cluster.judges());
+        judges.push((Statement::Restored, Box::new(self.own.provenance())));
         let Ok(recorded) = manifest.content.cluster() else { return judges };
         if self.checks_pages {
             judges.push((Statement::Sound, Box::new(PageChecksums { server })));

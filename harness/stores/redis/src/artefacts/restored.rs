@@ -56,6 +56,9 @@ impl Restored for RestoredRedis {
         let (server, set_aside) = (&self.address, &[][..]);
         let mut judges: Vec<(Statement, Box<dyn Judge + '_>)> =
             vec![(Statement::Sound, Box::new(RedisLogJudge { server: &self.server }))];
+        if let Some(own) = &self.own {
+            judges.push((Statement::Restored, Box::new(own.provenance())));
+        }
         if let Some(file) = &self.file {
             judges.push((Statement::Sound, Box::new(FileChecksum { file })));
         }
