@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::postgres::{BackupPostgresArgs, GRANTS, RESTORED_CLUSTER, RestoreCsvArgs, RestorePostgresArgs};
 use super::{EXIT_CODES, EvidenceArgs, IDENTITY, REPOSITORY, RestoreObjectsArgs, SubstrateArg, values};
 use crate::repository::RepositoryUrl;
 
@@ -14,6 +15,9 @@ const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or u
 pub(crate) enum BackupCommand {
     /// Take a snapshot of a running Redis or Valkey server, without touching its disk
     Redis(BackupRedisArgs),
+    /// Take a backup of a running PostgreSQL server: a base backup, a dump, or the rows of one table
+    #[command(after_help = GRANTS)]
+    Postgres(Box<BackupPostgresArgs>),
     /// List the backups
     List(BackupListArgs),
     /// Copy a snapshot out of the repository, unpack it and check it against its manifest
@@ -25,6 +29,12 @@ pub(crate) enum RestoreCommand {
     /// Restore a snapshot onto a running Redis or Valkey server, after it has loaded on a throw-away one
     #[command(after_help = EXIT_CODES)]
     Redis(RestoreRedisArgs),
+    /// Restore a base backup of PostgreSQL as a data directory, or a dump onto a running server
+    #[command(after_help = RESTORED_CLUSTER)]
+    Postgres(Box<RestorePostgresArgs>),
+    /// Restore the rows of a PostgreSQL table into the same table, which is empty
+    #[command(after_help = EXIT_CODES)]
+    Csv(RestoreCsvArgs),
     /// Restore the objects of a bucket as they were at a moment, from the versions that it keeps
     #[command(after_help = EXIT_CODES)]
     Objects(RestoreObjectsArgs),
@@ -62,6 +72,8 @@ pub(crate) struct BackupFetchArgs {
     pub(crate) out: PathBuf,
     #[arg(long, value_name = "URL", help = REPOSITORY)]
     pub(crate) repository: Option<RepositoryUrl>,
+    #[arg(long, value_name = "FILE", help = IDENTITY)]
+    pub(crate) identity: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

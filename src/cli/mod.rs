@@ -6,6 +6,7 @@ mod evidence;
 mod init;
 mod objects;
 mod plan;
+mod postgres;
 mod secrets;
 pub(crate) mod values;
 mod verify;
@@ -30,6 +31,8 @@ pub(crate) use drill::{
 pub(crate) use evidence::{CoverageArgs, EvidenceCommand, EvidenceFetchArgs, EvidencePushArgs};
 pub(crate) use init::InitArgs;
 pub(crate) use objects::RestoreObjectsArgs;
+pub(crate) use postgres::{BackupFormat, BackupPostgresArgs, RestoreCsvArgs, RestorePostgresArgs};
+
 pub(crate) use plan::{PlanCommand, PlanShowArgs};
 
 pub(crate) use verify::VerifyArgs;

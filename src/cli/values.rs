@@ -28,6 +28,11 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// A position in PostgreSQL's log.
+pub(crate) fn position(text: &str) -> Result<Lsn, String> {
+    text.parse().map_err(|_| "it must be a position as the server writes it: 0/5000110".to_owned())
+}
+
 /// What a person says; it must not be empty.
 pub(crate) fn said(text: &str) -> Result<String, String> {
     let text = text.trim();

@@ -7,10 +7,10 @@ use comeback_engine::clock::Clock;
 use comeback_engine::clock::Stopwatch;
 use comeback_engine::repository::prune;
 use comeback_error::{Error, Result};
-use comeback_model::Manifest;
 use comeback_redis::{copy_snapshot, take_snapshot};
 use comeback_reports::format;
 
+use super::line::line;
 use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
 use crate::config::Config;
 use crate::output;
@@ -20,6 +20,7 @@ const DAY: Duration = Duration::from_hours(24);
 pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8> {
     match command {
         BackupCommand::Redis(args) => redis(&args, config).await,
+        BackupCommand::Postgres(args) => super::postgres::backup(&args, config).await,
         BackupCommand::List(args) => list(&args, config).await,
         BackupCommand::Fetch(args) => fetch(&args, config).await,
     }
@@ -78,7 +79,8 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
 }
 
 async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
-    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
+    let repository =
+        super::open_repository_with(args.repository.as_ref(), config, false, &args.identity).await?;
     let manifest = super::snapshot_named(&*repository, &args.id).await?;
     let out = &args.out;
     if out.exists() {
@@ -105,18 +107,4 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
         format::bytes(summary.bytes)
     ));
     Ok(0)
-}
-
-/// A backup in one line.
-fn line(manifest: &Manifest) -> String {
-    let stored = manifest.files.iter().map(|file| file.bytes).sum();
-    format!(
-        "{}  {}  {}  {}  {}  of {}",
-        manifest.id,
-        format::instant(manifest.taken_at),
-        manifest.content.label(),
-        format::bytes(stored),
-        manifest.content.figures(),
-        manifest.source().map_or("an unknown source".to_owned(), |source| source.to_string())
-    )
 }

@@ -17,6 +17,8 @@ use crate::repository::tell_provenance;
 pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<u8> {
     match command {
         RestoreCommand::Redis(args) => redis(&args, config).await,
+        RestoreCommand::Postgres(args) => super::postgres::restore(&args, config).await,
+        RestoreCommand::Csv(args) => super::postgres::csv(&args, config).await,
         RestoreCommand::Objects(args) => super::objects::restore(&args, config).await,
     }
 }

@@ -88,6 +88,7 @@ fn manifest(id: &str, writer: &BackupWriter) -> Manifest {
         host: None,
         versions: BTreeMap::new(),
         files: writer.files().to_vec(),
+        taken_from: None,
         content: base_backup(),
     }
 }
@@ -103,7 +104,7 @@ fn base_backup() -> Content {
             end_lsn: Lsn(1),
             end_at: Clock::machine().now(),
             end_snapshot: "3:3:".to_owned(),
-            restore_point: "r".to_owned(),
+            restore_point: Some("r".to_owned()),
             restore_point_lsn: Lsn(1),
             barrier_ms: 0,
         },

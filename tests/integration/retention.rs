@@ -41,6 +41,7 @@ async fn take_of(repository: &LocalRepository, day: i64, name: &str, cluster: Op
         host: None,
         versions: BTreeMap::new(),
         files: backup.files().to_vec(),
+        taken_from: None,
         content: Content::PostgresDump { export, cluster: ClusterContent::default() },
     };
     backup.commit(&manifest).await.unwrap();

@@ -55,7 +55,7 @@ pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, ContentKind, DatabaseContent, DumpExport, DumpFormat,
-    FileEntry, MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport,
+    FileEntry, MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport, TakenFrom,
 };
 pub use manifest_head::{ContentHead, ManifestHead};
 pub use not_looked_at::{NotLookedAt, ScopeKind};

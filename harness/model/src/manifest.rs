@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, NotLookedAt, SecretsExport, SecretsFingerprint,
-    TableFingerprint,
+    Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, NotLookedAt, RecoveryPoint, RecoveryTarget,
+    SecretsExport, SecretsFingerprint, TableFingerprint,
 };
 
 /// The version of the manifest format. A reader refuses a newer one.
@@ -34,8 +34,26 @@ pub struct Manifest {
     pub versions: BTreeMap<String, String>,
     /// The files, in the order in which they were written.
     pub files: Vec<FileEntry>,
+    /// The server that it was taken from, as it was reached; `None` in manifests of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_from: Option<TakenFrom>,
     /// Its content.
     pub content: Content,
+}
+
+/// The server that a backup was taken from, as it was reached. What the backup *is of* does not depend on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenFrom {
+    /// Its host, or the folder of its socket.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The database that was connected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// How the server names itself: the system identifier of a PostgreSQL cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<String>,
 }
 
 /// A file of a backup.
@@ -148,6 +166,9 @@ impl Content {
     /// Its content in figures: `21 tables, 104211 rows`.
     pub fn figures(&self) -> String {
         match self {
+            Self::PostgresBaseBackup { position, .. } if position.restore_point.is_none() => {
+                "a whole cluster, taken without a barrier: its content was not recorded".to_owned()
+            }
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => {
                 format!("{} tables, {} rows", cluster.table_count(), cluster.row_count())
             }
@@ -309,12 +330,25 @@ pub struct BaseBackupPosition {
     /// The transactions that a snapshot saw at that moment, as written by `pg_current_snapshot()`. Recovery can
     /// stop only at a transaction that this snapshot does not see as finished.
     pub end_snapshot: String,
-    /// The named restore point that recovery must stop at.
-    pub restore_point: String,
-    /// The position of that restore point.
+    /// The named restore point that recovery must stop at; `None` for a backup without a barrier, whose content at one
+    /// moment nobody recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_point: Option<String>,
+    /// The position of that restore point; without one, the end of the copy.
     pub restore_point_lsn: Lsn,
     /// How long writers were blocked while that moment was taken, in milliseconds.
     pub barrier_ms: u64,
+}
+
+impl BaseBackupPosition {
+    /// Where a recovery of the backup alone stops: at its restore point, or else as soon as it is consistent.
+    pub fn target(&self) -> RecoveryTarget {
+        let point = match &self.restore_point {
+            Some(name) => RecoveryPoint::Name(name.clone()),
+            None => RecoveryPoint::Immediate,
+        };
+        RecoveryTarget::including(point).on_timeline(self.timeline)
+    }
 }
 
 /// What a PostgreSQL cluster contains.

@@ -78,7 +78,7 @@ impl Scenario for StoriesCsv {
         let chosen = repository::newest(drill.repository(), is_export_of_stories).await?;
         drill.note(format!("chose export {}, taken at {}", chosen.id, chosen.taken_at));
 
-        let restore = CsvRestore::load(drill, &primary, &chosen).await?;
+        let restore = CsvRestore::load(drill, primary.address(), &chosen).await?;
         let stories = restore.keep(drill).await?;
         drill.note(format!("{stories} stories are back"));
         drill.ready();

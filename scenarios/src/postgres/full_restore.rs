@@ -7,7 +7,7 @@ use comeback_engine::repository;
 use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_error::Result;
 use comeback_model::ledger::Replay;
-use comeback_model::{Content, Phase, RecoveryPoint, RecoveryTarget};
+use comeback_model::{Content, Phase};
 use comeback_postgres::damages::{Cluster, TO_A_BASE_BACKUP, TO_A_CLUSTER, TO_WRITES, Writes, Written};
 use comeback_postgres::judges::{
     CatalogueJudge, FingerprintJudge, LedgerJudge, PageChecksums, RowCounts, ServerLogJudge, StructureJudge,
@@ -69,7 +69,9 @@ impl Scenario for FullRestore {
         let recorded = newest.content.cluster()?;
         let mut ledger = workload.finish().await?;
         let moment = position_of(&newest)?;
-        ledger.note_restore_point(&moment.restore_point, moment.restore_point_lsn);
+        if let Some(name) = &moment.restore_point {
+            ledger.note_restore_point(name, moment.restore_point_lsn);
+        }
         drill.save_ledger(&ledger).await?;
 
         drill.step(Phase::Recover, "find the newest backup in the catalogue");
@@ -80,8 +82,7 @@ impl Scenario for FullRestore {
         let restored = restore.server.clone();
         restore.recover(drill).await?;
         drill.ready();
-        let target = RecoveryTarget::including(RecoveryPoint::Name(moment.restore_point.clone()));
-        let expectation = &ledger.expectation(&target, &Replay::default());
+        let expectation = &ledger.expectation(&moment.target(), &Replay::default());
         let database = roadtrip::on(&restored);
         drill.inject::<Cluster>(database).await?;
         drill.inject::<Writes>(Written { database, ledger: &ledger, expectation }).await?;

@@ -307,6 +307,7 @@ mod tests {
             host: None,
             versions: BTreeMap::new(),
             files: Vec::new(),
+            taken_from: None,
             content: Content::Secrets {
                 export: SecretsExport { store: String::new(), recipients: Vec::new(), age_bytes: 0 },
                 secrets: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use comeback_error::Result;
-use comeback_model::{Content, MANIFEST_VERSION, Manifest};
+use comeback_model::{Content, MANIFEST_VERSION, Manifest, TakenFrom};
 use jiff::Timestamp;
 
 use super::{BackupWriter, Repository};
@@ -18,6 +18,7 @@ pub struct BackupDraft {
     /// The milliseconds spent before the draft began.
     earlier_ms: u64,
     versions: BTreeMap<String, String>,
+    taken_from: Option<TakenFrom>,
     writer: BackupWriter,
 }
 
@@ -38,13 +39,20 @@ impl BackupDraft {
         let id = format!("{}-{kind}", stamp(started_at));
         let writer = BackupWriter::new(repository.begin(&id).await?);
         let versions = BTreeMap::from([("comeback".to_owned(), env!("CARGO_PKG_VERSION").to_owned())]);
-        Ok(Self { id, started_at, watch, earlier_ms, versions, writer })
+        Ok(Self { id, started_at, watch, earlier_ms, versions, taken_from: None, writer })
     }
 
     /// Records the version of the server or tool that makes the backup.
     #[must_use]
     pub fn made_with(mut self, product: &str, version: &str) -> Self {
         self.versions.insert(product.to_owned(), version.to_owned());
+        self
+    }
+
+    /// Records the server that the backup is taken from.
+    #[must_use]
+    pub fn taken_from(mut self, server: TakenFrom) -> Self {
+        self.taken_from = Some(server);
         self
     }
 
@@ -69,6 +77,7 @@ impl BackupDraft {
             host: host(),
             versions: self.versions,
             files: self.writer.files().to_vec(),
+            taken_from: self.taken_from,
             content,
         };
         self.writer.commit(&manifest).await?;

@@ -19,6 +19,7 @@ mod room;
 mod scratch;
 mod software;
 mod streams;
+mod workplace;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub(crate) use room::megabytes;
 pub use room::{Need, Room};
 pub use scratch::Scratch;
 pub use software::SoftwareChoice;
+pub use workplace::workplace;
 
 use comeback_error::{Error, Result};
 

@@ -1,6 +1,8 @@
 //! What a server reports about its cluster.
 
-use super::connection::address::PostgresAddress;
+use comeback_model::TakenFrom;
+
+use super::connection::address::{Place, PostgresAddress};
 use super::connection::session::close;
 use crate::error::{Context as _, Result};
 
@@ -11,6 +13,15 @@ pub(super) async fn list_databases(server: &PostgresAddress) -> Result<Vec<Strin
     let sql = "select datname::text from pg_database where datallowconn and datconnlimit <> -2 \
         order by datistemplate desc, 1";
     sqlx::query_scalar(sql).fetch_all(&mut connection).await.context("listing the databases")
+}
+
+/// The server as it was reached, for the manifest of a backup.
+pub(super) async fn taken_from(server: &PostgresAddress, database: &str) -> Result<TakenFrom> {
+    let (host, port) = match server.place() {
+        Place::Tcp { host, port } | Place::Unix { dir: host, port } => (host.clone(), *port),
+    };
+    let identifier = Some(system_identifier(server).await?);
+    Ok(TakenFrom { host, port, database: Some(database.to_owned()), identifier })
 }
 
 /// The identifier of a server's cluster. The repository keeps the cluster's log archive under it.

@@ -11,6 +11,7 @@ mod disaster;
 mod drill;
 mod dump;
 mod error;
+mod grants;
 mod import;
 pub mod judges;
 mod load;
@@ -28,7 +29,7 @@ pub use base_backup::barrier::{HeldMoment, hold_moment};
 pub use base_backup::checks::{Complaint, verify_pages, verify_unpacked};
 pub use base_backup::fetch::{fetch_base_backup, position_of};
 pub use base_backup::structure::{Structure, verify_structure};
-pub use base_backup::take::take_base_backup;
+pub use base_backup::take::{take_base_backup, take_base_backup_without_barrier};
 pub use cluster::system_identifier;
 pub use comeback_engine::RestoreFailure;
 pub use connection::address::PostgresAddress;
@@ -45,7 +46,10 @@ pub(crate) use content::tables::{quote_identifier, rows_of};
 pub use csv::{LoadedTable, export_table, load_table_csv};
 pub use disaster::lose_region;
 pub use drill::{PostgresDrill, PostgresNodes};
-pub use dump::{parallelism, read_dump_scope, restore_dump, restore_roles, take_dump};
+pub use dump::{
+    ImportUndo, PresentRoles, parallelism, read_dump_scope, restore_dump, restore_roles, take_dump,
+};
+pub use grants::{Taking, ensure_may_take};
 pub use import::{Imported, count_statements, import_sql};
 #[cfg(feature = "benches")]
 pub use import::{cut_rows, cut_script};
@@ -62,6 +66,7 @@ pub use recovery::settings::AtTarget;
 pub use replication::orphans::{everything, list_transactions, missing_transactions};
 pub use replication::standby::Standby;
 pub use search::find_addresses;
+pub use server::destination::Destination;
 pub use server::foreign::{ForeignSettings, LeftOut, Why};
 pub use server::log::ServerLog;
 pub use server::node::PostgresServer;

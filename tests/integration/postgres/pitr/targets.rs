@@ -63,7 +63,7 @@ async fn every_target_has_one_right_answer() {
     let name = |name: &str| RecoveryPoint::Name(name.to_owned());
     let mut cases = vec![
         (RecoveryTarget::including(RecoveryPoint::Immediate), 10),
-        (RecoveryTarget::including(name(&position.restore_point)), 10),
+        (RecoveryTarget::including(name(position.restore_point.as_ref().unwrap())), 10),
         (RecoveryTarget::including(name("between")), 20),
         (RecoveryTarget::before(name("between")), 20),
         (RecoveryTarget::including(RecoveryPoint::Latest), 60),

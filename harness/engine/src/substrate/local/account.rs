@@ -26,10 +26,9 @@ pub(in crate::substrate) struct Account {
 impl Account {
     /// The current user; for root, the first service user that exists.
     pub(in crate::substrate) fn choose() -> Result<Self> {
-        let uid = rustix::process::geteuid().as_raw();
-        let gid = rustix::process::getegid().as_raw();
-        let passwd = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
-        if uid == 0 {
+        let current = Self::current()?;
+        if current.uid == 0 {
+            let passwd = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
             return service_user(&passwd).ok_or_else(|| {
                 Error::could_not_verify(
                     "running as root, and none of the users postgres, redis, nobody exists",
@@ -38,6 +37,14 @@ impl Account {
                 .hint("or install the servers, which brings their users: apt-get install postgresql")
             });
         }
+        Ok(current)
+    }
+
+    /// The current user, also root.
+    pub(in crate::substrate) fn current() -> Result<Self> {
+        let uid = rustix::process::geteuid().as_raw();
+        let gid = rustix::process::getegid().as_raw();
+        let passwd = fs::read_to_string("/etc/passwd").context("read /etc/passwd")?;
         let name = entries(&passwd).find(|entry| entry.1 == uid).map(|entry| entry.0.to_owned());
         Ok(Self { uid, gid, name: name.unwrap_or_else(|| uid.to_string()), is_other: false })
     }

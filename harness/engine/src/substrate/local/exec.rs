@@ -30,7 +30,12 @@ impl Drop for Leash {
 ///
 /// It has ended when the command and every process that inherited its output have ended. Dropping the future kills
 /// it, and so does its deadline.
-pub(super) async fn run(launcher: &Launcher, command: &Command, dir: &Path, io: Io<'_>) -> Result<Output> {
+pub(in crate::substrate) async fn run(
+    launcher: &Launcher,
+    command: &Command,
+    dir: &Path,
+    io: Io<'_>,
+) -> Result<Output> {
     let what = format!("{} to end", command.program);
     wait::at_most(&what, wait::limits().command, Box::pin(run_to_end(launcher, command, dir, io))).await?
 }

@@ -22,11 +22,11 @@ use crate::substrate::Command;
 const UNLESS_ORPHANED: &str = r#"[ "$PPID" = "$0" ] && exec "$@""#;
 
 /// Starts programs for a node.
-pub(super) struct Launcher {
+pub(in crate::substrate) struct Launcher {
     /// The user that programs run as.
     pub(super) account: Account,
     /// The folders that are searched for programs.
-    pub(super) search: SearchPath,
+    pub(in crate::substrate) search: SearchPath,
     /// The words in front of every command.
     prefix: Vec<String>,
 }
@@ -49,7 +49,7 @@ impl Launcher {
     /// its own session, so that a signal from the terminal does not reach the servers and no program asks for a
     /// password there. They set the account's user and group and no others. They request SIGKILL for when this
     /// process dies; this comes last, because a change of user would reset it.
-    pub(super) fn new(account: Account, search: SearchPath, keep: bool) -> Result<Self> {
+    pub(in crate::substrate) fn new(account: Account, search: SearchPath, keep: bool) -> Result<Self> {
         let path = |name: &str| search.find(name).map(|path| path.to_string_lossy().into_owned());
         let mut prefix = vec![path("setsid")?];
         if account.is_other || !keep {

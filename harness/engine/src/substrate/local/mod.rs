@@ -22,17 +22,18 @@ use async_trait::async_trait;
 use rustix::process::Signal;
 
 pub(super) use account::Account;
+pub(super) use exec::run as run_to_end;
 pub use folder::set_scratch_dir;
 pub(super) use folder::{
     NASCENT, RUN_FILE, RunRecord, base_dir, create_run, make_base, prepare_base, read_record, remove_tree,
     server_records,
 };
+pub(super) use launch::Launcher;
 pub(super) use programs::SearchPath;
 pub(super) use shared_memory::remove_orphans;
 pub(super) use trust::{check_own_folder, open_lock};
 
 use self::cell::LocalCell;
-use self::launch::Launcher;
 use self::node::LocalNode;
 use super::identity::check_node_name;
 use super::processes;

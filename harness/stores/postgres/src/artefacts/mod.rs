@@ -5,7 +5,7 @@ mod csv;
 mod dumps;
 mod locales;
 mod own;
-mod own_cluster;
+pub(crate) mod own_cluster;
 mod physical;
 
 use comeback_engine::artefact::ArtefactKind;

@@ -7,15 +7,14 @@ use comeback_engine::RestoreFailure;
 use comeback_engine::artefact::{
     Artefact, ArtefactKind, Found, Lack, OwnBackup, Recoverable, Restored, VerifyOptions, find_own,
 };
-use comeback_engine::judge::{Judge, Opinion};
+use comeback_engine::judge::Judge;
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::{Need, Room};
 use comeback_model::evidence::ArtefactSummary;
-use comeback_model::{Content, Finding, FindingCode, Phase, Statement};
+use comeback_model::{Content, Manifest, Phase, Statement};
 
 use super::csv::restore_own_table;
-use super::own_cluster::recover;
-use super::physical::ROLE;
+use super::own_cluster::{ROLE, WithoutOurRole, recover_own};
 use super::{RestoredCluster, checks_pages};
 use crate::error::Result;
 use crate::judges::{
@@ -90,7 +89,12 @@ impl Artefact for Own {
                 (self.restore_dump(course).await?, brings)
             }
         };
-        let summary = format!("{} came back as the manifest names them", self.own.manifest.content.figures());
+        let manifest = &self.own.manifest;
+        let summary = if is_without_moment(manifest) {
+            "the cluster came back, to the end of its base backup; its content was not recorded".to_owned()
+        } else {
+            format!("{} came back as the manifest names them", manifest.content.figures())
+        };
         let (positions, options, mut scope) = (Positions::Copied, self.options.clone(), Vec::new());
         let is_of_files = matches!(self.own.manifest.content, Content::PostgresBaseBackup { .. });
         let checks_pages = is_of_files && checks_pages(&options, &mut scope);
@@ -109,8 +113,9 @@ impl Own {
         fetch_base_backup(&server, &**repository, manifest).await?;
         course.step(Phase::Recover, "compare the unpacked files with PostgreSQL's own list of them");
         course.judge_for(Statement::Sound, &UnpackedFiles { server: &server }).await;
-        course.step(Phase::Recover, "replay the log to the backup's restore point and open for writes");
-        recover(course, &server, manifest).await?;
+        let target = position_of(manifest)?.target();
+        course.step(Phase::Recover, &format!("replay the log to {target}, and open for writes"));
+        recover_own(course, &server, manifest).await?;
         Ok(server)
     }
 
@@ -152,6 +157,9 @@ impl Restored for RestoredOwn {
         if self.checks_pages {
             judges.push((Statement::Sound, Box::new(PageChecksums { server })));
         }
+        if is_without_moment(manifest) {
+            return judges;
+        }
         if matches!(manifest.content, Content::PostgresBaseBackup { .. }) {
             let judge = CatalogueJudge { server: address, recorded };
             judges.push((Statement::Exact, Box::new(WithoutOurRole(judge))));
@@ -165,21 +173,7 @@ impl Restored for RestoredOwn {
     }
 }
 
-/// The judge of the definitions, for a cluster in which we have made a role for ourselves.
-struct WithoutOurRole<'a>(CatalogueJudge<'a>);
-
-#[async_trait]
-impl Judge for WithoutOurRole<'_> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    async fn judge(&self) -> Result<Opinion> {
-        let mut opinion = self.0.judge().await?;
-        let is_ours = |finding: &Finding| {
-            finding.code == FindingCode::ObjectExtra && finding.subject == format!("role {ROLE}")
-        };
-        opinion.findings.retain(|finding| !is_ours(finding));
-        Ok(opinion)
-    }
+/// Whether the content of a base backup was recorded at no moment, so that nothing can be judged exactly.
+fn is_without_moment(manifest: &Manifest) -> bool {
+    position_of(manifest).is_ok_and(|position| position.restore_point.is_none())
 }

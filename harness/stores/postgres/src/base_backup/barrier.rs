@@ -7,23 +7,32 @@
 //! restore point, or in neither. Recovery to the restore point must then give exactly the content that the
 //! snapshots see.
 
+use std::future::pending;
 use std::time::Duration;
 
 use comeback_engine::{clock, wait};
 use comeback_model::{ClusterContent, Lsn};
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _};
 
 use crate::cluster::list_databases;
 use crate::connection::address::PostgresAddress;
+use crate::connection::session::close;
+use crate::content::catalogue::read_sequences;
 use crate::content::exporter::{ATTEMPTS, Exporter, always_altered, is_same};
 use crate::content::read::{read_catalogues, read_tables};
 use crate::content::tables::{TableInfo, list_tables};
-use crate::error::{Context as _, Result};
+use crate::error::{Context as _, Error, Result};
 use crate::surroundings;
 
-/// How long one attempt waits for writers. It is shorter than PostgreSQL's default `deadlock_timeout` (1 s),
-/// so in a deadlock between our lock and a writer's, ours gives up first.
-const LOCK_TIMEOUT_MS: u32 = 500;
+/// How long one attempt waits for its locks in all databases together: while one of ours waits, later writers wait
+/// behind it. It is shorter than PostgreSQL's default `deadlock_timeout` (1 s), so in a deadlock between our lock and a
+/// writer's, ours gives up first.
+const LOCK_WAIT_MS: u64 = 200;
+/// How long the server lets us hold a lock without a word from us, such as when this process was stopped. Together with
+/// the wait it is 500 ms.
+const HOLD_MS: u64 = 300;
+/// The pause after an attempt that failed, in which writers go on.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How long to retry on a busy server.
 const BARRIER_LIMIT: Duration = Duration::from_mins(2);
 
@@ -72,10 +81,9 @@ impl HeldMoment {
 /// Sets the restore point `name` and takes the snapshots that go with it. If a definition changes before all
 /// definitions are read, it tries again with a number appended to the name.
 pub(crate) async fn set_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
-    let mut changing = String::new();
-    for number in 1..=ATTEMPTS {
-        let name = if number == 1 { name.to_owned() } else { format!("{name}_{number}") };
-        let mut moment = quiet_moment(server, databases, &name).await?;
+    let (mut changing, mut names) = (String::new(), Names { name, number: 0 });
+    for _ in 0..ATTEMPTS {
+        let mut moment = quiet_moment(server, databases, &mut names).await?;
         moment.content = read_catalogues(server, &mut moment.exporters).await?;
         match moment.changing_database(server).await? {
             None => return Ok(moment),
@@ -83,6 +91,20 @@ pub(crate) async fn set_moment(server: &PostgresAddress, databases: &[String], n
         }
     }
     Err(always_altered(&changing))
+}
+
+/// Names of restore points. Each attempt has a name of its own: one that failed may have set its restore point, and
+/// recovery stops at the first with a name.
+struct Names<'a> {
+    name: &'a str,
+    number: usize,
+}
+
+impl Names<'_> {
+    fn next(&mut self) -> String {
+        self.number += 1;
+        if self.number == 1 { self.name.to_owned() } else { format!("{}_{}", self.name, self.number) }
+    }
 }
 
 impl Moment {
@@ -98,21 +120,35 @@ impl Moment {
     }
 }
 
-async fn quiet_moment(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
-    wait::until("a moment without open writes", BARRIER_LIMIT, async || {
-        match attempt(server, databases, name).await {
-            Ok(moment) => Ok(Ok(moment)),
-            // Retrying does not help.
-            Err(error) if surroundings::remedy(None, error.message()).is_some() => Ok(Err(error)),
-            Err(error) => Err(error.message().to_owned()),
+async fn quiet_moment(
+    server: &PostgresAddress,
+    databases: &[String],
+    names: &mut Names<'_>,
+) -> Result<Moment> {
+    let watch = clock::Stopwatch::start();
+    loop {
+        let error = match attempt(server, databases, &names.next()).await {
+            Ok(moment) => return Ok(moment),
+            Err(error) => error,
+        };
+        // Retrying does not help.
+        if surroundings::remedy(None, error.message()).is_some()
+            || error.message().contains("permission denied")
+        {
+            return Err(error);
         }
-    })
-    .await
-    .map_err(|error| {
-        error
+        if watch.elapsed() >= BARRIER_LIMIT {
+            return Err(Error::could_not_verify(format!(
+                "waited {:.1} s for a moment without open writes; last observed: {}",
+                BARRIER_LIMIT.as_secs_f64(),
+                error.message()
+            ))
             .hint("a transaction that writes has not ended: look into pg_stat_activity for the oldest xact_start")
             .hint("one that was prepared and forgotten holds its locks for ever: look into pg_prepared_xacts")
-    })?
+            .hint("a vacuum of a large table takes such a lock as well: wait for its end"));
+        }
+        wait::rest(PAUSE, pending::<()>()).await;
+    }
 }
 
 async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> Result<Moment> {
@@ -122,14 +158,18 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
         let mut connection = server.connect(database).await?;
         let tables = list_tables(&mut connection).await?;
         // Connect first: logging in takes longer than everything that is done under the locks.
-        let reading = server.connect(database).await?;
+        let mut reading = server.connect(database).await?;
+        // The first such queries of a session take the server ten times as long as later ones.
+        list_tables(&mut reading).await?;
+        read_sequences(&mut reading).await?;
         lockers.push((database, connection, tables));
         readers.push(reading);
     }
     let mut connection = server.connect_to_cluster().await?;
     let watch = clock::Stopwatch::start();
     for (database, connection, tables) in &mut lockers {
-        lock(connection, tables)
+        let left_ms = LOCK_WAIT_MS.saturating_sub(watch.elapsed_ms()).max(1);
+        lock(connection, tables, left_ms)
             .await
             .map_err(|error| error.context(format!("locking database {database}")))?;
     }
@@ -141,7 +181,7 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
         // These locks stay until the tables are read. The barrier's locks keep others from altering a table
         // until we hold these. A session that waits to alter a table is ahead of us in the queue; then we try
         // again.
-        if !exporter.lock_tables(&seen, &LOCK_TIMEOUT_MS.to_string()).await? {
+        if !exporter.lock_tables(&seen, &LOCK_WAIT_MS.to_string()).await? {
             return Err(changed(database));
         }
         // Read before the restore point is set, so that recovery replays at least these positions. No lock
@@ -156,11 +196,15 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
     .fetch_one(&mut connection)
     .await
     .context(format_args!("setting restore point {name}"))?;
-    for (_, connection, _) in lockers {
-        // Closing ends the transaction and releases its locks.
-        connection.close().await.context("releasing the write barrier")?;
+    for (database, connection, _) in &mut lockers {
+        // The server may have ended the session meanwhile, and with it the lock: then the moment is none.
+        let ended = sqlx::raw_sql("commit").execute(connection).await;
+        ended.context(format_args!("holding the lock on database {database} until the restore point"))?;
     }
     let barrier_ms = watch.elapsed_ms();
+    for (_, connection, _) in lockers {
+        close(connection).await;
+    }
     let lsn: String = row.try_get(0).context("reading the restore point")?;
     let at_us: i64 = row.try_get(1).context("reading the restore point")?;
     let at = jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")?;
@@ -168,13 +212,23 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
     Ok(Moment { exporters, lsn, at, barrier_ms, name, content: ClusterContent::default() })
 }
 
-async fn lock(connection: &mut PgConnection, tables: &[TableInfo]) -> Result<()> {
+/// Locks tables against writes. The server itself ends the wait and the hold, whatever becomes of this process.
+async fn lock(connection: &mut PgConnection, tables: &[TableInfo], left_ms: u64) -> Result<()> {
+    let begin = format!(
+        "begin; set local statement_timeout = {left_ms}; set local lock_timeout = {left_ms}; \
+         set local idle_in_transaction_session_timeout = {HOLD_MS}"
+    );
+    // The settings come in a message of their own: until version 13 a timeout began with the message.
+    let begun = sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut *connection).await;
+    begun.context("waiting for open writes")?;
     let lockable = tables.iter().filter(|table| !table.is_view);
     let names = lockable.map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
-    let lock = if names.is_empty() { String::new() } else { format!("; lock table {names} in share mode") };
-    let sql = format!("begin; set local lock_timeout = {LOCK_TIMEOUT_MS}{lock}");
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.context("waiting for open writes")?;
-    Ok(())
+    if names.is_empty() {
+        return Ok(());
+    }
+    let sql = format!("lock table {names} in share mode");
+    let locked = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await;
+    locked.context("waiting for open writes").map(drop)
 }
 
 /// Our locks do not cover a table that was created or dropped in between: try again.
@@ -185,6 +239,6 @@ fn ensure_same_tables(database: &str, locked: &[TableInfo], seen: &[TableInfo]) 
     Err(changed(database))
 }
 
-fn changed(database: &str) -> crate::error::Error {
-    crate::error::Error::could_not_verify(format!("the tables of database {database} changed at that moment"))
+fn changed(database: &str) -> Error {
+    Error::could_not_verify(format!("the tables of database {database} changed at that moment"))
 }

@@ -65,5 +65,5 @@ pub fn position_of(manifest: &Manifest) -> Result<&BaseBackupPosition> {
 
 /// The folder in the node where the restored server finds its log, beside its data directory.
 pub(crate) fn wal_dir(server: &PostgresServer) -> String {
-    format!("{}/wal", server.node().dir())
+    format!("{}/wal", server.root())
 }

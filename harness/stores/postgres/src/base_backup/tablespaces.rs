@@ -89,7 +89,7 @@ pub(crate) async fn fetch_tablespaces(
         manifest.files.iter().filter_map(|file| Some((tablespace_in_backup(&file.name)?, file))).collect();
     let data = server.data_dir();
     for (identifier, file) in &tablespaces {
-        let folder = format!("{}/tablespaces/{identifier}", server.node().dir());
+        let folder = format!("{}/tablespaces/{identifier}", server.root());
         let make = "umask 077 && mkdir -p \"$0\" && rm -f \"$1\" && ln -s \"$0\" \"$1\"";
         let make = Command::new("sh").args(["-c", make, &folder, &format!("{data}/pg_tblspc/{identifier}")]);
         server.node().exec(&make, Io::default()).await?.success("creating a folder for a tablespace")?;

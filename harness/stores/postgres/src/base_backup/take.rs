@@ -2,7 +2,7 @@
 
 use comeback_engine::repository::{BackupDraft, BackupWriter, Repository};
 use comeback_engine::substrate::{Command, Io};
-use comeback_model::{BaseBackupPosition, Content, Lsn, Manifest};
+use comeback_model::{BaseBackupPosition, ClusterContent, Content, Lsn, Manifest, SegmentName};
 use jiff::Timestamp;
 use serde::Deserialize;
 use sqlx::{PgConnection, Row as _};
@@ -11,7 +11,7 @@ use tokio_util::io::InspectWriter;
 use super::barrier::{self, Moment};
 use super::files::{BASE, WAL, keep_tail};
 use super::tablespaces::{self, has_tablespaces};
-use crate::cluster::{list_databases, segment_bytes, server_version, system_identifier};
+use crate::cluster::{list_databases, segment_bytes, server_version, system_identifier, taken_from};
 use crate::connection::address::PostgresAddress;
 use crate::content::read::read_tables;
 use crate::error::{Context as _, Error, Result};
@@ -27,52 +27,80 @@ pub async fn take_base_backup(
     programs: &ClientPrograms,
     repository: &dyn Repository,
 ) -> Result<Manifest> {
+    take(server, programs, repository, true).await
+}
+
+/// Takes a base backup with the log that makes it consistent, and no more: no table is locked, nothing is written into
+/// the log, and the manifest does not describe the content. The server may be a standby.
+pub async fn take_base_backup_without_barrier(
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
+    repository: &dyn Repository,
+) -> Result<Manifest> {
+    take(server, programs, repository, false).await
+}
+
+async fn take(
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
+    repository: &dyn Repository,
+    sets_moment: bool,
+) -> Result<Manifest> {
     let draft = BackupDraft::begin(repository, "postgres-base").await?;
-    let mut draft = draft.made_with("postgres", &server_version(server).await?);
-    let restore_point = format!("comeback_{}", draft.stamp());
+    let draft = draft.made_with("postgres", &server_version(server).await?);
+    let mut draft = draft.taken_from(taken_from(server, server.database()).await?);
+    let name = format!("comeback_{}", draft.stamp());
     let mut keeper = server.connect_to_cluster().await?;
-    let first_segment = hold_log(&mut keeper, &restore_point).await?;
+    hold_log(&mut keeper, &name).await?;
 
     let copied = copy_base(server, programs, draft.files()).await?;
     let (end_at, end_snapshot) = look_at_end(&mut keeper).await?;
-    let databases = list_databases(server).await?;
-    let moment = barrier::set_moment(server, &databases, &restore_point).await?;
-    let (taken_at, lsn, barrier_ms, restore_point) =
-        (moment.at, moment.lsn, moment.barrier_ms, moment.name.clone());
-    copy_log(&mut keeper, draft.files(), &first_segment, &moment).await?;
+    let moment = if sets_moment {
+        let databases = list_databases(server).await?;
+        let moment = barrier::set_moment(server, &databases, &name).await?;
+        // Completes the segment with the restore point: no more is written to it.
+        let switched = sqlx::query("select pg_switch_wal()").execute(&mut keeper).await;
+        switched.context("switching the log")?;
+        Some(moment)
+    } else {
+        None
+    };
+    let until = moment.as_ref().map_or(copied.end_lsn, |moment| moment.lsn);
+    let segment_bytes = segment_bytes(server).await?;
+    copy_log(&mut keeper, draft.files(), &copied, until, segment_bytes).await?;
     crate::connection::session::close(keeper).await;
-    let mut cluster = moment.content;
-    read_tables(server, moment.exporters, &mut cluster).await?;
 
-    let position = BaseBackupPosition {
+    let mut position = BaseBackupPosition {
         major: server.major().await?,
         system_identifier: system_identifier(server).await?,
         timeline: copied.timeline,
-        segment_bytes: segment_bytes(server).await?,
+        segment_bytes,
         start_lsn: copied.start_lsn,
         end_lsn: copied.end_lsn,
         end_at,
         end_snapshot,
-        restore_point,
-        restore_point_lsn: lsn,
-        barrier_ms,
+        restore_point: None,
+        restore_point_lsn: copied.end_lsn,
+        barrier_ms: 0,
     };
+    let (mut cluster, mut taken_at) = (ClusterContent::default(), end_at);
+    if let Some(moment) = moment {
+        let Moment { exporters, lsn, at, barrier_ms, name, content } = moment;
+        (cluster, taken_at) = (content, at);
+        read_tables(server, exporters, &mut cluster).await?;
+        position =
+            BaseBackupPosition { restore_point: Some(name), restore_point_lsn: lsn, barrier_ms, ..position };
+    }
     draft.finish(taken_at, Content::PostgresBaseBackup { position, cluster }).await
 }
 
-/// Stops the server from recycling its log. Returns the first segment that is kept.
-async fn hold_log(keeper: &mut PgConnection, name: &str) -> Result<String> {
-    let slot = name.to_lowercase();
-    sqlx::query("select pg_create_physical_replication_slot($1, true, true)")
-        .bind(&slot)
-        .execute(&mut *keeper)
-        .await
-        .context("holding the log on the server")?;
-    sqlx::query_scalar("select pg_walfile_name(restart_lsn) from pg_replication_slots where slot_name = $1")
-        .bind(&slot)
-        .fetch_one(keeper)
-        .await
-        .context("asking which log segment is held")
+/// Stops the server from recycling its log.
+async fn hold_log(keeper: &mut PgConnection, name: &str) -> Result<()> {
+    let held = sqlx::query("select pg_create_physical_replication_slot($1, true, true)")
+        .bind(name.to_lowercase())
+        .execute(keeper)
+        .await;
+    held.context("holding the log on the server").map(drop)
 }
 
 /// The part of the log that the copy needs to be consistent.
@@ -152,20 +180,24 @@ async fn look_at_end(connection: &mut PgConnection) -> Result<(Timestamp, String
     Ok((at, row.try_get(1).context("reading the server's snapshot")?))
 }
 
-/// Copies the log segments from the first one that is kept to the one with the restore point.
+/// Copies the log segments from the beginning of the copy to a position.
 async fn copy_log(
     connection: &mut PgConnection,
     backup: &mut BackupWriter,
-    first: &str,
-    moment: &Moment,
+    copied: &Copied,
+    until: Lsn,
+    segment_bytes: u64,
 ) -> Result<()> {
-    // Completes the segment with the restore point: no more is written to it.
-    sqlx::query("select pg_switch_wal()").execute(&mut *connection).await.context("switching the log")?;
+    // The server names segments only where it is no standby.
+    let name = |number| SegmentName::nth(copied.timeline, number, segment_bytes).to_string();
+    let first = name(copied.start_lsn.0 / segment_bytes);
+    // A position at the beginning of a segment belongs to the end of the one before.
+    let last = name(until.0.saturating_sub(1) / segment_bytes);
     let segments = sqlx::query(
-        "select name from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$' and name >= $1 and name <= pg_walfile_name($2::pg_lsn) order by 1",
+        "select name from pg_ls_waldir() where name ~ '^[0-9A-F]{24}$' and name >= $1 and name <= $2 order by 1",
     )
     .bind(first)
-    .bind(moment.lsn.to_string())
+    .bind(last)
     .fetch_all(&mut *connection)
     .await
     .context("listing the log segments")?;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::FILE;
 use super::shape::TableShape;
-use crate::cluster::{server_version, system_identifier};
+use crate::cluster::{server_version, system_identifier, taken_from};
 use crate::connection::address::PostgresAddress;
 use crate::connection::session::{self, APPLICATION_PATH};
 use crate::content::exporter::Exporter;
@@ -27,7 +27,8 @@ pub async fn export_table(
     repository: &dyn Repository,
 ) -> Result<Manifest> {
     let draft = BackupDraft::begin(repository, "postgres-csv").await?;
-    let mut draft = draft.made_with("postgres", &server_version(server).await?);
+    let draft = draft.made_with("postgres", &server_version(server).await?);
+    let mut draft = draft.taken_from(taken_from(server, database).await?);
     let mut exporter = Exporter::open(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     let shape = TableShape::read(exporter.connection(), table).await?;

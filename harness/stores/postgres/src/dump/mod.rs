@@ -1,16 +1,20 @@
 //! Logical exports: taken into a repository, and restored from it.
 
+mod present;
 mod reads;
 mod restore;
 mod scope;
+mod undo;
 
 use std::collections::BTreeMap;
 
-pub(super) use restore::{open, run_pg_restore};
+pub use present::PresentRoles;
+pub(super) use restore::{open, restore_missing_roles, run_pg_restore};
 pub use restore::{restore_dump, restore_roles};
 pub use scope::read_dump_scope;
+pub use undo::ImportUndo;
 
-use super::cluster::{server_version, system_identifier};
+use super::cluster::{server_version, system_identifier, taken_from};
 use super::connection::address::PostgresAddress;
 use super::content::carried::Carried;
 use super::content::exporter::{ATTEMPTS, Exporter, always_altered};
@@ -65,7 +69,8 @@ async fn try_dump(
     format: DumpFormat,
 ) -> Result<Option<Manifest>> {
     let draft = BackupDraft::begin(repository, "postgres-dump").await?;
-    let mut draft = draft.made_with("postgres", &server_version(server).await?);
+    let draft = draft.made_with("postgres", &server_version(server).await?);
+    let mut draft = draft.taken_from(taken_from(server, database).await?);
     let mut exporter = Exporter::hold(server, database).await?;
     let taken_at = exporter.taken_at().await?;
     // A snapshot does not hold sequence positions. They are recorded before the export reads them, so the

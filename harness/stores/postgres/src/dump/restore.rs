@@ -1,5 +1,7 @@
 //! Restores a logical export into a new server.
 
+use std::collections::BTreeSet;
+
 use async_compression::tokio::bufread::GzipDecoder;
 use comeback_engine::repository::{Fetch, Repository, find_file};
 use comeback_engine::runner::Course;
@@ -10,7 +12,8 @@ use tokio::io::BufReader;
 use super::{ARCHIVE, FOLDER, ROLES, SCRIPT, reads};
 use crate::error::{Error, ErrorKind, Result};
 use crate::import::{Imported, import_dump, import_roles};
-use crate::server::node::PostgresServer;
+use crate::server::destination::Destination;
+use crate::server::files::remove_path;
 use crate::{RestoreFailure, surroundings};
 
 /// How much of a compressed file to read at a time.
@@ -19,13 +22,23 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Creates the roles of an export, with their settings, passwords and memberships, on a running server. The
 /// roles come before the export, which needs them for owners and grants.
 pub async fn restore_roles(
-    server: &PostgresServer,
+    server: impl Into<Destination>,
     repository: &dyn Repository,
     manifest: &Manifest,
 ) -> Result<(), RestoreFailure> {
+    restore_missing_roles(&server.into(), repository, manifest, &BTreeSet::new()).await
+}
+
+/// Creates those roles of an export that a server does not have yet. Those in `present` stay as they are.
+pub(crate) async fn restore_missing_roles(
+    server: &Destination,
+    repository: &dyn Repository,
+    manifest: &Manifest,
+    present: &BTreeSet<String>,
+) -> Result<(), RestoreFailure> {
     ensure_major(server, manifest)?;
     let mut fetch = open(repository, manifest, find_file(manifest, ROLES)?).await?;
-    let imported = import_roles(server, ROLES, &mut fetch).await;
+    let imported = import_roles(server, ROLES, &mut fetch, present).await;
     // Report the checksum first: a damaged file fails with misleading errors.
     fetch.finish().await?;
     imported
@@ -35,17 +48,18 @@ pub async fn restore_roles(
 /// first error ends it. Every byte that is read is checked against the manifest. The roles must exist. An
 /// export contains no statistics: call `gather_statistics` next.
 pub async fn restore_dump(
-    server: &PostgresServer,
+    server: impl Into<Destination>,
     repository: &dyn Repository,
     manifest: &Manifest,
     jobs: usize,
 ) -> Result<(), RestoreFailure> {
+    let server = &server.into();
     match ensure_major(server, manifest)?.format {
         DumpFormat::Plain => restore_script(server, repository, manifest, jobs).await.map(drop),
         DumpFormat::Custom | DumpFormat::Directory => {
             let folder = format!("{}/import", server.node().dir());
             let restored = restore_archive(server, repository, manifest, &folder, jobs).await;
-            let removed = server.remove_path(&folder).await;
+            let removed = remove_path(server.node(), &folder).await;
             restored?;
             Ok(removed?)
         }
@@ -54,7 +68,7 @@ pub async fn restore_dump(
 
 /// A dump can be restored onto its own major version or a newer one; older versions do not know everything in
 /// it.
-fn ensure_major<'a>(server: &PostgresServer, manifest: &'a Manifest) -> Result<&'a DumpExport> {
+fn ensure_major<'a>(server: &Destination, manifest: &'a Manifest) -> Result<&'a DumpExport> {
     let Content::PostgresDump { export, .. } = &manifest.content else {
         return Err(Error::usage(format!("backup {} is no dump", manifest.id)));
     };
@@ -87,7 +101,7 @@ pub(crate) async fn open(
 }
 
 async fn restore_script(
-    server: &PostgresServer,
+    server: &Destination,
     repository: &dyn Repository,
     manifest: &Manifest,
     jobs: usize,
@@ -96,14 +110,14 @@ async fn restore_script(
     let mut script = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
     // A parallel compressor writes several members.
     script.multiple_members(true);
-    let imported = import_dump(server, "postgres", SCRIPT, &mut script, jobs).await;
+    let imported = import_dump(server, server.address().database(), SCRIPT, &mut script, jobs).await;
     script.into_inner().into_inner().finish().await?;
     imported
 }
 
 /// Fetches the archive into the node and runs `pg_restore` on it.
 async fn restore_archive(
-    server: &PostgresServer,
+    server: &Destination,
     repository: &dyn Repository,
     manifest: &Manifest,
     folder: &str,
@@ -123,14 +137,14 @@ async fn restore_archive(
     let single = manifest.files.iter().any(|file| file.name == ARCHIVE);
     let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
     // An archive contains its tablespaces even if pg_dump was told to leave them out.
-    run_pg_restore(server, &manifest.id, &source, "postgres", &["--create", "--no-tablespaces"], jobs, None)
-        .await
+    let (database, options) = (server.address().database(), ["--create", "--no-tablespaces"]);
+    run_pg_restore(server, &manifest.id, &source, database, &options, jobs, None).await
 }
 
 /// Runs `pg_restore` on an archive in the server's node, beginning in `database`; the first error ends it.
 /// Findings call the archive `subject`. The course, if there is one, is told how far it is.
 pub(crate) async fn run_pg_restore(
-    server: &PostgresServer,
+    server: &Destination,
     subject: &str,
     archive: &str,
     database: &str,
@@ -150,10 +164,10 @@ pub(crate) async fn run_pg_restore(
     let output = match course {
         None => restored.await?,
         Some(course) => {
-            let meter = course.meter(reads::size(server, archive).await.unwrap_or_default());
+            let meter = course.meter(reads::size(server.node(), archive).await.unwrap_or_default());
             tokio::select! {
                 output = restored => output?,
-                never = reads::tell(server, archive, &meter) => match never {},
+                never = reads::tell(server.node(), archive, &meter) => match never {},
             }
         }
     };

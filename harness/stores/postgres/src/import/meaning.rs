@@ -75,6 +75,28 @@ pub(super) fn altered_role(sql: &[u8]) -> Option<String> {
     words.accept("with").then_some(role)
 }
 
+/// The role that a statement of `pg_dumpall --roles-only` is about. A membership is about the member.
+pub(super) fn subject_role(sql: &[u8]) -> Option<String> {
+    let mut words = Words::new(sql);
+    if words.accept("grant") {
+        words.name()?;
+        words.accept("to").then_some(())?;
+        return words.name();
+    }
+    if words.accept("comment") {
+        (words.accept("on") && words.accept("role")).then_some(())?;
+        return words.name();
+    }
+    if words.accept("security") {
+        (words.accept("label") && words.accept("for")).then_some(())?;
+        words.name()?;
+        (words.accept("on") && words.accept("role")).then_some(())?;
+        return words.name();
+    }
+    ((words.accept("create") || words.accept("alter")) && words.accept("role")).then_some(())?;
+    words.name()
+}
+
 /// The table that a `COPY … FROM stdin` loads, if it is named with its schema.
 pub(super) fn copied_table(sql: &[u8]) -> Option<TableName> {
     let mut words = Words::new(sql);

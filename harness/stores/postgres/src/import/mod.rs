@@ -50,7 +50,7 @@ use self::script::Script;
 use self::session::{Sessions, run};
 use super::RestoreFailure;
 use super::content::tables::quote_literal;
-use super::server::node::PostgresServer;
+use super::server::destination::Destination;
 use crate::error::Result;
 #[cfg(feature = "benches")]
 pub use bench::{cut_rows, cut_script};
@@ -74,18 +74,18 @@ pub struct Imported {
 /// Loads a plain SQL script, beginning in `database`, over up to `jobs` connections. Findings call the script
 /// `name`. A dump that ends early is a failure.
 pub async fn import_sql(
-    server: &PostgresServer,
+    server: impl Into<Destination>,
     database: &str,
     name: &str,
     script: impl AsyncRead + Unpin + Send,
     jobs: usize,
 ) -> Result<Imported, RestoreFailure> {
-    import(server, database, Script::new(name, script), jobs, None).await
+    import(&server.into(), database, Script::new(name, script), jobs, None).await
 }
 
 /// Loads a script that is known to come from `pg_dump`: without its last line it counts as cut off.
 pub(super) async fn import_dump(
-    server: &PostgresServer,
+    server: &Destination,
     database: &str,
     name: &str,
     script: impl AsyncRead + Unpin + Send,
@@ -97,7 +97,7 @@ pub(super) async fn import_dump(
 /// Loads somebody's script, whose statements are adapted to the new server. With `is_dump` it is known to come
 /// from `pg_dump` or `pg_dumpall`, and without its last line counts as cut off.
 pub(super) async fn import_foreign(
-    server: &PostgresServer,
+    server: impl Into<Destination>,
     database: &str,
     name: &str,
     script: impl AsyncRead + Unpin + Send,
@@ -106,11 +106,11 @@ pub(super) async fn import_foreign(
     adaptation: &Adaptation,
 ) -> Result<Imported, RestoreFailure> {
     let script = if is_dump { Script::of_dump(name, script) } else { Script::new(name, script) };
-    import(server, database, script, jobs, Some(adaptation.clone())).await
+    import(&server.into(), database, script, jobs, Some(adaptation.clone())).await
 }
 
 async fn import<R: AsyncRead + Unpin + Send>(
-    server: &PostgresServer,
+    server: &Destination,
     database: &str,
     mut script: Script<R>,
     jobs: usize,
@@ -131,7 +131,7 @@ async fn import<R: AsyncRead + Unpin + Send>(
 
 /// An import in progress.
 struct Import {
-    server: PostgresServer,
+    server: Destination,
     name: String,
     jobs: usize,
     sessions: Sessions,
@@ -153,7 +153,7 @@ struct Import {
 }
 
 impl Import {
-    async fn begin(server: &PostgresServer, database: &str, name: &str, jobs: usize) -> Result<Self> {
+    async fn begin(server: &Destination, database: &str, name: &str, jobs: usize) -> Result<Self> {
         let mut sessions = Sessions::of(server, database).await?;
         let main = sessions.take().await?;
         Ok(Self {

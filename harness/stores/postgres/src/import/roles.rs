@@ -1,9 +1,11 @@
 //! Roles and their settings, from a script of `pg_dumpall --roles-only`.
 
+use std::collections::BTreeSet;
+
 use sqlx::PgConnection;
 use tokio::io::AsyncRead;
 
-use super::meaning::{altered_role, created_role};
+use super::meaning::{altered_role, created_role, subject_role};
 use super::part::{Command, Part, Statement};
 use super::script::Script;
 use super::session::{Sessions, run};
@@ -11,19 +13,20 @@ use super::token::{Kind, Tokens};
 use crate::RestoreFailure;
 use crate::connection::address::SUPERUSER;
 use crate::error::{Context as _, Error, Result};
-use crate::server::node::PostgresServer;
+use crate::server::destination::Destination;
 
-/// Creates the roles of a script, with their settings, passwords and memberships.
+/// Creates the roles of a script, with their settings, passwords and memberships. Those in `present` stay as they are.
 ///
 /// A new server already has our login role. It is not created again and keeps its own password: the old
 /// password would lock us out.
 pub(crate) async fn import_roles(
-    server: &PostgresServer,
+    server: &Destination,
     name: &str,
     script: impl AsyncRead + Unpin + Send,
+    present: &BTreeSet<String>,
 ) -> Result<(), RestoreFailure> {
     let mut script = Script::of_dump(name, script);
-    let mut connection = Sessions::of(server, "postgres").await?.take().await?;
+    let mut connection = Sessions::of(server, server.address().database()).await?.take().await?;
     hide_statements(&mut connection).await?;
     while let Some(part) = script.next().await? {
         let statement = match part {
@@ -35,7 +38,11 @@ pub(crate) async fn import_roles(
                     .into());
             }
         };
-        if let Some(statement) = for_new_server(statement) {
+        if subject_role(statement.sql()).is_some_and(|role| present.contains(&role)) {
+            continue;
+        }
+        let is_new = present.is_empty();
+        if let Some(statement) = if is_new { for_new_server(statement) } else { Some(statement) } {
             run(&mut connection, name, &statement).await?;
         }
     }
@@ -45,7 +52,10 @@ pub(crate) async fn import_roles(
 
 /// Stops the server from logging the statements that it refuses: they contain passwords.
 pub(super) async fn hide_statements(connection: &mut PgConnection) -> Result<()> {
-    sqlx::raw_sql("set log_min_error_statement = 'panic'")
+    // Only a superuser may.
+    let hide = "select pg_catalog.set_config('log_min_error_statement', 'panic', false) \
+        from pg_catalog.pg_roles where rolname = current_user and rolsuper";
+    sqlx::raw_sql(hide)
         .execute(connection)
         .await
         .context("keeping passwords out of the server's log")

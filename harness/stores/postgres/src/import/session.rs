@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::part::Statement;
 use crate::error::{Context as _, Error, Result};
-use crate::server::node::PostgresServer;
+use crate::server::destination::Destination;
 use crate::{RestoreFailure, surroundings};
 
 /// Returns statements that undo what the driver sets in every new session and psql does not. They set the
@@ -17,7 +17,7 @@ const AS_IN_PSQL: &str = "select string_agg(format('set %I = %L', name, setting)
 
 /// Sessions of one database, all with the same settings.
 pub(super) struct Sessions {
-    server: PostgresServer,
+    server: Destination,
     database: String,
     /// The settings of psql's session, then those of the script.
     settings: Vec<String>,
@@ -26,7 +26,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Sessions of a database, before any setting of a script.
-    pub(super) async fn of(server: &PostgresServer, database: &str) -> Result<Self> {
+    pub(super) async fn of(server: &Destination, database: &str) -> Result<Self> {
         let programs = server.programs();
         let ask = programs
             .client("psql", server.major())
@@ -45,7 +45,7 @@ impl Sessions {
             return Ok(connection);
         }
         let doing = format!("connecting to database {}", self.database);
-        let options = self.server.options(&self.database).extra_float_digits(None);
+        let options = self.server.address().options(&self.database).extra_float_digits(None);
         let options = sqlx::ConnectOptions::disable_statement_logging(options);
         let connecting = PgConnection::connect_with(&options);
         let connected =

@@ -39,7 +39,7 @@ pub use csv_reference::CsvReference;
 pub use integrity::IntegrityQueries;
 pub use ledger::{LedgerJudge, measure_loss};
 pub use loaded_rows::LoadedRows;
-pub use logical::LogicalCatalogue;
+pub use logical::{CatalogueBesideOthers, LogicalCatalogue};
 pub use orphans::OrphanedWrites;
 pub use physical::{PageChecksums, StructureJudge, UnpackedFiles};
 pub use reference::ReferenceJudge;

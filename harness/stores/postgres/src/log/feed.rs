@@ -207,7 +207,7 @@ impl LogFeed {
 /// Writes the script that `restore_command` runs.
 pub(crate) async fn write_script(server: &PostgresServer) -> Result<()> {
     let script = SCRIPT.replace("PATIENCE", &PATIENCE_SECONDS.to_string());
-    server.write_file(&format!("{}/restore-log.sh", server.node().dir()), script.as_bytes()).await
+    server.write_file(&format!("{}/restore-log.sh", server.root()), script.as_bytes()).await
 }
 
 /// Puts a checked file in place, whole or not at all.

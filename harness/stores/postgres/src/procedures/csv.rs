@@ -5,7 +5,7 @@ use comeback_model::{Manifest, Phase};
 
 use crate::error::Result;
 use crate::judges::LoadedRows;
-use crate::{LoadedTable, PostgresServer, load_table_csv};
+use crate::{LoadedTable, PostgresAddress, load_table_csv};
 
 /// Rows that are loaded but not committed.
 pub struct CsvRestore {
@@ -14,9 +14,9 @@ pub struct CsvRestore {
 
 impl CsvRestore {
     /// Loads an export into its empty table, and checks the rows against its manifest.
-    pub async fn load(course: &Course, server: &PostgresServer, export: &Manifest) -> Result<Self> {
+    pub async fn load(course: &Course, server: &PostgresAddress, export: &Manifest) -> Result<Self> {
         course.step(Phase::Recover, "load it into the empty table, in a transaction that nobody else sees");
-        let loaded = load_table_csv(server.address(), course.repository(), export).await;
+        let loaded = load_table_csv(server, course.repository(), export).await;
         let loaded = course.restored(loaded)?;
 
         course.step(Phase::Recover, "prove the rows, computed columns too, by the manifest of the export");

@@ -1,20 +1,26 @@
-//! Restores a database on a new server from a logical export.
+//! Restores a database from a logical export: on a new server, or on one that the user named.
 
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::Course;
 use comeback_model::{Manifest, Phase};
 
+use crate::dump::restore_missing_roles;
 use crate::error::Result;
+use crate::judges::{CatalogueBesideOthers, FingerprintJudge, RowCounts};
 use crate::{
-    PostgresNodes as _, PostgresServer, gather_statistics, parallelism, restore_dump, restore_roles,
+    Destination, PostgresNodes as _, PostgresServer, PresentRoles, gather_statistics, parallelism,
+    restore_dump,
 };
 
-/// An export that is being restored into a new server.
-pub struct DumpImport<'a> {
+/// An export that is being restored. `S` is the server, if it is a new one.
+pub struct DumpImport<'a, S = PostgresServer> {
     /// The server.
-    pub server: PostgresServer,
+    pub server: S,
+    destination: Destination,
     repository: &'a dyn Repository,
     dump: &'a Manifest,
+    /// The roles that stay as they are.
+    present: PresentRoles,
 }
 
 impl<'a> DumpImport<'a> {
@@ -29,26 +35,53 @@ impl<'a> DumpImport<'a> {
         let server = course.postgres_node_for(name, dump).await?;
         server.init().await?;
         server.start(&[]).await?;
-        Ok(Self { server, repository, dump })
+        let destination = Destination::from(&server);
+        Ok(Self { server, destination, repository, dump, present: PresentRoles::default() })
+    }
+}
+
+impl<'a> DumpImport<'a, ()> {
+    /// A server of the user's, with the roles that it has.
+    pub fn onto(
+        destination: &Destination,
+        repository: &'a dyn Repository,
+        dump: &'a Manifest,
+        present: &PresentRoles,
+    ) -> Self {
+        let (destination, present) = (destination.clone(), present.clone());
+        Self { server: (), destination, repository, dump, present }
     }
 
+    /// Compares what came back with the manifest of the dump. Roles that were there before are not looked at.
+    pub async fn judge(&self, course: &Course) -> Result<()> {
+        course.step(Phase::Judge, "compare every row and definition with the manifest");
+        let (server, recorded) = (self.destination.address(), self.dump.content.cluster()?);
+        course.judge(&RowCounts { server, recorded }).await;
+        course.judge(&FingerprintJudge::new(server, recorded)).await;
+        let judge = CatalogueBesideOthers { server, recorded: self.dump, present: &self.present };
+        course.judge(&judge).await;
+        Ok(())
+    }
+}
+
+impl<S> DumpImport<'_, S> {
     /// Imports the roles and then the export.
     pub async fn import(&self, course: &Course) -> Result<()> {
-        let Self { server, repository, dump } = self;
+        let Self { destination, repository, dump, present, .. } = self;
         course.step(Phase::Recover, "create the roles with their settings, passwords and memberships");
-        let roles = restore_roles(server, *repository, dump).await;
+        let roles = restore_missing_roles(destination, *repository, dump, &present.names).await;
         course.restored(roles)?;
 
         let connections = parallelism();
         course.step(Phase::Recover, "fetch the export and import it, the first error fatal");
         course.note(format!("over {connections} connections"));
-        let imported = restore_dump(server, *repository, dump, connections).await;
+        let imported = restore_dump(destination, *repository, dump, connections).await;
         course.restored(imported)
     }
 
     /// Gathers statistics, which no export contains.
     pub async fn gather_statistics(&self, course: &Course, database: &str) -> Result<()> {
         course.step(Phase::Recover, "gather the planner's statistics");
-        gather_statistics(self.server.address(), database, parallelism()).await
+        gather_statistics(self.destination.address(), database, parallelism()).await
     }
 }

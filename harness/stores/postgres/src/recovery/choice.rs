@@ -59,7 +59,7 @@ async fn named_by(
     let RecoveryPoint::Name(name) = &target.point else { return Ok(None) };
     for id in ids {
         let manifest = repository.manifest(id).await?;
-        if position_of(&manifest).is_ok_and(|position| position.restore_point == *name) {
+        if position_of(&manifest).is_ok_and(|position| position.restore_point.as_deref() == Some(&**name)) {
             return Ok(Some(id.clone()));
         }
     }
@@ -86,7 +86,7 @@ async fn is_on_the_way(
 }
 
 /// Whether recovery from a backup can stop at a target, as far as the manifest shows.
-fn is_before(position: &BaseBackupPosition, target: &RecoveryTarget) -> bool {
+pub(crate) fn is_before(position: &BaseBackupPosition, target: &RecoveryTarget) -> bool {
     match &target.point {
         RecoveryPoint::Latest | RecoveryPoint::Immediate | RecoveryPoint::Name(_) => true,
         RecoveryPoint::Time(at) => position.end_at <= *at,

@@ -49,9 +49,7 @@ pub async fn recover_base_backup(
     server: &PostgresServer,
     manifest: &Manifest,
 ) -> Result<Recovered, RestoreFailure> {
-    let position = position_of(manifest)?;
-    let point = RecoveryPoint::Name(position.restore_point.clone());
-    let target = RecoveryTarget::including(point).on_timeline(position.timeline);
+    let target = position_of(manifest)?.target();
     let log = LogFeed::complete(server, FetchedLog::of_backup(manifest)?);
     recover_to(server, manifest, &target, log, AtTarget::Promote).await
 }

@@ -7,6 +7,7 @@ use comeback_engine::substrate::{Command, Endpoint, Io, NodeSpec, Reach, Softwar
 use comeback_model::{Content, Manifest};
 
 use super::node::PostgresServer;
+use super::version::parse_major;
 use crate::connection::address::{PORT, PostgresAddress};
 use crate::error::{Error, Result};
 
@@ -100,29 +101,7 @@ impl PostgresServer {
             Endpoint::Tcp { host, port } => PostgresAddress::tcp(host, port, password),
         };
         let (address, password) = (address.of_major(major), password.clone());
-        Ok(Self { node, programs, major, password, address, is_foreign: Arc::default() })
-    }
-}
-
-fn parse_major(version: &str) -> Result<u32> {
-    version.split_whitespace().find_map(|word| word.split(['.', 'b', 'r']).next()?.parse().ok()).ok_or_else(
-        || Error::could_not_verify(format!("`{version}` does not say which version of PostgreSQL it is")),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_major_version_is_read() {
-        for (text, major) in [
-            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", 15),
-            ("postgres (PostgreSQL) 17beta1", 17),
-            ("postgres (PostgreSQL) 16.0", 16),
-        ] {
-            assert_eq!(parse_major(text).unwrap(), major);
-        }
-        assert!(parse_major("postgres").is_err());
+        let root = node.dir().to_owned();
+        Ok(Self { node, root, programs, major, password, address, is_foreign: Arc::default() })
     }
 }

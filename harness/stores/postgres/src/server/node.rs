@@ -31,6 +31,8 @@ const STOP_LIMIT: Duration = Duration::from_mins(2);
 #[derive(Clone)]
 pub struct PostgresServer {
     pub(super) node: Arc<dyn Node>,
+    /// The folder of its data directory, of the log that it replays, and of its tablespaces.
+    pub(super) root: String,
     pub(super) programs: String,
     pub(super) major: u32,
     pub(super) password: Secret,
@@ -69,7 +71,19 @@ impl PostgresServer {
 
     /// The data directory in the node.
     pub fn data_dir(&self) -> String {
-        format!("{}/data", self.node.dir())
+        format!("{}/data", self.root)
+    }
+
+    /// The folder of its data directory, of the log that it replays, and of its tablespaces: that of the node, unless it
+    /// was told otherwise.
+    pub(crate) fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// The same server, before its first start, with its files in another folder that its node can see.
+    #[must_use]
+    pub(crate) fn kept_in(self, root: &str) -> Self {
+        Self { root: root.to_owned(), ..self }
     }
 
     fn log_path(&self) -> String {

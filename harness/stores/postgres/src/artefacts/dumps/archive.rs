@@ -19,6 +19,7 @@ use super::server::{DATABASE, NewServer, brings};
 use super::source::Source;
 use super::tar::{begins_with_the_contents, may_hold_a_dump, table_of_contents};
 use super::toc::{Contents, Flaw, Format, Head, MAGIC, TocReader};
+use crate::Destination;
 use crate::artefacts::RestoredCluster;
 use crate::dump::run_pg_restore;
 use crate::error::{Error, Result};
@@ -275,8 +276,16 @@ impl Archive {
         course.step(Phase::Recover, "restore the dump with pg_restore, the first error fatal");
         course.note(format!("with {jobs} processes"));
         let options: &[&str] = if creates { &["--create"] } else { &[] };
-        run_pg_restore(&new.server, &self.summary.source, archive, begin, options, jobs, Some(course))
-            .await?;
+        run_pg_restore(
+            &Destination::from(&new.server),
+            &self.summary.source,
+            archive,
+            begin,
+            options,
+            jobs,
+            Some(course),
+        )
+        .await?;
         if !creates {
             new.finish_database(name, contents).await?;
         }

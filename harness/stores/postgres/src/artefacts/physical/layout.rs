@@ -84,7 +84,7 @@ pub(super) async fn remove_links(server: &PostgresServer) -> Result<()> {
 
 /// Creates an empty folder for a tablespace, and the link to it.
 pub(super) async fn make_tablespace(server: &PostgresServer, identifier: &str) -> Result<String> {
-    let folder = format!("{}/tablespaces/{identifier}", server.node().dir());
+    let folder = format!("{}/tablespaces/{identifier}", server.root());
     let link = format!("{}/pg_tblspc/{identifier}", server.data_dir());
     let make = "umask 077 && mkdir -p \"$0\" \"${1%/*}\" && ln -s \"$0\" \"$1\"";
     let make = Command::new("sh").args(["-c", make, &folder, &link]);

@@ -22,6 +22,7 @@ mod tree;
 
 pub(super) use barman::BarmanKind;
 pub(super) use folder::FolderKind;
-pub(super) use opening::{ROLE, let_in};
+pub(crate) use opening::ROLE;
+pub(super) use opening::{let_in, let_out};
 pub(super) use pgbackrest::PgbackrestKind;
 pub(super) use tars::TarKind;

@@ -21,6 +21,18 @@ pub(crate) async fn let_in(server: &PostgresServer, settings: &Settings) -> Resu
     let password = server.password_verifier()?;
     let options = format!("superuser login replication connection limit -1 password '{password}'");
     let statements = format!("create role {ROLE} {options}\nalter role {ROLE} {options}\n");
+    run_alone(server, settings, &statements).await?;
+    server.start(settings).await
+}
+
+/// Stops the server cleanly, and removes our superuser from the cluster.
+pub(crate) async fn let_out(server: &PostgresServer, settings: &Settings) -> Result<()> {
+    server.stop().await?;
+    run_alone(server, settings, &format!("drop role {ROLE}\n")).await
+}
+
+/// Runs statements, each in a line, in single-user mode.
+async fn run_alone(server: &PostgresServer, settings: &Settings, statements: &str) -> Result<()> {
     let given = settings.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
     let fixed = ["-c", "archive_mode=off", "-c", "dynamic_shared_memory_type=mmap"];
     let command = server.command("postgres").args(["--single", "-D", &server.data_dir()]);
@@ -29,14 +41,12 @@ pub(crate) async fn let_in(server: &PostgresServer, settings: &Settings) -> Resu
     let mut input = statements.as_bytes();
     let io = Io { stdin: Some(&mut input), stdout: None };
     let output = server.node().exec(&command.args(fixed).arg("template1"), io).await?;
-    if let Some(line) = output.stderr.lines().find(|line| line.contains("FATAL:  ")) {
-        let said = line.split_once("FATAL:  ").map_or(line, |(_, said)| said);
-        let error = Error::could_not_verify(format!("opening the restored cluster: {said}"));
-        return Err(if output.stderr.contains("locale") {
-            error.hint("install the locale that the cluster was made with, as on its own server")
-        } else {
-            error.hint("read the server's log in the evidence")
-        });
-    }
-    server.start(settings).await
+    let Some(line) = output.stderr.lines().find(|line| line.contains("FATAL:  ")) else { return Ok(()) };
+    let said = line.split_once("FATAL:  ").map_or(line, |(_, said)| said);
+    let error = Error::could_not_verify(format!("opening the restored cluster: {said}"));
+    Err(if output.stderr.contains("locale") {
+        error.hint("install the locale that the cluster was made with, as on its own server")
+    } else {
+        error.hint("read the server's log in the evidence")
+    })
 }

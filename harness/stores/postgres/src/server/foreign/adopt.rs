@@ -78,7 +78,7 @@ impl PostgresServer {
         let find = Command::new("sh").args(["-c", find, &self.data_dir()]);
         let output = self.node().exec(&find, Io::default()).await?;
         let listing = output.success("looking for links in the data directory")?.text();
-        let own = format!("{}/", self.node().dir());
+        let own = format!("{}/", self.root());
         for line in listing.lines() {
             let mut parts = line.split('\t');
             let (link, real, target) = (parts.next(), parts.next(), parts.next());

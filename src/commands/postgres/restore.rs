@@ -1,0 +1,176 @@
+//! `comeback restore postgres` and `comeback restore csv`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use comeback_engine::repository::Repository;
+use comeback_engine::runner::Course;
+use comeback_engine::substrate::RunIdentity;
+use comeback_error::{Error, Result};
+use comeback_model::{Content, Manifest};
+use comeback_postgres::procedures::{CsvRestore, DumpImport};
+use comeback_postgres::{Destination, ImportUndo, PostgresAddress};
+use comeback_reports::format;
+
+use super::super::session::{self, Restore};
+use super::super::signals::cancel_on_signals;
+use super::{address, backup_named};
+use crate::cli::{RestoreCsvArgs, RestorePostgresArgs};
+use crate::config::Config;
+use crate::output;
+use crate::repository::tell_provenance;
+
+/// The client programs that an import needs.
+const PROGRAMS: [&str; 2] = ["pg_restore", "psql"];
+
+pub(crate) async fn restore(args: &RestorePostgresArgs, config: &Config) -> Result<u8> {
+    let repository =
+        super::super::open_repository_with(args.repository.as_ref(), config, false, &args.identity).await?;
+    let backup = backup_named(&*repository, &args.id).await?;
+    tell_provenance(&*repository, &args.id).await?;
+    let is_url = args.to.contains("://");
+    match (&backup.content, is_url) {
+        (Content::PostgresBaseBackup { .. }, false) => {
+            super::cluster::restore(args, config, repository, &backup).await
+        }
+        (Content::PostgresDump { .. }, true) => dump(args, config, repository, &backup).await,
+        (Content::PostgresBaseBackup { .. }, true) => Err(Error::usage(format!(
+            "{} is a base backup: it becomes a folder, and no running server takes it",
+            backup.id
+        ))
+        .hint("name a folder that does not exist yet with --to DIR")),
+        (Content::PostgresDump { .. }, false) => {
+            Err(Error::usage(format!("{} is a dump: a running server takes it, and no folder", backup.id))
+                .hint("name the server with --to postgres://USER@HOST:PORT"))
+        }
+        (Content::PostgresTable { .. }, _) => {
+            Err(Error::usage(format!("{} is an export of one table", backup.id))
+                .hint(format!("comeback restore csv {} --to URL --table TABLE", backup.id)))
+        }
+        (other, _) => {
+            Err(Error::usage(format!("{} is a {}, and no backup of PostgreSQL", backup.id, other.label()))
+                .hint("`comeback backup list` shows what there is"))
+        }
+    }
+}
+
+/// Restores a dump onto a running server that does not have its database.
+async fn dump(
+    args: &RestorePostgresArgs,
+    config: &Config,
+    repository: Arc<dyn Repository>,
+    backup: &Manifest,
+) -> Result<u8> {
+    if args.target()?.is_some() {
+        return Err(Error::usage(
+            "a dump is of one moment: --at, --lsn, --xid and --name are for base backups",
+        ));
+    }
+    let server = address(&args.to, args.password_file.as_deref())?;
+    let destination = Destination::of_this_machine(&server, args.bin.as_deref(), &PROGRAMS).await?;
+    let undo = ImportUndo::prepare(&server, backup).await?;
+    let database = undo.database().to_owned();
+    let kept = undo.present().among(&backup.content.cluster()?.catalogue);
+    if !kept.is_empty() {
+        output::text(&format!("roles that are there and stay as they are: {}\n", kept.join(", ")));
+    }
+    let identity = RunIdentity::random(false)?;
+    let cancel = cancel_on_signals("dropping what was created", || {
+        "what stays behind on the server: the new database and new roles".to_owned()
+    })?;
+    let is_whole = AtomicBool::new(false);
+    let restore = Restore {
+        name: "restore-postgres",
+        title: format!("{} becomes database {database} of {server}", backup.id),
+        identity,
+        substrate: None,
+        repository: Some(repository.clone()),
+        evidence: &args.evidence,
+        interrupted: Error::interrupted("interrupted: the restore was given up"),
+    };
+    let ended = session::restore(restore, config, &cancel, async |course: &mut Course| {
+        let import = DumpImport::onto(&destination, &*repository, backup, undo.present());
+        import.import(course).await?;
+        import.gather_statistics(course, &database).await?;
+        is_whole.store(true, Ordering::Release);
+        import.judge(course).await
+    })
+    .await;
+    let keeps = match &ended {
+        Ok(1) | Err(_) => false,
+        // A judge that could not look says nothing against what came back.
+        Ok(_) => is_whole.load(Ordering::Acquire),
+    };
+    if keeps {
+        output::text(&format!("database {database} is on {server}: {}\n", backup.content.figures()));
+        let created = undo.missing();
+        if !created.is_empty() {
+            output::text(&format!(
+                "created {}: {}\n",
+                format::plural(created.len() as u64, "role"),
+                created.join(", ")
+            ));
+        }
+        return ended;
+    }
+    // Somebody else has created it meanwhile: it is not ours to drop.
+    let is_foreign = ended.as_ref().is_err_and(|error| error.message().contains("already exists"));
+    if is_foreign {
+        output::error_line("warning: nothing was dropped, because something of the export was there already");
+        return ended;
+    }
+    match undo.carry_out().await {
+        Ok(dropped) if dropped.is_empty() => {}
+        Ok(dropped) => output::error_line(&format!("dropped again: {}", dropped.join(", "))),
+        Err(error) => output::problem("error", &error),
+    }
+    ended
+}
+
+/// Restores the rows of one table into its empty table.
+pub(crate) async fn csv(args: &RestoreCsvArgs, config: &Config) -> Result<u8> {
+    let repository =
+        super::super::open_repository_with(args.repository.as_ref(), config, false, &args.identity).await?;
+    let mut export = backup_named(&*repository, &args.id).await?;
+    tell_provenance(&*repository, &args.id).await?;
+    export.content.table()?;
+    let server = address(&args.to, args.password_file.as_deref())?;
+    let place = retarget(&mut export, args, &server)?;
+    let restore = Restore {
+        name: "restore-csv",
+        title: format!("{} comes back in {place}", export.id),
+        identity: RunIdentity::random(false)?,
+        substrate: None,
+        repository: Some(repository),
+        evidence: &args.evidence,
+        interrupted: Error::interrupted("interrupted: no row was kept"),
+    };
+    let cancel = cancel_on_signals("giving the restore up", || "nothing stays behind".to_owned())?;
+    session::restore(restore, config, &cancel, async |course: &mut Course| {
+        let restore = CsvRestore::load(course, &server, &export).await?;
+        let rows = restore.keep(course).await?;
+        output::text(&format!("{} of {} are in {place}\n", format::plural(rows, "row"), export.id));
+        Ok(())
+    })
+    .await
+}
+
+/// Points an export to the database and the table that the user named. Returns both, in words.
+fn retarget(export: &mut Manifest, args: &RestoreCsvArgs, server: &PostgresAddress) -> Result<String> {
+    let Content::PostgresTable { export, .. } = &mut export.content else {
+        return Err(Error::usage(format!("backup {} is no export of one table", export.id)));
+    };
+    if let Some(database) = &args.database {
+        export.database.clone_from(database);
+    } else if server.database() != "postgres" && server.database() != export.database {
+        let (named, own) = (server.database(), &export.database);
+        return Err(Error::usage(format!("the address names database {named}, and the export is of {own}"))
+            .hint("say with --database which one takes the rows"));
+    }
+    if export.table != args.table {
+        export.table.clone_from(&args.table);
+        // The sequences of another table number its rows.
+        export.sequences.clear();
+    }
+    Ok(format!("table {} of database {}", export.table, export.database))
+}
