@@ -88,6 +88,11 @@ impl Lab {
         folder.join(&stored[0])
     }
 
+    /// The folder of the repository, and of everything else that goes with the test.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// A transaction that adds ten rows.
     pub(crate) async fn ten(&self) -> End {
         sql(&self.primary, "insert into public.t select generate_series(1, 10)").await;

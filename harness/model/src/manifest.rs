@@ -341,13 +341,22 @@ pub struct BaseBackupPosition {
 }
 
 impl BaseBackupPosition {
-    /// Where a recovery of the backup alone stops: at its restore point, or else as soon as it is consistent.
+    /// Where a recovery of the backup alone stops: at its restore point, or else at the end of the log in it. There a
+    /// server sees to it that the copy is consistent. To stop *at* consistency it would need a record behind it.
     pub fn target(&self) -> RecoveryTarget {
         let point = match &self.restore_point {
             Some(name) => RecoveryPoint::Name(name.clone()),
-            None => RecoveryPoint::Immediate,
+            None => RecoveryPoint::Latest,
         };
         RecoveryTarget::including(point).on_timeline(self.timeline)
+    }
+
+    /// The same in a few words.
+    pub fn goal(&self) -> String {
+        match &self.restore_point {
+            Some(name) => format!("restore point {name}"),
+            None => "the end of the base backup".to_owned(),
+        }
     }
 }
 

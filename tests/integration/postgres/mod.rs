@@ -4,6 +4,7 @@ mod addresses;
 mod archive;
 mod base_backups;
 mod catalogue;
+mod command_line;
 mod csv;
 mod damages;
 mod dumps;

@@ -45,7 +45,7 @@ pub async fn ensure_may_take(server: &PostgresAddress, taking: Taking<'_>) -> Re
         if has_barrier {
             refuse_standby(&mut connection).await?;
         }
-        lacks.of_base_backup(&mut connection, has_barrier).await?;
+        lacks.of_base_backup(&mut connection, server.database(), has_barrier).await?;
     }
     if matches!(taking, Taking::Base { has_barrier: true } | Taking::Dump(_)) {
         lacks.of_catalogues(&mut connection, server.database()).await?;
@@ -98,19 +98,25 @@ impl Lacks {
         }
     }
 
-    async fn of_base_backup(&mut self, connection: &mut PgConnection, has_barrier: bool) -> Result<()> {
+    async fn of_base_backup(
+        &mut self,
+        connection: &mut PgConnection,
+        database: &str,
+        has_barrier: bool,
+    ) -> Result<()> {
         let replicates = "select rolsuper or rolreplication from pg_roles where rolname = current_user";
         if !ask(connection, replicates).await? {
             let role = &self.role;
             self.add("the attribute REPLICATION", format!("ALTER ROLE {role} REPLICATION;"));
         }
         let moment = MOMENT_FUNCTIONS.into_iter().chain([PATH_FUNCTION]).filter(|_| has_barrier);
-        self.of_functions(connection, LOG_FUNCTIONS.into_iter().chain(moment)).await
+        self.of_functions(connection, database, LOG_FUNCTIONS.into_iter().chain(moment)).await
     }
 
     async fn of_functions(
         &mut self,
         connection: &mut PgConnection,
+        database: &str,
         functions: impl Iterator<Item = &'static str>,
     ) -> Result<()> {
         let mut missing = Vec::new();
@@ -122,11 +128,10 @@ impl Lacks {
         }
         if !missing.is_empty() {
             let (list, role) = (missing.join(", "), &self.role);
-            let database: String = sqlx::query_scalar("select quote_ident(current_database())")
-                .fetch_one(connection)
-                .await
-                .context("asking for the name of the database")?;
-            let grant = format!("in database {database}: GRANT EXECUTE ON FUNCTION {list} TO {role};");
+            let grant = format!(
+                "in database {}: GRANT EXECUTE ON FUNCTION {list} TO {role};",
+                quote_identifier(database)
+            );
             self.add(format!("execution of {list}"), grant);
         }
         Ok(())

@@ -113,8 +113,8 @@ impl Own {
         fetch_base_backup(&server, &**repository, manifest).await?;
         course.step(Phase::Recover, "compare the unpacked files with PostgreSQL's own list of them");
         course.judge_for(Statement::Sound, &UnpackedFiles { server: &server }).await;
-        let target = position_of(manifest)?.target();
-        course.step(Phase::Recover, &format!("replay the log to {target}, and open for writes"));
+        let goal = position_of(manifest)?.goal();
+        course.step(Phase::Recover, &format!("replay the log to {goal}, and open for writes"));
         recover_own(course, &server, manifest).await?;
         Ok(server)
     }

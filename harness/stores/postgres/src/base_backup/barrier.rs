@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use comeback_engine::{clock, wait};
 use comeback_model::{ClusterContent, Lsn};
+use futures_util::future::try_join_all;
 use sqlx::{PgConnection, Row as _};
 
 use crate::cluster::list_databases;
@@ -173,22 +174,11 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
             .await
             .map_err(|error| error.context(format!("locking database {database}")))?;
     }
-    let mut exporters = Vec::with_capacity(databases.len());
-    for ((database, _, tables), reading) in lockers.iter().zip(readers) {
-        let mut exporter = Exporter::begin(reading, database).await?;
-        let seen = exporter.list_tables().await?;
-        ensure_same_tables(database, tables, &seen)?;
-        // These locks stay until the tables are read. The barrier's locks keep others from altering a table
-        // until we hold these. A session that waits to alter a table is ahead of us in the queue; then we try
-        // again.
-        if !exporter.lock_tables(&seen, &LOCK_WAIT_MS.to_string()).await? {
-            return Err(changed(database));
-        }
-        // Read before the restore point is set, so that recovery replays at least these positions. No lock
-        // stops others from calling `nextval`.
-        exporter.hold_sequences().await?;
-        exporters.push(exporter);
-    }
+    let opened = lockers
+        .iter()
+        .zip(readers)
+        .map(|((database, _, tables), reading)| take_snapshot(database, tables, reading));
+    let exporters = try_join_all(opened).await?;
     let row = sqlx::query(
         "select pg_create_restore_point($1)::text, (extract(epoch from clock_timestamp()) * 1000000)::int8",
     )
@@ -210,6 +200,23 @@ async fn attempt(server: &PostgresAddress, databases: &[String], name: &str) -> 
     let at = jiff::Timestamp::from_microsecond(at_us).context("reading the server's clock")?;
     let (lsn, name) = (lsn.parse().context("reading the restore point")?, name.to_owned());
     Ok(Moment { exporters, lsn, at, barrier_ms, name, content: ClusterContent::default() })
+}
+
+/// Takes the snapshot of a database whose tables are locked.
+async fn take_snapshot(database: &str, tables: &[TableInfo], reading: PgConnection) -> Result<Exporter> {
+    let mut exporter = Exporter::begin(reading, database).await?;
+    let seen = exporter.list_tables().await?;
+    ensure_same_tables(database, tables, &seen)?;
+    // These locks stay until the tables are read. The barrier's locks keep others from altering a table
+    // until we hold these. A session that waits to alter a table is ahead of us in the queue; then we try
+    // again.
+    if !exporter.lock_tables(&seen, &LOCK_WAIT_MS.to_string()).await? {
+        return Err(changed(database));
+    }
+    // Read before the restore point is set, so that recovery replays at least these positions. No lock
+    // stops others from calling `nextval`.
+    exporter.hold_sequences().await?;
+    Ok(exporter)
 }
 
 /// Locks tables against writes. The server itself ends the wait and the hold, whatever becomes of this process.

@@ -38,6 +38,15 @@ const TO_LOOK_AT: [&str; 15] = [
 /// The settings that `ALTER SYSTEM` made, and where they are kept while the server runs here.
 const AUTO: &str = "postgresql.auto.conf";
 
+/// Ends what our start has changed. The new timeline's history is marked for the cluster's own archive, as a promotion
+/// with an archive marks it.
+const PUT_BACK: &str = r#"
+    [ ! -f "$1" ] || mv "$1" "$0/postgresql.auto.conf"
+    rm -f "$0/postmaster.opts"
+    newest=$(cd "$0/pg_wal" && ls *.history 2>/dev/null | sort | tail -n 1)
+    [ -z "$newest" ] || (umask 077 && : > "$0/pg_wal/archive_status/$newest.ready")
+"#;
+
 /// A cluster that is being restored into a folder.
 pub struct ClusterRestore<'a> {
     server: PostgresServer,
@@ -119,8 +128,8 @@ impl<'a> ClusterRestore<'a> {
         let Self { server, backup, target, .. } = self;
         let opened = match target {
             None => {
-                let target = position_of(backup)?.target();
-                course.step(Phase::Recover, &format!("replay the log to {target}, and open for writes"));
+                let goal = position_of(backup)?.goal();
+                course.step(Phase::Recover, &format!("replay the log to {goal}, and open for writes"));
                 course.restored(recover_own(course, server, backup).await)?
             }
             Some(target) => {
@@ -173,9 +182,7 @@ impl<'a> ClusterRestore<'a> {
             .context("asking for the timeline")?;
         crate::connection::session::close(connection).await;
         opened.close(&self.server).await?;
-        let put_back =
-            "[ ! -f \"$1\" ] || mv \"$1\" \"$0/postgresql.auto.conf\"; rm -f \"$0/postmaster.opts\"";
-        self.run(put_back, "putting the configuration back").await?;
+        self.run(PUT_BACK, "putting the configuration back").await?;
         let arrived = &opened.arrived;
         Ok(RestoredTo {
             said: arrived.said.clone(),
