@@ -24,7 +24,7 @@ const RECOVERY_SCRIPT: &str = r#"
     zstd -dc "$BACKUP/base.tar.zst" | tar -x -C "$DATA"
     pg_verifybackup -qn "$DATA"
     touch "$DATA/recovery.signal"
-    get="for f in $BACKUP/wal/%f.zst $ARCHIVE/%f-*.zst; do test -e \$f && exec zstd -dqfo %p \$f; done; exit 1"
+    get="for f in $BACKUP/wal/%f.zst $ARCHIVE/*/%f-*.zst $ARCHIVE/%f-*.zst; do test -e \$f && exec zstd -dqfo %p \$f; done; exit 1"
     echo "local all all scram-sha-256" > "$DATA/../script_hba.conf"
     postgres -D "$DATA" -k "$PGHOST" -c listen_addresses= -c archive_mode=off -c hba_file="$DATA/../script_hba.conf" \
         -c restore_command="$get" -c recovery_target_time="$TARGET" -c recovery_target_inclusive=off \

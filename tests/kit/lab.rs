@@ -79,13 +79,14 @@ impl Lab {
         }
     }
 
-    /// The stored file of the log archive with a name.
+    /// The stored content of the log archive with a name.
     pub(crate) async fn stored(&self, name: &str) -> PathBuf {
         let cluster = system_identifier(self.primary.address()).await.unwrap();
         let folder = self.folder.path().join("repository/wal").join(&cluster);
-        let stored = self.repository.list_log(&cluster, &format!("{name}-")).await.unwrap();
+        let mut stored = self.repository.list_log(&cluster, &format!("{name}-")).await.unwrap();
+        stored.retain(|stored| stored.ends_with(".zst"));
         assert_eq!(stored.len(), 1, "{name}");
-        folder.join(&stored[0])
+        folder.join(name.get(..16).unwrap_or("")).join(&stored[0])
     }
 
     /// The folder of the repository, and of everything else that goes with the test.

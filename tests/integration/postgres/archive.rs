@@ -74,7 +74,7 @@ async fn an_archive_that_is_behind_is_noticed_before_the_disaster() {
     // Nobody moves anything into this archive any more, and the server cannot know.
     let other = LogArchive::new(lab.repository.clone(), "7001");
     let content = lab.archive.fetch(&lab.archive.find(&first).await.unwrap()[0]).await.unwrap();
-    other.store(&first, &content, false).await.unwrap();
+    other.store(&first, &content).await.unwrap();
     let mut segments = Vec::new();
     for _ in 0..4 {
         lab.ten().await;

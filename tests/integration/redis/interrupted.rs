@@ -59,6 +59,10 @@ impl Repository for Interrupted {
         self.0.remove(id).await
     }
 
+    async fn log_clusters(&self) -> Result<Vec<String>> {
+        self.0.log_clusters().await
+    }
+
     async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {
         self.0.list_log(cluster, prefix).await
     }

@@ -1,6 +1,6 @@
 //! Backups that Comeback took itself: their manifests say what was backed up, to the byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -220,8 +220,11 @@ impl PlaceRepository {
         Ok(format!("{folder}{file}"))
     }
 
-    fn log_path(cluster: &str, name: &str) -> String {
-        format!("{LOG}/{cluster}/{name}")
+    /// The files of a log archive, by name and path. They may lie in folders of the archive's own.
+    fn log_paths<'a>(&'a self, cluster: &str) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let below = format!("{LOG}/{cluster}/");
+        let inside = self.entries.iter().filter(move |entry| entry.path.starts_with(&below));
+        inside.filter_map(|entry| Some((entry.path.rsplit('/').next()?, entry.path.as_str())))
     }
 
     async fn open_listed(&self, path: &str) -> Result<Reader> {
@@ -268,10 +271,18 @@ impl Repository for PlaceRepository {
         self.read_only()
     }
 
+    async fn log_clusters(&self) -> Result<Vec<String>> {
+        let below = format!("{LOG}/");
+        let inside = self.entries.iter().filter_map(|entry| entry.path.strip_prefix(&below));
+        let clusters: BTreeSet<_> =
+            inside.filter_map(|path| Some(path.split_once('/')?.0.to_owned())).collect();
+        Ok(clusters.into_iter().collect())
+    }
+
     async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {
-        let before = Self::log_path(cluster, "");
-        let names = self.entries.iter().filter_map(|entry| entry.path.strip_prefix(&before));
-        Ok(names.filter(|name| name.starts_with(prefix)).map(str::to_owned).collect())
+        let names = self.log_paths(cluster).map(|(name, _)| name).filter(|name| name.starts_with(prefix));
+        let names: BTreeSet<_> = names.map(str::to_owned).collect();
+        Ok(names.into_iter().collect())
     }
 
     async fn put_log(&self, _: &str, _: &str, _: &[u8]) -> Result<()> {
@@ -287,7 +298,10 @@ impl Repository for PlaceRepository {
     }
 
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader> {
-        self.open_listed(&Self::log_path(cluster, name)).await
+        let found = self.log_paths(cluster).find(|(one, _)| *one == name);
+        let missing =
+            || Error::failed(format!("there is no {name} in the log archive of {}", self.place.name()));
+        self.place.open(found.ok_or_else(missing)?.1).await
     }
 }
 

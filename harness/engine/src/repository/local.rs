@@ -13,9 +13,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::clock::Clock;
 
-use super::names::{
-    LOG_FOLDER as LOG, ensure_backup_name, ensure_cluster_name, ensure_file_name, ensure_log_name,
-};
+use super::local_log::LocalLog;
+use super::names::{LOG_FOLDER as LOG, ensure_backup_name, ensure_file_name};
 use super::sidecar::{HASH_FILE, MANIFEST, hash_line};
 use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
 use super::{Reader, Repository, Upload, Writer};
@@ -48,37 +47,8 @@ impl LocalRepository {
         Ok(self.root.join(id))
     }
 
-    fn log_folder(&self, cluster: &str) -> Result<PathBuf> {
-        ensure_cluster_name(cluster)?;
-        Ok(self.root.join(LOG).join(cluster))
-    }
-
-    fn log_file(&self, cluster: &str, name: &str) -> Result<PathBuf> {
-        ensure_log_name(name)?;
-        Ok(self.log_folder(cluster)?.join(name))
-    }
-
-    /// Writes a file of a log archive, durably and under a name that is not listed. Returns it with its place.
-    async fn write_log(
-        &self,
-        cluster: &str,
-        name: &str,
-        content: &[u8],
-    ) -> Result<(tempfile::NamedTempFile, PathBuf)> {
-        let (folder, path) = (self.log_folder(cluster)?, self.log_file(cluster, name)?);
-        let doing = format!("putting {name} into the log archive");
-        if !fs::try_exists(&folder).await.context(&doing)? {
-            fs::create_dir_all(&folder).await.context(&doing)?;
-            for above in folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.root)) {
-                sync_folder(above).await.context(&doing)?;
-            }
-        }
-        let unfinished = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&folder).context(&doing)?;
-        let _claim = claim(unfinished.path()).context(&doing)?;
-        let mut file = fs::File::from_std(unfinished.as_file().try_clone().context(&doing)?);
-        file.write_all(content).await.context(&doing)?;
-        file.sync_all().await.context(&doing)?;
-        Ok((unfinished, path))
+    fn log(&self) -> LocalLog<'_> {
+        LocalLog { root: &self.root, folder: self.root.join(LOG) }
     }
 }
 
@@ -148,52 +118,28 @@ impl Repository for LocalRepository {
         fs::remove_dir_all(&folder).await.context(&doing)
     }
 
+    async fn log_clusters(&self) -> Result<Vec<String>> {
+        self.log().clusters().await
+    }
+
     async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {
-        let doing = format!("listing the log archive of cluster {cluster}");
-        let mut entries = match fs::read_dir(self.log_folder(cluster)?).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.context(&doing)?,
-        };
-        let mut names = Vec::new();
-        while let Some(entry) = entries.next_entry().await.context(&doing)? {
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            if !name.starts_with('.') && name.starts_with(prefix) {
-                names.push(name);
-            }
-        }
-        names.sort();
-        Ok(names)
+        self.log().list(cluster, prefix).await
     }
 
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()> {
-        let (unfinished, path) = self.write_log(cluster, name, content).await?;
-        let doing = format!("putting {name} into the log archive");
-        unfinished.persist(&path).context(&doing)?;
-        sync_folder(&self.log_folder(cluster)?).await.context(&doing)
+        self.log().put(cluster, name, content).await
     }
 
     async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool> {
-        let (unfinished, path) = self.write_log(cluster, name, content).await?;
-        let doing = format!("putting {name} into the log archive");
-        match unfinished.persist_noclobber(&path) {
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-            persisted => persisted.map(drop).context(&doing)?,
-        }
-        sync_folder(&self.log_folder(cluster)?).await.context(&doing)?;
-        Ok(true)
+        self.log().put_new(cluster, name, content).await
     }
 
     async fn remove_log(&self, cluster: &str, name: &str) -> Result<()> {
-        let doing = format!("removing {name} from the log archive");
-        fs::remove_file(self.log_file(cluster, name)?).await.context(&doing)?;
-        sync_folder(&self.log_folder(cluster)?).await.context(&doing)
+        self.log().remove(cluster, name).await
     }
 
     async fn open_log(&self, cluster: &str, name: &str) -> Result<Reader> {
-        let file = fs::File::open(self.log_file(cluster, name)?).await;
-        let file =
-            file.map_err(|error| Error::failed(format!("opening {name} of the log archive: {error}")))?;
-        Ok(Box::new(file))
+        self.log().open(cluster, name).await
     }
 
     async fn may_write(&self) -> Result<Option<bool>> {
@@ -259,7 +205,7 @@ async fn create_durable(path: &Path) -> io::Result<Writer> {
     Ok(Box::new(DurableFile { file, path: path.to_owned(), sync: None }))
 }
 
-async fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) async fn sync_folder(path: &Path) -> io::Result<()> {
     fs::File::open(path).await?.sync_all().await
 }
 

@@ -1,12 +1,18 @@
 //! The log archive of one cluster: the files that its server archives, each stored once and for ever.
 //!
-//! A stored file's name contains the SHA-256 of what the server wrote: `NAME-SHA256.zst`. One object is therefore
-//! content and proof at once, and appears at once in any store that writes objects whole. A file that is archived
-//! again is recognised without reading it. Nothing is ever replaced. Two contents under one name are told apart.
+//! A file is stored in two steps, so that two servers which archive at the same time cannot both win:
+//!
+//! 1. Its content, under a name that contains the SHA-256 of what the server wrote: `NAME-SHA256.zst`. One object is
+//!    therefore content and proof at once.
+//! 2. A claim, `NAME-claim`, which holds that SHA-256 and is written only if there is none. The claimed content is the
+//!    file. A writer that finds the claim of another content removes its own content and fails.
+//!
+//! Nothing is ever replaced, so an archive can be in a repository that allows no overwriting. A content without a claim
+//! is being stored, or its writer was killed, or an older version stored it: it counts as long as it is the only one.
 //! Only a `.partial` segment may have several contents: each is a longer or shorter start of the same segment.
 //!
-//! For each timeline, a small file names the newest segment that was ever stored. Without it, an archive that has
-//! lost its last segments looks like one that never had them.
+//! Claims stay when a content is lost. Without them, an archive that has lost its last segments would look like one
+//! that never had them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,15 +25,11 @@ use comeback_model::{Finding, FindingCode, SegmentName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::Repository;
+use super::log_names::{StoredName, claim_name, content_name, may_differ, old_promise_name, segment_of};
 use crate::sha256::Sha256;
 
-/// The suffix of a stored file's name.
-const COMPRESSED: &str = ".zst";
-
-/// The name of the file that names the newest segment of a timeline.
-fn promise_name(timeline: u32) -> String {
-    format!("newest-{timeline:08X}")
-}
+/// A longer claim is none.
+const LONGEST_CLAIM: u64 = 1024;
 
 /// A file of a log archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,20 +40,11 @@ pub struct LogFile {
     pub sha256: String,
 }
 
-impl LogFile {
-    fn of(name: &str, content: &[u8]) -> Self {
-        Self { name: name.to_owned(), sha256: Sha256::of(content) }
-    }
-
-    fn stored_name(&self) -> String {
-        format!("{}-{}{COMPRESSED}", self.name, self.sha256)
-    }
-
-    fn parse(stored: &str) -> Option<Self> {
-        let (name, sha256) = stored.strip_suffix(COMPRESSED)?.rsplit_once('-')?;
-        let is_digest = sha256.len() == 64 && sha256.bytes().all(|b| b.is_ascii_hexdigit());
-        is_digest.then(|| Self { name: name.to_owned(), sha256: sha256.to_owned() })
-    }
+/// What an archive has under one name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Stored {
+    contents: Vec<LogFile>,
+    is_claimed: bool,
 }
 
 /// The log archive of a cluster in a repository.
@@ -67,53 +60,74 @@ impl LogArchive {
         Self { repository, cluster: cluster.to_owned() }
     }
 
-    /// The archived files, by the names that the server gave them; more than one file for a name if contents
-    /// differ.
+    /// The system identifier of its cluster.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The archived files, by the names that the server gave them. A name has more than one file if it is that of a
+    /// partial segment, or if two contents were stored and neither is claimed.
     pub async fn list(&self) -> Result<BTreeMap<String, Vec<LogFile>>> {
-        let mut files: BTreeMap<String, Vec<LogFile>> = BTreeMap::new();
-        for stored in self.repository.list_log(&self.cluster, "").await? {
-            if let Some(file) = LogFile::parse(&stored) {
-                files.entry(file.name.clone()).or_default().push(file);
+        let mut files = BTreeMap::new();
+        for (name, stored) in self.stored("").await? {
+            let contents = match stored.contents.len() {
+                // The claim to a single content is read where the content is.
+                0 | 1 => stored.contents,
+                _ => self.counting(&name, stored).await?,
+            };
+            if !contents.is_empty() {
+                files.insert(name, contents);
             }
         }
         Ok(files)
     }
 
-    /// The files with this name.
+    /// The files with this name: the claimed one, if there is a claim.
     pub async fn find(&self, name: &str) -> Result<Vec<LogFile>> {
-        let stored = self.repository.list_log(&self.cluster, &format!("{name}-")).await?;
-        Ok(stored.iter().filter_map(|stored| LogFile::parse(stored)).collect())
+        let stored = self.stored_as(name).await?;
+        self.counting(name, stored).await
     }
 
-    /// Stores a file, whole or not at all. If the same content is already stored under this name, nothing is
-    /// written. Other content is refused, unless `may_differ`.
-    pub async fn store(&self, name: &str, content: &[u8], may_differ: bool) -> Result<LogFile> {
-        let file = LogFile::of(name, content);
-        let present = self.find(name).await?;
-        if present.contains(&file) {
+    /// Stores a file, whole and durable or not at all. If the same content is already stored under this name, nothing
+    /// is written. Another content is an error of kind *failed*, except for a partial segment.
+    pub async fn store(&self, name: &str, content: &[u8]) -> Result<LogFile> {
+        let file = LogFile { name: name.to_owned(), sha256: sha256_of(content).await? };
+        let present = self.stored_as(name).await?;
+        let may_differ = may_differ(name);
+        let other = match () {
+            () if may_differ => None,
+            () if present.is_claimed => {
+                Some(self.read_claim(name).await?).filter(|claimed| *claimed != file.sha256)
+            }
+            () => present.contents.iter().map(|one| one.sha256.clone()).find(|sha256| *sha256 != file.sha256),
+        };
+        if let Some(other) = other {
+            return Err(self.conflict(&file, &other));
+        }
+        if !present.contents.contains(&file) {
+            let packed = pack(name, content).await?;
+            self.repository.put_log_new(&self.cluster, &content_name(&file), &packed).await?;
+        }
+        // Also if it is claimed already: then this makes the claim of a killed writer durable.
+        let claim = format!("{}\n", file.sha256);
+        if self.repository.put_log_new(&self.cluster, &claim_name(name), claim.as_bytes()).await?
+            || may_differ
+        {
             return Ok(file);
         }
-        if let Some(other) = present.first().filter(|_| !may_differ) {
-            let sentence = format!(
-                "{name} is in the log archive of cluster {} already, with another content: SHA-256 {} there, {} here",
-                self.cluster, other.sha256, file.sha256
-            );
-            return Err(Error::failed(sentence).hint(
-                "two servers write into one archive: stop the one that should not, and give it another",
-            ));
+        let winner = self.read_claim(name).await?;
+        if winner == file.sha256 {
+            return Ok(file);
         }
-        let doing = format!("compressing {name}");
-        let mut encoder = ZstdEncoder::with_quality(Vec::new(), Level::Fastest);
-        encoder.write_all(content).await.context(&doing)?;
-        encoder.shutdown().await.context(&doing)?;
-        self.repository.put_log(&self.cluster, &file.stored_name(), &encoder.into_inner()).await?;
-        Ok(file)
+        // It can never count. A repository that allows no removal keeps it, and readers pass it by.
+        let _ = self.remove(&file).await;
+        Err(self.conflict(&file, &winner))
     }
 
     /// Reads a file and compares it with its SHA-256. A damaged file is a finding that names it.
     pub async fn fetch(&self, file: &LogFile) -> Result<Vec<u8>, Finding> {
         let mut content = Vec::new();
-        let read = match self.repository.open_log(&self.cluster, &file.stored_name()).await {
+        let read = match self.repository.open_log(&self.cluster, &content_name(file)).await {
             Ok(reader) => ZstdDecoder::new(BufReader::new(reader))
                 .read_to_end(&mut content)
                 .await
@@ -122,9 +136,9 @@ impl LogArchive {
         };
         let actual = match read {
             Err(why) => format!("unreadable: {why}"),
-            Ok(_) => match LogFile::of(&file.name, &content) {
-                found if found == *file => return Ok(content),
-                found => format!("{} bytes with SHA-256 {}", content.len(), found.sha256),
+            Ok(_) => match Sha256::of(&content) {
+                sha256 if sha256 == file.sha256 => return Ok(content),
+                sha256 => format!("{} bytes with SHA-256 {sha256}", content.len()),
             },
         };
         let (subject, expected) = (self.describe(&file.name), format!("SHA-256 {}", file.sha256));
@@ -132,48 +146,113 @@ impl LogArchive {
             .remedy("recover to a moment before it, or from a base backup that was taken after it"))
     }
 
-    /// Records that a segment is stored: from now on the archive promises it.
-    pub async fn promise(&self, segment: SegmentName) -> Result<()> {
-        if self.promised(segment.timeline).await?.is_some_and(|newest| newest >= segment) {
-            return Ok(());
-        }
-        let name = promise_name(segment.timeline);
-        self.repository.put_log(&self.cluster, &name, format!("{segment}\n").as_bytes()).await
+    /// Whether a file of this name was ever stored whole, even if it is gone now.
+    pub async fn was_stored(&self, name: &str) -> Result<bool> {
+        Ok(self.stored_as(name).await?.is_claimed)
     }
 
-    /// The newest segment of a timeline that was ever stored. `None` in an archive of a version that did not record
-    /// it.
+    /// The newest segment of a timeline that was ever stored, even if it is gone now. `None` if none was, or if only
+    /// older versions stored some.
     pub async fn promised(&self, timeline: u32) -> Result<Option<SegmentName>> {
-        let name = promise_name(timeline);
+        let claimed = self.stored(&format!("{timeline:08X}")).await?.into_iter();
+        let claimed =
+            claimed.filter(|(_, stored)| stored.is_claimed).filter_map(|(name, _)| segment_of(&name));
+        Ok(claimed.max().max(self.promised_of_old(timeline).await?))
+    }
+
+    /// What an older version recorded as the newest segment.
+    async fn promised_of_old(&self, timeline: u32) -> Result<Option<SegmentName>> {
+        let name = old_promise_name(timeline);
         if !self.repository.list_log(&self.cluster, &name).await?.contains(&name) {
             return Ok(None);
         }
-        let (mut text, doing) = (String::new(), format!("reading {}", self.describe(&name)));
-        let mut reader = self.repository.open_log(&self.cluster, &name).await?;
-        reader.read_to_string(&mut text).await.context(&doing)?;
+        let text = self.read_small(&name).await?;
+        let doing = format!("reading {}", self.describe(&name));
         text.trim().parse().map(Some).map_err(|error: String| Error::could_not_verify(error).context(doing))
     }
 
-    /// Removes a file for ever.
+    /// Removes a content for ever. Its claim stays.
     pub async fn remove(&self, file: &LogFile) -> Result<()> {
-        self.repository.remove_log(&self.cluster, &file.stored_name()).await
+        self.repository.remove_log(&self.cluster, &content_name(file)).await
     }
 
     /// The bytes of a file as they are stored.
     pub async fn read_stored(&self, file: &LogFile) -> Result<Vec<u8>> {
         let mut stored = Vec::new();
-        let mut reader = self.repository.open_log(&self.cluster, &file.stored_name()).await?;
+        let mut reader = self.repository.open_log(&self.cluster, &content_name(file)).await?;
         reader.read_to_end(&mut stored).await.context(format_args!("reading {}", file.name))?;
         Ok(stored)
     }
 
     /// Stores bytes under the name of a file, whatever they are.
     pub async fn write_stored(&self, file: &LogFile, stored: &[u8]) -> Result<()> {
-        self.repository.put_log(&self.cluster, &file.stored_name(), stored).await
+        self.repository.put_log(&self.cluster, &content_name(file), stored).await
     }
 
     /// The place of an archived file, for people.
     pub fn describe(&self, name: &str) -> String {
         format!("log archive of cluster {}/{name}", self.cluster)
     }
+
+    /// The stored files whose names begin with `prefix`, by the names that the server gave them.
+    async fn stored(&self, prefix: &str) -> Result<BTreeMap<String, Stored>> {
+        let mut found: BTreeMap<String, Stored> = BTreeMap::new();
+        for stored in self.repository.list_log(&self.cluster, prefix).await? {
+            match StoredName::parse(&stored) {
+                Some(StoredName::Content(file)) => {
+                    found.entry(file.name.clone()).or_default().contents.push(file);
+                }
+                Some(StoredName::Claim(name)) => found.entry(name).or_default().is_claimed = true,
+                Some(StoredName::OldPromise) | None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    async fn stored_as(&self, name: &str) -> Result<Stored> {
+        Ok(self.stored(&format!("{name}-")).await?.remove(name).unwrap_or_default())
+    }
+
+    /// The contents that count under a name.
+    async fn counting(&self, name: &str, stored: Stored) -> Result<Vec<LogFile>> {
+        if !stored.is_claimed || may_differ(name) {
+            return Ok(stored.contents);
+        }
+        let claimed = self.read_claim(name).await?;
+        Ok(stored.contents.into_iter().filter(|file| file.sha256 == claimed).collect())
+    }
+
+    /// The SHA-256 that a claim holds.
+    async fn read_claim(&self, name: &str) -> Result<String> {
+        Ok(self.read_small(&claim_name(name)).await?.trim().to_owned())
+    }
+
+    async fn read_small(&self, stored: &str) -> Result<String> {
+        let (mut text, doing) = (String::new(), format!("reading {}", self.describe(stored)));
+        let reader = self.repository.open_log(&self.cluster, stored).await?;
+        reader.take(LONGEST_CLAIM).read_to_string(&mut text).await.context(doing)?;
+        Ok(text)
+    }
+
+    fn conflict(&self, file: &LogFile, other: &str) -> Error {
+        let sentence = format!(
+            "{} is in the log archive of cluster {} already, with another content: SHA-256 {other} there, {} here",
+            file.name, self.cluster, file.sha256
+        );
+        Error::failed(sentence)
+            .hint("two servers write into one archive: stop the one that should not, and give it another")
+    }
+}
+
+/// Hashes a file. On a processor without instructions for it this takes as long as compressing.
+async fn sha256_of(content: &[u8]) -> Result<String> {
+    Ok(Sha256::of(content))
+}
+
+async fn pack(name: &str, content: &[u8]) -> Result<Vec<u8>> {
+    let doing = format!("compressing {name}");
+    let mut encoder = ZstdEncoder::with_quality(Vec::with_capacity(content.len() / 2), Level::Fastest);
+    encoder.write_all(content).await.context(&doing)?;
+    encoder.shutdown().await.context(&doing)?;
+    Ok(encoder.into_inner())
 }

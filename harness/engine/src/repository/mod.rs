@@ -9,7 +9,11 @@ mod draft;
 mod guarded;
 mod keys;
 mod local;
+mod local_log;
 mod log;
+mod log_names;
+#[cfg(test)]
+mod log_races;
 mod names;
 mod provenance;
 mod retention;
@@ -111,6 +115,9 @@ pub trait Repository: Send + Sync {
 
     /// Removes a backup: removes it from the list, then deletes its files. An unknown name is an error.
     async fn remove(&self, id: &str) -> Result<()>;
+
+    /// The clusters that have a log archive, sorted.
+    async fn log_clusters(&self) -> Result<Vec<String>>;
 
     /// The names in the log archive of a cluster that start with `prefix`, sorted. An archive without files is
     /// empty.

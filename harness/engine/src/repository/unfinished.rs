@@ -33,7 +33,17 @@ pub(super) fn sweep_unfinished(root: &Path, log: &Path, now: Timestamp) -> io::R
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         archives => archives?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
     };
-    for folder in [root.to_owned()].into_iter().chain(archives) {
+    let mut folders = vec![root.to_owned()];
+    for archive in archives.into_iter().filter(|archive| archive.is_dir()) {
+        for entry in fs::read_dir(&archive)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+        folders.push(archive);
+    }
+    for folder in folders {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -87,7 +97,7 @@ mod tests {
     #[test]
     fn only_what_is_ours_and_abandoned_goes() {
         let root = tempfile::tempdir().unwrap();
-        let archive = root.path().join("wal/123");
+        let archive = root.path().join("wal/123/0000000100000000");
         fs::create_dir_all(&archive).unwrap();
         leave(root.path(), "killed", true);
         leave(&archive, "segment", false);

@@ -157,9 +157,9 @@ async fn save_log(lab: &Lab) {
     }
     written.sort();
     let (last, content) = written.pop().expect("the segment that was being written");
-    lab.archive.store(&format!("{last}.partial"), &content, true).await.unwrap();
+    lab.archive.store(&format!("{last}.partial"), &content).await.unwrap();
     for (name, content) in written {
-        lab.archive.store(&name.to_string(), &content, false).await.unwrap();
+        lab.archive.store(&name.to_string(), &content).await.unwrap();
     }
 }
 
@@ -186,7 +186,7 @@ async fn of_several_beginnings_of_a_segment_the_longest_counts() {
     assert_eq!(beginnings[0].0, beginnings[2].0);
     for at in [0, 2, 1] {
         let (name, content) = &beginnings[at];
-        lab.archive.store(&format!("{name}.partial"), content, true).await.unwrap();
+        lab.archive.store(&format!("{name}.partial"), content).await.unwrap();
     }
     assert_eq!(lab.rows_at(&RecoveryTarget::including(RecoveryPoint::Latest)).await, 30);
     // The whole segment counts more than any beginning.

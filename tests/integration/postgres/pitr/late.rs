@@ -55,6 +55,10 @@ impl Repository for Gate {
         self.inner.remove(id).await
     }
 
+    async fn log_clusters(&self) -> Result<Vec<String>> {
+        self.inner.log_clusters().await
+    }
+
     async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {
         self.inner.list_log(cluster, prefix).await
     }

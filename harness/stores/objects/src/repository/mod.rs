@@ -88,11 +88,11 @@ impl BucketRepository {
         Ok(find(&*self.blobs, key).await?.is_some())
     }
 
-    /// The folders of backups, and whether each has its manifest.
-    async fn folders(&self) -> Result<Vec<(String, bool)>> {
+    /// The names of all folders directly under a prefix.
+    async fn names_under(&self, prefix: &str) -> Result<Vec<String>> {
         let (mut names, mut from) = (Vec::new(), None::<String>);
         loop {
-            let page = self.blobs.folders(&self.prefix, from.as_deref()).await?;
+            let page = self.blobs.folders(prefix, from.as_deref()).await?;
             names.extend(page.folders);
             if page.next.is_none() {
                 break;
@@ -102,6 +102,12 @@ impl BucketRepository {
             }
             from = page.next;
         }
+        Ok(names)
+    }
+
+    /// The folders of backups, and whether each has its manifest.
+    async fn folders(&self) -> Result<Vec<(String, bool)>> {
+        let names = self.names_under(&self.prefix).await?;
         let names = names.into_iter().filter(|name| ensure_backup_name(name).is_ok());
         let looked = iter(names).map(|name| async move {
             let manifest = format!("{}{name}/{MANIFEST}", self.prefix);
@@ -202,6 +208,13 @@ impl Repository for BucketRepository {
             return Err(refused());
         }
         Ok(())
+    }
+
+    async fn log_clusters(&self) -> Result<Vec<String>> {
+        let mut clusters = self.names_under(&format!("{}{LOG_FOLDER}/", self.prefix)).await?;
+        clusters.retain(|name| ensure_cluster_name(name).is_ok());
+        clusters.sort();
+        Ok(clusters)
     }
 
     async fn list_log(&self, cluster: &str, prefix: &str) -> Result<Vec<String>> {

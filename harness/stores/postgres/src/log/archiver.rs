@@ -134,14 +134,10 @@ async fn empty_spool(server: &PostgresServer, archive: &LogArchive) -> Result<()
 
 /// Stores a file of a server's log in the archive.
 async fn store(archive: &LogArchive, name: &str, content: &[u8]) -> Result<()> {
-    let Some(kind) = LogFileKind::of(name) else {
+    if LogFileKind::of(name).is_none() {
         return Err(Error::could_not_verify(format!("`{name}` is no file that a server archives")));
-    };
-    archive.store(name, content, matches!(kind, LogFileKind::Partial(_))).await?;
-    match kind {
-        LogFileKind::Segment(segment) | LogFileKind::Partial(segment) => archive.promise(segment).await,
-        LogFileKind::BackupNotes | LogFileKind::History(_) => Ok(()),
     }
+    archive.store(name, content).await.map(drop)
 }
 
 /// Stores the timeline histories of a server.

@@ -120,7 +120,9 @@ async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Fin
 
 fn two_contents(archive: &LogArchive, files: &[LogFile]) -> Finding {
     let name = files.first().map_or("", |file| &file.name);
-    let actual = format!("{} different contents", files.len());
+    let contents: Vec<_> = files.iter().map(|file| file.sha256.as_str()).collect();
+    let actual =
+        format!("{} contents, and none of them is claimed: SHA-256 {}", files.len(), contents.join(" and "));
     Finding::new(FindingCode::BackupDamaged, archive.describe(name), "one content", actual)
         .remedy("two servers write into one archive: find out which one should not")
 }
