@@ -24,10 +24,25 @@ use std::process::ExitCode;
 use comeback_error::{Context as _, Error, ErrorKind, Result};
 
 fn main() -> ExitCode {
+    if commands::archive::is_get(std::env::args_os()) {
+        return restore_command();
+    }
     let code = run().unwrap_or_else(|error| complain(&error));
     // A command that could not print its result must not look like success.
     let untold = output::failure().map_or(0, complain);
     ExitCode::from(if code == 0 { untold } else { code })
+}
+
+/// Runs as the `restore_command` of a server, which takes the exit codes of errors and panics for the end of the log.
+fn restore_command() -> ExitCode {
+    ExitCode::from(match std::panic::catch_unwind(run) {
+        Ok(Ok(code @ (0 | commands::archive::NEVER_ARCHIVED))) => code,
+        Ok(Err(error)) => {
+            complain(&error);
+            commands::archive::GET_FAILED
+        }
+        Ok(Ok(_)) | Err(_) => commands::archive::GET_FAILED,
+    })
 }
 
 /// Parses the command line and runs the command; returns the exit code.

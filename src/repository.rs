@@ -24,6 +24,15 @@ pub(crate) enum RepositoryUrl {
     Bucket(BucketAddress, String),
 }
 
+impl RepositoryUrl {
+    /// Its folder, if that is a relative path.
+    pub(crate) fn relative_folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder.as_path()).filter(|folder| folder.is_relative()),
+        }
+    }
+}
+
 impl FromStr for RepositoryUrl {
     type Err = String;
 

@@ -1,5 +1,6 @@
 //! Defines the command line.
 
+mod archive;
 mod backups;
 mod drill;
 mod evidence;
@@ -21,6 +22,7 @@ use comeback_fixtures::Scale;
 
 use crate::repository::RepositoryUrl;
 
+pub(crate) use archive::{ArchiveCheckArgs, ArchiveCommand, ArchiveGetArgs, ArchivePushArgs};
 pub(crate) use backups::{
     BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs, RestoreCommand, RestoreRedisArgs,
 };
@@ -69,7 +71,7 @@ Any other code means failure.";
 /// The groups of commands in the help, by purpose.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Prove", &["verify", "run", "selftest", "list"]),
-    ("Back up and restore", &["backup", "restore", "secrets"]),
+    ("Back up and restore", &["backup", "archive", "restore", "secrets"]),
     ("Plan", &["plan", "drill", "init"]),
     ("Evidence", &["report", "coverage", "evidence"]),
     ("Housekeeping", &["doctor", "clean", "completions", "help"]),
@@ -129,6 +131,9 @@ pub(crate) enum Command {
     /// Take, list and fetch backups
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Archive the log of a PostgreSQL server, and fetch it for a recovery
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// Restore a backup, with the same code as the drills
     #[command(subcommand)]
     Restore(RestoreCommand),

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod archive;
 mod backup;
 mod clean;
 mod coverage;
@@ -58,6 +59,7 @@ pub(crate) async fn dispatch(cli: Cli) -> Result<u8> {
         Command::Verify(args) => verify::verify(*args, settings(cli.config.as_deref())?).await,
         Command::Selftest(args) => selftest::selftest(args, settings(cli.config.as_deref())?).await,
         Command::Backup(command) => backup::backup(command, &settings(cli.config.as_deref())?).await,
+        Command::Archive(command) => archive::archive(command, &settings(cli.config.as_deref())?).await,
         Command::Restore(command) => restore::restore(command, &settings(cli.config.as_deref())?).await,
         Command::Secrets(command) => secrets::secrets(command, &settings(cli.config.as_deref())?).await,
         Command::Drill(command) => drill::drill(&command, &settings(cli.config.as_deref())?).await,

@@ -57,7 +57,7 @@ pub use manifest::{
     BaseBackupPosition, ClusterContent, Content, ContentKind, DatabaseContent, DumpExport, DumpFormat,
     FileEntry, MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport, TakenFrom,
 };
-pub use manifest_head::{ContentHead, ManifestHead};
+pub use manifest_head::{ContentHead, LogNeed, ManifestHead};
 pub use not_looked_at::{NotLookedAt, ScopeKind};
 pub use object::{
     InventoryScope, KeptVersion, KeyHistory, ObjectAttributes, ObjectEvent, ObjectRecord, ObjectVersion,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ContentKind, FileEntry, Manifest, Source};
+use super::{Content, ContentKind, FileEntry, Lsn, Manifest, Source};
 
 /// A manifest without its content: enough to list a backup, to copy it, to prune it, and to see whether every byte of it
 /// is as it was written.
@@ -46,6 +46,37 @@ pub struct ContentHead {
     /// What it was taken from.
     #[serde(default)]
     pub source: Option<Source>,
+    /// The log that a base backup needs; `None` for backups of other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogNeed>,
+}
+
+/// The log that a base backup needs: from its start on, and to its end at least.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogNeed {
+    /// The system identifier of the cluster.
+    pub system_identifier: String,
+    /// The timeline that it was taken on.
+    pub timeline: u32,
+    /// The size of the cluster's log segments, in bytes.
+    pub segment_bytes: u64,
+    /// Where replay has to begin.
+    pub start_lsn: Lsn,
+    /// The position from which the copy is consistent.
+    pub end_lsn: Lsn,
+}
+
+impl LogNeed {
+    fn of(content: &Content) -> Option<Self> {
+        let Content::PostgresBaseBackup { position, .. } = content else { return None };
+        Some(Self {
+            system_identifier: position.system_identifier.clone(),
+            timeline: position.timeline,
+            segment_bytes: position.segment_bytes,
+            start_lsn: position.start_lsn,
+            end_lsn: position.end_lsn,
+        })
+    }
 }
 
 fn yes() -> bool {
@@ -68,6 +99,7 @@ impl Manifest {
                 kind: self.content.kind(),
                 figures: self.content.figures(),
                 source: self.source(),
+                log: LogNeed::of(&self.content),
             },
             is_sealed: false,
         }

@@ -151,13 +151,11 @@ impl LogArchive {
         Ok(self.stored_as(name).await?.is_claimed)
     }
 
-    /// The newest segment of a timeline that was ever stored, even if it is gone now. `None` if none was, or if only
-    /// older versions stored some.
+    /// The newest segment of a timeline that was ever stored, even if it is gone now. `None` if there was none.
     pub async fn promised(&self, timeline: u32) -> Result<Option<SegmentName>> {
-        let claimed = self.stored(&format!("{timeline:08X}")).await?.into_iter();
-        let claimed =
-            claimed.filter(|(_, stored)| stored.is_claimed).filter_map(|(name, _)| segment_of(&name));
-        Ok(claimed.max().max(self.promised_of_old(timeline).await?))
+        let stored = self.stored(&format!("{timeline:08X}")).await?;
+        let newest = stored.keys().filter_map(|name| segment_of(name)).max();
+        Ok(newest.max(self.promised_of_old(timeline).await?))
     }
 
     /// What an older version recorded as the newest segment.

@@ -98,7 +98,7 @@ async fn fetch_histories(
 }
 
 /// Reads a segment. Of several partial segments, the longest is used.
-async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Finding>> {
+pub(crate) async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Finding>> {
     let is_partial = step.files.iter().all(|file| file.name != step.segment.to_string());
     if !is_partial && step.files.len() > 1 {
         return Err(Box::new(two_contents(archive, &step.files)));
@@ -118,7 +118,7 @@ async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Fin
     }
 }
 
-fn two_contents(archive: &LogArchive, files: &[LogFile]) -> Finding {
+pub(crate) fn two_contents(archive: &LogArchive, files: &[LogFile]) -> Finding {
     let name = files.first().map_or("", |file| &file.name);
     let contents: Vec<_> = files.iter().map(|file| file.sha256.as_str()).collect();
     let actual =
