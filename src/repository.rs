@@ -29,6 +29,7 @@ impl RepositoryUrl {
     pub(crate) fn relative_folder(&self) -> Option<&Path> {
         match self {
             Self::Folder(folder) => Some(folder.as_path()).filter(|folder| folder.is_relative()),
+            Self::Bucket(..) => None,
         }
     }
 }

@@ -13,7 +13,7 @@ use comeback_reports::format;
 use crate::cli::{ArchiveCheckArgs, ArchiveCommand, ArchiveGetArgs, ArchivePushArgs};
 use crate::config::Config;
 use crate::output;
-use crate::repository::{RepositoryUrl, open_repository};
+use crate::repository::RepositoryUrl;
 
 /// What `comeback archive get` exits with if the archive never had the file.
 pub(crate) const NEVER_ARCHIVED: u8 = 1;
@@ -42,19 +42,19 @@ async fn get(args: &ArchiveGetArgs, config: &Config) -> Result<u8> {
     })
 }
 
-/// The repository, which must exist. The server runs these commands in its data directory, so a relative path would
-/// lead into it.
+/// The repository. A folder must exist; a bucket holds nothing before the first file. The server runs these commands in its
+/// data directory, so a relative path would lead into it.
 async fn repository(named: Option<&RepositoryUrl>, config: &Config) -> Result<Arc<dyn Repository>> {
     let url = named.or(config.repository.main.url.as_ref());
     if let Some(folder) = url.and_then(RepositoryUrl::relative_folder) {
         return Err(Error::usage(format!("the repository `{}` is a relative path", folder.display()))
             .hint("name it by its absolute path: the server runs this command in its data directory"));
     }
-    open_repository(named, config, false).await
+    super::open_repository(named, config, matches!(url, Some(RepositoryUrl::Bucket(..)))).await
 }
 
 async fn check(args: &ArchiveCheckArgs, config: &Config) -> Result<u8> {
-    let repository = open_repository(args.repository.as_ref(), config, false).await?;
+    let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
     let mut clusters = repository.log_clusters().await?;
     if let Some(named) = &args.cluster {
         if !clusters.contains(named) {
