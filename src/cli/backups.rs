@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::postgres::{BackupPostgresArgs, GRANTS, RESTORED_CLUSTER, RestoreCsvArgs, RestorePostgresArgs};
+use super::redis::{BACKUP_RIGHTS, RESTORE_RIGHTS, RedisLoginArgs, SERVER};
 use super::{EXIT_CODES, EvidenceArgs, IDENTITY, REPOSITORY, RestoreObjectsArgs, SubstrateArg, values};
 use crate::repository::RepositoryUrl;
-
-const SERVER: &str = "The server: redis://HOST:PORT, redis://USER@HOST:PORT or unix:///PATH; its password \
-    comes from the environment variable REDISCLI_AUTH or from a file";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
     /// Take a snapshot of a running Redis or Valkey server, without touching its disk
+    #[command(after_help = BACKUP_RIGHTS)]
     Redis(BackupRedisArgs),
     /// Take a backup of a running PostgreSQL server: a base backup, a dump, or the rows of one table
     #[command(after_help = GRANTS)]
@@ -27,7 +26,7 @@ pub(crate) enum BackupCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum RestoreCommand {
     /// Restore a snapshot onto a running Redis or Valkey server, after it has loaded on a throw-away one
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = format!("{RESTORE_RIGHTS}\n\n{EXIT_CODES}"))]
     Redis(RestoreRedisArgs),
     /// Restore a base backup of PostgreSQL as a data directory, or a dump onto a running server
     #[command(after_help = RESTORED_CLUSTER)]
@@ -44,9 +43,8 @@ pub(crate) enum RestoreCommand {
 pub(crate) struct BackupRedisArgs {
     #[arg(long, value_name = "URL", help = SERVER)]
     pub(crate) from: String,
-    /// The file that holds the password
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) login: RedisLoginArgs,
     #[arg(long, value_name = "URL", help = REPOSITORY)]
     pub(crate) repository: Option<RepositoryUrl>,
     /// Then remove snapshots older than this, but never the newest good one
@@ -85,9 +83,8 @@ pub(crate) struct RestoreRedisArgs {
     /// The same server again; required if it holds keys, because they are replaced
     #[arg(long, value_name = "URL")]
     pub(crate) replace: Option<String>,
-    /// The file that holds the password
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) login: RedisLoginArgs,
     #[arg(long, value_name = "URL", help = REPOSITORY)]
     pub(crate) repository: Option<RepositoryUrl>,
     #[arg(long, value_name = "FILE", help = IDENTITY)]

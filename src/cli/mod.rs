@@ -8,6 +8,7 @@ mod init;
 mod objects;
 mod plan;
 mod postgres;
+mod redis;
 mod secrets;
 pub(crate) mod values;
 mod verify;
@@ -36,6 +37,8 @@ pub(crate) use objects::RestoreObjectsArgs;
 pub(crate) use postgres::{BackupFormat, BackupPostgresArgs, RestoreCsvArgs, RestorePostgresArgs};
 
 pub(crate) use plan::{PlanCommand, PlanShowArgs};
+
+pub(crate) use redis::RedisLoginArgs;
 
 pub(crate) use verify::VerifyArgs;
 

@@ -27,8 +27,9 @@ pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8
 }
 
 async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
-    let address = super::redis_address(&args.from, args.password_file.as_deref())?;
+    let url = super::redis::named(&args.from, &args.login)?;
     let repository = super::open_repository(args.repository.as_ref(), config, true).await?;
+    let address = super::redis::find(&url).await?;
     for name in repository.sweep_unfinished().await? {
         output::text(&format!("removed what a killed backup left: {name}\n"));
     }
@@ -36,10 +37,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     output::text(&format!("took {}\n", line(&manifest)));
     let (snapshot, _) = manifest.content.keyspace()?;
     if let Some(replica) = &snapshot.replica_of {
-        output::error_line(&format!(
-            "warning: the server is a replica of {}, heard from {} s ago: the backup may lack its newest writes",
-            replica.primary, replica.seconds_behind
-        ));
+        output::error_line(&super::redis::about_replica(replica));
     }
     if let Some(days) = args.keep_days {
         let pruned = prune(&*repository, &manifest, Clock::machine().now(), DAY * days.get()).await?;

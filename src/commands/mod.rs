@@ -16,6 +16,7 @@ mod objects;
 mod plan;
 mod postgres;
 mod recovery;
+mod redis;
 mod report;
 mod restore;
 mod run;
@@ -33,12 +34,10 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 use comeback_engine::repository::Repository;
 use comeback_engine::runbook::Runbook;
-use comeback_engine::secret::Secret;
 use comeback_engine::substrate::set_scratch_dir;
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use comeback_model::Manifest;
-use comeback_redis::RedisAddress;
 
 use crate::cli::{Cli, Command, RunbookArgs};
 use crate::config::Config;
@@ -102,25 +101,6 @@ fn load_runbook(args: &RunbookArgs, config: &Config) -> Result<Option<Arc<Runboo
             .hint("name it with --runbook FILE, or as `runbook` under [service] in comeback.toml")
     })?;
     Ok(Some(Arc::new(Runbook::parse(path.display().to_string(), text))))
-}
-
-/// The environment variable in which `redis-cli` looks for a password, too.
-const PASSWORD_VARIABLE: &str = "REDISCLI_AUTH";
-
-/// The server that the user named, with the password from a file or from the environment.
-fn redis_address(url: &str, password_file: Option<&Path>) -> Result<RedisAddress> {
-    let password = match password_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                Error::usage(format!("reading the password from {}: {error}", path.display()))
-                    .hint("the file holds the password and nothing else")
-            })?;
-            Some(text.trim_end_matches(['\r', '\n']).to_owned())
-        }
-        None => std::env::var(PASSWORD_VARIABLE).ok(),
-    };
-    let password = password.filter(|password| !password.is_empty()).map(Secret::given);
-    Ok(RedisAddress::parse(url)?.with_password(password))
 }
 
 /// The repository that the user named, or else that of the settings. Only commands that write backups may create it.

@@ -4,7 +4,7 @@ use comeback_engine::runner::Course;
 use comeback_engine::substrate::RunIdentity;
 use comeback_error::{Error, Result};
 use comeback_redis::procedures::KeyspaceReplacement;
-use comeback_redis::{RedisAddress, RedisClient, Settled};
+use comeback_redis::{RedisAddress, RedisClient, RedisUrl, Settled, check_target};
 use comeback_reports::format;
 
 use super::session::{self, Restore, left_behind};
@@ -24,20 +24,22 @@ pub(crate) async fn restore(command: RestoreCommand, config: &Config) -> Result<
 }
 
 async fn redis(args: &RestoreRedisArgs, config: &Config) -> Result<u8> {
-    let target = super::redis_address(&args.to, args.password_file.as_deref())?;
-    let confirmed = args.replace.as_deref().map(RedisAddress::parse).transpose()?;
-    if confirmed.as_ref().is_some_and(|confirmed| !confirmed.is_same_place(&target)) {
-        return Err(Error::usage(format!("--to names {target}, and --replace names another server"))
+    let url = super::redis::named(&args.to, &args.login)?;
+    let confirmed = args.replace.as_deref().map(RedisUrl::parse).transpose()?;
+    if confirmed.as_ref().is_some_and(|confirmed| !confirmed.is_same_place(&url)) {
+        return Err(Error::usage(format!("--to names {url}, and --replace names another server"))
             .hint("name the same server in both, if it is the one to be replaced"));
     }
     let repository =
         super::open_repository_with(args.repository.as_ref(), config, false, &args.identity).await?;
     let snapshot = super::snapshot_named(&*repository, &args.id).await?;
     tell_provenance(&*repository, &args.id).await?;
+    let target = super::redis::find(&url).await?;
+    check_target(&target).await?;
     let keys: u64 = RedisClient::connect(&target, 0).await?.key_counts().await?.values().sum();
     if keys > 0 && confirmed.is_none() {
         return Err(Error::usage(format!("{target} holds {}", format::plural(keys, "key")))
-            .hint(format!("to replace them, name it a second time: --replace {target}")));
+            .hint(format!("to replace them, name it a second time: --replace {url}")));
     }
     let identity = RunIdentity::random(false)?;
     let run_id = identity.run_id.clone();

@@ -8,6 +8,7 @@
 //! | backups of other tools | `foreign_cluster`, `backup_tools`, `verify` |
 //! | the ledger of a workload | `workload_bench` |
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
+//! | servers of Redis with TLS, users, sentinels | `redis_process` |
 //! | the road-trip application | `roadtrip_bench` |
 //! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
@@ -31,6 +32,7 @@ pub(crate) mod place;
 pub(crate) mod postgres_bench;
 pub(crate) mod rdb_bench;
 pub(crate) mod redis_bench;
+pub(crate) mod redis_process;
 pub(crate) mod require;
 pub(crate) mod road_trip;
 pub(crate) mod roadtrip_bench;

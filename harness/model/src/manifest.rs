@@ -280,9 +280,12 @@ pub struct TableExport {
 /// The moment of a Redis snapshot, and its file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedisSnapshot {
-    /// The address of the server; `None` in manifests of older versions.
+    /// The address of the server, or of the sentinels that know it by a name; `None` in manifests of older versions.
     #[serde(default)]
     pub server: Option<String>,
+    /// The server that the sentinels named; `None` without sentinels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<String>,
     /// The version of the RDB format. A server that knows only older versions cannot load it.
     pub rdb_version: u32,
     /// The size of the RDB file before compression, in bytes.
@@ -308,6 +311,13 @@ pub struct ReplicaOf {
     pub primary: String,
     /// The time since it last heard from its primary, in seconds.
     pub seconds_behind: u64,
+    /// The state of its link to the primary, in the server's word; `None` in manifests of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// How much the snapshot lacks of what the primary had written when the backup began, in bytes of its stream of
+    /// writes; `None` if the primary was not asked, or did not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_behind: Option<u64>,
 }
 
 /// How to bring a base backup to the moment of its manifest.

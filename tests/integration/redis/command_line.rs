@@ -113,7 +113,7 @@ async fn bad_input_is_refused_before_anything_is_started() {
         (&["backup", "redis", "--from", &from, "--password-file", "nowhere"], "reading the password"),
         (&["backup", "fetch", "unknown", "--out", "x"], "there is no backup unknown"),
         (&["restore", "redis", "unknown", "--to", &from], "there is no backup unknown"),
-        (&["restore", "redis", "unknown", "--to", "rediss://cache"], "TLS"),
+        (&["restore", "redis", "unknown", "--to", "redis://cache", "--cacert", "x"], "without TLS"),
     ] {
         let (code, stdout, wrong) = comeback(&bench, &repository, args);
         assert_eq!((code, stdout.as_str()), (Some(2), ""), "{args:?}: {wrong}");

@@ -15,7 +15,7 @@ use super::address::RedisAddress;
 use super::along::{Feed, Reading, read_along, read_along_with_groups};
 use super::client::RedisClient;
 use super::rdb::RdbSummary;
-use super::source::check_source;
+use super::source::Source;
 use super::stream::SnapshotStream;
 
 /// The RDB file, as one gzip member.
@@ -48,8 +48,8 @@ pub async fn take_snapshot(
     let product = if server.get("valkey_version").is_some() { "valkey" } else { "redis" };
     let number = server.get("valkey_version").or(server.get("redis_version")).unwrap_or("unknown");
     let mut draft = draft.made_with(product, number);
+    let source = Source::check(address, &client, &server).await?;
     let users: Vec<String> = client.ask(cmd("ACL").arg("USERS")).await?;
-    let replica_of = check_source(&client.info("replication").await?, &client.info("cluster").await?)?;
     wait_for_other_saves(&client).await?;
 
     let asked_ms = timer.elapsed_ms();
@@ -62,14 +62,15 @@ pub async fn take_snapshot(
 
     let content = Content::RedisSnapshot {
         snapshot: RedisSnapshot {
-            server: Some(address.server()),
+            server: Some(address.source()),
+            named: address.sentinels().map(|_| address.server()),
             rdb_version: summary.version,
             rdb_bytes: summary.bytes,
             used_memory_bytes: memory.number("used_memory")?,
             replication_id: stream.replication_id.clone(),
             replication_offset: stream.replication_offset,
             users,
-            replica_of,
+            replica_of: source.replica_of(&stream.replication_id, stream.replication_offset),
         },
         keyspace: summary.fingerprint,
     };

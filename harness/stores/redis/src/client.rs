@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use comeback_engine::wait;
-use comeback_error::{Context as _, Error, Result};
+use comeback_error::{Error, Result};
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, cmd,
-};
+use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, cmd};
 
 use super::address::RedisAddress;
+use super::dial::{dial, silent};
+use super::rights;
+use super::tls;
 
 /// How long connecting, logging in and the first answer may take.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -22,6 +23,7 @@ const ANSWER_LIMIT: Duration = Duration::from_mins(5);
 pub struct RedisClient {
     connection: MultiplexedConnection,
     place: String,
+    user: String,
 }
 
 impl RedisClient {
@@ -31,13 +33,15 @@ impl RedisClient {
     }
 
     async fn connect_within(address: &RedisAddress, database: u32, limit: Duration) -> Result<Self> {
-        let client =
-            Client::open(address.info(database)?).context(format_args!("connecting to {address}"))?;
-        let limits = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limit))
-            .set_response_timeout(Some(ANSWER_LIMIT));
+        let doing = format!("connecting to {address}");
+        let socket = dial(address, limit).await.map_err(|error| error.context(&doing))?;
+        let settings = AsyncConnectionConfig::new().set_response_timeout(Some(ANSWER_LIMIT));
+        let info = address.info(database);
         let connected = async {
-            let connection = client.get_multiplexed_async_connection_with_config(&limits).await?;
+            let (connection, driver) =
+                MultiplexedConnection::new_with_config(&info, socket, settings).await?;
+            // It ends when the last clone of the connection is dropped.
+            tokio::spawn(driver);
             let answer: RedisResult<Value> = cmd("PING").query_async(&mut connection.clone()).await;
             match answer {
                 // A server that is loading, or a user without this permission, has still answered.
@@ -45,11 +49,14 @@ impl RedisClient {
                 _ => Ok(connection),
             }
         };
-        let connected = wait::at_most("an answer", limit, connected).await;
-        let connection = connected
-            .map_err(|_| silent(address, limit))?
-            .map_err(|error| unreachable(address, limit, &error))?;
-        Ok(Self { connection, place: address.to_string() })
+        let connected = match wait::at_most("an answer", limit, connected).await {
+            Err(_) => Err(silent(address, limit)),
+            Ok(Err(error)) if error.is_timeout() => Err(silent(address, limit)),
+            Ok(Err(error)) => Err(unusable(address, &error)),
+            Ok(Ok(connection)) => Ok(connection),
+        };
+        let connection = connected.map_err(|error| error.context(&doing))?;
+        Ok(Self { connection, place: address.to_string(), user: address.login().user().to_owned() })
     }
 
     /// Sends a command and reads its answer.
@@ -70,6 +77,9 @@ impl RedisClient {
     }
 
     fn refused(&self, doing: &str, error: &RedisError) -> Error {
+        if let Some(lacking) = rights::lacking(&self.user, &error.to_string()) {
+            return lacking.context(format_args!("{doing} on {}", self.place));
+        }
         Error::could_not_verify(format!("{doing} on {}: {error}", self.place))
     }
 
@@ -109,34 +119,34 @@ fn is_answer(error: &RedisError) -> bool {
         && !matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
 }
 
-fn silent(address: &RedisAddress, limit: Duration) -> Error {
-    Error::could_not_verify(format!("connecting to {address}: no answer within {} s", limit.as_secs()))
-        .hint(
-            "something listens there and says nothing, or a firewall drops what is sent: check host and port",
-        )
-        .hint("a server with TLS waits for a handshake: connect through a tunnel, such as stunnel or ssh -L")
-}
-
-/// Explains why a server cannot be used, and what to do about it.
-fn unreachable(address: &RedisAddress, limit: Duration, error: &RedisError) -> Error {
-    let told = |what: &str| Error::could_not_verify(format!("connecting to {address}: {what}"));
+/// Explains why a server that was reached cannot be used, and what to do about it.
+fn unusable(address: &RedisAddress, error: &RedisError) -> Error {
+    let said = error.to_string();
+    if let Some(lacking) = rights::lacking(address.login().user(), &said) {
+        return lacking;
+    }
     match error.kind() {
-        _ if error.is_timeout() => silent(address, limit),
-        _ if error.is_connection_refusal() => told("nothing listens there").hint(
-            "check host and port, whether the server runs, and its settings `bind`, `port` and `unixsocket`",
-        ),
-        redis::ErrorKind::Parse => {
-            told("what listens there does not answer as a Redis or Valkey server does")
-                .hint("it may be a web server or a proxy: check the port")
-        }
+        redis::ErrorKind::Parse => Error::could_not_verify(
+            "what listens there does not answer as a Redis or Valkey server does",
+        )
+        .hint("it may be a web server or a proxy, or a server with TLS: check the port, or write rediss://"),
         redis::ErrorKind::AuthenticationFailed => {
             let said = error.detail().unwrap_or("the password was not accepted");
-            with_password_hint(told(&format!("the server refused the password: {said}")))
+            with_password_hint(Error::could_not_verify(format!("the server refused the password: {said}")))
         }
         _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => {
-            with_password_hint(told(&format!("the server wants a password: {error}")))
+            with_password_hint(Error::could_not_verify(format!("the server wants a password: {error}")))
         }
-        _ => told(&error.to_string()),
+        // With TLS 1.3 the server looks at the client's certificate when the client believes to be connected.
+        _ if address.tls().is_some() => {
+            let error = Error::could_not_verify(said.clone());
+            tls::hint(&said).map_or(error.clone(), |hint| error.hint(hint))
+        }
+        _ if error.is_connection_dropped() => Error::could_not_verify(format!("the server hung up: {said}"))
+            .hint(
+                "a server with TLS does so: write rediss://; or it has too many clients, and its log says so",
+            ),
+        _ => Error::could_not_verify(said),
     }
 }
 

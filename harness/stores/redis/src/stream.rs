@@ -16,11 +16,12 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use comeback_engine::clock::Stopwatch;
 use comeback_engine::wait;
 use comeback_error::{Context as _, Error, Result};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::address::{Place, RedisAddress};
+use super::address::RedisAddress;
 use super::client::{CONNECT_LIMIT, with_password_hint};
+use super::dial::{Socket, dial};
+use super::rights;
 
 /// A server that sends nothing for this long is gone: while it prepares, it sends a line every second.
 const SILENCE_LIMIT: Duration = Duration::from_mins(1);
@@ -30,9 +31,6 @@ const LINE_BYTES: usize = 1_024;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// The length of the mark that ends a snapshot of unknown size.
 const MARK_BYTES: usize = 40;
-
-trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
 /// A snapshot that is being received.
 pub(super) struct SnapshotStream {
@@ -65,28 +63,18 @@ impl SnapshotStream {
     }
 
     async fn ask(address: &RedisAddress) -> Result<Self> {
-        let socket = wait::at_most("the connection", CONNECT_LIMIT, dial(address.place())).await??;
-        let mut stream = Self {
-            socket,
-            buffer: BytesMut::with_capacity(CHUNK_BYTES),
-            end: End::Reached,
-            replication_id: String::new(),
-            replication_offset: 0,
-            waited: Duration::ZERO,
-        };
+        let (mut stream, user) = (Self::connect(address).await?, address.login().user());
         let first_answers = async {
-            if let Some(login) = address.login() {
-                stream.command(&login).await?.map_err(|answer| refused("the password", &answer))?;
-            }
+            stream.log_in(address).await?;
             let capabilities = ["REPLCONF", "capa", "eof", "capa", "psync2"];
-            stream.command(&capabilities).await?.map_err(|answer| refused("a replica", &answer))
+            stream.command(&capabilities).await?.map_err(|answer| refused(user, "a replica", &answer))
         };
         wait::at_most("the server's first answer", CONNECT_LIMIT, first_answers).await??;
         // Servers before version 7 do not know this and also send what comes later; then we just hang up.
         let _ = stream.command(&["REPLCONF", "rdb-only", "1"]).await?;
         let watch = Stopwatch::start();
         let started =
-            stream.command(&["PSYNC", "?", "-1"]).await?.map_err(|answer| refused("PSYNC", &answer))?;
+            stream.command(&["PSYNC", "?", "-1"]).await?.map_err(|answer| refused(user, "PSYNC", &answer))?;
         stream.waited = watch.elapsed();
         let mut words = started.split_whitespace();
         match (words.next(), words.next(), words.next().and_then(|offset| offset.parse().ok())) {
@@ -97,6 +85,23 @@ impl SnapshotStream {
         }
         stream.end = stream.read_announcement().await?;
         Ok(stream)
+    }
+
+    async fn connect(address: &RedisAddress) -> Result<Self> {
+        Ok(Self {
+            socket: dial(address, CONNECT_LIMIT).await?,
+            buffer: BytesMut::with_capacity(CHUNK_BYTES),
+            end: End::Reached,
+            replication_id: String::new(),
+            replication_offset: 0,
+            waited: Duration::ZERO,
+        })
+    }
+
+    async fn log_in(&mut self, address: &RedisAddress) -> Result<()> {
+        let Some(words) = address.login().words() else { return Ok(()) };
+        let answer = self.command(&words).await?;
+        answer.map(drop).map_err(|answer| refused(address.login().user(), "the password", &answer))
     }
 
     /// The next piece of the file; `None` after its last byte. A connection that ends earlier is an error.
@@ -139,11 +144,15 @@ impl SnapshotStream {
 
     /// Sends a command and reads a line of answer. The inner error is the server's own.
     async fn command(&mut self, words: &[&str]) -> Result<Result<String, String>> {
-        let words = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
-        let request = format!("*{}\r\n{}", words.len(), words.collect::<String>());
-        self.socket.write_all(request.as_bytes()).await.context("writing to the server")?;
+        self.send(&request(words)).await?;
         let line = self.read_line().await?;
         Ok(if line.starts_with('-') { Err(line) } else { Ok(line) })
+    }
+
+    async fn send(&mut self, request: &str) -> Result<()> {
+        self.socket.write_all(request.as_bytes()).await.context("writing to the server")?;
+        // What is encrypted waits for a flush.
+        self.socket.flush().await.context("writing to the server")
     }
 
     /// Reads a line. Skips the empty lines that the server sends to keep the connection alive.
@@ -178,23 +187,40 @@ impl SnapshotStream {
     }
 }
 
-async fn dial(place: &Place) -> Result<Box<dyn Socket>> {
-    let doing = "connecting";
-    Ok(match place {
-        Place::Tcp { host, port } => {
-            Box::new(TcpStream::connect((host.as_str(), *port)).await.context(doing)?)
+/// Fails if the user may not do what a snapshot needs. No snapshot is asked for: a server that has another answer to
+/// send does not start one, and says so. Source: `syncCommand` in Redis' replication.c.
+pub(super) async fn may_copy(address: &RedisAddress) -> Result<()> {
+    let mut stream = SnapshotStream::connect(address).await?;
+    let asked = async {
+        stream.log_in(address).await?;
+        let words: [&[&str]; 2] = [&["REPLCONF", "capa", "eof"], &["PSYNC", "?", "-1"]];
+        stream.send(&words.map(request).concat()).await?;
+        for what in ["a replica", "PSYNC"] {
+            let answer = stream.read_line().await?;
+            if let Some(lacking) = rights::lacking(address.login().user(), &answer) {
+                return Err(lacking.context(format_args!("asking {address} for {what}")));
+            }
         }
-        Place::Unix { path } => Box::new(UnixStream::connect(path).await.context(doing)?),
-    })
+        Ok(())
+    };
+    wait::at_most("the server's first answer", CONNECT_LIMIT, asked).await?
 }
 
-fn refused(what: &str, answer: &str) -> Error {
-    let error =
-        Error::could_not_verify(format!("the server refused {what}: {}", answer.trim_start_matches('-')));
+fn request(words: &[&str]) -> String {
+    let all = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+    format!("*{}\r\n{}", words.len(), all.collect::<String>())
+}
+
+fn refused(user: &str, what: &str, answer: &str) -> Error {
+    let said = answer.trim_start_matches('-');
+    if let Some(lacking) = rights::lacking(user, said) {
+        return lacking;
+    }
+    let error = Error::could_not_verify(format!("the server refused {what}: {said}"));
     match answer.split_whitespace().next() {
         Some("-NOAUTH" | "-WRONGPASS") => with_password_hint(error),
-        Some("-NOPERM") => {
-            error.hint("the user needs the commands psync and replconf: ACL SETUSER name +psync +replconf")
+        Some("-NOMASTERLINK") => {
+            error.hint("it is a replica that lost its primary: back up the primary, or wait")
         }
         _ => error.hint("a backup is read as a replica reads: managed services may not allow it"),
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use comeback_engine::clock::Stopwatch;
 use comeback_engine::secret::random_hex;
-use comeback_error::{Error, Result};
+use comeback_error::{Error, ErrorKind, Result};
 use redis::{Pipeline, Value, cmd, pipe};
 
 use super::plan::{Pair, Plan};
 use super::{Obstacle, Settled, Sizes};
 use crate::address::RedisAddress;
 use crate::client::{Info, RedisClient};
+use crate::target::ensure_primary;
 
 /// The new state is in place, and the old one is in the spare databases.
 pub(super) struct Exchange {
@@ -38,6 +39,8 @@ impl Exchange {
             let old_functions: Vec<u8> = to.ask(cmd("FUNCTION").arg("DUMP")).await?;
             let keys = Keys::set_marker(target, &plan).await?;
             look_again(&to.key_counts().await?, &plan, sizes)?;
+            // Last: what is written to a server that was replaced meanwhile is lost.
+            ensure_primary(target, &to).await.map_err(not_replaced)?;
             Ok((to, new_functions, old_functions, keys))
         };
         let (to, new_functions, old_functions, keys) = match prepared.await {
@@ -118,6 +121,14 @@ impl Exchange {
 
     /// Removes the old state.
     pub(super) async fn keep_new(self) -> Result<()> {
+        let to = RedisClient::connect(&self.target, 0).await?;
+        ensure_primary(&self.target, &to).await.map_err(|error| {
+            let places = self.where_things_are();
+            error
+                .into_kind(ErrorKind::CouldNotVerify)
+                .context("looking again after the exchange")
+                .hint(places)
+        })?;
         self.plan.clear_spares(&self.target).await.map_err(|error| {
             error.hint(format!("the new state serves; the old one is still in {}", self.plan.spares()))
         })
@@ -167,6 +178,14 @@ fn swap(pairs: &[Pair]) -> Pipeline {
 
 fn restore_functions(all: &mut Pipeline, functions: &[u8]) {
     all.cmd("FUNCTION").arg("RESTORE").arg(functions).arg("FLUSH").cmd("SELECT").arg(0);
+}
+
+/// The old state serves; a failover is not the user's mistake.
+fn not_replaced(error: Error) -> Error {
+    error
+        .into_kind(ErrorKind::CouldNotVerify)
+        .context("looking again before the exchange")
+        .hint("nothing was exchanged: the old state serves")
 }
 
 /// The copy was compared a moment ago. Fails if somebody has written to it since, or has begun to use another

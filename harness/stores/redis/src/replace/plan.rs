@@ -8,6 +8,7 @@ use redis::cmd;
 use super::Obstacle;
 use crate::address::RedisAddress;
 use crate::client::{Info, RedisClient};
+use crate::target::refuse_other_roles;
 use crate::version::RedisVersion;
 
 /// A database of the target, and the spare one that it is exchanged with.
@@ -53,14 +54,22 @@ impl Plan {
     pub(super) async fn withdraw(&self, target: &RedisAddress, obstacle: Obstacle) -> Error {
         match obstacle {
             Obstacle::Stranger(error) => error,
-            Obstacle::Other(error) => match self.clear_spares(target).await {
-                Ok(()) => error,
-                Err(unclear) => error.hint(format!(
-                    "the live databases are as they were, and {} hold a part of the copy: clear them ({})",
-                    self.spares(),
-                    unclear.message()
-                )),
-            },
+            Obstacle::Other(error) => {
+                match self.clear_spares(target).await {
+                    Ok(()) => error,
+                    Err(unclear) => {
+                        let error = error.hint(format!(
+                        "the live databases are as they were, and {} hold a part of the copy: clear them ({})",
+                        self.spares(),
+                        unclear.message()
+                    ));
+                        if target.sentinels().is_none() {
+                            return error;
+                        }
+                        error.hint("after a failover, the new primary may hold it too: clear the same databases there")
+                    }
+                }
+            }
         }
     }
 
@@ -75,16 +84,7 @@ impl Plan {
 
 /// Refuses a server whose state cannot be replaced as a whole.
 async fn ensure_replaceable(from: &RedisClient, to: &RedisClient) -> Result<()> {
-    let (replication, cluster) = (to.info("replication").await?, to.info("cluster").await?);
-    if replication.get("role") != Some("master") {
-        return Err(Error::usage("the server to be replaced is a replica").hint("name its primary"));
-    }
-    if cluster.get("cluster_enabled") == Some("1") {
-        return Err(Error::usage(
-            "the server to be replaced is a node of a cluster, which has one database only",
-        )
-        .hint("restore onto a new server beside it, and switch the clients"));
-    }
+    refuse_other_roles(to).await?;
     let (theirs, ours) = (version_of(&to.info("server").await?), version_of(&from.info("server").await?));
     if let (Some(theirs), Some(ours)) = (theirs, ours)
         && let (Some(newest), Some(needed)) = (theirs.newest_rdb(), ours.newest_rdb())
