@@ -134,8 +134,8 @@ pub(crate) mod certificates {
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// `root.crt` and `other.crt`, which sign; `server.crt` for 127.0.0.1 and cache.example, and `client.crt`, which the
-    /// first one signed; `stranger.crt`, which the other signed; each with its key. Whether openssl is there.
+    /// `root.crt` and `other.crt`, which sign; `server.crt` and `expired.crt` for 127.0.0.1 and cache.example, and
+    /// `client.crt`, which the first one signed; `stranger.crt`, which the other signed; each with its key. Whether openssl is there.
     pub(crate) fn make(folder: &Path) -> bool {
         if Command::new("openssl").arg("version").output().is_err() {
             return false;
@@ -147,15 +147,17 @@ pub(crate) mod certificates {
                 &format!("req -x509 {key} -days 2 -subj /CN={root} -keyout {root}.key -out {root}.crt"),
             );
         }
-        for (name, root, names) in [
-            ("server", "root", "IP:127.0.0.1,DNS:cache.example"),
-            ("client", "root", "DNS:client"),
-            ("stranger", "other", "DNS:client"),
+        let names = "IP:127.0.0.1,DNS:cache.example";
+        for (name, root, names, days) in [
+            ("server", "root", names, 2),
+            ("expired", "root", names, -1),
+            ("client", "root", "DNS:client", 2),
+            ("stranger", "other", "DNS:client", 2),
         ] {
             openssl(folder, &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
             std::fs::write(folder.join("names"), format!("subjectAltName={names}")).unwrap();
             let signed_by =
-                format!("-CA {root}.crt -CAkey {root}.key -CAcreateserial -days 2 -extfile names");
+                format!("-CA {root}.crt -CAkey {root}.key -CAcreateserial -days {days} -extfile names");
             openssl(folder, &format!("x509 -req -in {name}.csr {signed_by} -out {name}.crt"));
         }
         true

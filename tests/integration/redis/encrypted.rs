@@ -13,10 +13,10 @@ async fn a_server_behind_tls_is_backed_up_and_restored() {
     let Some(lab) = RedisLab::new() else { return };
     let made = if certificates::make(lab.path()) { Ok(()) } else { Err("no openssl") };
     let Some(()) = or_skip("local", made) else { return };
-    let (port, plain) = (free_port(), free_port());
+    let port = free_port();
     let dir = lab.path().display();
     let lines = format!(
-        "port {plain}\ntls-port {port}\ntls-cert-file {dir}/server.crt\ntls-key-file {dir}/server.key\n\
+        "port 0\ntls-port {port}\ntls-cert-file {dir}/server.crt\ntls-key-file {dir}/server.key\n\
          tls-ca-cert-file {dir}/root.crt\ntls-auth-clients yes\nrequirepass {PASSWORD}"
     );
     let _server = lab.server("server", &lines);
@@ -56,7 +56,6 @@ async fn a_server_behind_tls_is_backed_up_and_restored() {
         (format!("{bare}?cacert={dir}/root.crt"), 3, "CertificateRequired", "cert and key"),
         (format!("{bare}?{stranger}"), 3, "UnknownCA", "does not trust the client's"),
         (format!("redis://127.0.0.1:{port}"), 3, "", "rediss://"),
-        (format!("rediss://127.0.0.1:{plain}?{good}"), 3, "", "redis://"),
         (format!("{bare}?cacert={dir}/nowhere.crt"), 2, "nowhere.crt: No such file", ""),
         (format!("{bare}?cacert={dir}/server.key"), 2, "no certificate in", "BEGIN CERTIFICATE"),
         (
@@ -74,4 +73,10 @@ async fn a_server_behind_tls_is_backed_up_and_restored() {
     }
     // The name of the certificate, for a host that is reached by another.
     lab.backup(&format!("rediss://localhost:{port}?{good}&sni=cache.example"), &[]);
+
+    let mut expired = cmd("CONFIG");
+    expired.arg("SET").arg("tls-cert-file").arg(format!("{dir}/expired.crt"));
+    client.ask::<()>(expired.arg("tls-key-file").arg(format!("{dir}/expired.key"))).await.unwrap();
+    let (code, _, wrong) = lab.comeback(&["backup", "redis", "--from", &format!("{bare}?{good}")]);
+    assert!(code == Some(3) && wrong.contains("Expired") && wrong.contains("new certificate"), "{wrong}");
 }

@@ -9,7 +9,9 @@ use comeback_error::{ErrorKind, Result};
 use comeback_redis::{BACKUP_RULES, RESTORE_RULES, RedisAddress, RedisClient, check_target, take_snapshot};
 use redis::cmd;
 
+use crate::kit::redis_bench::RedisBench;
 use crate::kit::redis_process::{PASSWORD, RedisLab, free_port};
+use crate::kit::substrates::TRIXIE;
 
 async fn set_rules(admin: &RedisClient, user: &str, rules: &[&str]) {
     let mut command = cmd("ACL");
@@ -61,7 +63,15 @@ async fn the_documented_rights_are_enough_and_each_is_needed() {
 
     let both = [BACKUP_RULES, RESTORE_RULES].concat();
     let target = as_user("restore");
+    let sent = async || admin.info("stats").await.unwrap().number("sync_full").unwrap();
+    let before = sent().await;
     each_is_needed(&admin, "restore", &both, async || check_target(&target).await).await;
+    assert_eq!(sent().await, before, "trying the rights makes the server send nothing");
+    assert_eq!(
+        admin.ask::<String>(cmd("GET").arg("balance")).await.unwrap(),
+        "17",
+        "nor does it run a command"
+    );
 
     // The commands, through the socket too; nobody was let in who does not log in.
     let [from, to] = ["backup", "restore"].map(|user| format!("unix://{user}@{}", socket.display()));
@@ -102,4 +112,20 @@ async fn the_documented_rights_are_enough_and_each_is_needed() {
         let (code, told, wrong) = lab.comeback(args);
         assert!(code == Some(2) && told.is_empty() && wrong.contains("is a node of a cluster"), "{wrong}");
     }
+}
+
+/// Valkey says the same in other words. Trying the rights makes it send no snapshot.
+#[tokio::test]
+async fn the_documented_rights_are_those_of_a_newer_server() {
+    let Some(bench) = RedisBench::docker(Some(TRIXIE)).await else { return };
+    let admin = bench.primary.connect(0).await.unwrap();
+    let as_user = |name: &str| bench.primary.address().with_login(name, Secret::given(PASSWORD));
+    let backup = as_user("backup");
+    let taking = async || take_snapshot(&backup, &*bench.repository, Stopwatch::start()).await;
+    each_is_needed(&admin, "backup", BACKUP_RULES, taking).await;
+    let sent = async || admin.info("stats").await.unwrap().number("sync_full").unwrap();
+    let (both, target, before) = ([BACKUP_RULES, RESTORE_RULES].concat(), as_user("restore"), sent().await);
+    each_is_needed(&admin, "restore", &both, async || check_target(&target).await).await;
+    assert_eq!(sent().await, before);
+    bench.end().await;
 }

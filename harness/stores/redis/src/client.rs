@@ -210,14 +210,20 @@ mod tests {
         let limit = Duration::from_millis(50);
         let silent = RedisClient::connect_within(&here, 0, limit).await.err().unwrap();
         assert!(silent.message().contains("no answer within"), "{silent}");
+        assert!(silent.hints()[1].contains("write rediss://"), "{silent}");
+        let encrypted = RedisAddress::parse(&here.to_string().replacen("redis", "rediss", 1)).unwrap();
+        let silent = RedisClient::connect_within(&encrypted, 0, limit).await.err().unwrap();
+        assert!(silent.hints()[1].contains("does not answer a handshake"), "{silent}");
         let web = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             while socket.read_u8().await.unwrap() != b'\n' {}
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
             socket
         };
-        // The first connection still waits to be accepted.
-        drop(listener.accept().await.unwrap());
+        // The first connections still wait to be accepted.
+        for _ in 0..2 {
+            drop(listener.accept().await.unwrap());
+        }
         let (_socket, answer) = tokio::join!(web, RedisClient::connect(&here, 0));
         let error = answer.err().unwrap();
         assert!(error.message().contains("does not answer as a Redis"), "{error}");
@@ -238,5 +244,20 @@ mod tests {
         assert_eq!(info.number("loading").unwrap(), 0);
         assert_eq!(info.get("rdb_last_bgsave_status"), Some("ok"));
         assert!(info.number("rdb_last_bgsave_status").is_err() && info.number("rdb_saves").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_a_server_tells_is_read_field_by_field(
+            fields in proptest::collection::btree_map("[a-z_]{1,10}", "[^\r\n\u{c}]{0,10}", 0..10),
+            foreign in ".*",
+        ) {
+            let text: String = fields.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
+            let info = Info::parse(&format!("# Section\r\n{text}"));
+            for (name, value) in &fields {
+                proptest::prop_assert_eq!(info.get(name), Some(value.trim_end()));
+            }
+            let _ = Info::parse(&foreign);
+        }
     }
 }

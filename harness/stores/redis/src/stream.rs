@@ -88,14 +88,18 @@ impl SnapshotStream {
     }
 
     async fn connect(address: &RedisAddress) -> Result<Self> {
-        Ok(Self {
-            socket: dial(address, CONNECT_LIMIT).await?,
+        Ok(Self::over(dial(address, CONNECT_LIMIT).await?))
+    }
+
+    fn over(socket: Box<dyn Socket>) -> Self {
+        Self {
+            socket,
             buffer: BytesMut::with_capacity(CHUNK_BYTES),
             end: End::Reached,
             replication_id: String::new(),
             replication_offset: 0,
             waited: Duration::ZERO,
-        })
+        }
     }
 
     async fn log_in(&mut self, address: &RedisAddress) -> Result<()> {
@@ -223,5 +227,59 @@ fn refused(user: &str, what: &str, answer: &str) -> Error {
             error.hint("it is a replica that lost its primary: back up the primary, or wait")
         }
         _ => error.hint("a backup is read as a replica reads: managed services may not allow it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sends bytes in pieces of this size, as TCP and TLS cut them, and receives a snapshot from them.
+    fn receive(sent: Vec<u8>, piece: usize) -> Result<Vec<u8>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (here, mut there) = tokio::io::duplex(piece);
+            let mut stream = SnapshotStream::over(Box::new(here));
+            let sending = async move { there.write_all(&sent).await };
+            let receiving = async move {
+                stream.end = stream.read_announcement().await?;
+                let mut received = Vec::new();
+                while let Some(piece) = stream.next().await? {
+                    received.extend_from_slice(&piece);
+                }
+                Ok(received)
+            };
+            // A receiver that has its snapshot hangs up.
+            let (_, received) = tokio::join!(sending, receiving);
+            received
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_snapshot_arrives_whole_however_it_is_cut(
+            file in prop::collection::vec(any::<u8>(), 0..400),
+            mark in "[0-9a-f]{40}",
+            piece in 1_usize..100,
+        ) {
+            let marked = [b"\n\n$EOF:", mark.as_bytes(), b"\r\n", &file, mark.as_bytes()].concat();
+            prop_assert_eq!(&receive(marked.clone(), piece).unwrap(), &file);
+            let measured = [format!("${}\r\n", file.len()).as_bytes(), &file].concat();
+            prop_assert_eq!(&receive(measured.clone(), piece).unwrap(), &file);
+            // One that breaks off is no snapshot.
+            for mut cut in [marked, measured] {
+                if cut.pop().is_some() && !file.is_empty() {
+                    prop_assert!(receive(cut, piece).is_err());
+                }
+            }
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..2_000), piece in 1_usize..100) {
+            let _ = receive([b"$", &bytes[..]].concat(), piece);
+            let _ = receive(bytes, piece);
+        }
     }
 }
