@@ -10,7 +10,7 @@
 //! | snapshots of Redis, RDB files | `redis_bench`, `rdb_bench` |
 //! | servers of Redis with TLS, users, sentinels | `redis_process` |
 //! | the road-trip application | `roadtrip_bench` |
-//! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `fake_secret_manager` |
+//! | buckets, and clouds by fakes of them | `buckets`, `cloud_servers`, `cloud_proxy`, `fake_secret_manager` |
 //! | a substrate itself | `substrate_bench` |
 //! | what a restored server can reach | `cell_bench` |
 //!
@@ -19,6 +19,8 @@
 pub(crate) mod backup_tools;
 pub(crate) mod buckets;
 pub(crate) mod cell_bench;
+#[cfg(all(feature = "gcs", feature = "s3"))]
+pub(crate) mod cloud_proxy;
 #[cfg(any(feature = "gcs", feature = "s3"))]
 pub(crate) mod cloud_servers;
 // The tests of the stores of secrets use all of it; those here use a part.

@@ -2,6 +2,8 @@
 
 pub(crate) mod command_line;
 mod encrypted;
+#[cfg(all(feature = "gcs", feature = "s3"))]
+mod in_a_bucket;
 mod interrupted;
 mod isolation;
 mod proxy;
