@@ -1,8 +1,8 @@
 //! The Redis server and its disk are lost; the newest snapshot restores it.
 
 use async_trait::async_trait;
-use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE};
-use comeback_engine::judge::NewestBackup;
+use comeback_engine::damage::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, TO_THE_SIGNATURE};
+use comeback_engine::judge::{NewestBackup, ProvenanceJudge};
 use comeback_engine::repository;
 use comeback_engine::runner::{Drill, Scenario, ScenarioSpec, Suite};
 use comeback_error::Result;
@@ -30,7 +30,14 @@ impl Scenario for CompleteLoss {
             title: "a lost Redis server comes back from its newest snapshot".to_owned(),
             section: "Redis / Complete loss".to_owned(),
             suites: vec![Suite::Ci, Suite::Weekly, Suite::Quarterly],
-            damages: vec![&TO_A_KEYSPACE, &TO_KEY_WRITES, &TO_THE_CHOICE, &TO_ANY_BACKUP, &TO_A_SNAPSHOT],
+            damages: vec![
+                &TO_A_KEYSPACE,
+                &TO_KEY_WRITES,
+                &TO_THE_CHOICE,
+                &TO_THE_SIGNATURE,
+                &TO_ANY_BACKUP,
+                &TO_A_SNAPSHOT,
+            ],
             requires: Vec::new(),
         }
     }
@@ -82,6 +89,7 @@ impl Scenario for CompleteLoss {
         drill.inject::<KeyWrites>((&address, &ledger, &observed)).await?;
         let observed = read_key_writes(&address, &ledger).await?;
         drill.judge(&NewestBackup { recorded: &newest.manifest, restored: &chosen }).await;
+        drill.judge(&ProvenanceJudge { repository: drill.repository(), id: &chosen.id }).await;
         drill.judge(&KeyspaceJudge { server: &address, recorded, set_aside: &[] }).await;
         drill.judge(&KeyWritesJudge { ledger: &ledger, fork: newest.fork, observed: &observed }).await;
         drill

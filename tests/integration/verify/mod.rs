@@ -18,3 +18,4 @@ mod redis;
 mod references;
 mod settings;
 mod sound;
+mod trusted;

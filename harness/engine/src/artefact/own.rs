@@ -12,7 +12,8 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 
 use super::{Found, Place, PlaceEntry, Recoverable, Select, VerifyOptions};
-use crate::judge::ProvenanceJudge;
+use crate::RestoreFailure;
+use crate::judge::{ProvenanceJudge, distrust};
 use crate::repository::{GuardedRepository, Keyring, Reader, Repository, SealedRepository, Upload};
 
 const MANIFEST: &str = "manifest.json";
@@ -36,6 +37,14 @@ pub struct OwnBackup {
 }
 
 impl OwnBackup {
+    /// Refuses a backup that no trusted key vouches for, before anything of it is run.
+    pub async fn ensure_trusted(&self) -> Result<(), RestoreFailure> {
+        match distrust(&*self.repository, &self.manifest.id).await? {
+            Some(finding) => Err(finding.into()),
+            None => Ok(()),
+        }
+    }
+
     /// The judge of who signed it.
     pub fn provenance(&self) -> ProvenanceJudge<'_> {
         ProvenanceJudge { repository: &*self.repository, id: &self.manifest.id }

@@ -7,6 +7,7 @@
 mod backup;
 mod catalogue;
 mod outage;
+mod provenance;
 mod rewrite;
 mod safeguard;
 mod shared;
@@ -15,6 +16,7 @@ mod table;
 pub use backup::{Backup, TO_ANY_BACKUP, TO_THE_CHOICE, TO_THE_MOMENTS, newest, older};
 pub use catalogue::Catalogue;
 pub use outage::{AllowedOutage, TO_AN_ALLOWED_OUTAGE};
+pub use provenance::TO_THE_SIGNATURE;
 pub use rewrite::{Checksums, StoredBackup, pack, rewrite, unpack};
 pub use safeguard::Safeguard;
 pub use shared::{LOG_WARNING, WRITE_LOST, WRITE_PHANTOM};

@@ -28,6 +28,8 @@ pub struct StoredBackup {
     pub manifest: Manifest,
     /// Its files by name, in the manifest's order.
     pub files: Vec<(String, Vec<u8>)>,
+    /// Files beside the manifest, in place of new ones.
+    pub sidecars: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl StoredBackup {
@@ -48,7 +50,7 @@ impl StoredBackup {
             };
             files.push((entry.name.clone(), content));
         }
-        Ok(Self { manifest, files })
+        Ok(Self { manifest, files, sidecars: Vec::new() })
     }
 
     /// The content of a file.
@@ -61,7 +63,7 @@ impl StoredBackup {
 
     /// Puts it in place of the backup with the same name.
     async fn put(self, repository: &dyn Repository, checksums: Checksums) -> Result<()> {
-        let Self { manifest, files } = self;
+        let Self { manifest, files, sidecars } = self;
         repository.remove(&manifest.id).await?;
         let mut upload = repository.begin(&manifest.id).await?;
         if checksums == Checksums::Renewed {
@@ -72,7 +74,8 @@ impl StoredBackup {
             let files = backup.files().to_vec();
             return backup.commit(&Manifest { files, ..manifest }).await;
         }
-        for (name, content) in &files {
+        let sidecars = sidecars.iter().map(|(name, content)| (*name, content));
+        for (name, content) in files.iter().map(|(name, content)| (name.as_str(), content)).chain(sidecars) {
             let doing = format!("writing {name}");
             let mut writer = upload.create(name).await?;
             writer.write_all(content).await.context(&doing)?;

@@ -27,7 +27,7 @@ pub use lost_region::{LostRegion, Search, Trace, named_in};
 pub use newest_backup::NewestBackup;
 pub use objective::{LossObjective, ShortenedWait, TimeObjective};
 pub use plan::PlanJudge;
-pub use provenance::ProvenanceJudge;
+pub use provenance::{ProvenanceJudge, distrust};
 pub use recovery_points::RecoveryPoints;
 
 /// How many findings about single things a judge of several stores tells one by one.

@@ -34,6 +34,13 @@ impl Judge for ProvenanceJudge<'_> {
     }
 }
 
+/// Why a backup should not be restored: a trusted key was named and did not sign it, or its signature is wrong.
+pub async fn distrust(repository: &dyn Repository, id: &str) -> Result<Option<Finding>> {
+    let (found, trusted) = (provenance(repository, id).await?, repository.trusted_keys());
+    let is_judged = !trusted.is_empty() || found == Provenance::Wrong;
+    Ok(is_judged.then(|| finding(id, &found, trusted)).flatten())
+}
+
 fn told(found: &Provenance) -> String {
     match found {
         Provenance::Unsigned => "not signed".to_owned(),

@@ -124,7 +124,8 @@ impl SigningKey {
         &self.public
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+    /// Signs bytes: the 64 bytes of Ed25519.
+    pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         self.pair.sign(message).as_ref().to_vec()
     }
 }

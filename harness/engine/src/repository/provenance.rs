@@ -29,7 +29,9 @@ impl Provenance {
 
     /// Looks at a signature, and at the public key that lies beside it.
     fn of(manifest: &[u8], signature: Option<&[u8]>, signer: Option<&[u8]>, trusted: &[PublicKey]) -> Self {
-        let Some(signature) = signature else { return Self::Unsigned };
+        let Some(signature) = signature.filter(|signature| !signature.is_empty()) else {
+            return Self::Unsigned;
+        };
         if let Some(key) = trusted.iter().find(|key| key.has_signed(manifest, signature)) {
             return Self::Trusted(key.name().to_owned());
         }

@@ -17,6 +17,7 @@ use comeback_model::{FileEntry, Manifest, ManifestHead};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::keys::PublicKey;
+use super::names::ensure_file_name;
 use super::sealing::{Decryptor, Encryptor};
 use super::sidecar::{HASH_FILE, SIDECARS, ensure_unchanged};
 use super::stream::Counted;
@@ -160,6 +161,7 @@ impl Repository for SealedRepository {
         if !self.known_head(id).await?.is_sealed {
             return self.inner.open(id, file).await;
         }
+        ensure_file_name(file)?;
         let what = format!("{file} of backup {id}");
         let decryptor = self.decryptor(&what)?;
         let sealed = self.inner.open(id, &format!("{file}{SEALED}")).await?;
@@ -233,6 +235,7 @@ impl Upload for SealedUpload {
         if SIDECARS.contains(&name) {
             return self.inner.create(name).await;
         }
+        ensure_file_name(name)?;
         let stored = format!("{name}{SEALED}");
         let writer = self.inner.create(&stored).await?;
         self.encryptor.seal(Box::new(Counted::new(writer, stored, self.files.clone())))

@@ -12,7 +12,7 @@ use super::objectives::Documented;
 use super::{Applications, Course, CourseSettings, Drill, Scenario};
 use crate::damage::DamageSpec;
 use crate::evidence::{EventBody, Failure, Journal};
-use crate::repository::LocalRepository;
+use crate::repository::{GuardedRepository, Keyring, LocalRepository};
 use crate::runbook::{ObjectiveKind, Runbook};
 use crate::substrate::{Room, Substrate};
 use crate::wait;
@@ -185,7 +185,7 @@ async fn prepare(
         name: spec.name,
         journal: journal.clone(),
         substrate: Some(settings.place.substrate.clone()),
-        repository: Arc::new(repository),
+        repository: Arc::new(GuardedRepository::new(Arc::new(repository), Keyring::random()?, false)),
         logs: settings.place.logs.clone(),
         scratch,
         verifies: !spec.requires.is_empty(),

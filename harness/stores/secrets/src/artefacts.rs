@@ -83,6 +83,7 @@ impl Artefact for OwnExport {
     }
 
     async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure> {
+        self.own.ensure_trusted().await?;
         course.step(Phase::Recover, "check the export against its manifest, and decrypt it in memory");
         let OwnBackup { manifest, repository, .. } = &*self.own;
         let opened = open_export(&**repository, manifest, &self.identities).await?;

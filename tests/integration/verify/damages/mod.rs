@@ -30,6 +30,7 @@ fn the_table_says_of_each_damage_who_finds_it() {
         chains::OF_BARMAN,
         chains::INCREMENTAL,
         own::REPOSITORY,
+        own::TRUSTED,
         own::TABLES,
         own::EXPORTS,
         own::LOCKED,

@@ -141,6 +141,7 @@ pub(super) async fn restore_own_table(
             .remedy("verify an older export, and find out what wrote this one")
             .into());
     }
+    course.judge_for(Statement::Restored, &own.provenance()).await;
     Ok(Box::new(RestoredTable { server, loaded, options: options.clone() }))
 }
 

@@ -76,6 +76,7 @@ impl Artefact for Own {
     }
 
     async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure> {
+        self.own.ensure_trusted().await?;
         let (server, brings) = match &self.own.manifest.content {
             Content::PostgresTable { .. } => {
                 return restore_own_table(course, &self.own, &self.options).await;

@@ -62,6 +62,7 @@ impl Artefact for OwnSnapshot {
     }
 
     async fn restore(&self, course: &mut Course) -> Result<Box<dyn Restored>, RestoreFailure> {
+        self.own.ensure_trusted().await?;
         let OwnBackup { manifest, repository, .. } = &*self.own;
         course.step(Phase::Recover, "start a new server that loads it while it is fetched and checked");
         let server = course.redis_node("restored").await?;
