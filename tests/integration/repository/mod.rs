@@ -73,9 +73,10 @@ fn in_folder(folder: tempfile::TempDir, repository: Arc<dyn Repository>) -> Benc
 
 fn in_folder_of(root: &Path, repository: Arc<dyn Repository>) -> Bench {
     let (backups, logs) = (root.to_owned(), root.join("wal"));
-    let spoil = |root: std::path::PathBuf| -> Spoil {
+    // The log of a cluster is in folders that are named by the first characters of a segment's name.
+    let spoil = |root: std::path::PathBuf, shard: usize| -> Spoil {
         Box::new(move |of, file, content| {
-            let path = root.join(of).join(file);
+            let path = root.join(of).join(&file[..shard]).join(file);
             Box::pin(async move {
                 match content {
                     Some(content) => std::fs::write(path, content).unwrap(),
@@ -84,7 +85,7 @@ fn in_folder_of(root: &Path, repository: Arc<dyn Repository>) -> Bench {
             })
         })
     };
-    let (spoil, spoil_log) = (spoil(backups), spoil(logs));
+    let (spoil, spoil_log) = (spoil(backups, 0), spoil(logs, 16));
     Bench { repository, spoil, spoil_log, large_bytes: 1 << 20, decides: true, _kept: Box::new(()) }
 }
 

@@ -88,7 +88,7 @@ async fn a_sealed_backup_is_handled_without_a_key_and_read_with_one() {
         Arc::new(SealedRepository::new(inner.clone(), Some(keys(&folder.path().join("log")).0), None)),
         "7001",
     );
-    archive.store("000000010000000000000005", &content(1), false).await.unwrap();
+    archive.store("000000010000000000000005", &content(1)).await.unwrap();
 
     // Nothing of what was written can be read in the folder.
     for path in crate::kit::place::files_below(&root) {
