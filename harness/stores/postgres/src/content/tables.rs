@@ -254,7 +254,17 @@ fn column_info(row: &PgRow) -> sqlx::Result<ColumnInfo> {
 
 /// The large objects as a table of pages, if there are any.
 async fn large_objects(connection: &mut PgConnection) -> Result<Option<TableInfo>> {
-    let row = sqlx::query("select pg_relation_size('pg_largeobject') / current_setting('block_size')::int8, exists (select from pg_largeobject)")
+    let may_read: bool =
+        sqlx::query_scalar("select has_table_privilege('pg_catalog.pg_largeobject', 'select')")
+            .fetch_one(&mut *connection)
+            .await
+            .context("looking for large objects")?;
+    // A role without the privilege still sees which ones there are.
+    let place = if may_read { "pg_largeobject" } else { "pg_largeobject_metadata" };
+    let sql = format!(
+        "select pg_relation_size('pg_largeobject') / current_setting('block_size')::int8, exists (select from {place})"
+    );
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
         .fetch_one(connection)
         .await
         .context("looking for large objects")?;
