@@ -9,7 +9,7 @@ use comeback_engine::substrate::RunIdentity;
 use comeback_error::{Error, Result};
 use comeback_model::{Content, Manifest};
 use comeback_postgres::procedures::{CsvRestore, DumpImport};
-use comeback_postgres::{Destination, ImportUndo, PostgresAddress};
+use comeback_postgres::{Destination, ImportUndo, PostgresAddress, ensure_loadable};
 use comeback_reports::format;
 
 use super::super::session::{self, Restore};
@@ -136,6 +136,7 @@ pub(crate) async fn csv(args: &RestoreCsvArgs, config: &Config) -> Result<u8> {
     export.content.table()?;
     let server = address(&args.to, args.password_file.as_deref())?;
     let place = retarget(&mut export, args, &server)?;
+    ensure_loadable(&server, &export).await?;
     let restore = Restore {
         name: "restore-csv",
         title: format!("{} comes back in {place}", export.id),

@@ -103,18 +103,21 @@ impl LoadedTable {
     }
 }
 
+/// Fails if the table of an export is not there, has other columns, or holds rows. Locks nothing.
+pub async fn ensure_loadable(server: &PostgresAddress, manifest: &Manifest) -> Result<()> {
+    let (export, _) = manifest.content.table()?;
+    let mut connection = server.connect(&export.database).await?;
+    read_shape(&mut connection, export).await?;
+    ensure_empty(&mut connection, &export.table).await?;
+    session::close(connection).await;
+    Ok(())
+}
+
 /// Begins the transaction, locks the table against writers, and checks that its columns are those of the
 /// export and that it is empty.
 async fn prepare(connection: &mut PgConnection, export: &TableExport) -> Result<TableInfo> {
     let TableExport { table, .. } = export;
-    let shape = TableShape::read(connection, table).await?;
-    if shape.columns != export.columns {
-        let (now, then) = (shape.columns.join(", "), export.columns.join(", "));
-        return Err(Error::could_not_verify(format!(
-            "{table} has the columns {now}, and its export has {then}"
-        ))
-        .hint("load it into a table of the schema of its day, and migrate that"));
-    }
+    let shape = read_shape(connection, export).await?;
     let begin =
         format!("begin; set local lock_timeout = '{LOCK_LIMIT}'; lock table only {table} in exclusive mode");
     sqlx::raw_sql(sqlx::AssertSqlSafe(begin))
@@ -122,18 +125,32 @@ async fn prepare(connection: &mut PgConnection, export: &TableExport) -> Result<
         .await
         .context(format_args!("locking {table}"))
         .map_err(|error| error.hint("end the transactions that write to it, and try again"))?;
+    ensure_empty(connection, table).await?;
+    Ok(shape.info)
+}
+
+async fn read_shape(connection: &mut PgConnection, export: &TableExport) -> Result<TableShape> {
+    let TableExport { table, .. } = export;
+    let shape = TableShape::read(connection, table).await?;
+    if shape.columns == export.columns {
+        return Ok(shape);
+    }
+    let (now, then) = (shape.columns.join(", "), export.columns.join(", "));
+    Err(Error::could_not_verify(format!("{table} has the columns {now}, and its export has {then}"))
+        .hint("load it into a table of the schema of its day, and migrate that"))
+}
+
+async fn ensure_empty(connection: &mut PgConnection, table: &str) -> Result<()> {
     let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from only {table}")))
         .fetch_one(connection)
         .await
         .context(format_args!("counting the rows of {table}"))?;
-    if rows > 0 {
-        return Err(Error::usage(format!("{table} still holds {rows} rows, and a restore replaces none"))
-            .hint("single rows come back through a recovery to a point in time")
-            .hint(
-                "to restore all: look at what is there, keep what is needed elsewhere, and empty the table",
-            ));
+    if rows == 0 {
+        return Ok(());
     }
-    Ok(shape.info)
+    Err(Error::usage(format!("{table} still holds {rows} rows, and a restore replaces none"))
+        .hint("single rows come back through a recovery to a point in time")
+        .hint("to restore all: look at what is there, keep what is needed elsewhere, and empty the table"))
 }
 
 /// A file that is being loaded into its table.

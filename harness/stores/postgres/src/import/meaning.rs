@@ -194,6 +194,22 @@ mod tests {
         (schema.to_owned(), name.to_owned())
     }
 
+    #[test]
+    fn the_role_that_a_statement_is_about_is_known() {
+        for (sql, role) in [
+            ("CREATE ROLE app;", Some("app")),
+            ("ALTER ROLE \"My \"\"App\" WITH NOSUPERUSER PASSWORD 'x';", Some("My \"App")),
+            ("ALTER ROLE app SET search_path TO 'x', 'y';", Some("app")),
+            ("GRANT writer TO app WITH INHERIT TRUE GRANTED BY postgres;", Some("app")),
+            ("COMMENT ON ROLE app IS 'CREATE ROLE other;';", Some("app")),
+            ("SECURITY LABEL FOR selinux ON ROLE app IS 'x';", Some("app")),
+            ("SET client_encoding = 'UTF8';", None),
+            ("CREATE DATABASE app;", None),
+        ] {
+            assert_eq!(subject_role(sql.as_bytes()).as_deref(), role, "{sql}");
+        }
+    }
+
     fn build(sql: &str) -> Option<(BuildClass, String, Vec<TableName>, bool)> {
         match meaning(sql.as_bytes()) {
             Meaning::Build(Build { class, name, tables, shares }) => Some((class, name, tables, shares)),
