@@ -18,7 +18,7 @@ const SERVER: &str = "The server: postgres://USER@HOST:PORT/DATABASE, or postgre
 /// What the role of the source must be allowed to do.
 pub(crate) const GRANTS: &str = "\
 What the role needs, if it is no superuser (checked before the backup begins):
-  csv     SELECT on the table
+  csv     SELECT on the table and on the sequences of its columns
   dump    pg_read_all_data, BYPASSRLS if a table has row-level security,
           lo_compat_privileges = on if there are large objects of others
   base    that, the attribute REPLICATION, a line for `replication` in pg_hba.conf,
@@ -32,11 +32,13 @@ The client programs pg_basebackup, pg_dump and pg_dumpall run on this machine, a
 
 /// What becomes of a restored cluster.
 pub(crate) const RESTORED_CLUSTER: &str = "\
-A base backup is recovered and judged beside the folder, and gets its name only when it is proven.
-It is stopped then, with its own configuration: look at archive_command, primary_conninfo, listen_addresses
-and paths in postgresql.conf before you start it. It belongs to you; if you are root, to the owner of the
-folder above, or to postgres if that is root. A dump creates the roles that are missing, and leaves the
-others as they are. What fails is removed again.
+A base backup is recovered and judged beside the folder, and gets its name only when proven.
+It is stopped then, with its own configuration. Before you start it, look at archive_command,
+primary_conninfo, listen_addresses and the paths in postgresql.conf. It belongs to you; if you
+are root, to the owner of the folder above, or to postgres if that is root.
+A dump creates the roles that are missing, and leaves the others as they are.
+A restore that fails or is interrupted removes what it created. One that is killed leaves a
+folder .comeback-restore-* beside the target, or a part of the new database.
 
 Exit codes:
   0    verified: everything came back

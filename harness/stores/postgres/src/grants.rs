@@ -34,6 +34,12 @@ const TABLES: &str = "select c.oid::regclass::text from pg_class c join pg_names
     where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' \
     and n.nspname !~ '^pg_(toast|temp|catalog)' and n.nspname <> 'information_schema' and not ({may}) order by 1 limit 1";
 
+/// The sequences that number the rows of a table, and that a role may not read.
+const SEQUENCES: &str = "select s.oid::regclass::text from pg_depend d join pg_class s on s.oid = d.objid \
+    where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
+    and d.refobjid = to_regclass($1) and d.deptype in ('a', 'i') and s.relkind = 'S' \
+    and not has_sequence_privilege(s.oid, 'select') order by 1";
+
 /// Fails if the role of the address lacks something that the backup needs, with the statements that grant it. A
 /// standby is refused for a base backup that sets a restore point.
 pub async fn ensure_may_take(server: &PostgresAddress, taking: Taking<'_>) -> Result<()> {
@@ -154,23 +160,31 @@ impl Lacks {
     async fn of_table(&mut self, connection: &mut PgConnection, database: &str, table: &str) -> Result<()> {
         let may: Option<bool> = sqlx::query_scalar("select has_table_privilege(to_regclass($1), 'select')")
             .bind(table)
-            .fetch_one(connection)
+            .fetch_one(&mut *connection)
             .await
             .context(format_args!("asking for {table}"))?;
+        let in_database = format!("in database {}", quote_identifier(database));
         match may {
-            Some(true) => Ok(()),
+            Some(true) => {}
             Some(false) => {
-                let grant = format!(
-                    "in database {}: GRANT SELECT ON {table} TO {};",
-                    quote_identifier(database),
-                    self.role
-                );
+                let grant = format!("{in_database}: GRANT SELECT ON {table} TO {};", self.role);
                 self.add(format!("reading {table}"), grant);
-                Ok(())
             }
-            None => Err(Error::usage(format!("there is no table {table} in database {database}"))
-                .hint("name it as in SQL, with its schema: public.stories")),
+            None => {
+                return Err(Error::usage(format!("there is no table {table} in database {database}"))
+                    .hint("name it as in SQL, with its schema: public.stories"));
+            }
         }
+        let sequences: Vec<String> = sqlx::query_scalar(SEQUENCES)
+            .bind(table)
+            .fetch_all(connection)
+            .await
+            .context(format_args!("asking for the sequences of {table}"))?;
+        for sequence in sequences {
+            let grant = format!("{in_database}: GRANT SELECT ON SEQUENCE {sequence} TO {};", self.role);
+            self.add(format!("reading {sequence}"), grant);
+        }
+        Ok(())
     }
 
     async fn of_tables(&mut self, connection: &mut PgConnection, database: &str, locks: bool) -> Result<()> {
