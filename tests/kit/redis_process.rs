@@ -10,7 +10,9 @@ use comeback_engine::secret::Secret;
 use comeback_engine::substrate::probe_local;
 use comeback_engine::wait;
 use comeback_redis::{Credentials, RedisAddress, RedisClient, RedisUrl};
+use memchr::memmem;
 
+use super::place::files_below;
 use super::require::or_skip;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -106,6 +108,18 @@ impl RedisLab {
         let (code, told, wrong) = self.comeback(&[&["backup", "redis", "--from", from], more].concat());
         assert_eq!(code, Some(0), "{told}{wrong}");
         (told.split_whitespace().nth(1).unwrap().to_owned(), wrong)
+    }
+
+    /// Fails if a password is in what the commands wrote: backups, evidence, reports.
+    pub(crate) fn nothing_leaked(&self) {
+        for folder in ["backups", "evidence"] {
+            let files = files_below(&self.path().join(folder));
+            assert!(!files.is_empty(), "nothing was written to {folder}");
+            for file in files {
+                let content = std::fs::read(&file).unwrap();
+                assert!(memmem::find(&content, PASSWORD.as_bytes()).is_none(), "{}", file.display());
+            }
+        }
     }
 
     /// The help of a command of Redis.

@@ -183,6 +183,17 @@ async fn whatever_fails_the_old_state_serves() {
         }
         holds_still(doing, &before, &live).await;
     }
+    // Demoted meanwhile, as in a failover, it takes no writes: the copy stays, and the user is told where.
+    for (doing, at) in [("demoted in the copy", &b"RESTORE"[..]), ("demoted in the exchange", b"SWAPDB")] {
+        let demote = Trick::First(0, vec!["REPLICAOF", "127.0.0.1", "1"]);
+        let proxy = Proxy::start(&live, bench.folder.path(), &bench.password, (at, demote));
+        let error = replace_keyspace(&proof.address(), &proxy.address, recorded).await;
+        let error = error.map(|_| ()).expect_err(doing).to_string();
+        assert!(error.contains("replica") && error.contains("hold a part of the copy"), "{doing}: {error}");
+        ask::<()>(&live, &["REPLICAOF", "NO", "ONE"]).await;
+        assert_eq!(clear_spares(&live, &before).await, 0, "{doing}");
+        holds_still(doing, &before, &live).await;
+    }
     bench.end().await;
 }
 

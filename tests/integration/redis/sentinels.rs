@@ -203,6 +203,7 @@ async fn the_primary_is_found_through_sentinels_also_after_a_failover() {
     let after = watched.snapshot(&id).await;
     assert_eq!(after.server, before.server);
     assert_ne!(after.named, before.named);
+    watched.lab.nothing_leaked();
 }
 
 async fn manifest_of(watched: &Watched, id: &str) -> comeback_model::KeyspaceFingerprint {

@@ -1,12 +1,14 @@
 //! A connection to one database of a server.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use comeback_engine::wait;
 use comeback_error::{Error, Result};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Value, cmd};
+use tokio::task::JoinSet;
 
 use super::address::RedisAddress;
 use super::dial::{dial, silent};
@@ -24,6 +26,8 @@ pub struct RedisClient {
     connection: MultiplexedConnection,
     place: String,
     user: String,
+    /// What moves the bytes. It is aborted with the last clone: it would wait for the answers of a server that hangs.
+    _driver: Arc<JoinSet<()>>,
 }
 
 impl RedisClient {
@@ -40,23 +44,24 @@ impl RedisClient {
         let connected = async {
             let (connection, driver) =
                 MultiplexedConnection::new_with_config(&info, socket, settings).await?;
-            // It ends when the last clone of the connection is dropped.
-            tokio::spawn(driver);
+            let mut task = JoinSet::new();
+            task.spawn(driver);
             let answer: RedisResult<Value> = cmd("PING").query_async(&mut connection.clone()).await;
             match answer {
                 // A server that is loading, or a user without this permission, has still answered.
                 Err(error) if !is_answer(&error) => Err(error),
-                _ => Ok(connection),
+                _ => Ok((connection, task)),
             }
         };
         let connected = match wait::at_most("an answer", limit, connected).await {
             Err(_) => Err(silent(address, limit)),
             Ok(Err(error)) if error.is_timeout() => Err(silent(address, limit)),
             Ok(Err(error)) => Err(unusable(address, &error)),
-            Ok(Ok(connection)) => Ok(connection),
+            Ok(Ok(connected)) => Ok(connected),
         };
-        let connection = connected.map_err(|error| error.context(&doing))?;
-        Ok(Self { connection, place: address.to_string(), user: address.login().user().to_owned() })
+        let (connection, driver) = connected.map_err(|error| error.context(&doing))?;
+        let (place, user) = (address.to_string(), address.login().user().to_owned());
+        Ok(Self { connection, place, user, _driver: Arc::new(driver) })
     }
 
     /// Sends a command and reads its answer.

@@ -48,7 +48,9 @@ pub async fn find_server(url: &RedisUrl) -> Result<FoundServer> {
     })
     .await
     .map_err(|error| {
-        error.hint("a failover does not end, or the primary is down: look at SENTINEL MASTERS")
+        error
+            .hint("a failover does not end, or the primary is down: redis-cli -p 26379 SENTINEL MASTERS says more")
+            .hint("or this machine does not reach it where they name it: sentinel announce-ip, or name the server")
     })?
 }
 

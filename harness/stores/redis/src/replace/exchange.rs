@@ -86,13 +86,13 @@ impl Exchange {
                     exchanged.push(*pair);
                 }
             }
-            if !exchanged.is_empty() {
-                self.swap_back(&exchanged).await?;
-            }
-            self.plan.clear_spares(&self.target).await
+            if exchanged.is_empty() { Ok(()) } else { self.swap_back(&exchanged).await }
         };
         match undone.await {
-            Ok(()) => error.hint("the old state serves, as before"),
+            Ok(()) => {
+                let error = error.hint("the old state serves, as before");
+                self.plan.withdraw(&self.target, Obstacle::Other(error)).await
+            }
             Err(unclear) => error
                 .hint(format!("looking at what was exchanged failed too: {}", unclear.message()))
                 .hint(self.where_things_are()),
