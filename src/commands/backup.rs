@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comeback_engine::clock::Clock;
 use comeback_engine::clock::Stopwatch;
-use comeback_engine::repository::prune;
+use comeback_engine::repository::{ensure_may_remove, prune};
 use comeback_error::{Error, Result};
 use comeback_redis::{copy_snapshot, take_snapshot};
 use comeback_reports::format;
@@ -29,6 +29,9 @@ pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8
 async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
     let url = super::redis::named(&args.from, &args.login)?;
     let repository = super::open_repository(args.repository.as_ref(), config, true).await?;
+    if args.keep_days.is_some() {
+        ensure_may_remove(&*repository)?;
+    }
     let address = super::redis::find(&url).await?;
     for name in repository.sweep_unfinished().await? {
         output::text(&format!("removed what a killed backup left: {name}\n"));

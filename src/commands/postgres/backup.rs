@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use comeback_engine::clock::Clock;
-use comeback_engine::repository::{Repository, prune};
+use comeback_engine::repository::{Repository, ensure_may_remove, prune};
 use comeback_error::{Error, Result};
 use comeback_model::{Content, DumpFormat, Manifest};
 use comeback_postgres::{
@@ -29,6 +29,9 @@ pub(crate) async fn backup(args: &BackupPostgresArgs, config: &Config) -> Result
     ensure_may_take(&server, taking(args, &database)).await?;
     let programs = ClientPrograms::of_this_machine(&server, args.bin.as_deref(), needed(args.format)).await?;
     let repository = super::super::open_repository(args.repository.as_ref(), config, true).await?;
+    if args.keep_days.is_some() {
+        ensure_may_remove(&*repository)?;
+    }
     for name in repository.sweep_unfinished().await? {
         output::text(&format!("removed what a killed backup left: {name}\n"));
     }

@@ -120,7 +120,7 @@ fn damages_to_the_way_back_are_caught() {
 #[test]
 fn every_damage_to_a_snapshot_is_caught() {
     if redis_is_here() {
-        every_one_is_caught(22, 1, &["redis/complete-loss"]);
+        every_one_is_caught(25, 1, &["redis/complete-loss"]);
     }
 }
 

@@ -49,8 +49,12 @@ async fn a_sealed_and_signed_backup_in_a_bucket_comes_back() {
     let (code, told) = run(&["doctor", "--substrate", "local"]);
     let looked = format!("✓ repository {url}: lists 1 backup, none of them read");
     assert!(code == Some(0) && told.contains(&looked) && told.contains("append-only"), "{told}");
-    let (code, told) = run(&["clean", "--repository", &url]);
-    assert!(code == Some(2) && told.contains("it is append-only"), "{told}");
+    for refused in
+        [&["clean", "--repository", &url][..], &["backup", "redis", "--from", &from, "--keep-days", "7"]]
+    {
+        let (code, told) = run(refused);
+        assert!(code == Some(2) && told.contains("it is append-only"), "{refused:?}: {told}");
+    }
 
     // The machine that takes backups cannot read them; another one can.
     let back = ["restore", "redis", &id, "--to", &from, "--replace", &from, "--substrate", "local"];
