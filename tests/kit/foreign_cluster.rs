@@ -92,6 +92,11 @@ impl ForeignCluster {
         self.node.stop(Signal::Int, Duration::from_mins(1)).await.unwrap();
     }
 
+    /// Kills the server and everything that it started.
+    pub(crate) async fn kill(&self) {
+        self.node.kill().await.unwrap();
+    }
+
     /// Its folder.
     pub(crate) fn dir(&self) -> &str {
         self.node.dir()

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod archive;
+mod archive_command;
 mod base_backups;
 mod catalogue;
 mod command_line;
