@@ -326,6 +326,8 @@ mod tests {
                 "[repository.main]\nrecipients = [\"AGE-SECRET-KEY-1X\"]",
                 "[repository.main]\nrecipients = []",
                 "[repository.main]\ntrusted-keys = \"backup.pub.pem\"",
+                "[repository.main]\nkeep = \"a while\"",
+                "[repository.main]\nkeep-last = 0",
                 "[limits]\ndrill = \"0s\"",
                 "[limits]\nquery = 30",
                 "[run\n",

@@ -1,8 +1,10 @@
 //! The repositories that the user names: where `comeback backup` and `comeback restore` keep backups.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use comeback_engine::repository::{
     Decryptor, Encryptor, GuardedRepository, Keyring, LocalRepository, PublicKey, Repository,
@@ -89,6 +91,25 @@ pub(crate) struct RepositoryEntry {
     /// The private keys that open encrypted backups.
     #[serde(default)]
     pub(crate) identity: Vec<PathBuf>,
+    /// How long `comeback backup prune` keeps backups.
+    #[serde(default, deserialize_with = "keep")]
+    pub(crate) keep: Option<Duration>,
+    /// How many of the newest backups of a source it keeps.
+    pub(crate) keep_last: Option<NonZeroUsize>,
+}
+
+/// `30 days`, `12 weeks`: at least a day.
+fn keep<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    let days = |span: &jiff::Span| {
+        let days = span.total((jiff::Unit::Day, jiff::SpanRelativeTo::days_are_24_hours())).ok()?;
+        (days >= 1.0).then(|| Duration::try_from_secs_f64(days * 86_400.0).ok()).flatten()
+    };
+    text.parse().ok().as_ref().and_then(days).map(Some).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "`{text}` is not how long backups are kept: write 30 days or 12 weeks"
+        ))
+    })
 }
 
 fn recipients<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Recipients>, D::Error> {

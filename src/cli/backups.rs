@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::keeping::{BackupCopyArgs, BackupPruneArgs, PRUNE_HELP};
 use super::postgres::{BackupPostgresArgs, GRANTS, RESTORED_CLUSTER, RestoreCsvArgs, RestorePostgresArgs};
 use super::redis::{BACKUP_RIGHTS, RESTORE_RIGHTS, RedisLoginArgs, SERVER};
 use super::{EXIT_CODES, EvidenceArgs, IDENTITY, REPOSITORY, RestoreObjectsArgs, SubstrateArg, values};
@@ -21,6 +22,11 @@ pub(crate) enum BackupCommand {
     List(BackupListArgs),
     /// Copy a snapshot out of the repository, unpack it and check it against its manifest
     Fetch(BackupFetchArgs),
+    /// Copy backups into another repository, read every file back there, and resume a copy that was interrupted
+    Copy(BackupCopyArgs),
+    /// Remove the backups that are too old, but never the newest good one of a source
+    #[command(after_help = PRUNE_HELP)]
+    Prune(BackupPruneArgs),
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ mod backups;
 mod drill;
 mod evidence;
 mod init;
+mod keeping;
 mod objects;
 mod plan;
 mod postgres;
@@ -33,6 +34,7 @@ pub(crate) use drill::{
 };
 pub(crate) use evidence::{CoverageArgs, EvidenceCommand, EvidenceFetchArgs, EvidencePushArgs};
 pub(crate) use init::InitArgs;
+pub(crate) use keeping::{BackupCopyArgs, BackupPruneArgs};
 pub(crate) use objects::RestoreObjectsArgs;
 pub(crate) use postgres::{BackupFormat, BackupPostgresArgs, RestoreCsvArgs, RestorePostgresArgs};
 
@@ -131,7 +133,7 @@ pub(crate) enum Command {
     Verify(Box<VerifyArgs>),
     /// Test the judges: inject each damage into a drill, which must then fail
     Selftest(SelftestArgs),
-    /// Take, list and fetch backups
+    /// Take, list, fetch, copy and prune backups
     #[command(subcommand)]
     Backup(BackupCommand),
     /// Archive the log of a PostgreSQL server, and fetch it for a recovery

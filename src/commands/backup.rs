@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use comeback_engine::clock::Clock;
 use comeback_engine::clock::Stopwatch;
-use comeback_engine::repository::{ensure_may_remove, prune};
+use comeback_engine::repository::{Repository, ensure_may_remove, provenance, prune};
 use comeback_error::{Error, Result};
+use comeback_model::ManifestHead;
 use comeback_redis::{copy_snapshot, take_snapshot};
 use comeback_reports::format;
 
-use super::line::line;
+use super::line::{line, line_of};
 use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
 use crate::config::Config;
 use crate::output;
@@ -23,6 +24,8 @@ pub(crate) async fn backup(command: BackupCommand, config: &Config) -> Result<u8
         BackupCommand::Postgres(args) => super::postgres::backup(&args, config).await,
         BackupCommand::List(args) => list(&args, config).await,
         BackupCommand::Fetch(args) => fetch(&args, config).await,
+        BackupCommand::Copy(args) => super::copy::copy(&args, config).await,
+        BackupCommand::Prune(args) => super::prune::prune(&args, config).await,
     }
 }
 
@@ -60,9 +63,9 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
     let since = since.map_err(|error| Error::usage(format!("--days reaches too far back: {error}")))?;
     let (mut shown, mut unreadable) = (0, 0);
     for id in repository.list().await? {
-        match repository.manifest(&id).await {
-            Ok(manifest) if since.is_none_or(|since| manifest.taken_at >= since) => {
-                output::listing(&format!("{}\n", line(&manifest)));
+        match told(&*repository, &id).await {
+            Ok((head, signed)) if since.is_none_or(|since| head.taken_at >= since) => {
+                output::listing(&format!("{}{signed}\n", line_of(&head)));
                 shown += 1;
             }
             Ok(_) => {}
@@ -77,6 +80,16 @@ async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {
     }
     // An unreadable or empty catalogue must not look like success to a script.
     Ok(if shown == 0 || unreadable > 0 { 3 } else { 0 })
+}
+
+/// What the list tells of a backup; who signed it is told if a key is trusted.
+async fn told(repository: &dyn Repository, id: &str) -> Result<(ManifestHead, String)> {
+    let head = repository.head(id).await?;
+    if repository.trusted_keys().is_empty() {
+        return Ok((head, String::new()));
+    }
+    let signed = provenance(repository, id).await?;
+    Ok((head, format!("  {signed}")))
 }
 
 async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {

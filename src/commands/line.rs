@@ -1,18 +1,24 @@
 //! A backup in one line, as the commands print it.
 
-use comeback_model::Manifest;
+use comeback_model::{Manifest, ManifestHead};
 use comeback_reports::format;
 
 /// A backup in one line.
 pub(super) fn line(manifest: &Manifest) -> String {
-    let stored = manifest.files.iter().map(|file| file.bytes).sum();
+    line_of(&manifest.head())
+}
+
+/// The same without a look at its content, which may be encrypted.
+pub(super) fn line_of(head: &ManifestHead) -> String {
+    let source = head.content.source.as_ref();
     format!(
-        "{}  {}  {}  {}  {}  of {}",
-        manifest.id,
-        format::instant(manifest.taken_at),
-        manifest.content.label(),
-        format::bytes(stored),
-        manifest.content.figures(),
-        manifest.source().map_or("an unknown source".to_owned(), |source| source.to_string())
+        "{}  {}  {}  {}  {}  of {}{}",
+        head.id,
+        format::instant(head.taken_at),
+        head.content.kind.label(),
+        format::bytes(head.stored_bytes()),
+        head.content.figures,
+        source.map_or("an unknown source".to_owned(), ToString::to_string),
+        if head.is_sealed { "  encrypted" } else { "" }
     )
 }

@@ -3,6 +3,7 @@
 pub(crate) mod archive;
 mod backup;
 mod clean;
+mod copy;
 mod coverage;
 mod doctor;
 mod drill;
@@ -15,6 +16,7 @@ mod list;
 mod objects;
 mod plan;
 mod postgres;
+mod prune;
 mod recovery;
 mod redis;
 mod report;

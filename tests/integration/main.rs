@@ -6,6 +6,7 @@
 
 mod app;
 mod cli;
+mod copies;
 mod dns;
 mod dr;
 #[path = "../kit/mod.rs"]

@@ -67,6 +67,11 @@ impl Repository for GuardedRepository {
         Ok(Box::new(GuardedUpload { inner, keys, is_signed: false }))
     }
 
+    async fn resume(&self, id: &str, manifest_sha256: &str) -> Result<Box<dyn Upload>> {
+        let (inner, keys) = (self.inner.resume(id, manifest_sha256).await?, self.keys.clone());
+        Ok(Box::new(GuardedUpload { inner, keys, is_signed: false }))
+    }
+
     async fn list(&self) -> Result<Vec<String>> {
         self.inner.list().await
     }
@@ -149,6 +154,12 @@ impl Upload for GuardedUpload {
     async fn create(&mut self, name: &str) -> Result<Writer> {
         self.is_signed |= name == SIGNATURE_FILE;
         self.inner.create(name).await
+    }
+
+    async fn read(&mut self, name: &str) -> Result<Option<Reader>> {
+        let found = self.inner.read(name).await?;
+        self.is_signed |= name == SIGNATURE_FILE && found.is_some();
+        Ok(found)
     }
 
     async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {

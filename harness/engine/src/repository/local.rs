@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use super::local_log::LocalLog;
 use super::names::{LOG_FOLDER as LOG, ensure_backup_name, ensure_file_name};
 use super::sidecar::{HASH_FILE, MANIFEST, hash_line};
-use super::unfinished::{UNFINISHED, claim, sweep_unfinished};
+use super::unfinished::{COPY, UNFINISHED, claim, sweep_unfinished};
 use super::{Reader, Repository, Upload, Writer};
 
 /// Backups as folders below one folder.
@@ -73,7 +73,22 @@ impl Repository for LocalRepository {
             .tempdir_in(&self.root)
             .context(doing)?;
         let claim = claim(unfinished.path()).context(doing)?;
-        Ok(Box::new(LocalUpload { unfinished, target, folders: BTreeSet::new(), _claim: claim }))
+        let (path, guard) = (unfinished.path().to_owned(), Some(unfinished));
+        Ok(Box::new(LocalUpload { path, guard, target, folders: BTreeSet::new(), _claim: claim }))
+    }
+
+    async fn resume(&self, id: &str, manifest_sha256: &str) -> Result<Box<dyn Upload>> {
+        let target = self.folder(id)?;
+        let doing = format!("creating the folder of the copy of {id}");
+        if fs::try_exists(&target).await.context("looking into the repository")? {
+            return Err(Error::could_not_verify(format!("backup {id} exists already")));
+        }
+        let path = self.root.join(format!("{COPY}{id}-{manifest_sha256}"));
+        fs::create_dir_all(&path).await.context(&doing)?;
+        let claim = claim(&path)
+            .context(&doing)
+            .map_err(|error| error.hint("another process copies the same backup: wait for it"))?;
+        Ok(Box::new(LocalUpload { path, guard: None, target, folders: BTreeSet::new(), _claim: claim }))
     }
 
     async fn list(&self) -> Result<Vec<String>> {
@@ -155,7 +170,9 @@ impl Repository for LocalRepository {
 }
 
 struct LocalUpload {
-    unfinished: tempfile::TempDir,
+    path: PathBuf,
+    /// Removes the folder when it is dropped; a copy keeps it, to be resumed.
+    guard: Option<tempfile::TempDir>,
     target: PathBuf,
     /// The folders inside the backup's own, each after its parent.
     folders: BTreeSet<PathBuf>,
@@ -167,13 +184,26 @@ struct LocalUpload {
 impl Upload for LocalUpload {
     async fn create(&mut self, name: &str) -> Result<Writer> {
         ensure_file_name(name)?;
-        let path = self.unfinished.path().join(name);
-        self.folders.extend(folders_of(name).map(|folder| self.unfinished.path().join(folder)));
+        let path = self.path.join(name);
+        self.folders.extend(folders_of(name).map(|folder| self.path.join(folder)));
+        if self.guard.is_none() && fs::try_exists(&path).await.context(format_args!("creating {name}"))? {
+            // An interrupted copy left a part of it.
+            fs::remove_file(&path).await.context(format_args!("creating {name}"))?;
+        }
         create_durable(&path).await.context(format_args!("creating {name}"))
     }
 
+    async fn read(&mut self, name: &str) -> Result<Option<Reader>> {
+        ensure_file_name(name)?;
+        self.folders.extend(folders_of(name).map(|folder| self.path.join(folder)));
+        match fs::File::open(self.path.join(name)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Ok(Some(Box::new(file.context(format_args!("reading {name} back"))?))),
+        }
+    }
+
     async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {
-        let has_hash = fs::try_exists(self.unfinished.path().join(HASH_FILE)).await.unwrap_or(false);
+        let has_hash = fs::try_exists(self.path.join(HASH_FILE)).await.unwrap_or(false);
         let hash = (!has_hash).then(|| (HASH_FILE, hash_line(manifest).into_bytes()));
         for (name, content) in hash.into_iter().chain([(MANIFEST, manifest.to_vec())]) {
             let mut file = self.create(name).await?;
@@ -181,13 +211,13 @@ impl Upload for LocalUpload {
             file.shutdown().await.context(format_args!("writing {name}"))?;
         }
         // A file is durable only when the folder that contains its name is synced.
-        for folder in self.folders.iter().map(PathBuf::as_path).chain([self.unfinished.path()]) {
+        for folder in self.folders.iter().map(PathBuf::as_path).chain([self.path.as_path()]) {
             sync_folder(folder).await.context("making the backup durable")?;
         }
         let doing = format!("moving the backup to {}", self.target.display());
-        fs::rename(self.unfinished.path(), &self.target).await.context(&doing)?;
+        fs::rename(&self.path, &self.target).await.context(&doing)?;
         // The folder has its final name now, so dropping the guard must not remove it.
-        let _ = self.unfinished.keep();
+        let _ = self.guard.take().map(tempfile::TempDir::keep);
         sync_folder(self.target.parent().unwrap_or(&self.target)).await.context(&doing)
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Beside the backups are the log archives, one for each cluster: see [`LogArchive`].
 
+mod copy;
 mod draft;
 mod guarded;
 mod keys;
@@ -14,9 +15,12 @@ mod log;
 mod log_names;
 #[cfg(test)]
 mod log_races;
+mod log_retention;
 mod names;
 mod provenance;
 mod retention;
+#[cfg(test)]
+mod retention_tests;
 mod sealed;
 mod sealing;
 mod sidecar;
@@ -32,14 +36,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use self::sidecar::ensure_unchanged;
 use crate::clock::Clock;
 
+pub use copy::{Copied, copy_log, copy_verified};
 pub use draft::BackupDraft;
 pub use guarded::{GuardedRepository, ensure_may_remove};
 pub use keys::{Keyring, PublicKey, SigningKey};
 pub use local::LocalRepository;
 pub use log::{LogArchive, LogFile};
+pub use log_retention::LogPruned;
 pub use names::{LOG_FOLDER, ensure_backup_name, ensure_cluster_name, ensure_file_name, ensure_log_name};
 pub use provenance::{Provenance, provenance, provenance_among};
-pub use retention::{Pruned, prune};
+pub use retention::{Pruned, Retention, prune, prune_all};
 pub use sealed::SealedRepository;
 pub use sealing::{Decryptor, Encryptor};
 pub use sidecar::{HASH_FILE, MANIFEST, SIDECARS, SIGNATURE_FILE, SIGNER_FILE, hash_line};
@@ -86,6 +92,12 @@ pub trait Repository: Send + Sync {
 
     /// Begins a backup that is listed only once it is committed. The name must be new.
     async fn begin(&self, id: &str) -> Result<Box<dyn Upload>>;
+
+    /// Begins the copy of a backup whose manifest has this SHA-256, or resumes one that was interrupted: what it wrote is
+    /// there, and [`Upload::read`] reads it. By default nothing of an interrupted copy is kept.
+    async fn resume(&self, id: &str, _manifest_sha256: &str) -> Result<Box<dyn Upload>> {
+        self.begin(id).await
+    }
 
     /// The complete backups, the newest first: names begin with the start time.
     async fn list(&self) -> Result<Vec<String>>;
@@ -154,6 +166,11 @@ pub trait Repository: Send + Sync {
 pub trait Upload: Send {
     /// Creates a file of the backup.
     async fn create(&mut self, name: &str) -> Result<Writer>;
+
+    /// Reads a file that was written before; `None` if there is none of this name. Not every repository can.
+    async fn read(&mut self, name: &str) -> Result<Option<Reader>> {
+        Err(Error::could_not_verify(format!("{name} cannot be read back before the backup is complete")))
+    }
 
     /// Writes the manifest with its SHA-256 beside it, and makes the backup visible. Sidecar files that the caller created
     /// are kept as they are.

@@ -13,6 +13,10 @@ use jiff::Timestamp;
 
 /// The prefix of the name of anything that is still being written.
 pub(super) const UNFINISHED: &str = ".unfinished-";
+/// The prefix of the name of an unfinished copy, which can be resumed.
+pub(super) const COPY: &str = ".unfinished-copy-";
+/// An interrupted copy can be resumed for this long.
+const RESUMABLE: Duration = Duration::from_hours(7 * 24);
 /// Anything younger may not be locked yet.
 const YOUNG: Duration = Duration::from_mins(1);
 
@@ -64,8 +68,10 @@ fn remove_abandoned(path: &Path, now: Timestamp) -> io::Result<bool> {
     };
     let meta = file.metadata()?;
     let age_s = now.as_second().saturating_sub(meta.mtime());
+    let is_copy = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(COPY));
+    let young_s = if is_copy { RESUMABLE } else { YOUNG }.as_secs().cast_signed();
     let is_ours = meta.uid() == rustix::process::geteuid().as_raw() && (meta.is_dir() || meta.is_file());
-    if !is_ours || age_s < YOUNG.as_secs().cast_signed() || file.try_lock().is_err() {
+    if !is_ours || age_s < young_s || file.try_lock().is_err() {
         return Ok(false);
     }
     let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

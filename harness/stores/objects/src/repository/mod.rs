@@ -171,6 +171,11 @@ impl Repository for BucketRepository {
         Ok(Box::new(BucketUpload::begin(self.blobs.clone(), id, folder, self.part_bytes).await?))
     }
 
+    async fn resume(&self, id: &str, manifest_sha256: &str) -> Result<Box<dyn Upload>> {
+        let (blobs, folder) = (self.blobs.clone(), self.folder(id)?);
+        Ok(Box::new(BucketUpload::resume(blobs, id, folder, self.part_bytes, manifest_sha256).await?))
+    }
+
     async fn list(&self) -> Result<Vec<String>> {
         let whole = self.folders().await?.into_iter().filter(|(_, is_whole)| *is_whole);
         let mut ids: Vec<_> = whole.map(|(id, _)| id).collect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use comeback_engine::repository::{HASH_FILE, MANIFEST, Upload, Writer, ensure_file_name, hash_line};
+use comeback_engine::repository::{HASH_FILE, MANIFEST, Reader, Upload, Writer, ensure_file_name, hash_line};
 use comeback_error::{Context as _, Error, Result};
 use tokio::io::AsyncReadExt as _;
 
@@ -49,6 +49,23 @@ impl BucketUpload {
         Ok(upload)
     }
 
+    /// Claims the name for the copy of a backup, or takes up an interrupted copy of the same backup. What was written is
+    /// there whole, because an object appears whole.
+    pub(super) async fn resume(
+        blobs: Arc<dyn Blobs>,
+        id: &str,
+        folder: String,
+        part_bytes: usize,
+        manifest_sha256: &str,
+    ) -> Result<Self> {
+        let claim = format!("copy {manifest_sha256}");
+        blobs.put_new(&format!("{folder}{CLAIM}"), Bytes::from(claim.clone())).await?;
+        let (id, created, beat) = (id.to_owned(), BTreeSet::new(), Beat::new(&folder));
+        let upload = Self { blobs, id, folder, part_bytes, claim, created, beat };
+        upload.ensure_claimed().await?;
+        Ok(upload)
+    }
+
     async fn ensure_claimed(&self) -> Result<()> {
         let key = format!("{}{CLAIM}", self.folder);
         let (mut found, doing) = (String::new(), format!("reading {key}"));
@@ -74,6 +91,15 @@ impl Upload for BucketUpload {
         self.created.insert(name.to_owned());
         let (blobs, key) = (self.blobs.clone(), format!("{}{name}", self.folder));
         Ok(Box::new(BlobWriter::new(blobs, key, self.part_bytes, self.beat.clone())))
+    }
+
+    async fn read(&mut self, name: &str) -> Result<Option<Reader>> {
+        ensure_file_name(name)?;
+        let found = self.blobs.read(&format!("{}{name}", self.folder)).await?;
+        if found.is_some() {
+            self.created.insert(name.to_owned());
+        }
+        Ok(found)
     }
 
     async fn commit(self: Box<Self>, manifest: &[u8]) -> Result<()> {
