@@ -110,7 +110,7 @@ macro_rules! promises {
         /// Looks at every promise, each on a bench of its own.
         #[cfg(all(feature = "gcs", feature = "s3"))]
         async fn keeps_every_promise(bench: impl AsyncFn() -> Bench) {
-            $($($file::$promise(bench().await).await;)*)*
+            $($(Box::pin($file::$promise(bench().await)).await;)*)*
         }
     };
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use comeback_engine::repository::Reader;
 use comeback_error::{Context as _, Error, Result};
 use comeback_model::ObjectAttributes;
@@ -137,7 +137,7 @@ impl Parts for Resumable {
             if answer.status != RESUME {
                 return Err(self.bucket.refused(&self.doing, answer).await);
             }
-            let kept = answer.header(header::RANGE.as_str()).and_then(|range| kept_bytes(range)).unwrap_or(0);
+            let kept = answer.header(header::RANGE.as_str()).and_then(kept_bytes).unwrap_or(0);
             let taken = kept.checked_sub(self.sent).filter(|taken| (1..=part.len() as u64).contains(taken));
             let taken = taken.and_then(|taken| usize::try_from(taken).ok()).ok_or_else(|| {
                 Error::could_not_verify(format!("{}: the store kept nothing of a part", self.doing))
@@ -152,7 +152,7 @@ impl Parts for Resumable {
         self.sum.update(&last);
         let total = self.sent + last.len() as u64;
         let range = format!("bytes {}-{}/{total}", self.sent, total.saturating_sub(1));
-        let sent = self.send(range, BytesMut::from(&last[..]).freeze()).await;
+        let sent = self.send(range, last).await;
         let answer = match sent {
             Ok(answer) if answer.status == StatusCode::PRECONDITION_FAILED => return Err(exists(&self.key)),
             Ok(answer) => answer,

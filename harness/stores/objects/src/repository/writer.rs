@@ -119,12 +119,10 @@ async fn upload(
             }
             (Piece::Last(bytes), Some(open)) => return open.finish(bytes).await,
             (Piece::Last(bytes), None) => {
-                return match blobs.put_new(&key, bytes).await? {
-                    true => Ok(()),
-                    false => {
-                        Err(Error::could_not_verify(format!("{key} exists already, and is not overwritten")))
-                    }
-                };
+                if blobs.put_new(&key, bytes).await? {
+                    return Ok(());
+                }
+                return Err(Error::could_not_verify(format!("{key} exists already, and is not overwritten")));
             }
         }
     }
