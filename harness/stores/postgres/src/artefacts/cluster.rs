@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use comeback_engine::artefact::{Restored, Skippable, VerifyOptions};
 use comeback_engine::judge::{Judge, Opinion};
-use comeback_model::{NotLookedAt, Statement};
+use comeback_model::{NotLookedAt, ScopeKind, Statement};
 
 use crate::error::Result;
 use crate::judges::{
@@ -93,6 +93,11 @@ pub(crate) fn checks_pages(options: &VerifyOptions, scope: &mut Vec<NotLookedAt>
     let is_skipped = options.skip.contains(&Skippable::PageChecksums);
     scope.extend(is_skipped.then(|| Skippable::PageChecksums.not_looked_at()));
     !is_skipped
+}
+
+/// Says that nobody can look at the checksums of pages.
+pub(crate) fn no_page_checksums() -> NotLookedAt {
+    NotLookedAt::new(ScopeKind::Files, "pages on the disk", "the cluster keeps no page checksums")
 }
 
 /// A judge whose opinion covers less, for a reason that it does not know.

@@ -10,7 +10,7 @@ mod physical;
 
 use comeback_engine::artefact::ArtefactKind;
 
-pub(crate) use cluster::{RestoredCluster, checks_pages};
+pub(crate) use cluster::{RestoredCluster, checks_pages, no_page_checksums};
 
 /// Every kind, in the order in which they are asked: the most particular first.
 pub fn kinds() -> Vec<Box<dyn ArtefactKind>> {

@@ -15,7 +15,8 @@ use comeback_model::{Content, Manifest, Phase, Statement};
 
 use super::csv::restore_own_table;
 use super::own_cluster::{ROLE, WithoutOurRole, recover_own};
-use super::{RestoredCluster, checks_pages};
+use super::{RestoredCluster, checks_pages, no_page_checksums};
+use crate::base_backup::checks::has_page_checksums;
 use crate::error::Result;
 use crate::judges::{
     CatalogueJudge, FingerprintJudge, LogicalCatalogue, PageChecksums, Positions, RowCounts, UnpackedFiles,
@@ -98,7 +99,11 @@ impl Artefact for Own {
         };
         let (positions, options, mut scope) = (Positions::Copied, self.options.clone(), Vec::new());
         let is_of_files = matches!(self.own.manifest.content, Content::PostgresBaseBackup { .. });
-        let checks_pages = is_of_files && checks_pages(&options, &mut scope);
+        let has_checksums = is_of_files && has_page_checksums(&server).await?;
+        if is_of_files && !has_checksums {
+            scope.push(no_page_checksums());
+        }
+        let checks_pages = has_checksums && checks_pages(&options, &mut scope);
         let cluster = RestoredCluster { server, summary, positions, options, brings, scope };
         Ok(Box::new(RestoredOwn { cluster, own: self.own.clone(), checks_pages }))
     }

@@ -56,16 +56,21 @@ fn complaint_of_verify(line: &str) -> Option<Complaint> {
     Some(Complaint { subject: subject.to_owned(), said: said.to_owned() })
 }
 
+/// Whether the pages of a cluster have checksums.
+pub(crate) async fn has_page_checksums(server: &PostgresServer) -> Result<bool> {
+    let mut connection = server.connect("postgres").await?;
+    let are_there = sqlx::query_scalar("select current_setting('data_checksums') = 'on'")
+        .fetch_one(&mut connection)
+        .await
+        .context("asking for page checksums");
+    close(connection).await;
+    are_there
+}
+
 /// Reads every page of the cluster from disk, bypassing the server's buffers, and compares it with its
 /// checksum, as a base backup does.
 pub async fn verify_pages(server: &PostgresServer) -> Result<Vec<Complaint>> {
-    let mut connection = server.connect("postgres").await?;
-    let are_there: bool = sqlx::query_scalar("select current_setting('data_checksums') = 'on'")
-        .fetch_one(&mut connection)
-        .await
-        .context("asking for page checksums")?;
-    close(connection).await;
-    if !are_there {
+    if !has_page_checksums(server).await? {
         return Err(Error::could_not_verify("the cluster has no page checksums")
             .hint("`pg_checksums --enable` adds them, while the server is stopped"));
     }

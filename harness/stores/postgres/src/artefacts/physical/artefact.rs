@@ -141,8 +141,7 @@ impl Artefact for PhysicalArtefact {
         }
         let cluster = Cluster::read(server).await?;
         if !cluster.control.has_checksums {
-            let reason = "the cluster keeps no page checksums";
-            scope.push(NotLookedAt::new(ScopeKind::Files, "pages on the disk", reason));
+            scope.push(crate::artefacts::no_page_checksums());
         }
         let log = files.log(course, server).await?;
         let (arrived, how) = self.recover(course, server, &cluster, &log).await?;
