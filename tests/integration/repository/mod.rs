@@ -139,5 +139,7 @@ promises! {
         a_file_of_several_parts_comes_back,
         a_log_file_is_new_for_one_of_several_writers,
         many_log_files_are_listed_in_order,
+        an_interrupted_copy_is_resumed_and_read_back,
+        the_clusters_of_log_archives_are_listed,
     ]
 }

@@ -1,6 +1,9 @@
 //! What every repository promises of writers that are many, large, or cut short.
 
-use comeback_engine::repository::{BackupWriter, Fetch, Repository, verify_files};
+use comeback_engine::repository::{
+    BackupWriter, Fetch, LocalRepository, Repository, copy_verified, stored, verify_files,
+};
+use comeback_engine::sha256::Sha256;
 use comeback_error::Result;
 use comeback_model::Manifest;
 use futures_util::future::join_all;
@@ -101,4 +104,36 @@ pub(super) async fn many_log_files_are_listed_in_order(bench: Bench) {
     assert_eq!(bench.repository.list_log("7001", "").await.unwrap(), sorted);
     sorted.retain(|name| name.starts_with("a0"));
     assert_eq!(bench.repository.list_log("7001", "a0").await.unwrap(), sorted);
+}
+
+pub(super) async fn an_interrupted_copy_is_resumed_and_read_back(bench: Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = LocalRepository::open(folder.path()).await.unwrap();
+    let mut writer = BackupWriter::new(source.begin(ID).await.unwrap());
+    writer.write("plain", &noise(10_000, 7)).await.unwrap();
+    writer.write("folder/other", &noise(20_000, 8)).await.unwrap();
+    let original = manifest(ID, &writer);
+    writer.commit(&original).await.unwrap();
+
+    let target = stored(&*bench.repository);
+    let sha256 = Sha256::of(&source.manifest_bytes(ID).await.unwrap());
+    let mut killed = target.resume(ID, &sha256).await.unwrap();
+    let mut file = killed.create("plain").await.unwrap();
+    file.write_all(&noise(10_000, 7)).await.unwrap();
+    file.shutdown().await.unwrap();
+    drop((file, killed));
+    assert_eq!(target.list().await.unwrap(), [""; 0]);
+    let copied = copy_verified(&source, target, ID).await.unwrap();
+    assert_eq!((copied.files, copied.already, copied.bytes), (1, 1, 20_000));
+    assert_eq!(target.manifest(ID).await.unwrap(), original);
+    assert_eq!(verify_files(target, &original).await.unwrap(), []);
+    assert_eq!(copy_verified(&source, target, ID).await.unwrap().files, 0);
+}
+
+pub(super) async fn the_clusters_of_log_archives_are_listed(bench: Bench) {
+    assert_eq!(bench.repository.log_clusters().await.unwrap(), [""; 0]);
+    for cluster in ["7002", "7001"] {
+        bench.repository.put_log(cluster, "00000002.history-claim", b"x").await.unwrap();
+    }
+    assert_eq!(bench.repository.log_clusters().await.unwrap(), ["7001", "7002"]);
 }
