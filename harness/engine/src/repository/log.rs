@@ -31,6 +31,9 @@ use crate::sha256::Sha256;
 /// A longer claim is none.
 const LONGEST_CLAIM: u64 = 1024;
 
+/// A larger file is not copied only to be hashed on another thread.
+const LARGEST_COPY: usize = 64 << 20;
+
 /// A file of a log archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogFile {
@@ -91,8 +94,10 @@ impl LogArchive {
     /// Stores a file, whole and durable or not at all. If the same content is already stored under this name, nothing
     /// is written. Another content is an error of kind *failed*, except for a partial segment.
     pub async fn store(&self, name: &str, content: &[u8]) -> Result<LogFile> {
-        let file = LogFile { name: name.to_owned(), sha256: sha256_of(content).await? };
-        let present = self.stored_as(name).await?;
+        // All three at once: hashing and compressing take a processor each, and asking the repository none.
+        let (sha256, packed, present) =
+            tokio::join!(sha256_of(content), pack(name, content), self.stored_as(name));
+        let (file, present) = (LogFile { name: name.to_owned(), sha256: sha256? }, present?);
         let may_differ = may_differ(name);
         let other = match () {
             () if may_differ => None,
@@ -105,8 +110,7 @@ impl LogArchive {
             return Err(self.conflict(&file, &other));
         }
         if !present.contents.contains(&file) {
-            let packed = pack(name, content).await?;
-            self.repository.put_log_new(&self.cluster, &content_name(&file), &packed).await?;
+            self.repository.put_log_new(&self.cluster, &content_name(&file), &packed?).await?;
         }
         // Also if it is claimed already: then this makes the claim of a killed writer durable.
         let claim = format!("{}\n", file.sha256);
@@ -242,9 +246,14 @@ impl LogArchive {
     }
 }
 
-/// Hashes a file. On a processor without instructions for it this takes as long as compressing.
+/// Hashes a file on another thread: on a processor without instructions for it, this takes longer than compressing. The
+/// copy for that thread takes some milliseconds.
 async fn sha256_of(content: &[u8]) -> Result<String> {
-    Ok(Sha256::of(content))
+    if content.len() > LARGEST_COPY {
+        return Ok(Sha256::of(content));
+    }
+    let copy = content.to_vec();
+    tokio::task::spawn_blocking(move || Sha256::of(&copy)).await.context("hashing a file of the log")
 }
 
 async fn pack(name: &str, content: &[u8]) -> Result<Vec<u8>> {
