@@ -123,7 +123,7 @@ fn tell_moment(manifest: &Manifest) {
             format::duration(position.barrier_ms)
         )),
         None => {
-            output::text("no table was locked and no restore point set: it can never be judged `exact`\n")
+            output::text("no table was locked and no restore point set: it can never be judged `exact`\n");
         }
     }
 }

@@ -100,8 +100,8 @@ impl Folder {
         match fs::symlink_metadata(&path) {
             Ok(there) if !there.is_dir() => return Err(complain("something else is there".to_owned())),
             Ok(_) => {
-                let mut names = fs::read_dir(&path).map_err(|error| complain(error.to_string()))?;
-                if names.next().is_some() {
+                let mut entries = fs::read_dir(&path).map_err(|error| complain(error.to_string()))?;
+                if entries.next().is_some() {
                     return Err(complain(
                         "the folder is not empty, and a restore replaces nothing".to_owned(),
                     )

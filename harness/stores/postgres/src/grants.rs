@@ -38,7 +38,7 @@ const TABLES: &str = "select c.oid::regclass::text from pg_class c join pg_names
 const SEQUENCES: &str = "select s.oid::regclass::text from pg_depend d join pg_class s on s.oid = d.objid \
     where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
     and d.refobjid = to_regclass($1) and d.deptype in ('a', 'i') and s.relkind = 'S' \
-    and not has_sequence_privilege(s.oid, 'select') order by 1";
+    and not has_table_privilege(s.oid, 'select') order by 1";
 
 /// Fails if the role of the address lacks something that the backup needs, with the statements that grant it. A
 /// standby is refused for a base backup that sets a restore point.
@@ -67,8 +67,8 @@ pub async fn ensure_may_take(server: &PostgresAddress, taking: Taking<'_>) -> Re
         if let Taking::Table(_, table) = taking {
             lacks.of_table(&mut connection, &database, table).await?;
         } else {
-            let locks = matches!(taking, Taking::Base { .. });
-            lacks.of_tables(&mut connection, &database, locks).await?;
+            let is_base = matches!(taking, Taking::Base { .. });
+            lacks.of_tables(&mut connection, &database, is_base).await?;
         }
         close(connection).await;
     }

@@ -226,8 +226,8 @@ async fn lock(connection: &mut PgConnection, tables: &[TableInfo], left_ms: u64)
          set local idle_in_transaction_session_timeout = {HOLD_MS}"
     );
     // The settings come in a message of their own: until version 13 a timeout began with the message.
-    let begun = sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut *connection).await;
-    begun.context("waiting for open writes")?;
+    let prepared = sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut *connection).await;
+    prepared.context("waiting for open writes")?;
     let lockable = tables.iter().filter(|table| !table.is_view);
     let names = lockable.map(|table| format!("only {}", table.name)).collect::<Vec<_>>().join(", ");
     if names.is_empty() {
