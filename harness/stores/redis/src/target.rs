@@ -30,7 +30,7 @@ pub async fn check_target(target: &RedisAddress) -> Result<()> {
         rest.iter().fold(trial.cmd(first), |command, word| command.arg(*word));
     }
     trial.cmd("DISCARD");
-    client.ask_all::<Vec<Value>>("trying whether it can be restored onto", &trial).await.map(drop)
+    client.ask_all::<Vec<Value>>("trying the rights of a restore", &trial).await.map(drop)
 }
 
 /// A command of each kind that a restore sends to the server, with arguments that fit.
