@@ -115,10 +115,10 @@ async fn kills_at_every_point(cluster: &ForeignCluster, name: &str, id: &str) {
     for file in stored.find(name).await.unwrap() {
         assert!(stored.fetch(&file).await.unwrap() == content, "half a segment was listed");
     }
-    // A disk that takes no more: the file cannot grow past 512 kB.
+    // A disk that takes no more: no file can grow past 512 bytes.
     let name_2 = format!("{name}.00000028.backup");
     let full = format!(
-        "cp pg_wal/{name} pg_wal/{name_2} && trap '' XFSZ && ulimit -f 20 && {}",
+        "cp pg_wal/{name} pg_wal/{name_2} && trap '' XFSZ && ulimit -f 1 && {}",
         push(&repository, &name_2)
     );
     let (code, said) = shell(cluster, "data", &full).await;
