@@ -134,6 +134,8 @@ impl LocalLog<'_> {
         let _claim = claim(unfinished.path()).context(&doing)?;
         let mut file = fs::File::from_std(unfinished.as_file().try_clone().context(&doing)?);
         file.write_all(content).await.context(&doing)?;
+        // Only this tells of a write that failed, as on a full disk: tokio's `sync_all` does not.
+        file.flush().await.context(&doing)?;
         file.sync_all().await.context(&doing)?;
         Ok((unfinished, path))
     }
