@@ -23,7 +23,7 @@ fn noise(bytes: usize, seed: u64) -> Vec<u8> {
         state ^= state << 17;
         state
     };
-    (0..bytes / 8 + 1).flat_map(|_| next().to_le_bytes()).take(bytes).collect()
+    (0..=bytes / 8).flat_map(|_| next().to_le_bytes()).take(bytes).collect()
 }
 
 async fn write(repository: &dyn Repository, seed: u64) -> Result<Manifest> {

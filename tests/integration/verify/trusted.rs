@@ -26,9 +26,9 @@ async fn a_sealed_and_signed_snapshot_is_exact_and_every_damage_to_its_trust_is_
     let recipients = Recipients::parse_any(&[make_identity(&file("key")).unwrap()]).unwrap();
     let encryptor = Arc::new(RecipientEncryptor::new(recipients));
     let inner = Arc::new(LocalRepository::open(&root).await.unwrap());
-    let signed = GuardedRepository::new(inner, Keyring::new(Some(signer), Vec::new()), false);
+    let guarded = GuardedRepository::new(inner, Keyring::new(Some(signer), Vec::new()), false);
     // The machine that takes the backup cannot read it again.
-    let repository = SealedRepository::new(Arc::new(signed), Some(encryptor), None);
+    let repository = SealedRepository::new(Arc::new(guarded), Some(encryptor), None);
     let taken = take_snapshot(&bench.primary.address(), &repository, Stopwatch::start()).await;
     let id = taken.unwrap().manifest.id;
 
