@@ -95,7 +95,16 @@ pub(crate) struct RepositoryEntry {
     #[serde(default, deserialize_with = "keep")]
     pub(crate) keep: Option<Duration>,
     /// How many of the newest backups of a source it keeps.
+    #[serde(default, deserialize_with = "keep_last")]
     pub(crate) keep_last: Option<NonZeroUsize>,
+}
+
+fn keep_last<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<NonZeroUsize>, D::Error> {
+    let number = i64::deserialize(from)?;
+    let number = usize::try_from(number).ok().and_then(NonZeroUsize::new);
+    number
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom("`keep-last` must be a whole number of 1 or more"))
 }
 
 /// `30 days`, `12 weeks`: at least a day.

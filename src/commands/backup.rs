@@ -10,6 +10,7 @@ use comeback_error::{Error, Result};
 use comeback_model::ManifestHead;
 use comeback_redis::{copy_snapshot, take_snapshot};
 use comeback_reports::format;
+use tokio::io::AsyncWriteExt as _;
 
 use super::line::{line, line_of};
 use crate::cli::{BackupCommand, BackupFetchArgs, BackupListArgs, BackupRedisArgs};
@@ -111,6 +112,8 @@ async fn fetch(args: &BackupFetchArgs, config: &Config) -> Result<u8> {
         unfinished.map_err(|error| complain(error).into_kind(comeback_error::ErrorKind::Usage))?;
     let mut file = tokio::fs::File::from_std(unfinished.as_file().try_clone().map_err(complain)?);
     let summary = copy_snapshot(&*repository, &manifest, &mut file).await?;
+    // Only this tells of a write that failed: tokio's `sync_all` does not.
+    file.flush().await.map_err(complain)?;
     file.sync_all().await.map_err(complain)?;
     unfinished.persist_noclobber(out).map_err(|error| complain(error.error))?;
     output::text(&format!(

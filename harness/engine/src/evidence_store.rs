@@ -157,6 +157,8 @@ impl EvidenceStore {
                 tokio::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).await;
             let mut file = file.context(&doing)?;
             file.write_all(&content).await.context(&doing)?;
+            // Only this tells of a write that failed: tokio's `sync_all` does not.
+            file.flush().await.context(&doing)?;
             file.sync_all().await.context(&doing)?;
         }
         tokio::fs::rename(unfinished.path(), &folder).await.context(&doing)?;
