@@ -199,7 +199,7 @@ async fn a_second_server(cluster: &ForeignCluster, repository: &str, newest: &st
     let before = stored.find(newest).await.unwrap();
     let script = format!(
         "mkdir copied && cp -a base copy && rm -f copy/backup_label && \
-         {bin}/pg_ctl -D copy -s -w -l copy.log -o '-c unix_socket_directories={dir}/copied -c archive_mode=off' start && \
+         {bin}/pg_ctl -D copy -s -w -l copy.log -o '-c unix_socket_directories={dir}/copied -c archive_mode=off -c wal_keep_size=512MB' start && \
          {{ until test \"$({bin}/psql -h {dir}/copied -U owner -d postgres -qAtX -c 'insert into t values (1); select pg_walfile_name(pg_switch_wal())' | tail -n 1)\" '>' {newest}; do :; done; \
          {bin}/pg_ctl -D copy -s -w stop -m fast; }} && cd copy && {}",
         push(repository, newest)
