@@ -39,9 +39,12 @@ impl History {
         let mut runs = Runs { places: vec![self.dir.display().to_string()], ..Runs::default() };
         let mut known = BTreeSet::new();
         for folder in folders(&self.dir)? {
-            let name = folder.file_name().map(|name| name.to_string_lossy().into_owned());
-            known.extend(name);
-            runs.add(read_journal(&folder).and_then(|events| Record::from_events(&events)));
+            let read = read_journal(&folder).and_then(|events| Record::from_events(&events));
+            // The store may have a good copy of a run that cannot be read here.
+            if read.is_ok() {
+                known.extend(folder.file_name().map(|name| name.to_string_lossy().into_owned()));
+            }
+            runs.add(read);
         }
         if let Some(store) = self.store().await? {
             runs.places.push(store.location());

@@ -30,7 +30,8 @@ impl Choice {
     pub(crate) fn select(&self) -> Select {
         match self {
             Self::Select(select) => select.clone(),
-            Self::OldestUnverified => Select::Latest,
+            // One that was written last and is no backup does not keep the others from their turn.
+            Self::OldestUnverified => Select::Random,
         }
     }
 }
@@ -44,19 +45,19 @@ pub(crate) async fn look_for_oldest(
     options: VerifyOptions,
     looked: &[Looked],
 ) -> Result<Arc<dyn Artefact>> {
-    let newest = look_for(from, identity, options.clone()).await?;
-    let store = StoreCoverage::new(name, from, newest.recoverable().backups, looked);
-    let Some(next) = store.next() else { return Ok(newest) };
+    let any = look_for(from, identity, options.clone()).await?;
+    let store = StoreCoverage::new(name, from, any.recoverable().backups, looked);
+    let Some(next) = store.next() else { return Ok(any) };
     let why = match next.looks.first() {
         None => "nobody tried to verify it yet".to_owned(),
         Some(Look { at, .. }) => format!("last tried {}", format::instant(*at)),
     };
     let of = format::plural(store.backups.len() as u64, "backup");
     let chosen = match &next.backup.id {
-        Some(id) if *id != newest.summary().id.unwrap_or_default() => {
+        Some(id) if *id != any.summary().id.unwrap_or_default() => {
             look_for(from, identity, VerifyOptions { select: Select::Id(id.clone()), ..options }).await?
         }
-        _ => newest,
+        _ => any,
     };
     let id = chosen.summary().id.unwrap_or_else(|| chosen.summary().source);
     Ok(with_note(chosen, format!("chose {id} of {of}: {why}")))

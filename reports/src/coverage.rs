@@ -41,6 +41,10 @@ fn tell(page: &mut Page, store: &StoreCoverage, coverage: &Coverage) {
         page.item(&[(Style::Doubtful, "  ! ")], Style::Plain, problem);
         return;
     }
+    if !store.unrecognised.is_empty() {
+        let label = [(Style::Doubtful, "  ! not recognised    ")];
+        page.item(&label, Style::Plain, &named(&store.unrecognised));
+    }
     if store.backups.is_empty() {
         return;
     }
@@ -182,7 +186,7 @@ mod tests {
             _ => (Vec::new(), Vec::new()),
         };
         let look = Look { at: day(at), run_id: format!("0000{at:04}"), verdict, shown, refuted };
-        Looked { verification: "verify/app".to_owned(), backup, look }
+        Looked { backup, look }
     }
 
     fn example() -> Coverage {
@@ -200,7 +204,14 @@ mod tests {
             evidence: vec!["evidence".to_owned(), "gs://roadtrip-evidence".to_owned()],
             runs: 7,
             unreadable_runs: 1,
-            stores: vec![StoreCoverage::new("app", "/backups/app/", kept, &seen), cache, gone],
+            stores: vec![
+                StoreCoverage {
+                    unrecognised: vec!["app-201.sql.gz".to_owned()],
+                    ..StoreCoverage::new("app", "/backups/app/", kept, &seen)
+                },
+                cache,
+                gone,
+            ],
         }
     }
 

@@ -1,6 +1,6 @@
 //! `comeback coverage`: which of the backups that are kept were ever verified.
 
-use comeback_engine::artefact::{Select, VerifyOptions};
+use comeback_engine::artefact::{Recoverable, Select, VerifyOptions};
 use comeback_engine::clock::Clock;
 use comeback_error::{Error, Result};
 use comeback_model::{Coverage, Looked, StoreCoverage};
@@ -14,7 +14,8 @@ use crate::output;
 use crate::places::look_for;
 use crate::suggest::closest;
 
-/// Exits 3 if the backups of a store could not be listed, or a run could not be read: the picture has a gap.
+/// Exits 3 if the backups of a store could not be listed, if something among them was not recognised, or if a run could not
+/// be read: the picture has a gap.
 pub(crate) async fn coverage(args: &CoverageArgs, config: &Config) -> Result<u8> {
     let wanted = wanted(&args.names, config)?;
     let runs = history(args.evidence_dir.as_ref(), config).runs().await?;
@@ -40,7 +41,8 @@ pub(crate) async fn coverage(args: &CoverageArgs, config: &Config) -> Result<u8>
             TerminalOptions { color: output::takes_colour(), width: output::width(), evidence_dir: None };
         output::painted(&coverage_text(&coverage, options));
     }
-    let has_gap = coverage.unreadable_runs > 0 || coverage.stores.iter().any(|store| store.problem.is_some());
+    let is_open = |store: &StoreCoverage| store.problem.is_some() || !store.unrecognised.is_empty();
+    let has_gap = coverage.unreadable_runs > 0 || coverage.stores.iter().any(is_open);
     Ok(if has_gap { 3 } else { 0 })
 }
 
@@ -68,7 +70,11 @@ async fn of_store(declared: &Declared, looked: &[Looked]) -> StoreCoverage {
     // Of a place with a newest backup that is none, the others are listed all the same.
     let options = VerifyOptions { select: Select::Random, ..declared.choices() };
     match look_for(&declared.from, &declared.identity, options).await {
-        Ok(found) => StoreCoverage::new(&declared.name, &declared.from, found.recoverable().backups, looked),
+        Ok(found) => {
+            let Recoverable { backups, unrecognised, .. } = found.recoverable();
+            let store = StoreCoverage::new(&declared.name, &declared.from, backups, looked);
+            StoreCoverage { unrecognised, ..store }
+        }
         Err(error) => StoreCoverage::unknown(&declared.name, &declared.from, error.message()),
     }
 }

@@ -6,7 +6,7 @@ use comeback_engine::evidence::{Ending, Record, read_journal};
 use comeback_engine::evidence_store::{EvidenceStore, Keeping};
 use comeback_error::{Error, Result};
 
-use super::session::evidence_root;
+use super::session::{evidence_root, make_private};
 use crate::cli::{EvidenceCommand, EvidenceFetchArgs, EvidencePushArgs};
 use crate::config::Config;
 use crate::history::folders;
@@ -38,14 +38,24 @@ async fn list(config: &Config) -> Result<u8> {
 
 /// Copies every run that can be copied. A run that is still going has no end yet, and would never be replaced.
 async fn push(args: &EvidencePushArgs, config: &Config) -> Result<u8> {
+    if let Some(url) = &config.evidence.store {
+        make_private(url)?;
+    }
     let store = store(config, true).await?;
     let named = !args.runs.is_empty();
     let runs = if named { args.runs.clone() } else { folders(&evidence_root(None, config))? };
     let mut failed = 0;
     for run in runs {
         match push_one(&store, &run).await {
-            Ok(Keeping::Stored) => output::text(&format!("kept {} in {}\n", run.display(), store.location())),
-            Ok(Keeping::WasThere) => output::text(&format!("{} is there already\n", run.display())),
+            Ok(Some(Keeping::Stored)) => {
+                output::text(&format!("kept {} in {}\n", run.display(), store.location()));
+            }
+            Ok(Some(Keeping::WasThere)) => output::text(&format!("{} is there already\n", run.display())),
+            Ok(None) if named => {
+                return Err(Error::could_not_verify(format!("the run in {} has no end", run.display()))
+                    .hint("if it was killed, it stays where it is: the store keeps runs that have ended"));
+            }
+            Ok(None) => output::text(&format!("{} has no end: it stays here\n", run.display())),
             Err(error) if named => return Err(error),
             Err(error) => {
                 output::problem("warning", &error);
@@ -56,16 +66,16 @@ async fn push(args: &EvidencePushArgs, config: &Config) -> Result<u8> {
     Ok(if failed > 0 { 3 } else { 0 })
 }
 
-async fn push_one(store: &EvidenceStore, run: &Path) -> Result<Keeping> {
+/// Keeps a run; `None` if it has no end.
+async fn push_one(store: &EvidenceStore, run: &Path) -> Result<Option<Keeping>> {
     let record = Record::from_events(&read_journal(run)?)?;
     if record.ending == Ending::Unfinished {
-        return Err(Error::could_not_verify(format!("the run in {} has no end", run.display()))
-            .hint("if it was killed, it stays where it is: the store keeps runs that have ended"));
+        return Ok(None);
     }
     // The store knows a run by the name of its folder, however the path to it is written.
     let whole = run.canonicalize();
     let whole = whole.map_err(|error| Error::usage(format!("reading {}: {error}", run.display())))?;
-    store.keep(&whole).await
+    store.keep(&whole).await.map(Some)
 }
 
 async fn fetch(args: &EvidenceFetchArgs, config: &Config) -> Result<u8> {

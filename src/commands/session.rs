@@ -1,5 +1,6 @@
 //! What the commands with a session share: its sinks, its messages, and restores.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::report::{PRIVATE, SHARED, write_reports};
 use crate::cli::EvidenceArgs;
 use crate::config::{Config, DEFAULT_EVIDENCE};
 use crate::history::History;
-use crate::repository::open;
+use crate::repository::{RepositoryUrl, open};
 use crate::{output, progress, provenance};
 
 /// The folder in which each run creates a folder of its own.
@@ -73,10 +74,20 @@ pub(super) fn with_problems(verdict: Verdict, problems: impl IntoIterator<Item =
     })
 }
 
+/// Creates the folder of a store that is not there yet, for its owner alone: evidence holds rows and logs.
+pub(super) fn make_private(store: &RepositoryUrl) -> Result<()> {
+    let RepositoryUrl::Folder(folder) = store else { return Ok(()) };
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| {
+        Error::could_not_verify(format!("creating the store of the evidence {}: {error}", folder.display()))
+    })
+}
+
 /// Keeps the evidence of a run that has ended where it outlives this machine, if the settings name such a place. The run
 /// says *could not verify* if that fails: what cannot be shown later was not shown.
 pub(super) async fn keep_evidence(folder: &Path, config: &Config) -> Result<()> {
     let Some(url) = &config.evidence.store else { return Ok(()) };
+    make_private(url)?;
     let kept = match open(url, true).await {
         Ok(repository) => EvidenceStore::new(repository).keep(folder).await,
         Err(error) => {

@@ -122,6 +122,7 @@ fn list(recoverable: &Recoverable, chosen: &ArtefactSummary) -> String {
         let mark = if backup.id == chosen.id { "→" } else { " " };
         lines.push(format!("{mark} {}", artefact_line(backup)));
     }
+    lines.extend(recoverable.unrecognised.iter().map(|name| format!("? {name}: not recognised as a backup")));
     if let Some(log) = &recoverable.log {
         let stored = log.stored_at.map(|at| format!(", stored {}", format::instant(at))).unwrap_or_default();
         let segments = format::plural(log.segments, "segment");

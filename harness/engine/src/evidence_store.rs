@@ -14,13 +14,20 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::evidence::{Event, JOURNAL_FILE, parse_journal};
-use crate::repository::Repository;
+use crate::repository::{Reader, Repository, Upload, ensure_file_name};
 use crate::sha256::Sha256;
 
 /// The version of the list of files.
 const VERSION: u32 = 1;
 /// How many runs are read at once.
 const PARALLEL: usize = 16;
+/// How much of a file is in memory.
+const BUFFER_BYTES: usize = 256 * 1024;
+/// The files that are made from the journal again by `comeback report`.
+const REPORTS: [&str; 4] = ["junit.xml", "report.html", "report.json", "summary.md"];
+/// A file that keeps its folder out of every store: the folder holds data of users, such as the content of a server before
+/// it was replaced.
+pub const STAYS: &str = ".stays-here";
 
 /// Runs that are kept in a repository of their own.
 #[derive(Clone)]
@@ -34,6 +41,9 @@ pub struct KeptRun {
     pub run: String,
     /// Its files.
     pub files: Vec<FileEntry>,
+    /// Folders that stay on their machine: they hold data of users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// What keeping a run has done.
@@ -71,13 +81,14 @@ impl EvidenceStore {
 
     async fn put(&self, folder: &Path) -> Result<Keeping> {
         let run = name_of(folder)?;
-        let files = files_of(folder).await?;
+        let Found { files, left_out } = look(folder).await?;
         let mut entries = Vec::with_capacity(files.len());
-        for name in &files {
-            entries.push(entry(name, &read(&folder.join(name)).await?));
+        for name in files {
+            entries.push(entry_of(&name, open(&folder.join(&name)).await?).await?);
         }
-        let kept = KeptRun { evidence_version: VERSION, run: run.clone(), files: entries };
-        let mut upload = match self.0.begin(&run).await {
+        let kept = KeptRun { evidence_version: VERSION, run: run.clone(), files: entries, left_out };
+        let text = serde_json::to_vec_pretty(&kept).context("writing the list of files")?;
+        let mut upload = match self.0.resume(&run, &Sha256::of(&text)).await {
             Ok(upload) => upload,
             // To list a store of many runs takes long.
             Err(refused) => {
@@ -86,17 +97,15 @@ impl EvidenceStore {
             }
         };
         for file in &kept.files {
-            let content = read(&folder.join(&file.name)).await?;
-            if entry(&file.name, &content) != *file {
-                return Err(Error::could_not_verify(format!("{} changed while it was read", file.name))
-                    .hint("keep a run when it has ended"));
+            // A try that was interrupted may have left it there, whole or not.
+            let is_there = match upload.read(&file.name).await? {
+                Some(present) => entry_of(&file.name, present).await? == *file,
+                None => false,
+            };
+            if !is_there {
+                send(&mut *upload, file, open(&folder.join(&file.name)).await?).await?;
             }
-            let mut writer = upload.create(&file.name).await?;
-            let doing = format!("writing {}", file.name);
-            writer.write_all(&content).await.context(&doing)?;
-            writer.shutdown().await.context(&doing)?;
         }
-        let text = serde_json::to_vec_pretty(&kept).context("writing the list of files")?;
         upload.commit(&text).await.map(|()| Keeping::Stored)
     }
 
@@ -148,6 +157,7 @@ impl EvidenceStore {
         // The run's name appears only once every file is there.
         let unfinished = tempfile::Builder::new().prefix(".comeback-").tempdir_in(parent).context(&doing)?;
         for file in &kept.files {
+            ensure_file_name(&file.name)?;
             let path = unfinished.path().join(&file.name);
             if let Some(folder) = path.parent() {
                 tokio::fs::create_dir_all(folder).await.context(&doing)?;
@@ -182,13 +192,14 @@ impl EvidenceStore {
     }
 }
 
+/// Reports are left out: they follow from the journal, and another version may write them otherwise.
 fn compare(there: &KeptRun, kept: &KeptRun) -> Result<Keeping> {
-    if there == kept {
-        return Ok(Keeping::WasThere);
-    }
-    let files = kept.files.iter().chain(&there.files);
+    let files = kept.files.iter().chain(&there.files).filter(|file| !REPORTS.contains(&file.name.as_str()));
     let differing = files.filter(|file| !(there.files.contains(file) && kept.files.contains(file)));
     let names: BTreeSet<_> = differing.map(|file| file.name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(Keeping::WasThere);
+    }
     let names = names.into_iter().collect::<Vec<_>>().join(", ");
     Err(Error::failed(format!("run {} is there already, with other files: {names}", kept.run))
         .hint("one of the two was changed after its end: compare them before you trust either"))
@@ -198,8 +209,41 @@ fn entry(name: &str, content: &[u8]) -> FileEntry {
     FileEntry { name: name.to_owned(), bytes: content.len() as u64, sha256: Sha256::of(content) }
 }
 
-async fn read(path: &Path) -> Result<Vec<u8>> {
-    tokio::fs::read(path).await.context(format_args!("reading {}", path.display()))
+async fn open(path: &Path) -> Result<Reader> {
+    let file = tokio::fs::File::open(path).await.context(format_args!("reading {}", path.display()))?;
+    Ok(Box::new(file))
+}
+
+/// The size and the SHA-256 of a file, which may be large.
+async fn entry_of(name: &str, mut reader: Reader) -> Result<FileEntry> {
+    let (mut bytes, mut sha256, mut buffer) = (0, Sha256::default(), vec![0; BUFFER_BYTES]);
+    loop {
+        let read = reader.read(&mut buffer).await.context(format_args!("reading {name}"))?;
+        if read == 0 {
+            return Ok(FileEntry { name: name.to_owned(), bytes, sha256: sha256.finish() });
+        }
+        bytes += read as u64;
+        sha256.update(&buffer[..read]);
+    }
+}
+
+async fn send(upload: &mut dyn Upload, file: &FileEntry, mut reader: Reader) -> Result<()> {
+    let doing = format!("writing {}", file.name);
+    let mut writer = upload.create(&file.name).await?;
+    let (mut sent, mut buffer) = (Sha256::default(), vec![0; BUFFER_BYTES]);
+    loop {
+        let read = reader.read(&mut buffer).await.context(format_args!("reading {}", file.name))?;
+        if read == 0 {
+            break;
+        }
+        sent.update(&buffer[..read]);
+        writer.write_all(&buffer[..read]).await.context(&doing)?;
+    }
+    if sent.finish() != file.sha256 {
+        return Err(Error::could_not_verify(format!("{} changed while it was read", file.name))
+            .hint("keep a run when it has ended"));
+    }
+    writer.shutdown().await.context(&doing)
 }
 
 fn name_of(folder: &Path) -> Result<String> {
@@ -208,26 +252,38 @@ fn name_of(folder: &Path) -> Result<String> {
     name.map(ToOwned::to_owned)
 }
 
-/// The names of the files below a folder, sorted; `/` separates folders. Links are not followed.
-async fn files_of(folder: &Path) -> Result<Vec<String>> {
+/// What an evidence folder holds.
+#[derive(Default)]
+struct Found {
+    /// The names of the files, sorted; `/` separates folders. Links are not followed.
+    files: Vec<String>,
+    /// The folders that [stay](STAYS) where they are.
+    left_out: Vec<String>,
+}
+
+async fn look(folder: &Path) -> Result<Found> {
     let (root, doing) = (folder.to_owned(), format!("reading {}", folder.display()));
     let listed = tokio::task::spawn_blocking(move || {
-        let (mut files, mut folders) = (Vec::new(), vec![root.clone()]);
+        let (mut found, mut folders) = (Found::default(), vec![root.clone()]);
         while let Some(folder) = folders.pop() {
+            let named = |path: &Path| path.strip_prefix(&root).ok().and_then(Path::to_str).map(str::to_owned);
+            if folder.join(STAYS).exists() {
+                found.left_out.extend(named(&folder));
+                continue;
+            }
             for entry in std::fs::read_dir(&folder)? {
                 let entry = entry?;
                 let (kind, path) = (entry.file_type()?, entry.path());
                 if kind.is_dir() {
                     folders.push(path);
-                } else if kind.is_file()
-                    && let Some(name) = path.strip_prefix(&root).ok().and_then(Path::to_str)
-                {
-                    files.push(name.to_owned());
+                } else if kind.is_file() {
+                    found.files.extend(named(&path));
                 }
             }
         }
-        files.sort();
-        std::io::Result::Ok(files)
+        found.files.sort();
+        found.left_out.sort();
+        std::io::Result::Ok(found)
     });
     listed.await.context(&doing)?.context(&doing)
 }
@@ -269,6 +325,9 @@ mod tests {
         let twice = store.fetch("20261201T060000Z-0a", &folder.path().join("out")).await.unwrap_err();
         assert_eq!(twice.kind(), ErrorKind::Usage);
 
+        // Reports can be made again; what a run saw cannot.
+        std::fs::write(first.join("summary.md"), "other words\n").unwrap();
+        assert_eq!(store.keep(&first).await.unwrap(), Keeping::WasThere);
         std::fs::write(first.join("journal.jsonl"), "{ }\n").unwrap();
         let changed = store.keep(&first).await.unwrap_err();
         assert_eq!(changed.kind(), ErrorKind::Failed);
@@ -292,6 +351,34 @@ mod tests {
             let kept = store.kept(name).await.unwrap();
             assert_eq!(kept.files, [entry("journal.jsonl", at.to_string().as_bytes())]);
         }
+    }
+
+    #[tokio::test]
+    async fn data_of_users_stays_and_a_try_that_was_interrupted_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let files =
+            [("journal.jsonl", "{}\n"), ("logs/damaged/x/dump.rdb.gz", "secret"), ("logs/a.log", "a")];
+        let first = run(folder.path(), "20261201T060000Z-0a", &files);
+        std::fs::write(first.join("logs/damaged").join(STAYS), "").unwrap();
+        let repository = Arc::new(LocalRepository::open(folder.path().join("store")).await.unwrap());
+        let store = EvidenceStore::new(repository.clone());
+        let kept = KeptRun {
+            evidence_version: VERSION,
+            run: "20261201T060000Z-0a".to_owned(),
+            files: vec![entry("journal.jsonl", b"{}\n"), entry("logs/a.log", b"a")],
+            left_out: vec!["logs/damaged".to_owned()],
+        };
+        let text = serde_json::to_vec_pretty(&kept).unwrap();
+        let mut upload = repository.resume(&kept.run, &Sha256::of(&text)).await.unwrap();
+        let mut half = upload.create("logs/a.log").await.unwrap();
+        half.write_all(b"half").await.unwrap();
+        half.shutdown().await.unwrap();
+        drop((half, upload));
+        assert_eq!(store.runs().await.unwrap(), [""; 0]);
+        assert_eq!(store.keep(&first).await.unwrap(), Keeping::Stored);
+        assert_eq!(store.kept(&kept.run).await.unwrap(), kept);
+        assert!(!folder.path().join("store/20261201T060000Z-0a/logs/damaged").exists());
+        store.fetch(&kept.run, &folder.path().join("out")).await.unwrap();
     }
 
     #[tokio::test]

@@ -39,8 +39,6 @@ impl Look {
 /// A backup that was verified in some run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
-    /// The name of the verification: `verify/app`.
-    pub verification: String,
     /// The backup.
     pub backup: ArtefactSummary,
     /// What was seen.
@@ -55,7 +53,6 @@ pub fn looked_at(record: &Record) -> Vec<Looked> {
             Statement::ALL.into_iter().filter(is).collect()
         };
         Some(Looked {
-            verification: drill.plan.scenario.clone(),
             backup: drill.artefact.clone()?,
             look: Look {
                 at: record.started_at,
@@ -100,6 +97,8 @@ pub struct StoreCoverage {
     pub from: String,
     /// The backups that are kept, the oldest first.
     pub backups: Vec<CoveredBackup>,
+    /// What lies among the backups and was not recognised as one.
+    pub unrecognised: Vec<String>,
     /// Why the backups could not be listed.
     pub problem: Option<String>,
 }
@@ -120,16 +119,16 @@ pub struct Window {
 impl StoreCoverage {
     /// The coverage of the backups that are kept, by all that was looked at.
     pub fn new(name: &str, from: &str, kept: Vec<ArtefactSummary>, looked: &[Looked]) -> Self {
-        let verification = format!("verify/{name}");
         let covered = |backup: ArtefactSummary| {
-            let is_it = |one: &&Looked| is_same(&backup, &one.backup, one.verification == verification);
+            let is_it = |one: &&Looked| is_same(&backup, &one.backup);
             let mut looks: Vec<_> = looked.iter().filter(is_it).map(|one| one.look.clone()).collect();
             looks.sort_by(|one, other| (other.at, &other.run_id).cmp(&(one.at, &one.run_id)));
             looks.dedup_by(|one, other| one.run_id == other.run_id && one.verdict == other.verdict);
             CoveredBackup { backup, looks }
         };
         let backups = kept.into_iter().map(covered).collect();
-        Self { name: name.to_owned(), from: from.to_owned(), backups, problem: None }
+        let (name, from) = (name.to_owned(), from.to_owned());
+        Self { name, from, backups, unrecognised: Vec::new(), problem: None }
     }
 
     /// A store whose backups could not be listed.
@@ -138,6 +137,7 @@ impl StoreCoverage {
             name: name.to_owned(),
             from: from.to_owned(),
             backups: Vec::new(),
+            unrecognised: Vec::new(),
             problem: Some(problem.to_owned()),
         }
     }
@@ -183,11 +183,13 @@ impl StoreCoverage {
 
 /// Whether a backup that is kept is the one that was looked at. A file of the same name that was written since is another
 /// backup, and a copy in another place as well.
-fn is_same(kept: &ArtefactSummary, looked: &ArtefactSummary, is_same_name: bool) -> bool {
+fn is_same(kept: &ArtefactSummary, looked: &ArtefactSummary) -> bool {
     let place = |backup: &ArtefactSummary| backup.source.trim_end_matches('/').to_owned();
     let agree = |one: Option<u64>, other: Option<u64>| one.zip(other).is_none_or(|(one, other)| one == other);
-    let is_of_place = is_same_name || place(kept) == place(looked);
-    is_of_place && kept.id == looked.id && kept.taken_at == looked.taken_at && agree(kept.bytes, looked.bytes)
+    place(kept) == place(looked)
+        && kept.id == looked.id
+        && kept.taken_at == looked.taken_at
+        && agree(kept.bytes, looked.bytes)
 }
 
 /// The coverage of every store.
@@ -227,7 +229,7 @@ mod tests {
     fn looked(backup: ArtefactSummary, hours: i64, verdict: Verdict) -> Looked {
         let shown = if verdict == Verdict::Verified { vec![Statement::Restored] } else { Vec::new() };
         let look = Look { at: at(hours), run_id: format!("r{hours}"), verdict, shown, refuted: Vec::new() };
-        Looked { verification: "verify/app".to_owned(), backup, look }
+        Looked { backup, look }
     }
 
     fn coverage(kept: usize, looked: &[Looked]) -> StoreCoverage {
@@ -278,7 +280,7 @@ mod tests {
             assert_eq!(store.without_conclusion().count() == 0, is_covered, "{what}");
         }
         let copy = ArtefactSummary { source: "gs://elsewhere".to_owned(), ..backup(0) };
-        let seen = Looked { verification: "verify/copy".to_owned(), ..looked(copy, 1, Verdict::Verified) };
+        let seen = looked(copy, 1, Verdict::Verified);
         assert_eq!(
             StoreCoverage::new("app", "/backups", vec![kept], &[seen]).without_conclusion().count(),
             1

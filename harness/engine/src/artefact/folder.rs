@@ -48,7 +48,7 @@ pub(super) async fn choose_in(
             if recognised.is_empty() {
                 return Ok(None);
             }
-            let (count, recoverable) = (recognised.len(), in_order(&recognised));
+            let (count, recoverable) = (recognised.len(), in_order(&recognised, &candidates));
             let at = choose(options.seed, count);
             let (name, artefact) = recognised.swap_remove(at);
             let note = format!("chose {name} of {count} backups by the seed of the run");
@@ -82,7 +82,7 @@ async fn latest(
         });
         return Err(error.hint("name an older backup with --select NAME to verify that one"));
     }
-    let (count, recoverable) = (recognised.len(), in_order(&recognised));
+    let (count, recoverable) = (recognised.len(), in_order(&recognised, candidates));
     let age = |name: &str, artefact: &Arc<dyn Artefact>| {
         artefact.summary().taken_at.or_else(|| written_at(candidates, name))
     };
@@ -146,10 +146,13 @@ fn chosen_one(
 }
 
 /// The backups of a folder, the oldest first. The log beside one of them is not that of the folder.
-fn in_order(recognised: &[(String, Arc<dyn Artefact>)]) -> Recoverable {
+fn in_order(recognised: &[(String, Arc<dyn Artefact>)], candidates: &[Candidate]) -> Recoverable {
     let mut backups: Vec<_> = recognised.iter().map(|(name, one)| named(one.summary(), Some(name))).collect();
     backups.sort_by(|one, other| (one.taken_at, &one.id).cmp(&(other.taken_at, &other.id)));
-    Recoverable { backups, log: None }
+    let is_recognised = |candidate: &&Candidate| recognised.iter().any(|(name, _)| *name == candidate.name);
+    let unrecognised =
+        candidates.iter().filter(|one| !is_recognised(one)).map(|one| one.name.clone()).collect();
+    Recoverable { backups, unrecognised, log: None }
 }
 
 fn written_at(candidates: &[Candidate], name: &str) -> Option<Timestamp> {
@@ -305,11 +308,12 @@ mod tests {
     #[tokio::test]
     async fn all_backups_of_a_folder_are_listed_the_oldest_first() {
         let names = |artefact: &dyn Artefact| {
-            let Recoverable { backups, log } = artefact.recoverable();
-            assert_eq!(log, None);
+            let Recoverable { backups, unrecognised, log } = artefact.recoverable();
+            assert_eq!((log, unrecognised), (None, vec!["readme.txt".to_owned()]));
             backups.into_iter().filter_map(|backup| backup.id).collect::<Vec<_>>()
         };
         let folder = folder(&[
+            ("readme.txt", "words"),
             ("c", "backup 2026-11-01T00:00:00Z"),
             ("b", "backup"),
             ("a", "backup 2026-11-02T00:00:00Z"),

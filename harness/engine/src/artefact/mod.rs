@@ -69,7 +69,7 @@ pub trait Artefact: Send + Sync {
 
     /// What its place can bring back.
     fn recoverable(&self) -> Recoverable {
-        Recoverable { backups: vec![self.summary()], log: None }
+        Recoverable { backups: vec![self.summary()], ..Recoverable::default() }
     }
 
     /// When the newest of its files was written, where its place tells.
@@ -90,6 +90,8 @@ pub trait Artefact: Send + Sync {
 pub struct Recoverable {
     /// Its backups, the oldest first; those that do not say when they were taken come first.
     pub backups: Vec<ArtefactSummary>,
+    /// What lies among the backups and is none that Comeback recognises: one that was cut short, or something else.
+    pub unrecognised: Vec<String>,
     /// The archived log, which leads from a backup to later moments; `None` if there is none.
     pub log: Option<ArchivedUpTo>,
 }

@@ -135,7 +135,7 @@ fn list<'a>(found: &Found, heads: impl Iterator<Item = &'a Head>) -> Recoverable
     };
     let mut backups: Vec<_> = heads.map(summary).collect();
     backups.sort_by(|one, other| (one.taken_at, &one.id).cmp(&(other.taken_at, &other.id)));
-    Recoverable { backups, log: None }
+    Recoverable { backups, ..Recoverable::default() }
 }
 
 /// The folder of a manifest; `None` for another file. Manifests lie in the place itself or in a folder of it.

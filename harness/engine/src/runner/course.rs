@@ -13,6 +13,7 @@ use super::Server;
 use crate::RestoreFailure;
 use crate::clock::{Clock, Stopwatch};
 use crate::evidence::{BackupSummary, EventBody, Journal};
+use crate::evidence_store::STAYS;
 use crate::judge::{Judge, Opinion};
 use crate::repository::{LocalRepository, LogArchive, Repository};
 use crate::secret::Secret;
@@ -192,9 +193,11 @@ impl Course {
         Ok(repository.timed_by(self.wall_clock().clone()))
     }
 
-    /// A repository in the evidence. It stays after the run.
+    /// A repository in the evidence, for data of users. It stays after the run, on this machine alone.
     pub async fn evidence_repository(&self, name: &str) -> Result<LocalRepository> {
-        let repository = LocalRepository::open(self.evidence_folder().await?.join(name)).await?;
+        let folder = self.evidence_folder().await?.join(name);
+        let repository = LocalRepository::open(&folder).await?;
+        tokio::fs::write(folder.join(STAYS), "").await.context("marking the data as none for a store")?;
         Ok(repository.timed_by(self.wall_clock().clone()))
     }
 

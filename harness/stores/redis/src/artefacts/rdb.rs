@@ -43,7 +43,7 @@ impl ArtefactKind for RdbKind {
             (one.head.written_at, &one.path).cmp(&(other.head.written_at, &other.path))
         });
         let backups = files.iter().map(|file| file.summary(found)).collect();
-        let recoverable = Recoverable { backups, log: None };
+        let recoverable = Recoverable { backups, ..Recoverable::default() };
         let Some(file) = choose(found, files, options)? else { return Ok(None) };
         let summary = file.summary(found);
         let File { path, layers, head, .. } = file;

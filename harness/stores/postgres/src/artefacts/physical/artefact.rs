@@ -101,7 +101,7 @@ impl Artefact for PhysicalArtefact {
     }
 
     fn recoverable(&self) -> Recoverable {
-        let only = || Recoverable { backups: vec![self.summary()], log: None };
+        let only = || Recoverable { backups: vec![self.summary()], ..Recoverable::default() };
         self.recoverable.clone().unwrap_or_else(only)
     }
 

@@ -155,7 +155,7 @@ fn recoverable(found: &Found, server: &str, backups: &[(String, Info)]) -> Recov
     let log = found.entries.iter().filter(|entry| entry.path.starts_with(&wals));
     let log: Vec<_> = log.filter_map(|entry| Some((log_name(&entry.path)?, entry))).collect();
     let log = archived_up_to(log.iter().map(|(name, entry)| (name.as_str(), *entry)));
-    Recoverable { backups, log }
+    Recoverable { backups, log, ..Recoverable::default() }
 }
 
 fn in_figures(found: &Found, id: &str, info: &Info) -> ArtefactSummary {

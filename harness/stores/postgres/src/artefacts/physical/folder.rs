@@ -158,7 +158,7 @@ async fn into_artefact(
     let parts = chain(backups, backup);
     let recoverable = Recoverable {
         backups: backups.iter().map(|one| one.summary(found, &chain(backups, one))).collect(),
-        log: None,
+        ..Recoverable::default()
     };
     let summary = backup.summary(found, &parts);
     let tablespaces = find_tablespaces(found, &backup.tree, None).await?;

@@ -119,6 +119,7 @@ async fn describe(
     let recoverable = Recoverable {
         backups: stanza.backup.iter().map(|one| in_figures(&summary, &stanza, one)).collect(),
         log: archived_up_to(log.iter().copied()),
+        ..Recoverable::default()
     };
     let files = Repository {
         tool: tool.clone(),
