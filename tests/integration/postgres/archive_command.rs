@@ -24,7 +24,7 @@ fn push_script(dir: &str) -> String {
 
 /// Runs a script in a folder of the cluster's node; returns its exit code and what it said.
 async fn shell(cluster: &ForeignCluster, folder: &str, script: &str) -> (i32, String) {
-    let script = format!("cd {} && {{ {script}\n}} 2>&1; echo \"code $?\"", cluster.inside(folder));
+    let script = format!("cd {} && ( {script}\n) 2>&1; echo \"code $?\"", cluster.inside(folder));
     let said = cluster.run("sh", &["-c", &script]).await;
     let (said, code) = said.trim().rsplit_once("code ").unwrap();
     (code.parse().unwrap(), said.trim().to_owned())
@@ -48,7 +48,7 @@ async fn recover(cluster: &ForeignCluster, repository: &str) -> Result<String, S
         "rm -rf restored && cp -a base restored && touch restored/recovery.signal && mkdir -p other && \
          {bin}/pg_ctl -D restored -s -w -l restored.log -o \"-c unix_socket_directories={dir}/other -c archive_mode=off \
          -c restore_command='{BINARY} archive get %f %p --repository {repository}'\" start && \
-         until test \"$({bin}/psql -h {dir}/other -U owner -d postgres -qAtX -c 'select pg_is_in_recovery()')\" = f; do :; done && \
+         until test \"$({bin}/psql -h {dir}/other -U owner -d postgres -qAtX -c 'select pg_is_in_recovery()')\" = f; do test -e restored/postmaster.pid || exit 1; done && \
          {bin}/psql -h {dir}/other -U owner -d postgres -qAtX -c 'select count(*) from t' && \
          {bin}/pg_ctl -D restored -s -w stop -m fast"
     );
