@@ -120,10 +120,8 @@ impl Repository for LocalRepository {
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
         ensure_file_name(file)?;
         let path = self.folder(id)?.join(file);
-        let file = fs::File::open(&path)
-            .await
-            .map_err(|error| Error::failed(format!("opening {file} of backup {id}: {error}")))?;
-        Ok(Box::new(file))
+        let opened = fs::File::open(&path).await;
+        Ok(Box::new(opened.map_err(|error| not_opened(&format!("{file} of backup {id}"), &error))?))
     }
 
     async fn remove(&self, id: &str) -> Result<()> {
@@ -222,6 +220,15 @@ impl Upload for LocalUpload {
     }
 }
 
+/// The error for a file that cannot be opened. Only a missing one is the fault of the backup.
+pub(super) fn not_opened(what: &str, error: &io::Error) -> Error {
+    let sentence = format!("opening {what}: {error}");
+    match error.kind() {
+        io::ErrorKind::NotFound => Error::failed(sentence),
+        _ => Error::could_not_verify(sentence),
+    }
+}
+
 /// The folders in the name of a file, without the backup's own.
 fn folders_of(name: &str) -> impl Iterator<Item = &Path> {
     Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
@@ -276,6 +283,15 @@ impl AsyncWrite for DurableFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_missing_file_is_the_fault_of_the_backup() {
+        use comeback_error::ErrorKind;
+        let kind = |error: io::ErrorKind| not_opened("base.tar of backup a", &error.into()).kind();
+        assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Failed);
+        assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::CouldNotVerify);
+        assert_eq!(kind(io::ErrorKind::TimedOut), ErrorKind::CouldNotVerify);
+    }
 
     #[test]
     fn every_folder_of_a_name_is_known() {

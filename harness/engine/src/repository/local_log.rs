@@ -11,7 +11,7 @@ use tokio::fs;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Reader;
-use super::local::sync_folder;
+use super::local::{not_opened, sync_folder};
 use super::names::{ensure_cluster_name, ensure_log_name};
 use super::unfinished::{UNFINISHED, claim};
 
@@ -84,9 +84,7 @@ impl LocalLog<'_> {
 
     pub(super) async fn open(&self, cluster: &str, name: &str) -> Result<Reader> {
         let file = fs::File::open(self.find(cluster, name).await?).await;
-        let file =
-            file.map_err(|error| Error::failed(format!("opening {name} of the log archive: {error}")))?;
-        Ok(Box::new(file))
+        Ok(Box::new(file.map_err(|error| not_opened(&format!("{name} of the log archive"), &error))?))
     }
 
     fn cluster(&self, cluster: &str) -> Result<PathBuf> {

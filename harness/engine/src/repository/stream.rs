@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll};
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
-use comeback_error::{Context as _, Error, Result};
+use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_model::{FileEntry, Finding, FindingCode, Manifest, ManifestHead};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio_util::io::{InspectReader, InspectWriter};
@@ -219,10 +219,12 @@ async fn verify_entries(repository: &dyn Repository, id: &str, files: &[FileEntr
     for entry in files {
         let mut reader = match repository.open(id, &entry.name).await {
             Ok(reader) => reader,
-            Err(error) => {
+            Err(error) if error.kind() == ErrorKind::Failed => {
                 findings.push(damaged(id, entry, error.message()));
                 continue;
             }
+            // A store that does not answer says nothing about the backup.
+            Err(error) => return Err(error),
         };
         let meter = Meter::default();
         let mut buffer = vec![0; BUFFER_BYTES];
