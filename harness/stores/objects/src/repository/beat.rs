@@ -21,9 +21,10 @@ pub(super) struct Beat {
 }
 
 impl Beat {
-    /// Signs of life in a folder, which ends with `/`.
-    pub(super) fn new(folder: &str) -> Self {
-        Self { key: format!("{folder}.alive-"), next: Arc::default() }
+    /// Signs of life in a folder, which ends with `/`, of the writer with this random name: a resumed upload writes
+    /// other ones than the upload that was interrupted.
+    pub(super) fn new(folder: &str, writer: &str) -> Self {
+        Self { key: format!("{folder}.alive-{writer}-"), next: Arc::default() }
     }
 
     /// Writes one if an hour has passed.
@@ -32,6 +33,11 @@ impl Beat {
             return Ok(());
         }
         *watch = Stopwatch::start();
+        self.write(blobs).await
+    }
+
+    /// Writes one.
+    pub(super) async fn write(&self, blobs: &dyn Blobs) -> Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         blobs.put_new(&format!("{}{number}", self.key), Bytes::new()).await.map(drop)
     }

@@ -28,11 +28,12 @@ pub(super) async fn sweep_unfinished(repository: &BucketRepository) -> Result<Ve
         if !is_claimed || objects.iter().any(|object| object.modified_at >= before) {
             continue;
         }
+        // Only in this folder: elsewhere, an upload may belong to a backup that takes days, or not to us.
+        removed.extend(blobs.end_uploads(&folder, before).await?);
         if !repository.clear(&folder).await? {
             return Ok(removed);
         }
         removed.push(id);
     }
-    removed.extend(blobs.end_uploads(prefix, before).await?);
     Ok(removed)
 }

@@ -36,13 +36,11 @@ impl BucketUpload {
         folder: String,
         part_bytes: usize,
     ) -> Result<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).context("asking the system for random bytes")?;
-        let claim = comeback_engine::hex::hex(&random);
+        let claim = random_name()?;
         if !blobs.put_new(&format!("{folder}{CLAIM}"), Bytes::from(claim.clone())).await? {
             return Err(taken(id));
         }
-        let (id, created, beat) = (id.to_owned(), BTreeSet::new(), Beat::new(&folder));
+        let (id, created, beat) = (id.to_owned(), BTreeSet::new(), Beat::new(&folder, &claim));
         let upload = Self { blobs, id, folder, part_bytes, claim, created, beat };
         // A store that ignores conditions lets the last writer win.
         upload.ensure_claimed().await?;
@@ -59,10 +57,14 @@ impl BucketUpload {
         manifest_sha256: &str,
     ) -> Result<Self> {
         let claim = format!("copy {manifest_sha256}");
-        blobs.put_new(&format!("{folder}{CLAIM}"), Bytes::from(claim.clone())).await?;
-        let (id, created, beat) = (id.to_owned(), BTreeSet::new(), Beat::new(&folder));
+        let is_new = blobs.put_new(&format!("{folder}{CLAIM}"), Bytes::from(claim.clone())).await?;
+        let (id, created, beat) = (id.to_owned(), BTreeSet::new(), Beat::new(&folder, &random_name()?));
         let upload = Self { blobs, id, folder, part_bytes, claim, created, beat };
         upload.ensure_claimed().await?;
+        if !is_new {
+            // What the interrupted copy left may be a day old, and would be swept.
+            upload.beat.write(&*upload.blobs).await?;
+        }
         Ok(upload)
     }
 
@@ -109,6 +111,12 @@ impl Upload for BucketUpload {
         self.ensure_claimed().await?;
         self.put_new(MANIFEST, manifest).await
     }
+}
+
+fn random_name() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).context("asking the system for random bytes")?;
+    Ok(comeback_engine::hex::hex(&random))
 }
 
 fn taken(id: &str) -> Error {
