@@ -62,6 +62,20 @@ async fn a_signed_manifest_is_verified_by_other_tools_and_by_us() {
     let foreign = provenance(&copies, "20260102-a").await.unwrap();
     assert!(matches!(foreign, Provenance::Unknown(_)), "{foreign}");
 
+    // Somebody offers an older backup as a newer one: its signature is good, and it is not the backup of this name.
+    let replayed = root.join("20260303-a");
+    std::fs::create_dir(&replayed).unwrap();
+    for file in crate::kit::place::files_below(&backup).iter().filter(|file| file.parent() == Some(&backup)) {
+        std::fs::copy(file, replayed.join(file.file_name().unwrap())).unwrap();
+    }
+    for error in [
+        repository.manifest("20260303-a").await.unwrap_err(),
+        repository.head("20260303-a").await.unwrap_err(),
+    ] {
+        let is_told = error.message().contains("holds the manifest of backup 20260101-a");
+        assert!(error.kind() == ErrorKind::Failed && is_told, "{error}");
+    }
+
     // Somebody changes the manifest with its hash, and then removes the signature.
     let text = std::fs::read_to_string(backup.join("manifest.json")).unwrap().replace("\"r\"", "\"s\"");
     std::fs::write(backup.join("manifest.json"), text).unwrap();

@@ -185,16 +185,30 @@ pub fn manifest_bytes(manifest: &Manifest) -> Result<Vec<u8>> {
 /// Reads a manifest. One that cannot be understood is an error of kind *failed*.
 pub(crate) fn parse_manifest(id: &str, text: &[u8]) -> Result<Manifest> {
     let version = ensure_known_version(id, text)?;
-    serde_json::from_slice(text).map_err(|error| match version {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| match version {
         Some(Version { sealed: Some(_), .. }) => sealed::is_encrypted(&format!("backup {id}")),
         _ => unreadable(id, &error),
-    })
+    })?;
+    ensure_of(id, &manifest.id)?;
+    Ok(manifest)
 }
 
 /// Reads the head of a manifest, whether its content is sealed or not.
 pub(crate) fn parse_head(id: &str, text: &[u8]) -> Result<ManifestHead> {
     ensure_known_version(id, text)?;
-    ManifestHead::read(text).map_err(|error| unreadable(id, &error))
+    let head = ManifestHead::read(text).map_err(|error| unreadable(id, &error))?;
+    ensure_of(id, &head.id)?;
+    Ok(head)
+}
+
+/// Refuses the manifest of another backup: an older backup under a new name has valid hashes and a valid signature.
+fn ensure_of(id: &str, found: &str) -> Result<()> {
+    if id == found {
+        return Ok(());
+    }
+    let found: String = found.chars().filter(|c| !c.is_control()).take(100).collect();
+    Err(Error::failed(format!("backup {id} holds the manifest of backup {found}"))
+        .hint("use another backup, and find out what copied or renamed this one: `comeback` never does"))
 }
 
 /// What decides whether the rest of a manifest can be read.
@@ -274,4 +288,20 @@ pub fn find_file<'a>(manifest: &'a Manifest, name: &str) -> Result<&'a FileEntry
         .iter()
         .find(|file| file.name == name)
         .ok_or_else(|| Error::failed(format!("the manifest of backup {} knows no file {name}", manifest.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_backup_under_a_new_name_is_refused() {
+        let text = br#"{"manifest_version": 1, "id": "20260101-a", "started_at": "2026-01-01T00:00:00Z",
+            "taken_at": "2026-01-01T00:00:00Z", "elapsed_ms": 1, "versions": {}, "files": [],
+            "sealed": {"kind": "postgres_dump", "figures": "", "log": null, "source": null}}"#;
+        assert_eq!(parse_head("20260101-a", text).unwrap().id, "20260101-a");
+        let refused = parse_head("20260202-a", text).unwrap_err();
+        assert_eq!(refused.kind(), comeback_error::ErrorKind::Failed);
+        assert_eq!(refused.message(), "backup 20260202-a holds the manifest of backup 20260101-a");
+    }
 }

@@ -73,8 +73,7 @@ impl SealedRepository {
     }
 
     /// Opens the whole manifest of a sealed backup: the one that its head names.
-    async fn open_manifest(&self, head: &ManifestHead) -> Result<Manifest> {
-        let id = &head.id;
+    async fn open_manifest(&self, id: &str, head: &ManifestHead) -> Result<Manifest> {
         let decryptor = self.decryptor(&format!("backup {id}"))?;
         let entry = head.files.iter().find(|file| file.name == WHOLE_MANIFEST).ok_or_else(|| {
             Error::failed(format!("the manifest of backup {id} names no file {WHOLE_MANIFEST}"))
@@ -91,11 +90,7 @@ impl SealedRepository {
         let opened = decryptor.open(Box::new(std::io::Cursor::new(stored))).await;
         let (mut opened, mut text) = (opened.map_err(|error| error.context(&doing))?, Vec::new());
         opened.read_to_end(&mut text).await.context(&doing)?;
-        let manifest = parse_manifest(id, &text)?;
-        if manifest.id == *id {
-            return Ok(manifest);
-        }
-        Err(Error::failed(format!("backup {id} holds the manifest of backup {}", manifest.id)))
+        parse_manifest(id, &text)
     }
 }
 
@@ -154,7 +149,7 @@ impl Repository for SealedRepository {
         let bytes = self.inner.manifest_bytes(id).await?;
         ensure_unchanged(id, &bytes, self.inner.beside(id, HASH_FILE).await?.as_deref())?;
         let head = parse_head(id, &bytes)?;
-        if head.is_sealed { self.open_manifest(&head).await } else { parse_manifest(id, &bytes) }
+        if head.is_sealed { self.open_manifest(id, &head).await } else { parse_manifest(id, &bytes) }
     }
 
     async fn open(&self, id: &str, file: &str) -> Result<Reader> {
