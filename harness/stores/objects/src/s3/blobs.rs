@@ -64,11 +64,11 @@ impl Blobs for S3Bucket {
     }
 
     async fn put_new(&self, key: &str, bytes: Bytes) -> Result<bool> {
-        Ok(self.write(key, bytes, &ObjectAttributes::default(), true).await?.is_some())
+        Ok(self.write(key, bytes, &ObjectAttributes::default(), true, false).await?.is_some())
     }
 
     async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
-        self.write(key, bytes, &ObjectAttributes::default(), false).await.map(drop)
+        self.write(key, bytes, &ObjectAttributes::default(), false, false).await.map(drop)
     }
 
     async fn begin(self: Arc<Self>, key: &str) -> Result<Box<dyn Parts>> {

@@ -109,13 +109,16 @@ impl S3Bucket {
         Ok(ObjectVersion { created_at: version.created_at, ended_at: version.ended_at, ..found })
     }
 
-    /// Writes an object in one request. `None` if it should be new and is there already.
+    /// Writes an object in one request, and compares it with what the store then has: the version that was written if
+    /// `by_version`, which takes the right to read versions, or else the live one. `None` if it should be new and is there
+    /// already.
     async fn write(
         &self,
         key: &str,
         bytes: Bytes,
         attributes: &ObjectAttributes,
         is_new: bool,
+        by_version: bool,
     ) -> Result<Option<ObjectVersion>> {
         let doing = format!("writing {key}");
         let mut sum = crc32c();
@@ -132,7 +135,7 @@ impl S3Bucket {
         if is_new && answer.status == StatusCode::PRECONDITION_FAILED {
             return Ok(None);
         }
-        let version = answer.header("x-amz-version-id").map(str::to_owned);
+        let version = answer.header("x-amz-version-id").filter(|_| by_version).map(str::to_owned);
         self.api.message(&doing, answer).await?;
         let written = self.written(key, version.as_deref()).await?;
         if written.bytes != length || written.crc32c.is_some_and(|found| found != sum) {
@@ -213,7 +216,7 @@ impl ObjectStore for S3Bucket {
     }
 
     async fn put(&self, key: &str, bytes: &[u8], attributes: &ObjectAttributes) -> Result<ObjectVersion> {
-        let written = self.write(key, bytes.to_vec().into(), attributes, false).await?;
+        let written = self.write(key, bytes.to_vec().into(), attributes, false, true).await?;
         written.ok_or_else(|| Error::could_not_verify(format!("writing {key}: the store wanted a condition")))
     }
 
