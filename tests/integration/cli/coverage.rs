@@ -89,9 +89,9 @@ async fn every_backup_has_its_turn_also_when_the_machine_is_lost() {
     let told = run(&place, &["report", &format!("evidence/{oldest}")], 0);
     assert!(told.contains("✓ verified"), "{told}");
     run(&place, &["evidence", "push"], 0);
-    std::fs::write(fetched.join("summary.md"), "all is well\n").unwrap();
+    std::fs::write(fetched.join("note.txt"), "all is well\n").unwrap();
     let changed = run(&place, &["evidence", "push", &format!("evidence/{oldest}")], 1);
-    assert!(changed.contains("is there already, with other files: summary.md"), "{changed}");
+    assert!(changed.contains("is there already, with other files: note.txt"), "{changed}");
     // The verdict stands in the report, and the exit code says that the evidence is not safe.
     let no_folder = SETTINGS.replace("kept", "backups/1.rdb");
     std::fs::write(place.work().join("comeback.toml"), no_folder).unwrap();
