@@ -89,7 +89,7 @@ fn kept(store: &StoreCoverage) -> String {
 
 fn table(page: &mut Page, store: &StoreCoverage, windows: &[Window]) {
     let mut line = |label: &str, style: Style, cells: Vec<String>| {
-        let cells = cells.iter().map(|cell| format!("{cell:<16}")).collect::<String>();
+        let cells = cells.iter().map(|cell| format!("{cell:<16}")).collect::<Vec<_>>().concat();
         page.row(&[(Style::Plain, &format!("    {label:<18}")), (style, cells.trim_end())]);
     };
     let of_all = |count: usize| format!("{count} of {}", store.backups.len());

@@ -39,10 +39,10 @@ Any other code means failure.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ArchiveCommand {
-    /// Store a file of the log: the archive_command of a server
+    /// Store a file of the log: the `archive_command` of a server
     #[command(after_help = PUSH_HELP)]
     Push(ArchivePushArgs),
-    /// Fetch a file of the log: the restore_command of a server
+    /// Fetch a file of the log: the `restore_command` of a server
     #[command(after_help = GET_HELP)]
     Get(ArchiveGetArgs),
     /// List the clusters and timelines of the log archives, and name the gaps in them

@@ -25,6 +25,9 @@ Exit codes:
   3    could not prune
 Any other code means failure.";
 
+const COPY_TO: &str = "The repository to copy to: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX. Files are copied as \
+    they are stored: what is encrypted stays encrypted";
+
 #[derive(Debug, Args)]
 pub(crate) struct BackupCopyArgs {
     /// The backup's id, as `comeback backup list` shows it
@@ -33,9 +36,7 @@ pub(crate) struct BackupCopyArgs {
     /// Copy every backup that is not there yet
     #[arg(long)]
     pub(crate) all: bool,
-    /// The repository to copy to: a folder, gs://BUCKET/PREFIX or s3://BUCKET/PREFIX. Files are copied as they are stored:
-    /// what is encrypted stays encrypted
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = COPY_TO)]
     pub(crate) to: RepositoryUrl,
     /// Also copy the log of the cluster, from the oldest copied base backup on
     #[arg(long)]

@@ -116,7 +116,7 @@ fn told(cluster: &str, content: &ArchiveContent) -> String {
 }
 
 /// What `comeback archive get` exits with for any failure. Below 126, PostgreSQL takes the exit code of its
-/// restore_command for the end of the log: <https://www.postgresql.org/docs/current/archive-recovery-settings.html>.
+/// `restore_command` for the end of the log: <https://www.postgresql.org/docs/current/archive-recovery-settings.html>.
 pub(crate) const GET_FAILED: u8 = 255;
 
 /// Whether a command line is one of `comeback archive get`.

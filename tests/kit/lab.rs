@@ -84,7 +84,7 @@ impl Lab {
         let cluster = system_identifier(self.primary.address()).await.unwrap();
         let folder = self.folder.path().join("repository/wal").join(&cluster);
         let mut stored = self.repository.list_log(&cluster, &format!("{name}-")).await.unwrap();
-        stored.retain(|stored| stored.ends_with(".zst"));
+        stored.retain(|stored| !stored.ends_with("-claim"));
         assert_eq!(stored.len(), 1, "{name}");
         folder.join(name.get(..16).unwrap_or("")).join(&stored[0])
     }

@@ -1,4 +1,4 @@
-//! `comeback archive` as the archive_command and the restore_command of a server: through kills, a full disk, a second
+//! `comeback archive` as the `archive_command` and the `restore_command` of a server: through kills, a full disk, a second
 //! server and a lost segment, no file is lost, none is overwritten, and a gap is named.
 
 use std::path::Path;

@@ -154,7 +154,7 @@ async fn plan(
         let group = head.content.source.clone().map(|source| (head.content.kind, source));
         match group {
             Some(group) if only.is_none_or(|only| *only == group) => {
-                groups.entry(group).or_default().push(head)
+                groups.entry(group).or_default().push(head);
             }
             Some(_) => stay.push(head),
             None => {

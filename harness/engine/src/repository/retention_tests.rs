@@ -185,7 +185,8 @@ async fn check(ones: Vec<One>, retention: Retention) {
         let good = past.iter().find(|(_, one)| !one.is_damaged);
         let has_good = of_group.iter().any(|(_, one)| !one.is_damaged);
         for (at, (id, one)) in past.iter().enumerate() {
-            let is_young = retention.keep.is_some_and(|keep| one.age as u64 * 86_400 <= keep.as_secs());
+            let is_young =
+                retention.keep.is_some_and(|keep| one.age.unsigned_abs() * 86_400 <= keep.as_secs());
             let is_among_last = retention.keep_last.is_some_and(|last| at < last.get());
             let is_last_good = good.is_some_and(|(good, _)| good == id);
             let stays = is_young || is_among_last || is_last_good || !has_good;

@@ -257,7 +257,7 @@ mod tests {
             fields in proptest::collection::btree_map("[a-z_]{1,10}", "[^\r\n\u{c}]{0,10}", 0..10),
             foreign in ".*",
         ) {
-            let text: String = fields.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
+            let text: String = fields.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect::<Vec<_>>().concat();
             let info = Info::parse(&format!("# Section\r\n{text}"));
             for (name, value) in &fields {
                 proptest::prop_assert_eq!(info.get(name), Some(value.trim_end()));
