@@ -127,8 +127,14 @@ impl Repository for LocalRepository {
     async fn remove(&self, id: &str) -> Result<()> {
         let folder = self.folder(id)?;
         let doing = format!("removing backup {id}");
-        fs::remove_file(folder.join(MANIFEST)).await.context(&doing)?;
-        fs::remove_dir_all(&folder).await.context(&doing)
+        fs::metadata(folder.join(MANIFEST)).await.context(&doing)?;
+        // It goes from the list as a whole; what a killed removal leaves is swept as an unfinished backup.
+        let _claim = claim(&folder).context(&doing)?;
+        let gone = tempfile::Builder::new().prefix(&format!("{UNFINISHED}{id}-")).tempdir_in(&self.root);
+        let gone = gone.context(&doing)?.keep();
+        fs::rename(&folder, &gone).await.context(&doing)?;
+        sync_folder(&self.root).await.context(&doing)?;
+        fs::remove_dir_all(&gone).await.context(&doing)
     }
 
     async fn log_clusters(&self) -> Result<Vec<String>> {
@@ -291,6 +297,22 @@ mod tests {
         assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Failed);
         assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::CouldNotVerify);
         assert_eq!(kind(io::ErrorKind::TimedOut), ErrorKind::CouldNotVerify);
+    }
+
+    #[tokio::test]
+    async fn a_removed_backup_leaves_nothing_and_one_in_use_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let repository = LocalRepository::open(root.path()).await.unwrap();
+        let mut upload = repository.begin("a").await.unwrap();
+        upload.create("folder/file").await.unwrap().shutdown().await.unwrap();
+        upload.commit(b"{}").await.unwrap();
+        let claimed = claim(&root.path().join("a")).unwrap();
+        assert!(repository.remove("a").await.is_err());
+        assert_eq!(repository.list().await.unwrap(), ["a"]);
+        drop(claimed);
+        repository.remove("a").await.unwrap();
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+        assert!(repository.remove("a").await.is_err());
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub(super) async fn log_to_prune(
         match &head.content.log {
             Some(log) if log.system_identifier == cluster => {
                 let number = log.start_lsn.0 / log.segment_bytes.max(1);
+                if oldest.is_some_and(|(_, bytes)| bytes != log.segment_bytes) {
+                    return Ok(Err(format!("backup {} names another size of its segments", head.id)));
+                }
                 oldest = Some(
                     oldest.map_or((number, log.segment_bytes), |old| old.min((number, log.segment_bytes))),
                 );

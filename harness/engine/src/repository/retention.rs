@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::Repository;
 use super::log_retention::{LogPruned, log_to_prune};
+use super::provenance::provenance;
 use super::stream::verify_stored;
 
 /// How long backups are kept. A backup is kept if either limit keeps it; the newest good one always is.
@@ -74,7 +75,8 @@ pub async fn prune(
     Ok(pruned)
 }
 
-/// Removes what the retention does not keep, of every kind and source. With `is_dry`, it removes nothing and returns
+/// Removes what the retention does not keep, of every kind and source. Where keys are trusted, a backup that none of them
+/// signed stays and does not count. If the clocks of the machine and of the store differ, nothing is removed. With `is_dry`, it removes nothing and returns
 /// what would be removed.
 pub async fn prune_all(
     repository: &dyn Repository,
@@ -95,6 +97,10 @@ async fn prune_groups(
     if retention == Retention::default() {
         return Err(Error::usage("no retention was named, so nothing can be pruned")
             .hint("name how many days, or how many of the newest backups, are kept"));
+    }
+    if let Some(warning) = repository.warnings().first() {
+        return Err(Error::could_not_verify(format!("nothing is pruned: {warning}"))
+            .hint("with a wrong clock, what is old looks new, or the other way round"));
     }
     let keep = retention.keep.unwrap_or_default();
     let limit =
@@ -152,6 +158,13 @@ async fn plan(
             }
         };
         let group = head.content.source.clone().map(|source| (head.content.kind, source));
+        if let Some(why) = doubt(repository, &id).await {
+            if only.is_none_or(|only| group.as_ref() == Some(only)) {
+                pruned.kept.push((id, why));
+            }
+            stay.push(head);
+            continue;
+        }
         match group {
             Some(group) if only.is_none_or(|only| *only == group) => {
                 groups.entry(group).or_default().push(head);
@@ -205,6 +218,21 @@ async fn plan(
         }
     }
     Ok(Plan { pruned, stay, clusters })
+}
+
+/// Why a backup does not count where keys are trusted: anybody could have written it, with any date and any source, so
+/// that real backups go in its favour.
+async fn doubt(repository: &dyn Repository, id: &str) -> Option<String> {
+    if repository.trusted_keys().is_empty() {
+        return None;
+    }
+    match provenance(repository, id).await {
+        Ok(found) if found.is_trusted() => None,
+        Ok(found) => {
+            Some(format!("no trusted key vouches for it ({found}): look at it, and remove it by hand"))
+        }
+        Err(error) => Some(format!("its signature cannot be read: {}", error.message())),
+    }
 }
 
 /// What is decided about one backup.

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Reader, Repository, Retention, Upload, prune_all};
+use super::{PublicKey, Reader, Repository, Retention, SIGNATURE_FILE, SigningKey, Upload, prune_all};
 use crate::sha256::Sha256;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -56,6 +56,10 @@ struct Catalogue {
     backups: Mutex<BTreeMap<String, One>>,
     /// The log of each cluster, by stored name.
     log: Mutex<BTreeMap<String, BTreeSet<String>>>,
+    /// The key that is trusted, and whether it signed a backup.
+    signer: Option<(SigningKey, fn(&One) -> bool)>,
+    trusted: Vec<PublicKey>,
+    warnings: Vec<String>,
 }
 
 impl Catalogue {
@@ -68,7 +72,8 @@ impl Catalogue {
         });
         let names: BTreeSet<_> = names.chain(["00000002.history-claim".to_owned()]).collect();
         let log = (0..3).map(|cluster| (cluster.to_string(), names.clone())).collect();
-        Self { backups: Mutex::new(backups), log: Mutex::new(log) }
+        let (backups, log) = (Mutex::new(backups), Mutex::new(log));
+        Self { backups, log, signer: None, trusted: Vec::new(), warnings: Vec::new() }
     }
 
     fn backups(&self) -> BTreeMap<String, One> {
@@ -88,6 +93,14 @@ fn not_here<T>() -> Result<T> {
 impl Repository for Catalogue {
     fn location(&self) -> String {
         "catalogue".to_owned()
+    }
+
+    fn trusted_keys(&self) -> &[PublicKey] {
+        &self.trusted
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 
     async fn begin(&self, _: &str) -> Result<Box<dyn Upload>> {
@@ -123,8 +136,12 @@ impl Repository for Catalogue {
         Ok(manifest.to_string().into_bytes())
     }
 
-    async fn beside(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>> {
-        Ok(None)
+    async fn beside(&self, id: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        let Some((key, has_signed)) = self.signer.as_ref().filter(|_| name == SIGNATURE_FILE) else {
+            return Ok(None);
+        };
+        let is_signed = has_signed(&self.backups()[id]);
+        Ok(if is_signed { Some(key.sign(&self.manifest_bytes(id).await?)) } else { None })
     }
 
     async fn open(&self, id: &str, _: &str) -> Result<Reader> {
@@ -241,4 +258,34 @@ async fn a_source_that_stalled_for_a_year_keeps_its_last_good_backup() {
     assert_eq!(left.iter().map(|one| (one.age, one.is_damaged)).collect::<Vec<_>>(), [(366, false)]);
     assert_eq!(catalogue.backups().len(), 31 + 31 + 1);
     assert_eq!(pruned.log.len(), 3, "{:?}", pruned.log);
+}
+
+fn dump(age: i64) -> One {
+    One { source: Some(0), is_base: false, age, is_damaged: false, is_readable: true }
+}
+
+/// Somebody who may write into the repository, and has no key, writes backups of today.
+#[tokio::test]
+async fn backups_that_no_trusted_key_signed_stay_and_do_not_count() {
+    let mut catalogue = Catalogue::new([0, 0, 1, 40, 50].map(dump).to_vec());
+    let key = SigningKey::random("ours").unwrap();
+    catalogue.trusted = vec![key.public().clone()];
+    catalogue.signer = Some((key, |one| one.age >= 40));
+    let retention = Retention { keep: None, keep_last: NonZeroUsize::new(1) };
+    let pruned = prune_all(&catalogue, now(), retention, false).await.unwrap();
+    assert_eq!(pruned.removed, ["backup-04"], "the newest signed one stays");
+    let kept: Vec<_> = pruned.kept.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(kept, ["backup-02", "backup-01", "backup-00"]);
+    assert!(pruned.kept.iter().all(|(_, why)| why.contains("no trusted key vouches for it")), "{pruned:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_pruned_by_a_clock_that_may_be_wrong() {
+    let mut catalogue = Catalogue::new([0, 40, 50].map(dump).to_vec());
+    catalogue.warnings.push("the clock of this machine is 600 s ahead".to_owned());
+    let retention = Retention { keep: Some(DAY), keep_last: None };
+    let refused = prune_all(&catalogue, now(), retention, false).await.unwrap_err();
+    assert_eq!(refused.kind(), comeback_error::ErrorKind::CouldNotVerify);
+    assert!(refused.message().contains("600 s ahead"), "{refused}");
+    assert_eq!(catalogue.backups().len(), 3);
 }
