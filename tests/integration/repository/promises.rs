@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use comeback_engine::RestoreFailure;
 use comeback_engine::clock::Clock;
 use comeback_engine::repository::{
     BackupDraft, BackupWriter, Fetch, LogArchive, Repository, newest, stored, verify_files, verify_stored,
 };
 use comeback_error::ErrorKind;
 use comeback_model::{
-    BaseBackupPosition, ClusterContent, Content, FindingCode, Lsn, MANIFEST_VERSION, Manifest,
+    BaseBackupPosition, ClusterContent, Content, Finding, FindingCode, Lsn, MANIFEST_VERSION, Manifest,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -176,7 +177,7 @@ pub(super) async fn every_damage_to_a_file_is_named(bench: Bench) {
             assert_eq!(named, [expected], "{damage}");
             match Fetch::open(&*bench.repository, &written.id, entry).await {
                 Ok(fetch) => {
-                    let finding = fetch.finish().await.unwrap_err();
+                    let finding = blamed(fetch.finish().await.unwrap_err());
                     let expected = (FindingCode::BackupDamaged, format!("{}/{}", written.id, entry.name));
                     assert_eq!((finding.code, finding.subject), expected, "{damage}");
                 }
@@ -256,7 +257,7 @@ pub(super) async fn a_damaged_log_file_is_named(bench: Bench) {
         ("gone", None),
     ] {
         (bench.spoil_log)("7001".into(), stored.clone(), bytes).await;
-        let finding = archive.fetch(&file).await.unwrap_err();
+        let finding = blamed(archive.fetch(&file).await.unwrap_err());
         let subject = format!("log archive of cluster 7001/{SEGMENT}");
         assert_eq!((finding.code, finding.subject), (FindingCode::BackupDamaged, subject), "{damage}");
     }
@@ -293,4 +294,13 @@ pub(super) async fn names_stay_inside_the_log_archive(bench: Bench) {
     }
     let refused = repository.begin("wal").await.err().map(|error| error.kind());
     assert_eq!(refused, Some(ErrorKind::Usage), "the name of the log archives");
+}
+
+/// The finding of a failure that is the fault of the backup.
+#[track_caller]
+fn blamed(failure: RestoreFailure) -> Finding {
+    match failure {
+        RestoreFailure::Backup(finding) => *finding,
+        RestoreFailure::Other(error) => panic!("{error}"),
+    }
 }

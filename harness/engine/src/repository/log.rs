@@ -20,12 +20,14 @@ use std::sync::Arc;
 use async_compression::Level;
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::tokio::write::ZstdEncoder;
-use comeback_error::{Context as _, Error, Result};
+use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_model::{Finding, FindingCode, SegmentName};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Repository;
 use super::log_names::{StoredName, claim_name, content_name, may_differ, old_promise_name, segment_of};
+use super::stream::is_of_the_content;
+use crate::restore_failure::RestoreFailure;
 use crate::sha256::Sha256;
 
 /// A longer claim is none.
@@ -74,7 +76,7 @@ impl LogArchive {
         let mut files = BTreeMap::new();
         for (name, stored) in self.stored("").await? {
             let contents = match stored.contents.len() {
-                // The claim to a single content is read where the content is.
+                // `fetch` compares a single content with its claim.
                 0 | 1 => stored.contents,
                 _ => self.counting(&name, stored).await?,
             };
@@ -128,26 +130,58 @@ impl LogArchive {
         Err(self.conflict(&file, &winner))
     }
 
-    /// Reads a file and compares it with its SHA-256. A damaged file is a finding that names it.
-    pub async fn fetch(&self, file: &LogFile) -> Result<Vec<u8>, Finding> {
-        let mut content = Vec::new();
-        let read = match self.repository.open_log(&self.cluster, &content_name(file)).await {
-            Ok(reader) => ZstdDecoder::new(BufReader::new(reader))
-                .read_to_end(&mut content)
-                .await
-                .map_err(|error| error.to_string()),
-            Err(error) => Err(error.message().to_owned()),
-        };
-        let actual = match read {
-            Err(why) => format!("unreadable: {why}"),
-            Ok(_) => match Sha256::of(&content) {
-                sha256 if sha256 == file.sha256 => return Ok(content),
-                sha256 => format!("{} bytes with SHA-256 {sha256}", content.len()),
+    /// Reads a file and compares it with its SHA-256. A damaged file is a finding that names it, and so is one whose name
+    /// another content has claimed; an archive that cannot be read is another error.
+    pub async fn fetch(&self, file: &LogFile) -> Result<Vec<u8>, RestoreFailure> {
+        let (claimed, stored) = tokio::join!(self.claim_of(&file.name), self.read_packed(file));
+        let actual = match (claimed?, stored) {
+            (Some(claimed), _) if claimed != file.sha256 => {
+                format!("another content has claimed it: {claimed}")
+            }
+            (_, Err(error)) if error.kind() == ErrorKind::Failed => {
+                format!("unreadable: {}", error.message())
+            }
+            (_, Err(error)) => return Err(error.into()),
+            (_, Ok(packed)) => match unpack(&packed).await {
+                Err(error) => format!("unreadable: {error}"),
+                Ok(content) => match Sha256::of(&content) {
+                    sha256 if sha256 == file.sha256 => return Ok(content),
+                    sha256 => format!("{} bytes with SHA-256 {sha256}", content.len()),
+                },
             },
         };
         let (subject, expected) = (self.describe(&file.name), format!("SHA-256 {}", file.sha256));
         Err(Finding::new(FindingCode::BackupDamaged, subject, expected, actual)
-            .remedy("recover to a moment before it, or from a base backup that was taken after it"))
+            .remedy("recover to a moment before it, or from a base backup that was taken after it")
+            .into())
+    }
+
+    /// The SHA-256 that claims a name of which only one content counts; `None` if there is no claim.
+    async fn claim_of(&self, name: &str) -> Result<Option<String>> {
+        if may_differ(name) {
+            return Ok(None);
+        }
+        match self.read_claim(name).await {
+            Ok(claimed) => Ok(Some(claimed)),
+            // An older version stored it, or its writer was killed.
+            Err(error) if error.kind() == ErrorKind::Failed => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The compressed bytes of a file. If they cannot be read because of what is stored, the error is *failed*.
+    async fn read_packed(&self, file: &LogFile) -> Result<Vec<u8>> {
+        let mut packed = Vec::new();
+        let mut reader = self.repository.open_log(&self.cluster, &content_name(file)).await?;
+        reader.read_to_end(&mut packed).await.map_err(|error| {
+            let sentence = format!("reading {}: {error}", self.describe(&file.name));
+            if is_of_the_content(&error) {
+                Error::failed(sentence)
+            } else {
+                Error::could_not_verify(sentence)
+            }
+        })?;
+        Ok(packed)
     }
 
     /// Whether a file of this name was ever stored whole, even if it is gone now.
@@ -262,4 +296,9 @@ async fn pack(name: &str, content: &[u8]) -> Result<Vec<u8>> {
     encoder.write_all(content).await.context(&doing)?;
     encoder.shutdown().await.context(&doing)?;
     Ok(encoder.into_inner())
+}
+
+async fn unpack(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    ZstdDecoder::new(packed).read_to_end(&mut content).await.map(|_| content)
 }

@@ -208,3 +208,23 @@ async fn two_contents_that_nobody_claimed_are_both_told() {
     let refused = archive.store(SEGMENT, b"a third").await.unwrap_err();
     assert!(refused.message().contains(SEGMENT), "{refused}");
 }
+
+/// The content that was claimed is lost, and the one of a server that was refused is left.
+#[tokio::test]
+async fn a_content_whose_name_another_one_claimed_is_never_read() {
+    let memory = Memory {
+        files: Arc::default(),
+        turns: Arc::new(Mutex::new(Vec::new().into_iter())),
+        left: Arc::new(Mutex::new(usize::MAX)),
+        is_last_done: true,
+        is_append_only: true,
+    };
+    let archive = LogArchive::new(Arc::new(memory.clone()), "7001");
+    let loser = archive.store(SEGMENT, b"loser").await.unwrap();
+    memory.files().insert(format!("{SEGMENT}-claim"), format!("{}\n", Sha256::of(b"winner")).into_bytes());
+    assert_eq!(archive.find(SEGMENT).await.unwrap(), []);
+    for file in archive.list().await.unwrap().into_values().flatten().chain([loser]) {
+        let refused = Error::from(archive.fetch(&file).await.unwrap_err());
+        assert!(refused.message().contains("another content has claimed it"), "{refused}");
+    }
+}

@@ -11,9 +11,10 @@ use async_compression::tokio::write::{GzipEncoder, ZstdEncoder};
 use comeback_error::{Context as _, Error, ErrorKind, Result};
 use comeback_model::{FileEntry, Finding, FindingCode, Manifest, ManifestHead};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader};
-use tokio_util::io::{InspectReader, InspectWriter};
+use tokio_util::io::InspectWriter;
 
 use super::{Reader, Repository, Upload, Writer, manifest_bytes, stored};
+use crate::restore_failure::RestoreFailure;
 use crate::sha256::Sha256;
 
 /// Files with this suffix are compressed.
@@ -27,6 +28,33 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Counts and hashes the bytes of a stream.
 #[derive(Debug, Clone, Default)]
 struct Meter(Arc<Mutex<(u64, Sha256)>>);
+
+/// A stored file that is counted and hashed while it is read.
+struct Metered {
+    file: Reader,
+    meter: Meter,
+    /// The first error. Some readers end after it, which looks like a short file.
+    broke: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+        buffer: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let read = std::task::ready!(Pin::new(&mut self.file).poll_read(cx, buffer));
+        match &read {
+            Ok(()) => self.meter.pass(&buffer.filled()[before..]),
+            Err(error) => {
+                let error = io::Error::new(error.kind(), error.to_string());
+                self.broke.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+        }
+        Poll::Ready(read)
+    }
+}
 
 impl Meter {
     fn pass(&self, bytes: &[u8]) {
@@ -135,6 +163,7 @@ impl AsyncWrite for FileSink<'_> {
 pub struct Fetch {
     reader: FetchReader,
     meter: Meter,
+    broke: Arc<Mutex<Option<io::Error>>>,
     entry: FileEntry,
     backup: String,
 }
@@ -148,41 +177,51 @@ impl Fetch {
     /// Opens a file of a backup.
     pub async fn open(repository: &dyn Repository, backup: &str, entry: &FileEntry) -> Result<Self> {
         let (meter, file) = (Meter::default(), repository.open(backup, &entry.name).await?);
-        let passing = meter.clone();
-        let metered: Reader = Box::new(InspectReader::new(file, move |bytes: &[u8]| passing.pass(bytes)));
+        let broke = Arc::default();
+        let metered: Reader = Box::new(Metered { file, meter: meter.clone(), broke: Arc::clone(&broke) });
         let reader = if entry.name.ends_with(COMPRESSED) {
             let buffered = BufReader::with_capacity(BUFFER_BYTES, metered);
             FetchReader::Compressed(Box::new(ZstdDecoder::new(buffered)))
         } else {
             FetchReader::Plain(metered)
         };
-        Ok(Self { reader, meter, entry: entry.clone(), backup: backup.to_owned() })
+        Ok(Self { reader, meter, broke, entry: entry.clone(), backup: backup.to_owned() })
     }
 
-    /// Reads the rest of the stored file, and compares size and checksum with the manifest.
-    pub async fn finish(self) -> Result<(), Finding> {
-        let Self { reader, meter, entry, backup } = self;
+    /// Reads the rest of the stored file, and compares size and checksum with the manifest. A store that gave no bytes is
+    /// not the fault of the backup.
+    pub async fn finish(self) -> Result<(), RestoreFailure> {
+        let Self { reader, meter, broke, entry, backup } = self;
         let mut rest = match reader {
             FetchReader::Plain(reader) => reader,
             FetchReader::Compressed(decoder) => Box::new(decoder.into_inner()),
         };
-        let drained = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
-        if let Err(error) = drained {
-            return Err(damaged(&backup, &entry, &format!("unreadable: {error}")));
+        let drained = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await.err();
+        let broke = broke.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(error) = broke.or(drained) {
+            if !is_of_the_content(&error) {
+                let what = format!("reading {} of backup {backup}: {error}", entry.name);
+                return Err(Error::could_not_verify(what).into());
+            }
+            return Err(damaged(&backup, &entry, &format!("unreadable: {error}")).into());
         }
         let actual = meter.entry(&entry.name);
         if actual.bytes != entry.bytes {
-            return Err(damaged(&backup, &entry, &format!("{} bytes", actual.bytes)));
+            return Err(damaged(&backup, &entry, &format!("{} bytes", actual.bytes)).into());
         }
         if actual.sha256 != entry.sha256 {
-            return Err(damaged(
-                &backup,
-                &entry,
-                &format!("{} bytes with SHA-256 {}", actual.bytes, actual.sha256),
-            ));
+            let actual = format!("{} bytes with SHA-256 {}", actual.bytes, actual.sha256);
+            return Err(damaged(&backup, &entry, &actual).into());
         }
         Ok(())
     }
+}
+
+/// Whether a read failed because of what is stored: an encrypted file that was changed or cut short. All other errors are
+/// those of a disk or a network.
+pub(super) fn is_of_the_content(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    [InvalidData, InvalidInput, UnexpectedEof].contains(&error.kind())
 }
 
 fn damaged(backup: &str, entry: &FileEntry, actual: &str) -> Finding {

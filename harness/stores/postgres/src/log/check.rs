@@ -131,7 +131,7 @@ async fn segment_bytes(archive: &LogArchive, inventory: &Inventory, segment: Seg
     let files = inventory.get(&name).or_else(|| inventory.get(&format!("{name}.partial")));
     let file = files.and_then(|files| files.first());
     let file = file.ok_or_else(|| Error::could_not_verify(format!("{} is gone", archive.describe(&name))))?;
-    let content = archive.fetch(file).await.map_err(|finding| Error::failed(finding.to_string()))?;
+    let content = archive.fetch(file).await.map_err(Error::from)?;
     written_segment_bytes(&content, segment).ok_or_else(|| {
         Error::failed(format!("{} does not begin as a log segment does", archive.describe(&name)))
     })

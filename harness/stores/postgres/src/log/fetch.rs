@@ -71,10 +71,11 @@ async fn feed_steps(
         let is_fetched = content.is_some();
         match content {
             Some(Ok(content)) => place(&server, &step.segment.to_string(), &content).await?,
-            Some(Err(finding)) => {
+            Some(Err(RestoreFailure::Backup(finding))) => {
                 progress.broken(finding);
                 break;
             }
+            Some(Err(RestoreFailure::Other(error))) => return Err(error),
             None => {}
         }
         progress.arrived(step.segment, is_fetched);
@@ -98,23 +99,24 @@ async fn fetch_histories(
 }
 
 /// Reads a segment. Of several partial segments, the longest is used.
-pub(crate) async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, Box<Finding>> {
+pub(crate) async fn read_step(archive: &LogArchive, step: &Step) -> Result<Vec<u8>, RestoreFailure> {
     let is_partial = step.files.iter().all(|file| file.name != step.segment.to_string());
     if !is_partial && step.files.len() > 1 {
-        return Err(Box::new(two_contents(archive, &step.files)));
+        return Err(two_contents(archive, &step.files).into());
     }
     let (mut best, mut damaged) = (None, None);
     for file in &step.files {
         match archive.fetch(file).await {
             Ok(content) => best = best.max(Some((reach(&content, step.segment), content))),
-            Err(finding) => damaged = Some(finding),
+            Err(RestoreFailure::Backup(finding)) => damaged = Some(finding),
+            Err(other) => return Err(other),
         }
     }
     // A damaged partial segment could have been the longest.
     match (best, damaged) {
         (Some((_, content)), None) => Ok(content),
-        (_, Some(finding)) => Err(Box::new(finding)),
-        (None, None) => Err(Box::new(two_contents(archive, &step.files))),
+        (_, Some(finding)) => Err(RestoreFailure::Backup(finding)),
+        (None, None) => Err(two_contents(archive, &step.files).into()),
     }
 }
 

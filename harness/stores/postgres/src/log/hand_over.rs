@@ -77,7 +77,8 @@ impl DataDirectory {
         let kind = kind_of(name)?;
         let archive = self.archive(repository.clone());
         let mut files = archive.find(name).await?;
-        if files.is_empty() && matches!(kind, LogFileKind::Segment(_)) {
+        // A beginning of a segment that was stored whole is not the segment: the server would stop at its end.
+        if files.is_empty() && matches!(kind, LogFileKind::Segment(_)) && !archive.was_stored(name).await? {
             files = archive.find(&format!("{name}.partial")).await?;
         }
         if files.is_empty() {
@@ -85,10 +86,10 @@ impl DataDirectory {
         }
         let content = match (kind, files.as_slice()) {
             (LogFileKind::Segment(segment), _) => read_step(&archive, &Step { segment, files }).await,
-            (_, [file]) => archive.fetch(file).await.map_err(Box::new),
-            _ => Err(Box::new(two_contents(&archive, &files))),
+            (_, [file]) => archive.fetch(file).await,
+            _ => Err(two_contents(&archive, &files).into()),
         };
-        let content = content.map_err(|finding| Error::failed(finding.to_string()))?;
+        let content = content.map_err(Error::from)?;
         self.place(to, &content).await?;
         Ok(Got::Whole)
     }

@@ -164,7 +164,7 @@ pub(crate) async fn read_history(
         return Err(Error::failed(sentence)
             .hint("two servers were promoted to the same timeline and write into one archive: part them"));
     };
-    let content = archive.fetch(file).await.map_err(|finding| Error::failed(finding.to_string()))?;
+    let content = archive.fetch(file).await.map_err(Error::from)?;
     TimelineHistory::parse(timeline, &String::from_utf8_lossy(&content)).map(Some).map_err(Error::failed)
 }
 
