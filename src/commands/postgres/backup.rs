@@ -32,9 +32,7 @@ pub(crate) async fn backup(args: &BackupPostgresArgs, config: &Config) -> Result
     if args.keep_days.is_some() {
         ensure_may_remove(&*repository)?;
     }
-    for name in repository.sweep_unfinished().await? {
-        output::text(&format!("removed what a killed backup left: {name}\n"));
-    }
+    super::super::backup::sweep(&*repository).await;
     let cancel =
         cancel_on_signals("giving the backup up", || "nothing is kept of an unfinished backup".to_owned())?;
     let manifest = take(args, &server, &programs, &database, &*repository, &cancel).await?;

@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,30 +33,34 @@ pub(super) fn claim(path: &Path) -> io::Result<File> {
 /// Removes this user's unfinished files from a repository and its log archives. Returns their names.
 pub(super) fn sweep_unfinished(root: &Path, log: &Path, now: Timestamp) -> io::Result<Vec<String>> {
     let mut removed = Vec::new();
-    let archives = match fs::read_dir(log) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        archives => archives?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?,
-    };
+    let archives = entries_of(log)?;
     let mut folders = vec![root.to_owned()];
     for archive in archives.into_iter().filter(|archive| archive.is_dir()) {
-        for entry in fs::read_dir(&archive)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                folders.push(entry.path());
-            }
-        }
+        folders
+            .extend(entries_of(&archive)?.into_iter().filter(|entry| entry.is_dir() && !entry.is_symlink()));
         folders.push(archive);
     }
     for folder in folders {
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.starts_with(UNFINISHED) && remove_abandoned(&entry.path(), now)? {
+        for entry in entries_of(&folder)? {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(UNFINISHED) && remove_abandoned(&entry, now)? {
                 removed.push(name);
             }
         }
     }
     Ok(removed)
+}
+
+/// What is in a folder. Nothing, if it is gone or another user's: what lies there is not ours to remove.
+fn entries_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Err(error) if is_gone_or_not_ours(&error) => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+fn is_gone_or_not_ours(error: &io::Error) -> bool {
+    [io::ErrorKind::NotFound, io::ErrorKind::PermissionDenied].contains(&error.kind())
 }
 
 /// Removes it, if it belongs to this user and nobody works on it.
@@ -75,7 +79,10 @@ fn remove_abandoned(path: &Path, now: Timestamp) -> io::Result<bool> {
         return Ok(false);
     }
     let removed = if meta.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    removed.map(|()| true)
+    match removed {
+        Err(error) if is_gone_or_not_ours(&error) => Ok(false),
+        removed => removed.map(|()| true),
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +95,7 @@ mod tests {
     }
 
     /// An unfinished file or folder of long ago.
-    fn leave(folder: &Path, name: &str, is_folder: bool) -> std::path::PathBuf {
+    fn leave(folder: &Path, name: &str, is_folder: bool) -> PathBuf {
         let path = folder.join(format!("{UNFINISHED}{name}"));
         if is_folder {
             fs::create_dir(&path).unwrap();
@@ -122,6 +129,17 @@ mod tests {
         let removed = sweep_unfinished(root.path(), &root.path().join("wal"), now()).unwrap();
         assert_eq!(removed, [".unfinished-busy"]);
         assert!(root.path().join("20260101T000000Z/base.tar").exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_stops_no_sweep() {
+        let root = tempfile::tempdir().unwrap();
+        leave(root.path(), "killed", true);
+        assert_eq!(entries_of(&root.path().join("gone")).unwrap(), [""; 0].map(PathBuf::from));
+        // Only what is ours is looked into: a link to nowhere in the place of the archives is not.
+        std::os::unix::fs::symlink("/nowhere", root.path().join("wal")).unwrap();
+        let removed = sweep_unfinished(root.path(), &root.path().join("wal"), now()).unwrap();
+        assert_eq!(removed, [".unfinished-killed"]);
     }
 
     #[test]
