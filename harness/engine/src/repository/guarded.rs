@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use comeback_error::{Context as _, Error, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::keys::{Keyring, PublicKey};
+use super::keys::{Keyring, PublicKey, SigningKey};
 use super::sidecar::{SIGNATURE_FILE, SIGNER_FILE};
 use super::{Reader, Repository, Upload, Writer};
 use crate::clock::Clock;
@@ -63,13 +63,14 @@ impl Repository for GuardedRepository {
     }
 
     async fn begin(&self, id: &str) -> Result<Box<dyn Upload>> {
-        let (inner, keys) = (self.inner.begin(id).await?, self.keys.clone());
-        Ok(Box::new(GuardedUpload { inner, keys, is_signed: false }))
+        let signer = self.keys.signer()?;
+        Ok(Box::new(GuardedUpload { inner: self.inner.begin(id).await?, signer, is_signed: false }))
     }
 
     async fn resume(&self, id: &str, manifest_sha256: &str) -> Result<Box<dyn Upload>> {
-        let (inner, keys) = (self.inner.resume(id, manifest_sha256).await?, self.keys.clone());
-        Ok(Box::new(GuardedUpload { inner, keys, is_signed: false }))
+        let signer = self.keys.signer()?;
+        let inner = self.inner.resume(id, manifest_sha256).await?;
+        Ok(Box::new(GuardedUpload { inner, signer, is_signed: false }))
     }
 
     async fn list(&self) -> Result<Vec<String>> {
@@ -144,7 +145,7 @@ impl Repository for GuardedRepository {
 
 struct GuardedUpload {
     inner: Box<dyn Upload>,
-    keys: Keyring,
+    signer: Option<Arc<SigningKey>>,
     /// Whether the caller has written a signature: a copy keeps the one of the original.
     is_signed: bool,
 }
@@ -163,7 +164,7 @@ impl Upload for GuardedUpload {
     }
 
     async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {
-        if let Some(signer) = self.keys.signer().filter(|_| !self.is_signed) {
+        if let Some(signer) = self.signer.clone().filter(|_| !self.is_signed) {
             let pem = signer.public().pem();
             for (name, bytes) in [(SIGNATURE_FILE, &signer.sign(manifest)[..]), (SIGNER_FILE, pem.as_bytes())]
             {

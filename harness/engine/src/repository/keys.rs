@@ -1,7 +1,7 @@
 //! The keys that sign manifests, and those that are trusted: Ed25519, in the PEM files of `openssl genpkey`.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -36,8 +36,15 @@ pub struct SigningKey {
 /// The keys of a repository.
 #[derive(Clone, Default)]
 pub struct Keyring {
-    signer: Option<Arc<SigningKey>>,
+    signer: Option<Signer>,
     trusted: Vec<PublicKey>,
+}
+
+/// A private key, or the file that it is read from when something is signed: whoever only reads may not be able to.
+#[derive(Clone)]
+enum Signer {
+    Key(Arc<SigningKey>),
+    File(PathBuf),
 }
 
 impl PublicKey {
@@ -139,7 +146,12 @@ impl fmt::Debug for SigningKey {
 impl Keyring {
     /// A key to sign with, and keys to trust.
     pub fn new(signer: Option<SigningKey>, trusted: Vec<PublicKey>) -> Self {
-        Self { signer: signer.map(Arc::new), trusted }
+        Self { signer: signer.map(|key| Signer::Key(Arc::new(key))), trusted }
+    }
+
+    /// The file of a key to sign with, which is read when a backup begins, and keys to trust.
+    pub fn reading(signer: Option<PathBuf>, trusted: Vec<PublicKey>) -> Self {
+        Self { signer: signer.map(Signer::File), trusted }
     }
 
     /// A new key that signs and is trusted, for what lives no longer than its process.
@@ -150,8 +162,12 @@ impl Keyring {
     }
 
     /// The key that new manifests are signed with.
-    pub(super) fn signer(&self) -> Option<&SigningKey> {
-        self.signer.as_deref()
+    pub(super) fn signer(&self) -> Result<Option<Arc<SigningKey>>> {
+        match &self.signer {
+            None => Ok(None),
+            Some(Signer::Key(key)) => Ok(Some(key.clone())),
+            Some(Signer::File(path)) => SigningKey::read(path).map(|key| Some(Arc::new(key))),
+        }
     }
 
     /// The keys whose signatures are trusted.
@@ -190,6 +206,19 @@ mod tests {
             public.has_signed(b"x", &private.sign(b"x")) && !public.has_signed(b"y", &private.sign(b"x"))
         );
         assert!(!format!("{private:?}").contains("MC4C"));
+    }
+
+    #[tokio::test]
+    async fn the_signing_key_is_read_only_where_something_is_written() {
+        use super::super::{GuardedRepository, LocalRepository, Repository as _};
+        let folder = tempfile::tempdir().unwrap();
+        let inner = Arc::new(LocalRepository::open(folder.path()).await.unwrap());
+        let keys = Keyring::reading(Some(folder.path().join("gone.pem")), Vec::new());
+        let repository = GuardedRepository::new(inner, keys, false);
+        assert_eq!(repository.list().await.unwrap(), [""; 0]);
+        let refused = repository.begin("a").await.err().unwrap();
+        assert!(refused.kind() == comeback_error::ErrorKind::Usage && refused.message().contains("gone.pem"));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was begun");
     }
 
     #[test]
