@@ -74,7 +74,14 @@ impl Repository for LocalRepository {
             .context(doing)?;
         let claim = claim(unfinished.path()).context(doing)?;
         let (path, guard) = (unfinished.path().to_owned(), Some(unfinished));
-        Ok(Box::new(LocalUpload { path, guard, target, folders: BTreeSet::new(), _claim: claim }))
+        Ok(Box::new(LocalUpload {
+            path,
+            guard,
+            target,
+            folders: BTreeSet::new(),
+            has_hash: false,
+            _claim: claim,
+        }))
     }
 
     async fn resume(&self, id: &str, manifest_sha256: &str) -> Result<Box<dyn Upload>> {
@@ -88,7 +95,14 @@ impl Repository for LocalRepository {
         let claim = claim(&path)
             .context(&doing)
             .map_err(|error| error.hint("another process copies the same backup: wait for it"))?;
-        Ok(Box::new(LocalUpload { path, guard: None, target, folders: BTreeSet::new(), _claim: claim }))
+        Ok(Box::new(LocalUpload {
+            path,
+            guard: None,
+            target,
+            folders: BTreeSet::new(),
+            has_hash: false,
+            _claim: claim,
+        }))
     }
 
     async fn list(&self) -> Result<Vec<String>> {
@@ -180,6 +194,8 @@ struct LocalUpload {
     target: PathBuf,
     /// The folders inside the backup's own, each after its parent.
     folders: BTreeSet<PathBuf>,
+    /// Whether the caller has written the hash of the manifest, or looked at the one that is there.
+    has_hash: bool,
     /// Shows that this process works on it, for as long as the process lives.
     _claim: std::fs::File,
 }
@@ -189,6 +205,7 @@ impl Upload for LocalUpload {
     async fn create(&mut self, name: &str) -> Result<Writer> {
         ensure_file_name(name)?;
         let path = self.path.join(name);
+        self.has_hash |= name == HASH_FILE;
         self.folders.extend(folders_of(name).map(|folder| self.path.join(folder)));
         if self.guard.is_none() && fs::try_exists(&path).await.context(format_args!("creating {name}"))? {
             // An interrupted copy left a part of it.
@@ -200,15 +217,22 @@ impl Upload for LocalUpload {
     async fn read(&mut self, name: &str) -> Result<Option<Reader>> {
         ensure_file_name(name)?;
         self.folders.extend(folders_of(name).map(|folder| self.path.join(folder)));
-        match fs::File::open(self.path.join(name)).await {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            file => Ok(Some(Box::new(file.context(format_args!("reading {name} back"))?))),
+        let doing = format!("reading {name} back");
+        let file = match fs::File::open(self.path.join(name)).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.context(&doing)?,
+        };
+        if self.guard.is_none() {
+            // The interrupted copy may have ended before it was durable.
+            file.sync_all().await.context(&doing)?;
         }
+        self.has_hash |= name == HASH_FILE;
+        Ok(Some(Box::new(file)))
     }
 
     async fn commit(mut self: Box<Self>, manifest: &[u8]) -> Result<()> {
-        let has_hash = fs::try_exists(self.path.join(HASH_FILE)).await.unwrap_or(false);
-        let hash = (!has_hash).then(|| (HASH_FILE, hash_line(manifest).into_bytes()));
+        // One that an interrupted copy left unseen is written anew.
+        let hash = (!self.has_hash).then(|| (HASH_FILE, hash_line(manifest).into_bytes()));
         for (name, content) in hash.into_iter().chain([(MANIFEST, manifest.to_vec())]) {
             let mut file = self.create(name).await?;
             file.write_all(&content).await.context(format_args!("writing {name}"))?;
@@ -313,6 +337,17 @@ mod tests {
         repository.remove("a").await.unwrap();
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
         assert!(repository.remove("a").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_an_interrupted_copy_left_is_not_taken_over_unseen() {
+        let root = tempfile::tempdir().unwrap();
+        let repository = LocalRepository::open(root.path()).await.unwrap();
+        let mut upload = repository.resume("a", "sum").await.unwrap();
+        upload.create(HASH_FILE).await.unwrap().write_all(b"torn").await.unwrap();
+        drop(upload);
+        repository.resume("a", "sum").await.unwrap().commit(b"{}").await.unwrap();
+        assert_eq!(repository.beside("a", HASH_FILE).await.unwrap(), Some(hash_line(b"{}").into_bytes()));
     }
 
     #[test]
