@@ -6,14 +6,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use comeback_engine::repository::{
-    Decryptor, Encryptor, GuardedRepository, Keyring, LocalRepository, PublicKey, Repository,
-    SealedRepository, SigningKey, provenance,
+    Decryptor, Encryptor, GuardedRepository, Keyring, LocalRepository, PublicKey, Reader, Repository,
+    SealedRepository, provenance,
 };
 use comeback_error::{Error, Result};
 use comeback_objects::BucketAddress;
 use comeback_secrets::{Identities, IdentityDecryptor, RecipientEncryptor, Recipients};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
 use crate::output;
 
@@ -33,6 +35,24 @@ impl RepositoryUrl {
             Self::Folder(folder) => Some(folder.as_path()).filter(|folder| folder.is_relative()),
             Self::Bucket(..) => None,
         }
+    }
+}
+
+impl RepositoryUrl {
+    /// Whether both are the same place, however their folders are spelled.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Folder(one), Self::Folder(other)) => {
+                one == other
+                    || one.canonicalize().ok().is_some_and(|one| Some(one) == other.canonicalize().ok())
+            }
+            _ => self == other,
+        }
+    }
+
+    /// Whether it is a folder that nobody has made yet.
+    pub(crate) fn is_missing_folder(&self) -> bool {
+        matches!(self, Self::Folder(folder) if matches!(folder.try_exists(), Ok(false)))
     }
 }
 
@@ -133,8 +153,7 @@ impl RepositoryEntry {
     }
 
     fn keys(&self) -> Result<Keyring> {
-        let signer = self.sign_key_file.as_deref().map(SigningKey::read).transpose()?;
-        Ok(Keyring::new(signer, self.trusted()?))
+        Ok(Keyring::reading(self.sign_key_file.clone(), self.trusted()?))
     }
 
     fn encryptor(&self) -> Result<Option<Arc<dyn Encryptor>>> {
@@ -163,11 +182,33 @@ pub(crate) async fn open_repository(
     let identities: Vec<_> = identity.iter().chain(&entry.identity).cloned().collect();
     let decryptor: Option<Arc<dyn Decryptor>> = match &identities[..] {
         [] => None,
+        // A key that the settings name need not be on each machine that only lists or takes backups.
+        paths if identity.is_empty() => Some(Arc::new(LateDecryptor::new(paths))),
         paths => Some(Arc::new(IdentityDecryptor::new(Arc::new(Identities::read_all(paths)?)))),
     };
     let stored = open(url, may_make).await?;
     let guarded = Arc::new(GuardedRepository::new(stored, keys, entry.append_only));
     Ok(Arc::new(SealedRepository::new(guarded, encryptor, decryptor)))
+}
+
+/// Opens encrypted files with private keys that are read when the first file is opened.
+struct LateDecryptor {
+    paths: Vec<PathBuf>,
+    opened: OnceCell<IdentityDecryptor>,
+}
+
+impl LateDecryptor {
+    fn new(paths: &[PathBuf]) -> Self {
+        Self { paths: paths.to_vec(), opened: OnceCell::new() }
+    }
+}
+
+#[async_trait]
+impl Decryptor for LateDecryptor {
+    async fn open(&self, encrypted: Reader) -> Result<Reader> {
+        let read = async || Identities::read_all(&self.paths).map(Arc::new).map(IdentityDecryptor::new);
+        self.opened.get_or_try_init(read).await?.open(encrypted).await
+    }
 }
 
 /// A repository as it is stored, without keys. It is created only if `may_make`.
@@ -219,6 +260,16 @@ pub(crate) async fn tell_provenance(repository: &dyn Repository, id: &str) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_the_same_however_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = |path: &str| RepositoryUrl::Folder(folder.path().join(path));
+        std::fs::create_dir(folder.path().join("main")).unwrap();
+        assert!(url("main").is_same(&url("./main/../main")) && url("new").is_same(&url("new")));
+        assert!(!url("main").is_same(&url("other")) && !url("a").is_same(&url("b")));
+        assert!(url("new").is_missing_folder() && !url("main").is_missing_folder());
+    }
 
     #[test]
     fn a_place_for_backups_is_a_folder_or_a_prefix_of_a_bucket() {

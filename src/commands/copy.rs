@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use comeback_engine::repository::{copy_log, copy_verified};
+use comeback_engine::repository::{Copied, copy_log, copy_verified};
 use comeback_error::{Error, ErrorKind, Result};
 use comeback_model::LogNeed;
 use comeback_reports::format;
@@ -13,7 +13,8 @@ use crate::output;
 use crate::repository;
 
 pub(super) async fn copy(args: &BackupCopyArgs, config: &Config) -> Result<u8> {
-    if args.repository.as_ref().or(config.repository.main.url.as_ref()) == Some(&args.to) {
+    let named = args.repository.as_ref().or(config.repository.main.url.as_ref());
+    if named.is_some_and(|named| named.is_same(&args.to)) {
         return Err(Error::usage("--to names the repository that the backups are in")
             .hint("name another folder or bucket, best on another machine or in another region"));
     }
@@ -46,13 +47,11 @@ pub(super) async fn copy(args: &BackupCopyArgs, config: &Config) -> Result<u8> {
             }
             Err(error) => return Err(error),
         };
-        let sent =
-            format!("{} of {}", format::plural(copied.files as u64, "file"), format::bytes(copied.bytes));
-        let already = match copied.already {
-            0 => String::new(),
-            already => format!("; {} there already", format::plural(already as u64, "file")),
-        };
-        output::text(&format!("copied {id} to {}: {sent}, read back{already}\n", to.location()));
+        if copied.was_there {
+            output::text(&format!("{id} is in {} already; its files were not read\n", to.location()));
+        } else {
+            tell_copied(id, &to.location(), copied);
+        }
         if let Some(log) = head.content.log {
             let oldest = logs.entry(log.system_identifier.clone()).or_insert_with(|| log.clone());
             if log.start_lsn < oldest.start_lsn {
@@ -64,6 +63,10 @@ pub(super) async fn copy(args: &BackupCopyArgs, config: &Config) -> Result<u8> {
         output::error_line("no backup was found");
         return Ok(3);
     }
+    if args.log && logs.is_empty() {
+        output::error_line("no log was copied: none of these backups is a base backup");
+        worst = worst.or(Some(ErrorKind::CouldNotVerify));
+    }
     for (cluster, need) in &logs {
         if !args.log {
             output::text(&format!(
@@ -74,6 +77,12 @@ pub(super) async fn copy(args: &BackupCopyArgs, config: &Config) -> Result<u8> {
         }
         let first = need.start_lsn.0 / need.segment_bytes.max(1);
         let copied = copy_log(&*from, &*to, cluster, first, need.segment_bytes).await?;
+        if copied.files + copied.already == 0 {
+            let (place, hint) = (from.location(), "its base backups restore their own moment only");
+            output::error_line(&format!("{place} has no log of cluster {cluster}: {hint}"));
+            worst = worst.or(Some(ErrorKind::CouldNotVerify));
+            continue;
+        }
         output::text(&format!(
             "copied the log of cluster {cluster}: {} of {}, read back; {} there already\n",
             format::plural(copied.files as u64, "file"),
@@ -86,4 +95,13 @@ pub(super) async fn copy(args: &BackupCopyArgs, config: &Config) -> Result<u8> {
         Some(ErrorKind::Failed) => 1,
         Some(_) => 3,
     })
+}
+
+fn tell_copied(id: &str, place: &str, copied: Copied) {
+    let sent = format!("{} of {}", format::plural(copied.files as u64, "file"), format::bytes(copied.bytes));
+    let already = match copied.already {
+        0 => String::new(),
+        already => format!("; {} there already", format::plural(already as u64, "file")),
+    };
+    output::text(&format!("copied {id} to {place}: {sent}, read back{already}\n"));
 }

@@ -10,6 +10,7 @@ use crate::cli::SubstrateArg;
 use crate::config::Config;
 use crate::output;
 use crate::places::{look_for, open_place};
+use crate::repository::RepositoryUrl;
 
 /// Warn below this much free disk: a drill of the smallest scale needs some 300 MB.
 const LITTLE_DISK_BYTES: u64 = 1 << 30;
@@ -73,7 +74,14 @@ async fn repository(config: &Config) -> Result<()> {
         let told = Error::could_not_verify(format!("repository: {}", error.message()));
         hints.fold(told, Error::hint)
     };
-    let repository = super::open_repository(None, config, false).await.map_err(unreachable)?;
+    let url = config.repository.main.url.as_ref();
+    if url.is_some_and(RepositoryUrl::is_missing_folder) {
+        output::listing("  ✓ repository: nothing there yet; the first backup makes its folder\n");
+        return Ok(());
+    }
+    // A bucket holds nothing before the first backup, and opening it makes nothing.
+    let is_bucket = matches!(url, Some(RepositoryUrl::Bucket(..)));
+    let repository = super::open_repository(None, config, is_bucket).await.map_err(unreachable)?;
     let backups = repository.list().await.map_err(unreachable)?.len() as u64;
     let rights = match repository.may_write().await {
         Ok(Some(true)) => "this user could write there",

@@ -19,14 +19,17 @@ pub struct Copied {
     pub files: usize,
     /// Their size, in bytes.
     pub bytes: u64,
-    /// The files that were there already, whole.
+    /// The files that were there already.
     pub already: usize,
+    /// Whether the whole backup was there already. Then its files were not read.
+    pub was_there: bool,
 }
 
 /// Copies a backup into another repository. Each file is read back from there and compared with its SHA-256 before the
 /// backup is listed there. A copy that was interrupted is resumed: files that are there and whole are not sent again.
 ///
-/// A backup of this name that is there with the same manifest is a success; with another one it is an error.
+/// A backup of this name that is there with the same manifest is a success, and its files are not read; with another one
+/// it is an error.
 pub async fn copy_verified(from: &dyn Repository, to: &dyn Repository, id: &str) -> Result<Copied> {
     let (from, to) = (stored(from), stored(to));
     let head = from.head(id).await?;
@@ -38,8 +41,7 @@ pub async fn copy_verified(from: &dyn Repository, to: &dyn Repository, id: &str)
             let what = format!("{} has another backup named {id}, with another manifest", to.location());
             return Err(Error::failed(what).hint("one of them was changed, or two repositories share names"));
         }
-        copied.already = head.files.len();
-        return Ok(copied);
+        return Ok(Copied { already: head.files.len(), was_there: true, ..copied });
     }
     let mut upload = to.resume(id, &sha256).await?;
     for entry in &head.files {
@@ -119,7 +121,8 @@ async fn matches(mut reader: Reader, entry: &FileEntry) -> Result<bool> {
 }
 
 /// Copies the log of a cluster from a segment on, counted without timelines, and every history. Files that are there
-/// are not sent again; each new one is read back.
+/// are not read and not sent again: a content has its SHA-256 in its name. Each new one is read back, and each claim is
+/// compared.
 pub async fn copy_log(
     from: &dyn Repository,
     to: &dyn Repository,
@@ -141,8 +144,13 @@ pub async fn copy_log(
         if !is_needed {
             continue;
         }
+        let is_there = present.binary_search(&name).is_ok();
+        if is_there && matches!(StoredName::parse(&name), Some(StoredName::Content(_))) {
+            copied.already += 1;
+            continue;
+        }
         let content = read_log(from, cluster, &name).await?;
-        if present.binary_search(&name).is_err() {
+        if !is_there {
             to.put_log_new(cluster, &name, &content).await?;
             copied.files += 1;
             copied.bytes += content.len() as u64;
