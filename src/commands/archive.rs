@@ -2,11 +2,13 @@
 //!
 //! What these commands say lands in the server's log: one sentence, and at most some hints.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use comeback_engine::repository::{LogArchive, Repository};
 use comeback_error::{Error, Result};
+use comeback_model::ManifestHead;
 use comeback_postgres::{ArchiveContent, DataDirectory, Got, check_archive};
 use comeback_reports::format;
 
@@ -56,14 +58,6 @@ async fn repository(named: Option<&RepositoryUrl>, config: &Config) -> Result<Ar
 async fn check(args: &ArchiveCheckArgs, config: &Config) -> Result<u8> {
     let repository = super::open_repository(args.repository.as_ref(), config, false).await?;
     let mut clusters = repository.log_clusters().await?;
-    if let Some(named) = &args.cluster {
-        if !clusters.contains(named) {
-            let known = if clusters.is_empty() { "none".to_owned() } else { clusters.join(", ") };
-            return Err(Error::usage(format!("{} has no log of cluster {named}", repository.location()))
-                .hint(format!("it has the log of: {known}")));
-        }
-        clusters.retain(|one| one == named);
-    }
     let (mut heads, mut unreadable) = (Vec::new(), 0);
     for id in repository.list().await? {
         match repository.head(&id).await {
@@ -73,6 +67,16 @@ async fn check(args: &ArchiveCheckArgs, config: &Config) -> Result<u8> {
                 unreadable += 1;
             }
         }
+    }
+    let mut without = without_log(&heads, &clusters);
+    if let Some(named) = &args.cluster {
+        without.retain(|one, _| one == named);
+        if !clusters.contains(named) && without.is_empty() {
+            let known = if clusters.is_empty() { "none".to_owned() } else { clusters.join(", ") };
+            return Err(Error::usage(format!("{} has no log of cluster {named}", repository.location()))
+                .hint(format!("it has the log of: {known}")));
+        }
+        clusters.retain(|one| one == named);
     }
     let mut gaps = 0;
     for cluster in &clusters {
@@ -84,11 +88,28 @@ async fn check(args: &ArchiveCheckArgs, config: &Config) -> Result<u8> {
     if clusters.is_empty() {
         output::error_line(&format!("there is no log archive in {}", repository.location()));
     }
+    for (cluster, backups) in &without {
+        let backups = format::plural(*backups as u64, "base backup");
+        output::error_line(&format!("cluster {cluster} has {backups} here, and no log"));
+        output::error_line("hint: without it, they restore their own moment only: set its archive_command");
+    }
+    unreadable += without.len();
     Ok(match (gaps, unreadable, clusters.len()) {
         (1.., ..) => 1,
         (0, 0, 1..) => 0,
         _ => 3,
     })
+}
+
+/// The clusters that have base backups and no log, with how many.
+fn without_log(heads: &[ManifestHead], clusters: &[String]) -> BTreeMap<String, usize> {
+    let mut without = BTreeMap::new();
+    for log in heads.iter().filter_map(|head| head.content.log.as_ref()) {
+        if !clusters.contains(&log.system_identifier) {
+            *without.entry(log.system_identifier.clone()).or_default() += 1;
+        }
+    }
+    without
 }
 
 fn told(cluster: &str, content: &ArchiveContent) -> String {
@@ -121,6 +142,26 @@ pub(crate) const GET_FAILED: u8 = 255;
 
 /// Whether a command line is one of `comeback archive get`.
 pub(crate) fn is_get(args: impl Iterator<Item = std::ffi::OsString>) -> bool {
-    let args: Vec<_> = args.collect();
-    args.windows(2).any(|pair| pair[0] == "archive" && pair[1] == "get")
+    // Options may stand between the two.
+    args.skip_while(|arg| arg != "archive").skip(1).any(|arg| arg == "get")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restore_command_is_known_with_options_at_any_place() {
+        let told = |line: &str| is_get(line.split(' ').map(Into::into));
+        for line in [
+            "comeback archive get 000000010000000000000005 pg_wal/RECOVERYXLOG",
+            "comeback archive --config /etc/comeback.toml get a b",
+            "comeback --config=/etc/comeback.toml archive --quiet get a b",
+        ] {
+            assert!(told(line), "{line}");
+        }
+        assert!(
+            !told("comeback archive push pg_wal/000000010000000000000005") && !told("comeback backup get")
+        );
+    }
 }
