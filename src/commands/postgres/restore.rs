@@ -68,7 +68,7 @@ async fn dump(
     }
     let server = address(&args.to, args.password_file.as_deref())?;
     let destination = Destination::of_this_machine(&server, args.bin.as_deref(), &PROGRAMS).await?;
-    let undo = ImportUndo::prepare(&server, backup).await?;
+    let undo = ImportUndo::prepare(&destination, backup).await?;
     let database = undo.database().to_owned();
     let kept = undo.present().among(&backup.content.cluster()?.catalogue);
     if !kept.is_empty() {
@@ -103,7 +103,7 @@ async fn dump(
     };
     if keeps {
         output::text(&format!("database {database} is on {server}: {}\n", backup.content.figures()));
-        let created = undo.missing();
+        let created = undo.created_roles();
         if !created.is_empty() {
             output::text(&format!(
                 "created {}: {}\n",
@@ -113,15 +113,17 @@ async fn dump(
         }
         return ended;
     }
-    // Somebody else has created it meanwhile: it is not ours to drop.
-    let is_foreign = ended.as_ref().is_err_and(|error| error.message().contains("already exists"));
-    if is_foreign {
-        output::error_line("warning: nothing was dropped, because something of the export was there already");
-        return ended;
-    }
     match undo.carry_out().await {
-        Ok(dropped) if dropped.is_empty() => {}
-        Ok(dropped) => output::error_line(&format!("dropped again: {}", dropped.join(", "))),
+        Ok(undone) => {
+            if !undone.dropped.is_empty() {
+                output::error_line(&format!("dropped again: {}", undone.dropped.join(", ")));
+            }
+            if let Some(foreign) = undone.foreign {
+                output::error_line(&format!(
+                    "warning: {foreign} of {server} stays: nothing shows that this restore created it"
+                ));
+            }
+        }
         Err(error) => output::problem("error", &error),
     }
     ended

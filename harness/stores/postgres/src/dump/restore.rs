@@ -54,11 +54,12 @@ pub async fn restore_dump(
     jobs: usize,
 ) -> Result<(), RestoreFailure> {
     let server = &server.into();
-    match ensure_major(server, manifest)?.format {
+    let export = ensure_major(server, manifest)?;
+    match export.format {
         DumpFormat::Plain => restore_script(server, repository, manifest, jobs).await.map(drop),
         DumpFormat::Custom | DumpFormat::Directory => {
             let folder = format!("{}/import", server.node().dir());
-            let restored = restore_archive(server, repository, manifest, &folder, jobs).await;
+            let restored = restore_archive(server, repository, manifest, export, &folder, jobs).await;
             let removed = remove_path(server.node(), &folder).await;
             restored?;
             Ok(removed?)
@@ -106,6 +107,9 @@ async fn restore_script(
     manifest: &Manifest,
     jobs: usize,
 ) -> Result<Imported, RestoreFailure> {
+    if let Content::PostgresDump { export, .. } = &manifest.content {
+        server.created().ensure_absent(server.address(), &export.database).await?;
+    }
     let fetch = open(repository, manifest, find_file(manifest, SCRIPT)?).await?;
     let mut script = GzipDecoder::new(BufReader::with_capacity(BUFFER_BYTES, fetch));
     // A parallel compressor writes several members.
@@ -120,6 +124,7 @@ async fn restore_archive(
     server: &Destination,
     repository: &dyn Repository,
     manifest: &Manifest,
+    export: &DumpExport,
     folder: &str,
     jobs: usize,
 ) -> Result<(), RestoreFailure> {
@@ -138,7 +143,15 @@ async fn restore_archive(
     let source = if single { format!("{folder}/{ARCHIVE}") } else { folder.to_owned() };
     // An archive contains its tablespaces even if pg_dump was told to leave them out.
     let (database, options) = (server.address().database(), ["--create", "--no-tablespaces"]);
-    run_pg_restore(server, &manifest.id, &source, database, &options, jobs, None).await
+    let created = server.created();
+    created.ensure_absent(server.address(), &export.database).await?;
+    let restored = tokio::select! {
+        restored = run_pg_restore(server, &manifest.id, &source, database, &options, jobs, None) => restored,
+        never = created.watch(server.address(), &export.database) => match never {},
+    };
+    let looked = created.ended(server.address(), &export.database, restored.is_ok()).await;
+    restored?;
+    Ok(looked?)
 }
 
 /// Runs `pg_restore` on an archive in the server's node, beginning in `database`; the first error ends it.
@@ -160,6 +173,11 @@ pub(crate) async fn run_pg_restore(
         // As an argument, a name with an equals sign would be taken for a connection string.
         .arg(format!("--dbname={}", connection_string(database)))
         .args([format!("--jobs={}", jobs.max(1)), archive.to_owned()]);
+    let restore = match server.created().tag() {
+        // The entry that fails is read from its messages.
+        Some(tag) => restore.env("PGAPPNAME", tag).env("LC_ALL", "C"),
+        None => restore,
+    };
     let restored = programs.with_login(server.node().exec(&restore, Io::default()));
     let output = match course {
         None => restored.await?,
@@ -174,6 +192,7 @@ pub(crate) async fn run_pg_restore(
     if output.code == 0 {
         return Ok(());
     }
+    server.created().failed(&output.stderr);
     // A pg_restore that was killed says nothing about the export.
     let Some(told) = surroundings::first_error(&output.stderr) else {
         return Ok(output.success("restoring the export").map(drop)?);

@@ -1,25 +1,28 @@
 //! Removes what an import that failed has created on a server of the user's, and nothing else.
 
 use comeback_model::Manifest;
+use sqlx::PgConnection;
 
 use super::present::PresentRoles;
 use crate::connection::address::PostgresAddress;
 use crate::connection::session::close;
 use crate::content::tables::quote_identifier;
 use crate::error::{Context as _, Error, Result};
+use crate::server::created::{Created, oid_of};
+use crate::server::destination::Destination;
 
-/// What a server had before an import, so that everything else can go.
+/// What a server had before an import, and what the import has created.
 pub struct ImportUndo {
     server: PostgresAddress,
     database: String,
     present: PresentRoles,
-    /// The roles of the export that the server did not have.
-    missing: Vec<String>,
+    created: Created,
 }
 
 impl ImportUndo {
     /// Looks at a server before an import. Fails if it has the database already: nothing is replaced.
-    pub async fn prepare(server: &PostgresAddress, dump: &Manifest) -> Result<Self> {
+    pub async fn prepare(destination: &Destination, dump: &Manifest) -> Result<Self> {
+        let server = destination.address();
         let cluster = dump.content.cluster()?;
         let Some(database) = cluster.databases.keys().next().cloned() else {
             return Err(Error::failed(format!("the manifest of {} names no database", dump.id)));
@@ -44,10 +47,7 @@ impl ImportUndo {
             .hint(format!("rename it first: ALTER DATABASE {0} RENAME TO …", quote_identifier(&database))));
         }
         let present = PresentRoles::read(server).await?;
-        let roles = cluster.catalogue.objects.get("role").into_iter().flat_map(|roles| roles.keys());
-        let kept = present.among(&cluster.catalogue);
-        let missing = roles.filter(|role| !kept.contains(role)).cloned().collect();
-        Ok(Self { server: server.clone(), database, present, missing })
+        Ok(Self { server: server.clone(), database, present, created: destination.created().clone() })
     }
 
     /// The database that the import creates.
@@ -60,35 +60,44 @@ impl ImportUndo {
         &self.present
     }
 
-    /// The roles of the export that the server does not have, quoted as in SQL.
-    pub fn missing(&self) -> &[String] {
-        &self.missing
+    /// The roles that the import created, quoted as in SQL.
+    pub fn created_roles(&self) -> Vec<String> {
+        self.created.roles().iter().map(|role| quote_identifier(role)).collect()
     }
 
-    /// Drops the database and the roles that the import created. Returns what was dropped.
-    pub async fn carry_out(&self) -> Result<Vec<String>> {
+    /// Drops the database and the roles that the import created, and nothing else.
+    pub async fn carry_out(&self) -> Result<Undone> {
         let mut connection = self.server.connect_to_cluster().await?;
-        let mut dropped = Vec::new();
-        let database = quote_identifier(&self.database);
-        let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
-            .bind(&self.database)
-            .fetch_one(&mut connection)
-            .await
-            .context("listing the databases")?;
-        if there {
+        let mut undone = Undone::default();
+        let name = quote_identifier(&self.database);
+        let there = oid_of(&mut connection, &self.database).await?;
+        let ours = self.created.database().filter(|(name, _)| *name == self.database).map(|(_, oid)| oid);
+        if there.is_some() && there == ours {
             let force = if self.server.major().await? >= 13 { " with (force)" } else { "" };
-            let drop = format!("drop database {database}{force}");
-            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut connection).await;
-            done.context(format_args!("dropping database {database}"))?;
-            dropped.push(format!("database {database}"));
+            run(&mut connection, format!("drop database {name}{force}"), &format!("database {name}")).await?;
+            undone.dropped.push(format!("database {name}"));
+        } else if there.is_some() {
+            undone.foreign = Some(format!("database {name}"));
         }
-        for role in &self.missing {
-            let drop = format!("drop role if exists {role}");
-            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(drop)).execute(&mut connection).await;
-            done.context(format_args!("dropping role {role}"))?;
-            dropped.push(format!("role {role}"));
+        for role in self.created_roles() {
+            run(&mut connection, format!("drop role if exists {role}"), &format!("role {role}")).await?;
+            undone.dropped.push(format!("role {role}"));
         }
         close(connection).await;
-        Ok(dropped)
+        Ok(undone)
     }
+}
+
+/// What the removal came to.
+#[derive(Debug, Default)]
+pub struct Undone {
+    /// What was dropped.
+    pub dropped: Vec<String>,
+    /// What is there, although nothing shows that the import created it.
+    pub foreign: Option<String>,
+}
+
+async fn run(connection: &mut PgConnection, sql: String, what: &str) -> Result<()> {
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await;
+    done.context(format_args!("dropping {what}")).map(drop)
 }

@@ -270,6 +270,7 @@ impl Import {
         self.settle().await?;
         let mut sessions = Sessions::of(&self.server, database).await?;
         let main = std::mem::replace(&mut self.main, sessions.take().await?);
+        self.server.created().connected(&mut self.main, database).await?;
         super::connection::session::close(main).await;
         std::mem::replace(&mut self.sessions, sessions).close_idle().await;
         (self.in_transaction, self.is_private, self.is_discreet) = (false, false, false);

@@ -44,6 +44,9 @@ pub(crate) async fn import_roles(
         let is_new = present.is_empty();
         if let Some(statement) = if is_new { for_new_server(statement) } else { Some(statement) } {
             run(&mut connection, name, &statement).await?;
+            if let Some(role) = created_role(statement.sql()) {
+                server.created().add_role(role);
+            }
         }
     }
     crate::connection::session::close(connection).await;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use comeback_engine::substrate::Node;
 
+use super::created::Created;
 use super::node::PostgresServer;
 use super::programs::ClientPrograms;
 use crate::connection::address::PostgresAddress;
@@ -15,6 +16,7 @@ pub struct Destination {
     address: PostgresAddress,
     programs: ClientPrograms,
     major: u32,
+    created: Created,
 }
 
 impl Destination {
@@ -26,7 +28,8 @@ impl Destination {
         needed: &[&str],
     ) -> Result<Self> {
         let programs = ClientPrograms::of_this_machine(address, bin, needed).await?;
-        Ok(Self { address: address.clone(), programs, major: address.major().await? })
+        let (major, created) = (address.major().await?, Created::begin()?);
+        Ok(Self { address: address.clone(), programs, major, created })
     }
 
     /// The address of the server.
@@ -43,6 +46,11 @@ impl Destination {
         &self.programs
     }
 
+    /// What imports have created on it, if it is one of the user's.
+    pub(crate) fn created(&self) -> &Created {
+        &self.created
+    }
+
     /// Where the programs run.
     pub(crate) fn node(&self) -> &dyn Node {
         self.programs.node()
@@ -51,7 +59,12 @@ impl Destination {
 
 impl From<&PostgresServer> for Destination {
     fn from(server: &PostgresServer) -> Self {
-        Self { address: server.address().clone(), programs: server.programs(), major: server.major() }
+        Self {
+            address: server.address().clone(),
+            programs: server.programs(),
+            major: server.major(),
+            created: Created::default(),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Throw-away servers: their nodes, logs and log-ins.
 
 mod create;
+pub(crate) mod created;
 pub(crate) mod destination;
 pub(crate) mod fast;
 pub(crate) mod files;
