@@ -21,6 +21,8 @@ pub(super) struct Exchange {
     /// The functions of the old state, as returned by `FUNCTION DUMP`.
     old_functions: Vec<u8>,
     took_us: u64,
+    /// The number of the server's process, before the exchange.
+    run_id: Option<String>,
     /// The server's change counter right after the exchange, if the server reported it.
     changes: Option<u64>,
 }
@@ -41,9 +43,10 @@ impl Exchange {
             look_again(&to.key_counts().await?, &plan, sizes)?;
             // Last: what is written to a server that was replaced meanwhile is lost.
             ensure_primary(target, &to).await.map_err(not_replaced)?;
-            Ok((to, new_functions, old_functions, keys))
+            let run_id = run_id(&to).await?;
+            Ok((to, new_functions, old_functions, keys, run_id))
         };
-        let (to, new_functions, old_functions, keys) = match prepared.await {
+        let (to, new_functions, old_functions, keys, run_id) = match prepared.await {
             Ok(prepared) => prepared,
             Err(obstacle) => return Err(plan.withdraw(target, obstacle).await),
         };
@@ -59,7 +62,8 @@ impl Exchange {
         let watch = Stopwatch::start();
         let answer = to.ask_all::<Vec<Value>>("the exchange", &all).await;
         let took_us = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let mut exchange = Self { target: target.clone(), plan, keys, old_functions, took_us, changes: None };
+        let mut exchange =
+            Self { target: target.clone(), plan, keys, old_functions, took_us, run_id, changes: None };
         match answer {
             Ok(mut answers) => {
                 exchange.changes = answers.pop().and_then(|info| changes(&Info::from_answer(info)?).ok());
@@ -77,25 +81,48 @@ impl Exchange {
         self.plan.pairs.iter().map(|pair| pair.spare).collect()
     }
 
-    /// Reverses whatever was exchanged, after an exchange that failed or whose answer was lost.
+    /// Reverses the exchange if it took place, after one that failed or whose answer was lost. Nothing is removed unless
+    /// the server itself shows which state serves.
     async fn undo(self, error: Error) -> Error {
-        let undone = async {
-            let mut exchanged = Vec::new();
-            for pair in &self.plan.pairs {
-                if !self.keys.has_marker(&self.target, pair.spare).await? {
-                    exchanged.push(*pair);
-                }
-            }
-            if exchanged.is_empty() { Ok(()) } else { self.swap_back(&exchanged).await }
-        };
+        let undone =
+            async { if self.took_place().await? { self.swap_back(&self.plan.pairs).await } else { Ok(()) } };
         match undone.await {
             Ok(()) => {
                 let error = error.hint("the old state serves, as before");
                 self.plan.withdraw(&self.target, Obstacle::Other(error)).await
             }
             Err(unclear) => error
+                .into_kind(ErrorKind::CouldNotVerify)
                 .hint(format!("looking at what was exchanged failed too: {}", unclear.message()))
                 .hint(self.where_things_are()),
+        }
+    }
+
+    /// Whether the exchange took place: it sets the old functions' key where it removes every marker, all or nothing. A
+    /// server that came back from an older file on disk has neither, or only some.
+    async fn took_place(&self) -> Result<bool> {
+        let Some(first) = self.plan.pairs.first() else { return Ok(false) };
+        let to = RedisClient::connect(&self.target, 0).await?;
+        if run_id(&to).await? != self.run_id {
+            return Err(Error::could_not_verify(format!(
+                "{} was restarted meanwhile, and may have come back from an older file",
+                self.target
+            )));
+        }
+        let has_functions = self.keys.exists(&self.keys.functions, &self.target, first.spare).await?;
+        let mut marked = 0;
+        for pair in &self.plan.pairs {
+            marked += usize::from(self.keys.exists(&self.keys.marker, &self.target, pair.spare).await?);
+        }
+        match (has_functions, marked) {
+            (true, 0) => Ok(true),
+            (false, marked) if marked == self.plan.pairs.len() => Ok(false),
+            _ => Err(Error::could_not_verify(format!(
+                "{marked} of {} spare databases are marked as not exchanged, and the key {} {}",
+                self.plan.pairs.len(),
+                self.keys.functions,
+                if has_functions { "exists" } else { "does not exist" }
+            ))),
         }
     }
 
@@ -160,6 +187,11 @@ impl Exchange {
             remove: commands(&|pair| format!("SELECT {}; FLUSHDB", pair.spare)),
         }
     }
+}
+
+/// The number of the server's process, which a restart changes.
+async fn run_id(client: &RedisClient) -> Result<Option<String>> {
+    Ok(client.info("server").await?.get("run_id").map(ToOwned::to_owned))
 }
 
 /// The server's number of changes since its last save; every write increments it.
@@ -233,7 +265,7 @@ impl Keys {
         Ok(Self { marker, functions })
     }
 
-    async fn has_marker(&self, target: &RedisAddress, database: u32) -> Result<bool> {
-        RedisClient::connect(target, database).await?.ask(cmd("EXISTS").arg(&self.marker)).await
+    async fn exists(&self, key: &str, target: &RedisAddress, database: u32) -> Result<bool> {
+        RedisClient::connect(target, database).await?.ask(cmd("EXISTS").arg(key)).await
     }
 }
