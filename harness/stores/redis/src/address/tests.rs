@@ -13,6 +13,7 @@ fn addresses_are_read_and_printed() {
         ("redis://a%40b@cache", "redis://a%40b@cache:6379"),
         ("unix://backup@/run/r.sock", "unix://backup@/run/r.sock"),
         ("rediss://cache", "rediss://cache:6379"),
+        ("rediss://cache:7000?cacert=/etc/a@b.pem", "rediss://cache:7000?cacert=/etc/a%40b.pem"),
         ("valkeys://me@cache?cacert=/etc/ca.pem", "rediss://me@cache:6379?cacert=/etc/ca.pem"),
         (
             "rediss://10.0.0.7:1?sni=cache.example&key=k.pem&cert=c%20c.pem",

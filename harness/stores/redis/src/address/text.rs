@@ -12,6 +12,9 @@ use crate::tls::TlsFiles;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
+/// The parameters of an address.
+const PARAMETERS: [&str; 5] = ["cacert", "cert", "key", "sni", "sentinel-user"];
+
 pub(super) fn encode(name: &str) -> impl fmt::Display {
     utf8_percent_encode(name, ENCODED)
 }
@@ -34,16 +37,22 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Splits an address at its last `@` and its first `?`. One with a password is an error that does not repeat it.
+    /// Splits an address at its first `?` and, before that, at its last `@`. One with a password is an error that does
+    /// not repeat it.
     pub(super) fn split(rest: &'a str) -> Result<Self> {
-        let (login, rest) = rest.rsplit_once('@').map_or((None, rest), |(login, rest)| (Some(login), rest));
-        if login.is_some_and(|login| login.contains(':')) {
+        let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (login, place) =
+            before.rsplit_once('@').map_or((None, before), |(login, place)| (Some(login), place));
+        // A password with a question mark in it ends the first part early.
+        let is_password = before.contains(':')
+            && query.contains('@')
+            && !PARAMETERS.iter().any(|name| query.split('=').next() == Some(name));
+        if login.is_some_and(|login| login.contains(':')) || is_password {
             return Err(holds_password());
         }
-        if rest.contains('#') {
+        if place.contains('#') || query.contains('#') {
             return Err(unreadable());
         }
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let user = login.filter(|name| !name.is_empty()).map(decode).transpose()?;
         Ok(Self { user, place, query })
     }
