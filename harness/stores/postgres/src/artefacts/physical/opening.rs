@@ -21,18 +21,26 @@ pub(crate) async fn let_in(server: &PostgresServer, settings: &Settings) -> Resu
     let password = server.password_verifier()?;
     let options = format!("superuser login replication connection limit -1 password '{password}'");
     let statements = format!("create role {ROLE} {options}\nalter role {ROLE} {options}\n");
-    run_alone(server, settings, &statements).await?;
+    run_alone(server, settings, &statements, &["FATAL:  "]).await?;
     server.start(settings).await
 }
 
 /// Stops the server cleanly, and removes our superuser from the cluster.
 pub(crate) async fn let_out(server: &PostgresServer, settings: &Settings) -> Result<()> {
     server.stop().await?;
-    run_alone(server, settings, &format!("drop role {ROLE}\n")).await
+    let serious = ["FATAL:  ", "PANIC:  ", "ERROR:  "];
+    let removed = run_alone(server, settings, &format!("drop role {ROLE}\n"), &serious).await;
+    removed.map_err(|error| error.context(format!("removing our superuser {ROLE}")))
 }
 
-/// Runs statements, each in a line, in single-user mode.
-async fn run_alone(server: &PostgresServer, settings: &Settings, statements: &str) -> Result<()> {
+/// Runs statements, each in a line, in single-user mode. A message that begins with one of `serious` is an error, and so
+/// is any end but a clean one.
+async fn run_alone(
+    server: &PostgresServer,
+    settings: &Settings,
+    statements: &str,
+    serious: &[&str],
+) -> Result<()> {
     let given = settings.iter().flat_map(|(name, value)| ["-c".to_owned(), format!("{name}={value}")]);
     let fixed = ["-c", "archive_mode=off", "-c", "dynamic_shared_memory_type=mmap"];
     let command = server.command("postgres").args(["--single", "-D", &server.data_dir()]);
@@ -41,8 +49,14 @@ async fn run_alone(server: &PostgresServer, settings: &Settings, statements: &st
     let mut input = statements.as_bytes();
     let io = Io { stdin: Some(&mut input), stdout: None };
     let output = server.node().exec(&command.args(fixed).arg("template1"), io).await?;
-    let Some(line) = output.stderr.lines().find(|line| line.contains("FATAL:  ")) else { return Ok(()) };
-    let said = line.split_once("FATAL:  ").map_or(line, |(_, said)| said);
+    let said = output.stderr.lines().find_map(|line| {
+        serious.iter().find_map(|level| line.split_once(level).map(|(_, said)| said.to_owned()))
+    });
+    let said = match said {
+        Some(said) => said,
+        None if output.code == 0 => return Ok(()),
+        None => format!("single-user mode ended with exit code {}", output.code),
+    };
     let error = Error::could_not_verify(format!("opening the restored cluster: {said}"));
     Err(if output.stderr.contains("locale") {
         error.hint("install the locale that the cluster was made with, as on its own server")
