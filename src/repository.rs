@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use comeback_engine::repository::{
-    Decryptor, Encryptor, GuardedRepository, Keyring, LocalRepository, PublicKey, Reader, Repository,
-    SealedRepository, provenance,
+    Decryptor, Encryptor, GuardedRepository, Keyring, LocalRepository, Provenance, PublicKey, Reader,
+    Repository, SealedRepository, provenance,
 };
 use comeback_error::{Error, Result};
 use comeback_objects::BucketAddress;
@@ -241,12 +241,18 @@ fn none_in(place: &str) -> Error {
         .hint("name the place that `comeback backup` wrote to")
 }
 
-/// Says who signed a backup that is about to be restored, where a key is trusted.
+/// Says who signed a backup that is about to be restored, where a key is trusted. A signature of other bytes is an error
+/// with and without such a key.
 pub(crate) async fn tell_provenance(repository: &dyn Repository, id: &str) -> Result<()> {
+    let found = provenance(repository, id).await?;
+    if found == Provenance::Wrong {
+        return Err(Error::failed(format!("the manifest of {id}: {found}"))
+            .hint("it, or its signature, was changed after the backup was taken: nothing was restored")
+            .hint("restore another backup, and find out who can write to the repository"));
+    }
     if repository.trusted_keys().is_empty() {
         return Ok(());
     }
-    let found = provenance(repository, id).await?;
     if found.is_trusted() {
         output::text(&format!("{id} is {found}\n"));
     } else {
