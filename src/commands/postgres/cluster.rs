@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, lchown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use comeback_engine::clock::Stopwatch;
@@ -34,8 +35,8 @@ pub(super) async fn restore(
     ClusterRestore::ensure_possible(backup, target.as_ref())?;
     let folder = Folder::of(Path::new(&args.to))?;
     let watch = Stopwatch::start();
-    // Removed when this function ends, on every path.
-    let staging = folder.staging()?;
+    // Removed when this function ends, unless the cluster in it is proven and cannot get its name.
+    let mut staging = folder.staging()?;
     let identity = RunIdentity::random(false)?;
     let (run_id, beside) = (identity.run_id.clone(), staging.path().display().to_string());
     let cancel = cancel_on_signals("removing what was started", move || {
@@ -51,18 +52,36 @@ pub(super) async fn restore(
         interrupted: Error::interrupted("interrupted: nothing of the restore is kept"),
     };
     let restored: OnceLock<RestoredTo> = OnceLock::new();
-    let code = session::restore(restore, config, &cancel, async |course: &mut Course| {
+    let is_proven = AtomicBool::new(false);
+    let ended = session::restore(restore, config, &cancel, async |course: &mut Course| {
         let mut procedure = ClusterRestore::fetch(course, staging.path(), backup, target.clone()).await?;
         procedure.recover(course).await?;
         procedure.judge(course).await?;
-        let _ = restored.set(procedure.hand_over(course).await?);
+        let handed = procedure.hand_over(course).await?;
+        is_proven.store(true, Ordering::Release);
+        folder.take(&staging.path().join("data"))?;
+        let _ = restored.set(handed);
         Ok(())
     })
-    .await?;
-    let Some(restored) = restored.get().filter(|_| code != 1) else { return Ok(code) };
-    folder.take(&staging.path().join("data"))?;
-    tell(&folder.path, restored, watch.elapsed_ms());
-    Ok(code)
+    .await;
+    match restored.get() {
+        // What happens later, such as evidence that cannot be written, takes nothing away from it.
+        Some(restored) => {
+            tell(&folder.path, restored, watch.elapsed_ms());
+            if matches!(ended, Ok(1)) {
+                output::error_line("warning: the server's log has messages to look at; the cluster is kept");
+            }
+        }
+        None if is_proven.load(Ordering::Acquire) => {
+            staging.disable_cleanup(true);
+            output::error_line(&format!(
+                "the restored cluster is kept in {}",
+                staging.path().join("data").display()
+            ));
+        }
+        None => {}
+    }
+    ended
 }
 
 fn tell(folder: &Path, restored: &RestoredTo, elapsed_ms: u64) {
@@ -113,6 +132,13 @@ impl Folder {
         }
         if !parent.is_dir() {
             return Err(complain("the folder above it does not exist".to_owned()).hint("create it first"));
+        }
+        let device = |folder: &Path| {
+            fs::metadata(folder).map(|found| found.dev()).map_err(|error| complain(error.to_string()))
+        };
+        if path.exists() && device(&path)? != device(&parent)? {
+            return Err(complain("it is a mount point, which a restored folder cannot replace".to_owned())
+                .hint(format!("name a folder in it: {}", path.join("data").display())));
         }
         Ok(Self { path, parent })
     }

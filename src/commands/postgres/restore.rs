@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::RunIdentity;
-use comeback_error::{Error, Result};
+use comeback_error::{Error, ErrorKind, Result};
 use comeback_model::{Content, Manifest};
 use comeback_postgres::procedures::{CsvRestore, DumpImport};
 use comeback_postgres::{Destination, ImportUndo, PostgresAddress, ensure_loadable};
@@ -97,9 +97,10 @@ async fn dump(
     })
     .await;
     let keeps = match &ended {
-        Ok(1) | Err(_) => false,
-        // A judge that could not look says nothing against what came back.
-        Ok(_) => is_whole.load(Ordering::Acquire),
+        Ok(1) => false,
+        Err(error) if matches!(error.kind(), ErrorKind::Failed | ErrorKind::Interrupted) => false,
+        // A judge that could not look says nothing against what came back, and neither does lost evidence.
+        Ok(_) | Err(_) => is_whole.load(Ordering::Acquire),
     };
     if keeps {
         output::text(&format!("database {database} is on {server}: {}\n", backup.content.figures()));
