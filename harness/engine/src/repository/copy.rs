@@ -150,12 +150,12 @@ pub async fn copy_log(
             continue;
         }
         let content = read_log(from, cluster, &name).await?;
-        if !is_there {
+        if is_there {
+            copied.already += 1;
+        } else {
             to.put_log_new(cluster, &name, &content).await?;
             copied.files += 1;
             copied.bytes += content.len() as u64;
-        } else {
-            copied.already += 1;
         }
         if read_log(to, cluster, &name).await? != content {
             let what = format!(

@@ -52,12 +52,15 @@ fn start(one: &One) -> u64 {
     u64::try_from(500 - one.age).unwrap()
 }
 
+/// Whether a key has signed a backup.
+type HasSigned = fn(&One) -> bool;
+
 struct Catalogue {
     backups: Mutex<BTreeMap<String, One>>,
     /// The log of each cluster, by stored name.
     log: Mutex<BTreeMap<String, BTreeSet<String>>>,
-    /// The key that is trusted, and whether it signed a backup.
-    signer: Option<(SigningKey, fn(&One) -> bool)>,
+    /// The key that is trusted, and what it signed.
+    signer: Option<(SigningKey, HasSigned)>,
     trusted: Vec<PublicKey>,
     warnings: Vec<String>,
 }
