@@ -196,3 +196,30 @@ fn kind_of(name: &str) -> Result<LogFileKind> {
             .hint("segments are named like 000000010000000000000005, histories like 00000002.history")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use comeback_engine::repository::LocalRepository;
+
+    use super::*;
+
+    const SEGMENT: &str = "000000010000000000000005";
+
+    #[tokio::test]
+    async fn a_partial_segment_stands_in_only_for_one_that_was_never_stored_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("global")).unwrap();
+        std::fs::write(folder.path().join("global/pg_control"), 7001_u64.to_ne_bytes()).unwrap();
+        let data = DataDirectory::open(folder.path()).unwrap();
+        let repository = Arc::new(LocalRepository::open(folder.path().join("repository")).await.unwrap());
+        let archive = data.archive(repository.clone());
+        archive.store(&format!("{SEGMENT}.partial"), b"half").await.unwrap();
+        let got = data.get(repository.clone(), SEGMENT, Path::new("got")).await.unwrap();
+        assert_eq!(got, Got::Whole);
+        let whole = archive.store(SEGMENT, b"whole").await.unwrap();
+        archive.remove(&whole).await.unwrap();
+        let refused = data.get(repository, SEGMENT, Path::new("again")).await.unwrap_err();
+        assert!(refused.message().contains("was archived, and is gone"), "{refused}");
+        assert!(!folder.path().join("again").exists());
+    }
+}
