@@ -138,7 +138,11 @@ pub(crate) async fn csv(args: &RestoreCsvArgs, config: &Config) -> Result<u8> {
     tell_provenance(&*repository, &args.id).await?;
     export.content.table()?;
     let server = address(&args.to, args.password_file.as_deref())?;
+    let has_sequences =
+        |export: &Manifest| export.content.table().map(|(table, _)| !table.sequences.is_empty());
+    let numbered = has_sequences(&export)?;
     let place = retarget(&mut export, args, &server)?;
+    let is_renamed = numbered && !has_sequences(&export)?;
     ensure_loadable(&server, &export).await?;
     let restore = Restore {
         name: "restore-csv",
@@ -149,14 +153,39 @@ pub(crate) async fn csv(args: &RestoreCsvArgs, config: &Config) -> Result<u8> {
         evidence: &args.evidence,
         interrupted: Error::interrupted("interrupted: no row was kept"),
     };
-    let cancel = cancel_on_signals("giving the restore up", || "nothing stays behind".to_owned())?;
-    session::restore(restore, config, &cancel, async |course: &mut Course| {
+    let cancel = cancel_on_signals("giving the restore up", || {
+        "nothing stays behind, unless the rows were committed already".to_owned()
+    })?;
+    let (is_committing, is_committed) = (AtomicBool::new(false), AtomicBool::new(false));
+    let ended = session::restore(restore, config, &cancel, async |course: &mut Course| {
         let restore = CsvRestore::load(course, &server, &export).await?;
-        let rows = restore.keep(course).await?;
-        output::text(&format!("{} of {} are in {place}\n", format::plural(rows, "row"), export.id));
+        is_committing.store(true, Ordering::Release);
+        let kept = restore.commit(course).await?;
+        is_committed.store(true, Ordering::Release);
+        output::text(&format!("{} of {} are in {place}\n", format::plural(kept.rows, "row"), export.id));
+        if is_renamed {
+            output::text("the sequences of the table were not advanced: set them before you add rows\n");
+        }
+        if let Err(error) = kept.gather_statistics().await {
+            output::error_line(&format!("warning: {}; the rows are kept", error.message()));
+        }
         Ok(())
     })
-    .await
+    .await;
+    match ended {
+        Err(error) if error.kind() == ErrorKind::Interrupted => {
+            Err(if is_committed.load(Ordering::Acquire) {
+                Error::interrupted(format!("interrupted: the rows are in {place}, without statistics"))
+                    .hint("run ANALYZE on the table")
+            } else if is_committing.load(Ordering::Acquire) {
+                Error::interrupted(format!("interrupted at the commit: the rows may be in {place}"))
+                    .hint("count them before you restore again")
+            } else {
+                error
+            })
+        }
+        ended => ended,
+    }
 }
 
 /// Points an export to the database and the table that the user named. Returns both, in words.

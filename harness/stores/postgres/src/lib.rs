@@ -43,7 +43,7 @@ pub use content::read::{
 };
 pub use content::statistics::gather_statistics;
 pub(crate) use content::tables::{quote_identifier, rows_of};
-pub use csv::{LoadedTable, ensure_loadable, export_table, load_table_csv};
+pub use csv::{KeptRows, LoadedTable, ensure_loadable, export_table, load_table_csv};
 pub use disaster::lose_region;
 pub use drill::{PostgresDrill, PostgresNodes};
 pub use dump::{

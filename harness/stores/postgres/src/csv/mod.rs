@@ -13,7 +13,7 @@ mod triggers;
 mod utf8;
 
 pub use export::export_table;
-pub use restore::{LoadedTable, ensure_loadable, load_table_csv};
+pub use restore::{KeptRows, LoadedTable, ensure_loadable, load_table_csv};
 pub(crate) use text::{LoadedText, TABLE, is_csv, load_text};
 
 /// The rows, as one gzip member.

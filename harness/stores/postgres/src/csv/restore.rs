@@ -81,7 +81,14 @@ impl LoadedTable {
 
     /// Commits the rows if they are those of the manifest, advances the sequences of the table to their
     /// recorded positions, and gathers the planner's statistics. Returns the number of rows.
-    pub async fn keep(mut self) -> Result<u64> {
+    pub async fn keep(self) -> Result<u64> {
+        let kept = self.commit().await?;
+        let rows = kept.rows;
+        kept.gather_statistics().await.map(|()| rows)
+    }
+
+    /// The same without the statistics.
+    pub async fn commit(mut self) -> Result<KeptRows> {
         let table = &self.export.table;
         if !self.loaded.same_rows(&self.recorded) {
             let (loaded, recorded) = (self.loaded.rows, self.recorded.rows);
@@ -97,9 +104,25 @@ impl LoadedTable {
         };
         let connection = &mut self.connection;
         run(connection, "commit".to_owned()).await.context(format_args!("keeping the rows of {table}"))?;
-        run(connection, format!("analyze {table}")).await.context("gathering the planner's statistics")?;
-        self.connection.close().await.context("closing the connection")?;
-        Ok(self.loaded.rows)
+        Ok(KeptRows { connection: self.connection, table: self.export.table, rows: self.loaded.rows })
+    }
+}
+
+/// Rows that are committed. What fails from here on takes nothing away from them.
+pub struct KeptRows {
+    connection: PgConnection,
+    table: String,
+    /// Their number.
+    pub rows: u64,
+}
+
+impl KeptRows {
+    /// Gathers the planner's statistics of the table.
+    pub async fn gather_statistics(mut self) -> Result<()> {
+        let sql = format!("analyze {}", self.table);
+        let gathered = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut self.connection).await;
+        gathered.context(format_args!("gathering the planner's statistics of {}", self.table))?;
+        self.connection.close().await.context("closing the connection")
     }
 }
 

@@ -5,7 +5,7 @@ use comeback_model::{Manifest, Phase};
 
 use crate::error::Result;
 use crate::judges::LoadedRows;
-use crate::{LoadedTable, PostgresAddress, load_table_csv};
+use crate::{KeptRows, LoadedTable, PostgresAddress, load_table_csv};
 
 /// Rows that are loaded but not committed.
 pub struct CsvRestore {
@@ -28,5 +28,11 @@ impl CsvRestore {
     pub async fn keep(self, course: &Course) -> Result<u64> {
         course.step(Phase::Recover, "keep the rows and set the numbers of new ones on");
         self.loaded.keep().await
+    }
+
+    /// Commits the rows, without the planner's statistics.
+    pub async fn commit(self, course: &Course) -> Result<KeptRows> {
+        course.step(Phase::Recover, "keep the rows and set the numbers of new ones on");
+        self.loaded.commit().await
     }
 }
