@@ -10,7 +10,7 @@ use comeback_engine::clock::Stopwatch;
 use comeback_engine::repository::Repository;
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::{RunIdentity, SubstrateChoice};
-use comeback_error::{Error, Result};
+use comeback_error::{Error, ErrorKind, Result};
 use comeback_model::Manifest;
 use comeback_postgres::procedures::{ClusterRestore, RestoredTo};
 use comeback_reports::format;
@@ -81,7 +81,12 @@ pub(super) async fn restore(
         }
         None => {}
     }
-    ended
+    match ended {
+        Err(error) if error.kind() == ErrorKind::Interrupted && restored.get().is_some() => Err(
+            Error::interrupted(format!("interrupted: the cluster is whole, in {}", folder.path.display())),
+        ),
+        ended => ended,
+    }
 }
 
 fn tell(folder: &Path, restored: &RestoredTo, elapsed_ms: u64) {
