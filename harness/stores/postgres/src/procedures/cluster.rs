@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use async_trait::async_trait;
+use comeback_engine::judge::{Judge, Opinion};
 use comeback_engine::runner::Course;
 use comeback_engine::substrate::{Command, Io};
-use comeback_model::{Lsn, Manifest, Phase, RecoveryTarget, Verdict};
+use comeback_model::{Lsn, Manifest, NotLookedAt, Phase, RecoveryTarget, ScopeKind, Verdict};
 use jiff::Timestamp;
 use tokio::fs;
 
@@ -18,7 +20,8 @@ use crate::recovery::plan::Recovery;
 use crate::{PostgresNodes as _, PostgresServer};
 
 /// Settings that somebody must look at before the restored server starts: they reach other machines or files.
-const TO_LOOK_AT: [&str; 15] = [
+const TO_LOOK_AT: [&str; 20] = [
+    "archive_cleanup_command",
     "archive_command",
     "archive_library",
     "data_directory",
@@ -27,12 +30,16 @@ const TO_LOOK_AT: [&str; 15] = [
     "ident_file",
     "include",
     "include_dir",
+    "include_if_exists",
     "listen_addresses",
     "log_directory",
     "port",
     "primary_conninfo",
+    "recovery_end_command",
     "restore_command",
     "shared_preload_libraries",
+    "ssl_cert_file",
+    "ssl_key_file",
     "unix_socket_directories",
 ];
 /// The settings that `ALTER SYSTEM` made, and where they are kept while the server runs here.
@@ -41,10 +48,12 @@ const AUTO: &str = "postgresql.auto.conf";
 /// Ends what our start has changed. The new timeline's history is marked for the cluster's own archive, as a promotion
 /// with an archive marks it.
 const PUT_BACK: &str = r#"
+    set -e
     [ ! -f "$1" ] || mv "$1" "$0/postgresql.auto.conf"
     rm -f "$0/postmaster.opts"
     newest=$(cd "$0/pg_wal" && ls *.history 2>/dev/null | sort | tail -n 1)
     [ -z "$newest" ] || (umask 077 && : > "$0/pg_wal/archive_status/$newest.ready")
+    sync
 "#;
 
 /// A cluster that is being restored into a folder.
@@ -154,11 +163,16 @@ impl<'a> ClusterRestore<'a> {
     pub async fn judge(&self, course: &Course) -> Result<()> {
         course.step(Phase::Judge, "judge what came back");
         let (server, recorded) = (self.server.address(), self.backup.content.cluster()?);
-        let mut verdicts = vec![course.judge(&ServerLogJudge { server: &self.server }).await];
+        // A message in the log, such as another version of a collation, withholds nothing that came back.
+        let mut verdicts = Vec::new();
+        let log = ServerLogJudge { server: &self.server };
         if self.target.is_none() && position_of(self.backup)?.restore_point.is_some() {
+            course.judge(&log).await;
             verdicts.push(course.judge(&RowCounts { server, recorded }).await);
             verdicts.push(course.judge(&FingerprintJudge::new(server, recorded)).await);
             verdicts.push(course.judge(&WithoutOurRole(CatalogueJudge { server, recorded })).await);
+        } else {
+            course.judge(&ContentNotCompared(log)).await;
         }
         if verdicts.contains(&Verdict::Failed) {
             return Err(Error::failed(
@@ -217,6 +231,23 @@ impl<'a> ClusterRestore<'a> {
             found.extend(names(&output.text()).map(|name| format!("{name} ({file})")));
         }
         Ok(found)
+    }
+}
+
+/// The judge of the log, for a moment of which the manifest describes no content.
+struct ContentNotCompared<'a>(ServerLogJudge<'a>);
+
+#[async_trait]
+impl Judge for ContentNotCompared<'_> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    async fn judge(&self) -> Result<Opinion> {
+        let mut opinion = self.0.judge().await?;
+        let why = "the backup describes no content of this moment to compare them with";
+        opinion.not_looked_at.push(NotLookedAt::new(ScopeKind::Database, "rows and definitions", why));
+        Ok(opinion)
     }
 }
 
