@@ -28,11 +28,15 @@ What the role needs, if it is no superuser (checked before the backup begins):
           a superuser, if there are large objects of others
   base --no-barrier
           REPLICATION, the line in pg_hba.conf, EXECUTE on pg_ls_waldir and pg_read_binary_file
+A base backup keeps a lock on each table until its rows are read, as pg_dump does (ACCESS SHARE):
+reads and writes pass, and ALTER TABLE waits. --no-barrier takes no lock.
 The client programs pg_basebackup, pg_dump and pg_dumpall run on this machine, as you.";
 
 /// What becomes of a restored cluster.
 pub(crate) const RESTORED_CLUSTER: &str = "\
-A base backup is recovered and judged beside the folder, and gets its name only when proven.
+A base backup is recovered beside the folder, and gets its name only when its files are those of the
+backup and it has opened. Its rows and definitions are compared too, unless you name a target or the
+backup was taken with --no-barrier: then nothing is recorded of that moment.
 It is stopped then, with its own configuration. Before you start it, look at archive_command,
 primary_conninfo, listen_addresses and the paths in postgresql.conf. It belongs to you; if you
 are root, to the owner of the folder above, or to postgres if that is root.

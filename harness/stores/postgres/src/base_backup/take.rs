@@ -30,8 +30,8 @@ pub async fn take_base_backup(
     take(server, programs, repository, true).await
 }
 
-/// Takes a base backup with the log that makes it consistent, and no more: no table is locked, nothing is written into
-/// the log, and the manifest does not describe the content. The server may be a standby.
+/// Takes a base backup with the log that makes it consistent, and no more: no table is locked, no restore point is set,
+/// and the manifest does not describe the content. The server may be a standby.
 pub async fn take_base_backup_without_barrier(
     server: &PostgresAddress,
     programs: &ClientPrograms,
