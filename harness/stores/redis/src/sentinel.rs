@@ -89,10 +89,23 @@ async fn look(sentinels: &Arc<Sentinels>) -> Result<FoundServer, NotFound> {
         return Err(NotFound::Yet(format!("they name {address}, and nothing listens there")));
     }
     let role = async {
-        let info = RedisClient::connect(&address, 0).await?.info("replication").await?;
-        Ok::<_, Error>(info.get("role").unwrap_or("unknown").to_owned())
+        let client = RedisClient::connect(&address, 0).await?;
+        let (info, persistence) = (client.info("replication").await?, client.info("persistence").await?);
+        let is_loading = persistence.get("loading") == Some("1");
+        Ok::<_, Error>((info.get("role").unwrap_or("unknown").to_owned(), is_loading))
     };
-    match role.await.map_err(NotFound::AtAll)?.as_str() {
+    // A server that starts or stops may serve in a moment; a wrong password stays wrong.
+    let passes = |error: Error| match error.message() {
+        said if address.tls().is_none() && (said.contains("hung up") || said.contains("LOADING")) => {
+            NotFound::Yet(format!("they name {address}, which does not answer: {said}"))
+        }
+        _ => NotFound::AtAll(error),
+    };
+    let (role, is_loading) = role.await.map_err(passes)?;
+    match role.as_str() {
+        "master" if is_loading => {
+            Err(NotFound::Yet(format!("they name {address}, which is loading its data")))
+        }
         "master" => Ok(FoundServer { address, notes }),
         role => Err(NotFound::Yet(format!("they name {address}, and its role is {role}"))),
     }
