@@ -192,8 +192,13 @@ async fn the_primary_is_found_through_sentinels_also_after_a_failover() {
     let restore =
         ["restore", "redis", &id, "--to", &watched.url, "--replace", &watched.url, "--substrate", "local"];
     let (code, told, wrong) = watched.run(&restore);
-    assert!(code == Some(0) && told.contains("every one equal"), "{told}{wrong}");
+    assert!(code == Some(3) && wrong.contains("1 of 3 sentinels name"), "{told}{wrong}");
     assert!(wrong.contains(&format!("the primary is {b}")) && wrong.contains("which is newer"), "{wrong}");
+    assert_eq!(Watched::get(&watched.replica).await, "damaged");
+    let knowing = format!("rediss+sentinel://{}", watched.url.rsplit(',').next().unwrap());
+    let restore = ["restore", "redis", &id, "--to", &knowing, "--replace", &knowing, "--substrate", "local"];
+    let (code, told, wrong) = watched.run(&restore);
+    assert!(code == Some(0) && told.contains("every one equal"), "{told}{wrong}");
     assert_eq!(Watched::get(&watched.replica).await, "17");
     assert_eq!(Watched::get(&watched.primary).await, "former");
 

@@ -54,23 +54,38 @@ pub async fn find_server(url: &RedisUrl) -> Result<FoundServer> {
     })?
 }
 
-/// Fails if the sentinels that named the server name another one by now. Without sentinels there is nothing to ask.
+/// Fails if the sentinels that named the server name another one by now, or if no more than half of them name it: those
+/// that are cut off with an old primary keep naming it. Without sentinels there is nothing to ask.
 pub(super) async fn ensure_still_named(address: &RedisAddress) -> Result<()> {
     let Some(sentinels) = address.sentinels() else { return Ok(()) };
-    let (primary, _) = match decide(&sentinels.name, ask_all(sentinels).await) {
+    let (primary, notes) = match decide(&sentinels.name, ask_all(sentinels).await) {
         Ok(decided) => decided,
         Err(NotFound::Yet(seen)) => return Err(Error::could_not_verify(seen)),
         Err(NotFound::AtAll(error)) => return Err(error.into_kind(ErrorKind::CouldNotVerify)),
     };
     let now = RedisAddress::named_by(sentinels, &primary.host, primary.port);
     if now.is_same_place(address) {
-        return Ok(());
+        let (all, agreeing) = (sentinels.places.len(), sentinels.places.len().saturating_sub(notes.len()));
+        return if is_majority(agreeing, all) { Ok(()) } else { Err(too_few(agreeing, all, address, notes)) };
     }
     Err(Error::could_not_verify(format!(
         "{now} is the primary of {} now, and no longer {address}",
         sentinels.name
     ))
     .hint("there was a failover: restore again, onto the new primary"))
+}
+
+/// Whether more than half agree.
+fn is_majority(agreeing: usize, all: usize) -> bool {
+    agreeing * 2 > all
+}
+
+fn too_few(agreeing: usize, all: usize, address: &RedisAddress, notes: Vec<String>) -> Error {
+    let error = Error::could_not_verify(format!(
+        "{agreeing} of {all} sentinels name {address} as the primary: a restore needs more than half of them"
+    ));
+    let error = notes.into_iter().fold(error, Error::hint);
+    error.hint("start the others, or name only the sentinels that there are")
 }
 
 /// Why there is no primary to work with.
@@ -255,6 +270,13 @@ mod tests {
         assert!(notes[1].contains("does not answer: nothing listens"), "{notes:?}");
         let (_, notes) = decided(&[Said::Unknown, primary("b", 2)]).unwrap();
         assert!(notes[0].contains("one does not know cache"), "{notes:?}");
+    }
+
+    #[test]
+    fn a_restore_needs_more_than_half() {
+        for (agreeing, all, is_enough) in [(1, 1, true), (1, 2, false), (2, 3, true), (1, 3, false)] {
+            assert_eq!(is_majority(agreeing, all), is_enough, "{agreeing} of {all}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::sentinel::ensure_still_named;
 use super::stream::may_copy;
 
 /// Fails if the content of the server cannot be replaced: it is a replica, a sentinel or a node of a cluster, refuses
-/// writes, or its user may not do all that a restore does. Nothing is changed.
+/// writes, its user may not do all that a restore does, or too few sentinels name it. Nothing is changed.
 pub async fn check_target(target: &RedisAddress) -> Result<()> {
     let client = RedisClient::connect(target, 0).await?;
     refuse_other_roles(&client).await?;
@@ -30,7 +30,8 @@ pub async fn check_target(target: &RedisAddress) -> Result<()> {
         rest.iter().fold(trial.cmd(first), |command, word| command.arg(*word));
     }
     trial.cmd("DISCARD");
-    client.ask_all::<Vec<Value>>("trying the rights of a restore", &trial).await.map(drop)
+    client.ask_all::<Vec<Value>>("trying the rights of a restore", &trial).await?;
+    ensure_still_named(target).await
 }
 
 /// A command of each kind that a restore sends to the server, with arguments that fit.
