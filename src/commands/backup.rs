@@ -37,7 +37,7 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
         ensure_may_remove(&*repository)?;
     }
     let address = super::redis::find(&url).await?;
-    sweep(&*repository).await;
+    super::sweep(&*repository).await;
     let manifest = take_snapshot(&address, &*repository, Stopwatch::start()).await?.manifest;
     output::text(&format!("took {}\n", line(&manifest)));
     let (snapshot, _) = manifest.content.keyspace()?;
@@ -54,18 +54,6 @@ async fn redis(args: &BackupRedisArgs, config: &Config) -> Result<u8> {
         }
     }
     Ok(0)
-}
-
-/// Removes what killed backups left. If that fails, the backup is taken all the same.
-pub(super) async fn sweep(repository: &dyn Repository) {
-    match repository.sweep_unfinished().await {
-        Ok(names) => {
-            for name in names {
-                output::text(&format!("removed what a killed backup left: {name}\n"));
-            }
-        }
-        Err(error) => output::problem("warning", &error.context("what killed backups left is still there")),
-    }
 }
 
 async fn list(args: &BackupListArgs, config: &Config) -> Result<u8> {

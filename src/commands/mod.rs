@@ -124,6 +124,18 @@ async fn open_repository_with(
     repository::open_repository(named, &config.repository.main, may_make, identity).await
 }
 
+/// Removes what killed backups left. If that fails, the backup is taken all the same.
+async fn sweep(repository: &dyn Repository) {
+    match repository.sweep_unfinished().await {
+        Ok(names) => {
+            for name in names {
+                output::text(&format!("removed what a killed backup left: {name}\n"));
+            }
+        }
+        Err(error) => output::problem("warning", &error.context("what killed backups left is still there")),
+    }
+}
+
 /// The snapshot of Redis that the user named.
 async fn snapshot_named(repository: &dyn Repository, id: &str) -> Result<Manifest> {
     let known = repository.list().await?;

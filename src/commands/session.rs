@@ -87,15 +87,15 @@ pub(super) fn make_private(store: &RepositoryUrl) -> Result<()> {
 /// says *could not verify* if that fails: what cannot be shown later was not shown.
 pub(super) async fn keep_evidence(folder: &Path, config: &Config) -> Result<()> {
     let Some(url) = &config.evidence.store else { return Ok(()) };
-    make_private(url)?;
-    let kept = match open(url, true).await {
-        Ok(repository) => EvidenceStore::new(repository).keep(folder).await,
-        Err(error) => {
-            let again = format!("to try again: comeback evidence push {}", folder.display());
-            Err(error.context("opening the store of the evidence").hint(again))
-        }
+    let opened = match make_private(url) {
+        Ok(()) => open(url, true).await,
+        Err(error) => Err(error),
     };
-    kept.map(drop)
+    let repository = opened.map_err(|error| {
+        let again = format!("to try again: comeback evidence push {}", folder.display());
+        error.context("opening the store of the evidence").hint(again)
+    })?;
+    EvidenceStore::new(repository).keep(folder).await.map(drop)
 }
 
 /// A restore of a user's own data, with every input checked.

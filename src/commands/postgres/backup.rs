@@ -32,7 +32,7 @@ pub(crate) async fn backup(args: &BackupPostgresArgs, config: &Config) -> Result
     if args.keep_days.is_some() {
         ensure_may_remove(&*repository)?;
     }
-    super::super::backup::sweep(&*repository).await;
+    super::super::sweep(&*repository).await;
     let cancel =
         cancel_on_signals("giving the backup up", || "nothing is kept of an unfinished backup".to_owned())?;
     let manifest = take(args, &server, &programs, &database, &*repository, &cancel).await?;

@@ -133,7 +133,10 @@ async fn what_is_taken_from_a_server_comes_back() {
     bench.sql("postgres", "drop role reader; alter role writer connection limit 7").await;
     let damaged = spoil(bench.folder.path(), &dump.id, "dump.custom");
     let (code, printed) = bring(&dump.id);
-    assert!(code == 1 && printed.contains("dropped again:") && printed.contains("role reader"), "{printed}");
+    assert!(
+        code == 1 && printed.contains("dropped again:") && printed.contains("role \"reader\""),
+        "{printed}"
+    );
     let left = "select count(*) from (select datname from pg_database union all select rolname from pg_roles) a(name) \
         where name in ('shop', 'reader')";
     assert_eq!(count(server, "postgres", left).await.unwrap(), 0, "{printed}");

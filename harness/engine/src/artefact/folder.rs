@@ -309,11 +309,11 @@ mod tests {
     async fn all_backups_of_a_folder_are_listed_the_oldest_first() {
         let names = |artefact: &dyn Artefact| {
             let Recoverable { backups, unrecognised, log } = artefact.recoverable();
-            assert_eq!((log, unrecognised), (None, vec!["readme.txt".to_owned()]));
+            assert_eq!((log, unrecognised), (None, vec!["words.dat".to_owned()]));
             backups.into_iter().filter_map(|backup| backup.id).collect::<Vec<_>>()
         };
         let folder = folder(&[
-            ("readme.txt", "words"),
+            ("words.dat", "words"),
             ("c", "backup 2026-11-01T00:00:00Z"),
             ("b", "backup"),
             ("a", "backup 2026-11-02T00:00:00Z"),
