@@ -7,7 +7,7 @@ use comeback_engine::repository::{Repository, ensure_may_remove, prune};
 use comeback_error::{Error, Result};
 use comeback_model::{Content, DumpFormat, Manifest};
 use comeback_postgres::{
-    ClientPrograms, PostgresAddress, Taking, ensure_may_take, export_table, take_base_backup,
+    ClientPrograms, PostgresAddress, Taking, ensure_may_take, export_table, take_base_backup_anyway,
     take_base_backup_without_barrier, take_dump,
 };
 use comeback_reports::format;
@@ -35,10 +35,14 @@ pub(crate) async fn backup(args: &BackupPostgresArgs, config: &Config) -> Result
     super::super::sweep(&*repository).await;
     let cancel =
         cancel_on_signals("giving the backup up", || "nothing is kept of an unfinished backup".to_owned())?;
-    let manifest = take(args, &server, &programs, &database, &*repository, &cancel).await?;
+    let (manifest, missed) = take(args, &server, &programs, &database, &*repository, &cancel).await?;
     output::text(&format!("took {}\n", line(&manifest)));
     tell_moment(&manifest);
-    if let Some(days) = args.keep_days {
+    if let Some(error) = &missed {
+        output::problem("error", error);
+    }
+    // Older backups may be better than one without a moment.
+    if let Some(days) = args.keep_days.filter(|_| missed.is_none()) {
         let pruned = prune(&*repository, &manifest, Clock::machine().now(), DAY * days.get()).await?;
         for id in pruned.removed {
             output::text(&format!("removed {id}\n"));
@@ -47,7 +51,7 @@ pub(crate) async fn backup(args: &BackupPostgresArgs, config: &Config) -> Result
             output::text(&format!("kept {id}: {why}\n"));
         }
     }
-    Ok(0)
+    Ok(if missed.is_some() { 3 } else { 0 })
 }
 
 /// Options that say nothing for a format would be taken for ones that do.
@@ -92,18 +96,19 @@ async fn take(
     database: &str,
     repository: &dyn Repository,
     cancel: &CancellationToken,
-) -> Result<Manifest> {
+) -> Result<(Manifest, Option<Error>)> {
     let taken = async {
-        match args.format {
+        let manifest = match args.format {
             BackupFormat::Base if args.no_barrier => {
                 take_base_backup_without_barrier(server, programs, repository).await
             }
-            BackupFormat::Base => take_base_backup(server, programs, repository).await,
+            BackupFormat::Base => return take_base_backup_anyway(server, programs, repository).await,
             BackupFormat::Dump => take_dump(server, programs, database, repository, DumpFormat::Custom).await,
             BackupFormat::Csv => {
                 export_table(server, database, args.table.as_deref().unwrap_or_default(), repository).await
             }
-        }
+        };
+        manifest.map(|manifest| (manifest, None))
     };
     tokio::select! {
         taken = taken => taken,

@@ -29,7 +29,7 @@ pub use base_backup::barrier::{HeldMoment, hold_moment};
 pub use base_backup::checks::{Complaint, verify_pages, verify_unpacked};
 pub use base_backup::fetch::{fetch_base_backup, position_of};
 pub use base_backup::structure::{Structure, verify_structure};
-pub use base_backup::take::{take_base_backup, take_base_backup_without_barrier};
+pub use base_backup::take::{take_base_backup, take_base_backup_anyway, take_base_backup_without_barrier};
 pub use cluster::system_identifier;
 pub use comeback_engine::RestoreFailure;
 pub use connection::address::PostgresAddress;

@@ -14,7 +14,7 @@ use super::tablespaces::{self, has_tablespaces};
 use crate::cluster::{list_databases, segment_bytes, server_version, system_identifier, taken_from};
 use crate::connection::address::PostgresAddress;
 use crate::content::read::read_tables;
-use crate::error::{Context as _, Error, Result};
+use crate::error::{Context as _, Error, ErrorKind, Result};
 use crate::server::programs::ClientPrograms;
 
 /// Takes a base backup into the repository, with the log from it to a named moment. The manifest describes
@@ -27,7 +27,25 @@ pub async fn take_base_backup(
     programs: &ClientPrograms,
     repository: &dyn Repository,
 ) -> Result<Manifest> {
-    take(server, programs, repository, true).await
+    take(server, programs, repository, true, &mut |error| Err(error)).await
+}
+
+/// The same, but a copy without a moment is kept, as without a barrier. Returns why there is no moment.
+pub async fn take_base_backup_anyway(
+    server: &PostgresAddress,
+    programs: &ClientPrograms,
+    repository: &dyn Repository,
+) -> Result<(Manifest, Option<Error>)> {
+    let mut missed = None;
+    let mut keep = |error: Error| {
+        if error.kind() != ErrorKind::CouldNotVerify {
+            return Err(error);
+        }
+        missed = Some(error);
+        Ok(())
+    };
+    let manifest = take(server, programs, repository, true, &mut keep).await?;
+    Ok((manifest, missed))
 }
 
 /// Takes a base backup with the log that makes it consistent, and no more: no table is locked, no restore point is set,
@@ -37,7 +55,7 @@ pub async fn take_base_backup_without_barrier(
     programs: &ClientPrograms,
     repository: &dyn Repository,
 ) -> Result<Manifest> {
-    take(server, programs, repository, false).await
+    take(server, programs, repository, false, &mut |error| Err(error)).await
 }
 
 async fn take(
@@ -45,6 +63,7 @@ async fn take(
     programs: &ClientPrograms,
     repository: &dyn Repository,
     sets_moment: bool,
+    missed: &mut (dyn FnMut(Error) -> Result<()> + Send),
 ) -> Result<Manifest> {
     let draft = BackupDraft::begin(repository, "postgres-base").await?;
     let draft = draft.made_with("postgres", &server_version(server).await?);
@@ -57,11 +76,15 @@ async fn take(
     let (end_at, end_snapshot) = look_at_end(&mut keeper).await?;
     let moment = if sets_moment {
         let databases = list_databases(server).await?;
-        let moment = barrier::set_moment(server, &databases, &name).await?;
-        // Completes the segment with the restore point: no more is written to it.
-        let switched = sqlx::query("select pg_switch_wal()").execute(&mut keeper).await;
-        switched.context("switching the log")?;
-        Some(moment)
+        match barrier::set_moment(server, &databases, &name).await {
+            Ok(moment) => {
+                // Completes the segment with the restore point: no more is written to it.
+                let switched = sqlx::query("select pg_switch_wal()").execute(&mut keeper).await;
+                switched.context("switching the log")?;
+                Some(moment)
+            }
+            Err(error) => missed(error).map(|()| None)?,
+        }
     } else {
         None
     };
