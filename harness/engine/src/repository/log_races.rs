@@ -145,11 +145,11 @@ async fn race(writers: &[Writer], turns: Vec<usize>, is_append_only: bool) {
         is_append_only,
     };
     let content = |which: u8| vec![which; 1000];
-    let writes = writers.iter().map(|&(which, operations, is_last_done)| {
+    let tries = writers.iter().map(|&(which, operations, is_last_done)| {
         let archive = LogArchive::new(Arc::new(memory.writer(operations, is_last_done)), "7001");
         async move { (which, archive.store(SEGMENT, &content(which)).await.is_ok()) }
     });
-    let stored = futures_util::future::join_all(writes).await;
+    let stored = futures_util::future::join_all(tries).await;
 
     let archive = LogArchive::new(Arc::new(memory.clone()), "7001");
     let mut winners: Vec<u8> = stored.iter().filter(|(_, is_ok)| *is_ok).map(|(which, _)| *which).collect();
