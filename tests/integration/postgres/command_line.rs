@@ -142,7 +142,7 @@ async fn what_is_taken_from_a_server_comes_back() {
     assert_eq!(count(server, "postgres", left).await.unwrap(), 0, "{printed}");
     spoil_again(&damaged);
     let (code, printed) = bring(&dump.id);
-    assert!(code == 0 && printed.contains("created 1 role: reader"), "{printed}");
+    assert!(code == 0 && printed.contains("created 1 role: \"reader\""), "{printed}");
     let kept = "select rolconnlimit from pg_roles where rolname = 'writer'";
     assert_eq!(count(server, "postgres", &format!("select ({kept})::int8")).await.unwrap(), 7);
 

@@ -13,6 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use crate::clock::Clock;
 
+use super::files::{not_opened, sync_folder};
 use super::local_log::LocalLog;
 use super::names::{LOG_FOLDER as LOG, ensure_backup_name, ensure_file_name};
 use super::sidecar::{HASH_FILE, MANIFEST, hash_line};
@@ -250,15 +251,6 @@ impl Upload for LocalUpload {
     }
 }
 
-/// The error for a file that cannot be opened. Only a missing one is the fault of the backup.
-pub(super) fn not_opened(what: &str, error: &io::Error) -> Error {
-    let sentence = format!("opening {what}: {error}");
-    match error.kind() {
-        io::ErrorKind::NotFound => Error::failed(sentence),
-        _ => Error::could_not_verify(sentence),
-    }
-}
-
 /// The folders in the name of a file, without the backup's own.
 fn folders_of(name: &str) -> impl Iterator<Item = &Path> {
     Path::new(name).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty())
@@ -270,10 +262,6 @@ async fn create_durable(path: &Path) -> io::Result<Writer> {
     }
     let file = fs::OpenOptions::new().write(true).create_new(true).open(path).await?;
     Ok(Box::new(DurableFile { file, path: path.to_owned(), sync: None }))
-}
-
-pub(super) async fn sync_folder(path: &Path) -> io::Result<()> {
-    fs::File::open(path).await?.sync_all().await
 }
 
 /// A file that is synced to disk on shutdown.
@@ -313,15 +301,6 @@ impl AsyncWrite for DurableFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_missing_file_is_the_fault_of_the_backup() {
-        use comeback_error::ErrorKind;
-        let kind = |error: io::ErrorKind| not_opened("base.tar of backup a", &error.into()).kind();
-        assert_eq!(kind(io::ErrorKind::NotFound), ErrorKind::Failed);
-        assert_eq!(kind(io::ErrorKind::PermissionDenied), ErrorKind::CouldNotVerify);
-        assert_eq!(kind(io::ErrorKind::TimedOut), ErrorKind::CouldNotVerify);
-    }
 
     #[tokio::test]
     async fn a_removed_backup_leaves_nothing_and_one_in_use_stays() {

@@ -11,7 +11,7 @@ use tokio::fs;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Reader;
-use super::local::{not_opened, sync_folder};
+use super::files::{not_opened, sync_folder};
 use super::names::{ensure_cluster_name, ensure_log_name};
 use super::unfinished::{UNFINISHED, claim};
 

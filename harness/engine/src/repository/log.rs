@@ -25,7 +25,9 @@ use comeback_model::{Finding, FindingCode, SegmentName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::Repository;
-use super::log_names::{StoredName, claim_name, content_name, may_differ, old_promise_name, segment_of};
+use super::log_names::{
+    LogFile, StoredName, claim_name, content_name, may_differ, old_promise_name, segment_of,
+};
 use super::stream::is_of_the_content;
 use crate::restore_failure::RestoreFailure;
 use crate::sha256::Sha256;
@@ -35,15 +37,6 @@ const LONGEST_CLAIM: u64 = 1024;
 
 /// A larger file is not copied only to be hashed on another thread.
 const LARGEST_COPY: usize = 64 << 20;
-
-/// A file of a log archive.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LogFile {
-    /// The name that the server gave it.
-    pub name: String,
-    /// The SHA-256 of what the server wrote, in hexadecimal.
-    pub sha256: String,
-}
 
 /// What an archive has under one name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

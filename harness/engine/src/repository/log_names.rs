@@ -2,14 +2,21 @@
 
 use comeback_model::{LogFileKind, SegmentName};
 
-use super::log::LogFile;
-
 /// The suffix of a stored content.
 const COMPRESSED: &str = ".zst";
 /// The suffix of a claim.
 const CLAIM: &str = "-claim";
 /// The prefix of the files with which older versions named the newest segment of a timeline.
 const OLD_PROMISE: &str = "newest-";
+
+/// A file of a log archive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogFile {
+    /// The name that the server gave it.
+    pub name: String,
+    /// The SHA-256 of what the server wrote, in hexadecimal.
+    pub sha256: String,
+}
 
 /// What a stored file is, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]

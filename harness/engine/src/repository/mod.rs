@@ -7,6 +7,7 @@
 
 mod copy;
 mod draft;
+mod files;
 mod guarded;
 mod keys;
 mod local;
@@ -41,7 +42,8 @@ pub use draft::BackupDraft;
 pub use guarded::{GuardedRepository, ensure_may_remove};
 pub use keys::{Keyring, PublicKey, SigningKey};
 pub use local::LocalRepository;
-pub use log::{LogArchive, LogFile};
+pub use log::LogArchive;
+pub use log_names::LogFile;
 pub use log_retention::LogPruned;
 pub use names::{LOG_FOLDER, ensure_backup_name, ensure_cluster_name, ensure_file_name, ensure_log_name};
 pub use provenance::{Provenance, provenance, provenance_among};
