@@ -80,7 +80,8 @@ impl Watched {
         RedisClient::connect(server, 0).await.unwrap().ask(cmd("GET").arg("balance")).await.unwrap()
     }
 
-    /// Waits until the replica keeps up and the sentinel knows it.
+    /// Waits until the replica keeps up and the sentinel knows it. A link that has just come up carries no write before the
+    /// replica has acknowledged the first ones.
     async fn settle(&self) {
         let watching = RedisClient::connect(&self.sentinel, 0).await.unwrap();
         let replica = RedisClient::connect(&self.replica, 0).await.unwrap();
@@ -88,7 +89,9 @@ impl Watched {
             let info = replica.info("replication").await.map_err(|error| error.to_string())?;
             let known = watching.info("sentinel").await.map_err(|error| error.to_string())?;
             let known = known.get("master0").unwrap_or_default().to_owned();
-            let is_up = info.get("master_link_status") == Some("up");
+            let value: Option<String> =
+                replica.ask(cmd("GET").arg("balance")).await.map_err(|error| error.to_string())?;
+            let is_up = info.get("master_link_status") == Some("up") && value.is_some();
             if is_up && known.contains("slaves=1") { Ok(()) } else { Err(format!("{is_up}, {known}")) }
         })
         .await
