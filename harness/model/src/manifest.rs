@@ -170,21 +170,27 @@ impl Content {
                 "a whole cluster, taken without a barrier: its content was not recorded".to_owned()
             }
             Self::PostgresBaseBackup { cluster, .. } | Self::PostgresDump { cluster, .. } => {
-                format!("{} tables, {} rows", cluster.table_count(), cluster.row_count())
+                format!(
+                    "{}, {}",
+                    plural(cluster.table_count() as u64, "table"),
+                    plural(cluster.row_count(), "row")
+                )
             }
-            Self::PostgresTable { export, rows } => format!("{} rows of {}", rows.rows, export.table),
+            Self::PostgresTable { export, rows } => {
+                format!("{} of {}", plural(rows.rows, "row"), export.table)
+            }
             Self::RedisSnapshot { keyspace, .. } => format!(
-                "{} keys in {} databases, {} function libraries",
-                keyspace.keys(),
-                keyspace.databases.len(),
+                "{} in {}, {} function libraries",
+                plural(keyspace.keys(), "key"),
+                plural(keyspace.databases.len() as u64, "database"),
                 keyspace.functions.len()
             ),
             Self::ObjectInventory { scope } => {
-                format!("{} objects, {} bytes, in {}", scope.objects, scope.bytes, scope.bucket)
+                format!("{}, {} bytes, in {}", plural(scope.objects, "object"), scope.bytes, scope.bucket)
             }
             Self::Secrets { secrets, .. } => {
                 let versions: usize = secrets.values().map(|secret| secret.versions.len()).sum();
-                format!("{} secrets, {versions} versions", secrets.len())
+                format!("{}, {}", plural(secrets.len() as u64, "secret"), plural(versions as u64, "version"))
             }
         }
     }
@@ -230,6 +236,10 @@ impl Content {
             other => Err(Error::usage(format!("a {} holds no secrets", other.label()))),
         }
     }
+}
+
+fn plural(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The content and the format of a logical export.
