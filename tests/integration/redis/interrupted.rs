@@ -92,6 +92,6 @@ async fn a_backup_whose_checksum_is_right_is_not_blamed_for_a_broken_connection(
     let copied = copy_snapshot(&Interrupted(bench.repository.clone()), &manifest, &mut copy).await;
     let error = refusal(copied);
     assert_eq!(error.kind(), ErrorKind::CouldNotVerify, "{error}");
-    assert!(error.message().contains("reading the packed snapshot: connection reset"), "{error}");
+    assert!(error.message().contains("connection reset"), "{error}");
     bench.end().await;
 }

@@ -67,11 +67,16 @@ impl Archiver {
         crate::connection::session::close(connection).await;
         wait::until(&format!("log segment {segment} to be in the archive"), CATCH_UP_LIMIT, async || {
             self.shared.wake.notify_one();
-            match self.archive.find(&segment).await {
-                Ok(files) if files.is_empty() => Err(self.trouble().unwrap_or("it is not there".to_owned())),
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.message().to_owned()),
+            let is_stored = self.archive.was_stored(&segment).await;
+            if !is_stored.map_err(|error| error.message().to_owned())? {
+                return Err(self.trouble().unwrap_or("it is not there".to_owned()));
             }
+            // It leaves the spool last.
+            let waiting = self.server.list_dir(&spool::dir(self.server.node())).await;
+            if waiting.map_err(|error| error.message().to_owned())?.contains(&segment) {
+                return Err("it is in the spool still".to_owned());
+            }
+            Ok(())
         })
         .await?;
         Ok(segment)
