@@ -57,8 +57,7 @@ def main():
             path.mkdir()
             shutil.chown(path, "postgres", "postgres")
         backrest = ["pgbackrest", "--no-config", "--stanza=bench", f"--pg1-path={server.data}", f"--repo1-path={theirs}",
-                    "--compress-type=zst", "--compress-level=1", "--log-level-console=off", "--log-level-file=off",
-                    f"--lock-path={server.folder}/lock", f"--spool-path={server.folder}/spool"]
+                    "--log-level-console=off", "--log-level-file=off", f"--lock-path={server.folder}/lock"]
         try:
             server.init()
             server.start({"archive_mode": "on", "archive_command": "true", "wal_keep_size": "8GB", "max_wal_size": "8GB"})
@@ -71,7 +70,7 @@ def main():
             for turn, name in enumerate(segments):
                 path = f"pg_wal/{name}"
                 pushes = [("ours", as_postgres(program, "archive", "push", path, "--repository", ours)),
-                          ("theirs", as_postgres(*backrest, "archive-push", path))]
+                          ("theirs", as_postgres(*backrest, "--compress-type=zst", "--compress-level=1", "archive-push", path))]
                 for whose, command in pushes if turn % 2 else reversed(pushes):
                     times[whose].append(timed(command, server.data))
             stored = {whose: sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
