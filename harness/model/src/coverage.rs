@@ -154,7 +154,7 @@ impl StoreCoverage {
         }
     }
 
-    /// The backups of which nothing is known: no verification of them came to a conclusion. The oldest first.
+    /// The backups that no verification has come to a conclusion about, the oldest first.
     pub fn without_conclusion(&self) -> impl Iterator<Item = &CoveredBackup> {
         self.backups.iter().filter(|one| one.last_decisive().is_none())
     }

@@ -4,6 +4,7 @@
 mod catalogue;
 mod check;
 mod coherence;
+mod content_kind;
 mod coverage;
 mod established;
 pub mod evidence;
@@ -39,6 +40,7 @@ pub use comeback_digest::sketch::{KEY_BYTES, Sketch, SketchDifference, SketchRow
 pub use catalogue::{Catalogue, CatalogueDifference, CatalogueForm};
 pub use check::Check;
 pub use coherence::{CoherenceRule, KeySource};
+pub use content_kind::ContentKind;
 pub use coverage::{COVERAGE_DAYS, Coverage, CoveredBackup, Look, Looked, StoreCoverage, Window, looked_at};
 pub use established::{Standing, Statement};
 pub use exclusive::{OutOfTurn, TryOutcome, Turns, WriteTry};
@@ -54,8 +56,8 @@ pub use ledger::Ledger;
 pub use log_file::{LogFileKind, SegmentName, TimelineHistory, history_name};
 pub use lsn::Lsn;
 pub use manifest::{
-    BaseBackupPosition, ClusterContent, Content, ContentKind, DatabaseContent, DumpExport, DumpFormat,
-    FileEntry, MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport, TakenFrom,
+    BaseBackupPosition, ClusterContent, Content, DatabaseContent, DumpExport, DumpFormat, FileEntry,
+    MANIFEST_VERSION, Manifest, RedisSnapshot, ReplicaOf, TableExport, TakenFrom,
 };
 pub use manifest_head::{ContentHead, LogNeed, ManifestHead};
 pub use not_looked_at::{NotLookedAt, ScopeKind};

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Catalogue, InventoryScope, KeyspaceFingerprint, Lsn, NotLookedAt, RecoveryPoint, RecoveryTarget,
-    SecretsExport, SecretsFingerprint, TableFingerprint,
+    Catalogue, ContentKind, InventoryScope, KeyspaceFingerprint, Lsn, NotLookedAt, RecoveryPoint,
+    RecoveryTarget, SecretsExport, SecretsFingerprint, TableFingerprint,
 };
 
 /// The version of the manifest format. A reader refuses a newer one.
@@ -111,38 +111,6 @@ pub enum Content {
         /// The secrets, without their values.
         secrets: SecretsFingerprint,
     },
-}
-
-/// The kind of a backup's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ContentKind {
-    /// [`Content::PostgresBaseBackup`]
-    PostgresBaseBackup,
-    /// [`Content::PostgresDump`]
-    PostgresDump,
-    /// [`Content::PostgresTable`]
-    PostgresTable,
-    /// [`Content::RedisSnapshot`]
-    RedisSnapshot,
-    /// [`Content::ObjectInventory`]
-    ObjectInventory,
-    /// [`Content::Secrets`]
-    Secrets,
-}
-
-impl ContentKind {
-    /// The kind in the words of the reports.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::PostgresBaseBackup => "base backup",
-            Self::PostgresDump => "dump",
-            Self::PostgresTable => "CSV export",
-            Self::RedisSnapshot => "snapshot",
-            Self::ObjectInventory => "inventory",
-            Self::Secrets => "export of secrets",
-        }
-    }
 }
 
 impl Content {

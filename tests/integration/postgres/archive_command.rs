@@ -144,7 +144,7 @@ async fn refusals(cluster: &ForeignCluster, repository: &str, newest: &str) {
         (get(newest, "") + &format!(" && cmp pg_wal/got pg_wal/{newest} && rm pg_wal/got"), 0, ""),
         (get(&next, ""), 1, ""),
         (get("00000007.history", ""), 1, ""),
-        (get("passwd", ""), 255, "no file of the log"),
+        (get("passwd", ""), 255, "not the name of a log file"),
         (get(newest, "--no-such-option"), 255, "unexpected argument"),
         (
             format!("{BINARY} archive get {newest} pg_wal/got --repository /nowhere"),
@@ -164,7 +164,7 @@ async fn refusals(cluster: &ForeignCluster, repository: &str, newest: &str) {
         (
             format!("cp PG_VERSION pg_wal/{next}x; {}", push(repository, &format!("{next}x"))),
             2,
-            "no file of the log",
+            "not the name of a log file",
         ),
         (
             format!(

@@ -3,7 +3,8 @@
 
 use std::path::Path;
 
-use crate::kit::foreign_cluster::ForeignCluster;
+use crate::kit::foreign_cluster::{ForeignCluster, OWNER};
+use crate::kit::place::Place;
 use crate::kit::verify::verify;
 
 use super::damages::base_backups::{ARCHIVE, PLAIN, TARS, facts_of_segments};
@@ -156,6 +157,17 @@ async fn tars_are_restored_with_their_tablespaces_and_each_damage_is_found() {
 async fn a_copy_of_a_stopped_cluster_is_restored_and_says_what_nobody_looked_at() {
     let Some(cluster) = ForeignCluster::without_checksums().await else { return };
     cluster.sql(SCHEMA).await;
+    let repository = cluster.path("own");
+    let from = format!("postgres://{OWNER}@/postgres?host={}", cluster.socket_dir());
+    let place = Place::new();
+    let args = ["backup", "postgres", "--from", &from, "--repository", text(&repository)];
+    let taken = place.as_it_is(&args).output().unwrap();
+    assert_eq!(taken.status.code(), Some(0), "{}", String::from_utf8_lossy(&taken.stderr));
+    let own = verify(&[text(&repository), "--require", "restored,sound,exact"]);
+    let checks = own.passed();
+    assert!(!checks.iter().any(|check| check.contains("page-checksums")), "{checks:#?}");
+    let unseen = own.not_looked_at();
+    assert!(unseen.iter().any(|one| one.contains("files pages on the disk")), "{unseen:#?}");
     // Production's settings, which no throw-away server may follow.
     cluster.sql("alter system set archive_command = 'touch /tmp/comeback-was-here'").await;
     cluster.sql("alter system set shared_preload_libraries = 'no_such_library'").await;

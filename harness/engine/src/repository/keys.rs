@@ -40,7 +40,7 @@ pub struct Keyring {
     trusted: Vec<PublicKey>,
 }
 
-/// A private key, or the file that it is read from when something is signed: whoever only reads may not be able to.
+/// A private key, or its file. The file is read when something is signed: a reader may not be allowed to open it.
 #[derive(Clone)]
 enum Signer {
     Key(Arc<SigningKey>),

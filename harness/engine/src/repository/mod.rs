@@ -141,8 +141,8 @@ pub trait Repository: Send + Sync {
     /// with the same file.
     async fn put_log(&self, cluster: &str, name: &str, content: &[u8]) -> Result<()>;
 
-    /// The same, if there is no file of this name yet; otherwise nothing is written, and the result is `false`. Of several
-    /// writers at once, one gets `true`.
+    /// The same, but only if there is no file of this name. Returns whether it was written. If several writers try at once,
+    /// exactly one of them gets `true`.
     async fn put_log_new(&self, cluster: &str, name: &str, content: &[u8]) -> Result<bool>;
 
     /// Removes a file of a log archive. An unknown name is an error.

@@ -4,9 +4,9 @@
 //! are stored, with their sizes and hashes. The whole manifest is one of them, encrypted. Backups are listed, copied, pruned
 //! and checked for damage without a key; their content is read with one.
 //!
-//! Files of a log archive keep their names, in which the SHA-256 of the plain segment stands. Whoever has a segment can
-//! therefore see that it is in the archive; nobody learns more. What claims a name is not encrypted, because the server that
-//! archives has no key to read it again.
+//! Files of a log archive keep their names, which contain the SHA-256 of the plain segment. A reader who has a segment can
+//! see that it is in the archive, and learns nothing else. Claims are not encrypted: the server that archives has no key to
+//! read them again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -149,7 +149,7 @@ fn unusable(address: &RedisAddress, error: &RedisError) -> Error {
         }
         _ if error.is_connection_dropped() => Error::could_not_verify(format!("the server hung up: {said}"))
             .hint(
-                "a server with TLS does so: write rediss://; or it has too many clients, and its log says so",
+                "if the server speaks TLS, write rediss://; otherwise look into its log: it may have too many clients",
             ),
         _ => Error::could_not_verify(said),
     }

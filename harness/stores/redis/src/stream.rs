@@ -191,8 +191,8 @@ impl SnapshotStream {
     }
 }
 
-/// Fails if the user may not do what a snapshot needs. No snapshot is asked for: a server that has another answer to
-/// send does not start one, and says so. Source: `syncCommand` in Redis' replication.c.
+/// Fails if the user may not do what a snapshot needs. The server starts no snapshot for this: it refuses to while it
+/// has another answer to send. Source: `syncCommand` in Redis' replication.c.
 pub(super) async fn may_copy(address: &RedisAddress) -> Result<()> {
     let mut stream = SnapshotStream::connect(address).await?;
     let asked = async {

@@ -192,7 +192,7 @@ impl DataDirectory {
 
 fn kind_of(name: &str) -> Result<LogFileKind> {
     LogFileKind::of(name).ok_or_else(|| {
-        Error::usage(format!("`{name}` is no file of the log"))
+        Error::usage(format!("`{name}` is not the name of a log file"))
             .hint("segments are named like 000000010000000000000005, histories like 00000002.history")
     })
 }
